@@ -1,0 +1,37 @@
+"""The ``hotlap`` command: gathers the commands, turns user errors into one paragraph and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import typer
+
+from hotlap.errors import HotlapError
+
+app = typer.Typer(
+    name="hotlap",
+    help="Train a self-driving race car that sees only through its camera.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    try:
+        app(standalone_mode=True)
+    except HotlapError as error:
+        print(textwrap.fill(f"hotlap: {error}", width=110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

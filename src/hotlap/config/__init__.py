@@ -1,0 +1,1 @@
+"""Everything a user may set, as checked models. Loads neither torch nor warp."""

@@ -1,0 +1,52 @@
+"""The one tree of errors that a user can cause.
+
+    HotlapError
+    ├── ConfigError          a file or option of the user's is wrong
+    ├── TrackError           a route file or a track name is wrong
+    ├── RewardError          the user's reward function cannot be loaded, raised, or returned something unusable
+    ├── RecordError          a record on disk (checkpoint, trace, metrics) is missing, damaged or belongs to another model
+    ├── DataError            reference data to validate against is missing or damaged
+    ├── TrainingError        training cannot go on (numbers became NaN and no good checkpoint is left, …)
+    └── MissingExtraError    an optional package is not installed
+
+Every message is one paragraph that says what happened, what was expected, and the way out. The command line prints
+it without a traceback and exits with code 2. What only we can cause is an ``assert``.
+"""
+
+from __future__ import annotations
+
+
+class HotlapError(Exception):
+    """Base of every error that a user of hotlap can cause and mend."""
+
+
+class ConfigError(HotlapError):
+    """A configuration file or option is wrong."""
+
+
+class TrackError(HotlapError):
+    """A route file or a track name is wrong."""
+
+
+class RewardError(HotlapError):
+    """A reward function cannot be loaded, raised an exception, or returned something unusable."""
+
+
+class RecordError(HotlapError):
+    """A record of a run is missing, damaged, or belongs to another model."""
+
+
+class DataError(HotlapError):
+    """Reference data is missing or damaged."""
+
+
+class TrainingError(HotlapError):
+    """Training cannot go on."""
+
+
+class MissingExtraError(HotlapError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs the package {package!r}, which is not installed. "
+                         f"Install it with: pip install 'hotlap[{extra}]'")

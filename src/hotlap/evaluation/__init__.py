@@ -1,0 +1,1 @@
+"""Trials, penalties and statistics over many laps."""

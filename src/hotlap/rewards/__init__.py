@@ -1,0 +1,1 @@
+"""Load, check, call and profile a user's reward function; shipped examples."""

@@ -1,0 +1,1 @@
+"""Collect whole episodes: the worker, the plan, the fleet."""

@@ -1,0 +1,1 @@
+"""Tracks: geometry, route files, our own designs, random tracks, ground appearance."""

@@ -1,0 +1,1 @@
+"""The trainer: plan, collect, update, checkpoint, evaluate, record."""
