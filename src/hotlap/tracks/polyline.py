@@ -1,0 +1,127 @@
+"""Plane geometry of polylines and rings, in float64: nearest points, arc length, inside tests, crossings.
+
+A polyline is an array (N, 2) [m] of its vertices in order. A ring is a polyline whose last vertex repeats the first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+PAIRS_AT_ONCE = 1 << 18  # point-segment pairs per block: a few MB, which stay in the cache
+
+
+class Nearest(NamedTuple):
+    """The points of a polyline nearest to given points; the leading shape is that of the given points."""
+
+    s: np.ndarray
+    """Arc length of the nearest point [m]."""
+    point: np.ndarray
+    """The nearest point [m], shape (..., 2)."""
+    distance: np.ndarray
+    """How far away it is [m]."""
+    segment: np.ndarray
+    """Index of the segment it lies on; its vertices are ``segment`` and ``segment + 1``."""
+
+
+def arc_lengths(polyline: np.ndarray) -> np.ndarray:
+    """Arc length of every vertex [m], shape (N,), from 0 at the first."""
+    steps = np.hypot(*np.diff(polyline, axis=0).T)
+    return np.concatenate(([0.0], np.cumsum(steps)))
+
+
+def nearest(polyline: np.ndarray, points: np.ndarray) -> Nearest:
+    """Nearest points of ``polyline`` to ``points`` (..., 2) [m].
+
+    Where two stretches are equally near the earlier one is taken, as Shapely's ``project`` does.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    flat = points.reshape(-1, 2)
+    start, along = polyline[:-1], np.diff(polyline, axis=0)
+    squared_length = np.einsum("ij,ij->i", along, along)
+    safe_length = np.where(squared_length > 0.0, squared_length, 1.0)
+    segment = np.empty(len(flat), dtype=np.int64)
+    fraction = np.empty(len(flat))
+    block = max(1, PAIRS_AT_ONCE // len(start))
+    for first in range(0, len(flat), block):
+        offset = flat[first : first + block, None, :] - start
+        at = np.clip(np.einsum("pij,ij->pi", offset, along) / safe_length, 0.0, 1.0)
+        offset -= at[..., None] * along
+        best = np.einsum("pij,pij->pi", offset, offset).argmin(axis=1)
+        segment[first : first + block] = best
+        fraction[first : first + block] = at[np.arange(len(best)), best]
+    point = start[segment] + fraction[:, None] * along[segment]
+    # A vertex comes back as itself, not as a sum that rounds beside it.
+    point = np.where((fraction == 1.0)[:, None], polyline[segment + 1], point)
+    arc = arc_lengths(polyline)
+    s = np.where(fraction == 1.0, arc[segment + 1], arc[segment] + fraction * np.sqrt(squared_length[segment]))
+    distance = np.hypot(*(flat - point).T)
+    shape = points.shape[:-1]
+    return Nearest(s.reshape(shape), point.reshape(points.shape), distance.reshape(shape), segment.reshape(shape))
+
+
+def interpolate(polyline: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Points at arc lengths ``s`` (...) [m], shape (..., 2); beyond the ends the end vertices."""
+    arc = arc_lengths(polyline)
+    return np.stack([np.interp(s, arc, polyline[:, 0]), np.interp(s, arc, polyline[:, 1])], axis=-1)
+
+
+def signed_area(ring: np.ndarray) -> float:
+    """Area of a ring [m²], positive when it runs counter-clockwise."""
+    x, y = (ring - ring[0]).T  # about its own first vertex, or far-away rings lose digits
+    return float(0.5 * np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
+
+
+def ring_inside_and_on(ring: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether ``points`` (..., 2) lie inside the ring (even-odd rule) and whether they lie exactly on it."""
+    points = np.asarray(points, dtype=np.float64)
+    flat = points.reshape(-1, 2)
+    inside = np.empty(len(flat), dtype=bool)
+    on = np.empty(len(flat), dtype=bool)
+    (x0, y0), (x1, y1) = ring[:-1].T, ring[1:].T
+    block = max(1, PAIRS_AT_ONCE // len(x0))
+    for first in range(0, len(flat), block):
+        x, y = flat[first : first + block, :, None].transpose(1, 0, 2)
+        side = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
+        spans = (y0 <= y) != (y1 <= y)
+        crossings = spans & ((side > 0.0) == (y1 > y0))
+        inside[first : first + block] = crossings.sum(axis=1) % 2 == 1
+        touches = (side == 0.0) & (np.minimum(x0, x1) <= x) & (x <= np.maximum(x0, x1))
+        touches &= (np.minimum(y0, y1) <= y) & (y <= np.maximum(y0, y1))
+        on[first : first + block] = touches.any(axis=1)
+    shape = points.shape[:-1]
+    return inside.reshape(shape), on.reshape(shape)
+
+
+class Crossing(NamedTuple):
+    """Where segment ``first`` of one polyline properly crosses segment ``second`` of another."""
+
+    first: int
+    second: int
+    point: tuple[float, float]
+
+
+def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
+    """All proper crossings of two polylines (or of one with itself), in the order of ``one``; touching is no crossing.
+
+    With itself, each crossing is found twice, once from either stretch.
+    """
+    start, along = one[:-1, None], np.diff(one, axis=0)[:, None]
+    other_start, other_along = other[None, :-1], np.diff(other, axis=0)[None]
+    between = other_start - start
+
+    def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+    determinant = cross(along, other_along)
+    safe = np.where(determinant == 0.0, 1.0, determinant)
+    at, other_at = cross(between, other_along) / safe, cross(between, along) / safe
+    # Strictly between the ends: neighbors that share a vertex, to the last bit, do not cross.
+    margin = 1e-9
+    proper = (determinant != 0.0) & (at > margin) & (at < 1 - margin) & (other_at > margin) & (other_at < 1 - margin)
+    crossings = []
+    for i, j in np.argwhere(proper):
+        x, y = one[i] + at[i, j] * (one[i + 1] - one[i])
+        crossings.append(Crossing(int(i), int(j), (float(x), float(y))))
+    return crossings
