@@ -1,0 +1,90 @@
+"""The fixed part of a simulation: routes, race rules, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import warp as wp
+
+from hotlap.sim.polyline import Segment, segments_of
+from hotlap.tracks.track import Track
+
+CONTROL_PERIOD = 1.0 / 15.0  # [s] one camera frame, one action
+
+# Lines of a route in `Scene.segments`, in this order; the caps close the road of an open track at both ends.
+CENTER, INNER, OUTER, INNER_LANE, OUTER_LANE, CAPS = range(6)
+LINES_PER_ROUTE = 6
+
+
+@dataclass(frozen=True)
+class RaceRules:
+    """What happens when a car leaves the track, and when a race is over.
+
+    The defaults are those of training: the first mishap ends the episode. Source: DeepRacer simapp,
+    ``markov/reset`` and ``markov/agent_ctrl``.
+    """
+
+    number_of_resets: int = 0
+    """Mishaps per episode after which the car is put back; one more ends the episode."""
+    off_track_penalty: float = 0.0
+    """Pause after leaving the track or driving backwards [s]."""
+    collision_penalty: float = 0.0
+    """Pause after a crash [s]."""
+    number_of_laps: int = 1
+    """Laps of an episode; more than one is the original's continuous race."""
+    reverse_count: int = 15
+    """Steps in a row of falling progress that count as driving backwards."""
+    max_steps: int = 100_000
+    """Time limit of an episode [steps]; reaching it truncates."""
+
+
+class Scene:
+    """Routes of one or more tracks as device arrays; every world of a simulator races on one of them.
+
+    Each track gives two routes: ``2 * track`` in file order, ``2 * track + 1`` in reversed row order. A route has the
+    lines CENTER, INNER, OUTER, INNER_LANE, OUTER_LANE and CAPS, line ``k`` of a route in row
+    ``LINES_PER_ROUTE * route + k``.
+
+    ============== =============================================== ===================================
+    array          meaning                                         shape, type
+    ============== =============================================== ===================================
+    segments       pieces of all lines                             (6 num_routes, max_segments) Segment
+    num_segments   pieces of the five long lines of a route        (num_routes,) int32
+    length         centre-line length [m]                          (num_routes,) float32
+    closed         1 for a loop                                    (num_routes,) int32
+    ccw            1 where the inner border is to the left         (num_routes,) int32
+    ============== =============================================== ===================================
+    """
+
+    def __init__(self, tracks: Sequence[Track], rules: RaceRules | None = None, *, device: str = "cpu") -> None:
+        self.tracks = tuple(tracks)
+        self.rules = rules or RaceRules()
+        self.device = device
+        self.routes = tuple(route for track in self.tracks for route in (track, track.reversed()))
+        num_segments = [len(route.center) - 1 for route in self.routes]
+        rows = np.zeros((LINES_PER_ROUTE * len(self.routes), max(num_segments)), dtype=Segment.numpy_dtype())
+        for number, route in enumerate(self.routes):
+            caps = np.array([route.inner[0], route.outer[0], route.outer[-1], route.inner[-1]])
+            lines = [
+                route.center,
+                route.inner,
+                route.outer,
+                (route.inner + route.center) / 2,
+                (route.outer + route.center) / 2,
+            ]
+            for line, points in enumerate(lines):
+                rows[LINES_PER_ROUTE * number + line, : num_segments[number]] = segments_of(points)
+            rows[LINES_PER_ROUTE * number + CAPS, :2] = segments_of(caps)[[0, 2]]
+        self.segments = wp.array(rows, dtype=Segment, device=device)
+        self.num_segments = wp.array(num_segments, dtype=wp.int32, device=device)
+        self.length = wp.array([route.length for route in self.routes], dtype=wp.float32, device=device)
+        self.closed = wp.array([int(route.closed) for route in self.routes], dtype=wp.int32, device=device)
+        ccw = [int(track.ccw) ^ flipped for track in self.tracks for flipped in (0, 1)]
+        self.ccw = wp.array(ccw, dtype=wp.int32, device=device)
+
+    @staticmethod
+    def route(track: int, reverse: bool) -> int:
+        """Number of the route of ``track`` in file order, or against it."""
+        return 2 * track + int(reverse)

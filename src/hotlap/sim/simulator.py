@@ -1,0 +1,326 @@
+"""Many worlds in step: judge, drive, look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import no_type_check
+
+import numpy as np
+import warp as wp
+
+from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
+from hotlap.sim.judge import judge
+from hotlap.sim.scene import Scene
+from hotlap.sim.state import Phase, State
+from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
+from hotlap.sim.vehicle_spread import sample_vehicle, step_period
+from hotlap.tracks.ground import Ground, bake_ground
+from hotlap.tracks.themes import THEMES
+
+MAX_STEERING_DEG = 30.0
+MIN_SPEED, MAX_SPEED = 0.1, 4.0  # [m/s] limits of the actuators
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where and how an episode begins; all its randomness comes from ``seed``."""
+
+    ndist: float = 0.0
+    """Lap fraction of the start."""
+    reverse: bool = False
+    """Against the row order of the route file."""
+    track: int = 0
+    """Index in ``Scene.tracks``."""
+    seed: int = 0
+    sim_time: float = 0.0
+    """Simulation clock at the start [s]."""
+
+
+@wp.kernel
+@no_type_check
+def _place(
+    # In:
+    world: wp.array(dtype=wp.int32),
+    pose: wp.array(dtype=wp.vec3),
+    vehicle_in: wp.array(dtype=VehicleConstants),
+    jitter_seed_in: wp.array(dtype=wp.uint32),
+    route_in: wp.array(dtype=wp.int32),
+    start_ndist_in: wp.array(dtype=wp.float32),
+    sim_time_in: wp.array(dtype=wp.float32),
+    # State out:
+    motion: wp.array(dtype=Motion),
+    vehicle: wp.array(dtype=VehicleConstants),
+    jitter_seed: wp.array(dtype=wp.uint32),
+    route: wp.array(dtype=wp.int32),
+    track: wp.array(dtype=wp.int32),
+    start_ndist: wp.array(dtype=wp.float32),
+    sim_time: wp.array(dtype=wp.float32),
+    phase: wp.array(dtype=wp.int32),
+    active: wp.array(dtype=wp.int32),
+    steps: wp.array(dtype=wp.int32),
+    previous_progress: wp.array(dtype=wp.float32),
+    origin_x: wp.array(dtype=wp.float32),
+    origin_y: wp.array(dtype=wp.float32),
+    still_count: wp.array(dtype=wp.int32),
+    reverse_count: wp.array(dtype=wp.int32),
+    resets: wp.array(dtype=wp.int32),
+    laps: wp.array(dtype=wp.int32),
+    pause_left: wp.array(dtype=wp.float32),
+    pose_x: wp.array(dtype=wp.float32),
+    pose_y: wp.array(dtype=wp.float32),
+    pose_yaw: wp.array(dtype=wp.float32),
+    terminated: wp.array(dtype=wp.int32),
+    truncated: wp.array(dtype=wp.int32),
+):
+    k = wp.tid()
+    i = world[k]
+    x = pose[k][0]
+    y = pose[k][1]
+    yaw = pose[k][2]
+    vehicle[i] = vehicle_in[k]
+    motion[i] = at_rest(vehicle_in[k], x, y, yaw)
+    jitter_seed[i] = jitter_seed_in[k]
+    route[i] = route_in[k]
+    track[i] = route_in[k] / 2
+    start_ndist[i] = start_ndist_in[k]
+    sim_time[i] = sim_time_in[k]
+    phase[i] = 0
+    active[i] = 1
+    steps[i] = 0
+    previous_progress[i] = 0.0
+    origin_x[i] = x
+    origin_y[i] = y
+    still_count[i] = 0
+    reverse_count[i] = 0
+    resets[i] = 0
+    laps[i] = 0
+    pause_left[i] = 0.0
+    pose_x[i] = x
+    pose_y[i] = y
+    pose_yaw[i] = yaw
+    terminated[i] = 0
+    truncated[i] = 0
+
+
+@wp.func
+@no_type_check
+def at_rest(car: VehicleConstants, x: float, y: float, yaw: float) -> Motion:
+    """A standing car whose origin is at the given pose [m, rad]."""
+    m = Motion()
+    m.x = x - wp.cos(yaw) * car.origin_ahead
+    m.y = y - wp.sin(yaw) * car.origin_ahead
+    m.yaw = yaw
+    return m
+
+
+@wp.kernel
+@no_type_check
+def _drive(
+    # State in:
+    active: wp.array(dtype=wp.int32),
+    drives: wp.array(dtype=wp.int32),
+    phase: wp.array(dtype=wp.int32),
+    steps: wp.array(dtype=wp.int32),
+    vehicle: wp.array(dtype=VehicleConstants),
+    jitter_seed: wp.array(dtype=wp.uint32),
+    pose_x: wp.array(dtype=wp.float32),
+    pose_y: wp.array(dtype=wp.float32),
+    pose_yaw: wp.array(dtype=wp.float32),
+    # In:
+    steering: wp.array(dtype=wp.float32),
+    speed: wp.array(dtype=wp.float32),
+    # State in and out:
+    motion: wp.array(dtype=Motion),
+    # State out:
+    origin_x: wp.array(dtype=wp.float32),
+    origin_y: wp.array(dtype=wp.float32),
+):
+    i = wp.tid()
+    if active[i] == 0:
+        return
+    car = vehicle[i]
+    if drives[i] != 0:
+        steer = wp.radians(wp.clamp(steering[i], -_MAX_STEERING_DEG, _MAX_STEERING_DEG))
+        dt = step_period(jitter_seed[i], steps[i])
+        motion[i] = advance(car, motion[i], steer, wp.clamp(speed[i], _MIN_SPEED, _MAX_SPEED), dt)
+    elif phase[i] == _PAUSE:
+        motion[i] = at_rest(car, pose_x[i], pose_y[i], pose_yaw[i])
+        origin_x[i] = pose_x[i]
+        origin_y[i] = pose_y[i]
+
+
+@wp.kernel
+@no_type_check
+def _aim_camera(
+    # State in:
+    motion: wp.array(dtype=Motion),
+    vehicle: wp.array(dtype=VehicleConstants),
+    # Out:
+    x: wp.array(dtype=wp.float32),
+    y: wp.array(dtype=wp.float32),
+    yaw: wp.array(dtype=wp.float32),
+):
+    i = wp.tid()
+    m = motion[i]
+    x[i] = m.x + wp.cos(m.yaw) * vehicle[i].origin_ahead
+    y[i] = m.y + wp.sin(m.yaw) * vehicle[i].origin_ahead
+    yaw[i] = m.yaw
+
+
+_MAX_STEERING_DEG = wp.constant(MAX_STEERING_DEG)
+_MIN_SPEED = wp.constant(MIN_SPEED)
+_MAX_SPEED = wp.constant(MAX_SPEED)
+_PAUSE = wp.constant(int(Phase.PAUSE))
+
+
+class Simulator:
+    """``num_worlds`` cars on the tracks of a scene, each alone in its world.
+
+    ``reset`` starts episodes, ``step`` advances all active worlds by one control step of 1/15 s: the rules judge the
+    present pose (``state``), the action moves the car, the camera looks (``images``). A world whose episode is over
+    stands still and costs nothing until it is reset.
+
+    Args:
+        scene: Tracks and rules.
+        num_worlds: How many worlds.
+        vehicle: The car.
+        spread: How far each episode's car differs from the nominal one: 0 not at all, 1 as much as the original's
+            runs differ among themselves.
+        camera: What looks; ``None`` renders nothing.
+        color: RGB images instead of grey ones.
+        grounds: Baked grounds of the scene's tracks, to share them between simulators.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        num_worlds: int,
+        *,
+        vehicle: VehicleParams = VEHICLES["v5"],
+        spread: float = 0.0,
+        camera: PinholeCamera | None = DEEPRACER_CAMERA,
+        color: bool = False,
+        grounds: Sequence[Ground] | None = None,
+    ) -> None:
+        self.scene = scene
+        self.num_worlds = num_worlds
+        self.vehicle = vehicle
+        self.spread = spread
+        self.device = scene.device
+        self.state = State(num_worlds, device=self.device)
+        self._camera_pose = [wp.zeros(num_worlds, dtype=wp.float32, device=self.device) for _ in range(3)]
+        self.images: wp.array | None = None
+        self.renderer: CameraRenderer | None = None
+        if camera is not None:
+            self.grounds = list(grounds or (bake_ground(track, THEMES[track.theme]) for track in scene.tracks))
+            shape = (num_worlds, camera.height, camera.width) + ((3,) if color else ())
+            self.images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
+            self.renderer = CameraRenderer(self.grounds, camera, num_worlds, device=self.device, color=color)
+
+    def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
+        """Begin an episode in each of ``worlds``; the others are left as they are."""
+        device, state = self.device, self.state
+        poses, cars, seeds, routes = [], [], [], []
+        for start in starts:
+            route = self.scene.route(start.track, start.reverse)
+            track = self.scene.routes[route]
+            poses.append(track.pose_at(start.ndist * track.length))
+            rng = np.random.default_rng([start.seed, 1])
+            cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
+            seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
+            routes.append(route)
+        world = wp.array(list(worlds), dtype=wp.int32, device=device)
+        wp.launch(
+            _place,
+            dim=len(starts),
+            inputs=[
+                world,
+                wp.array(np.asarray(poses, dtype=np.float32), dtype=wp.vec3, device=device),
+                wp.array(np.stack(cars), dtype=VehicleConstants, device=device),
+                wp.array(np.asarray(seeds, dtype=np.uint32), dtype=wp.uint32, device=device),
+                wp.array(routes, dtype=wp.int32, device=device),
+                wp.array([start.ndist for start in starts], dtype=wp.float32, device=device),
+                wp.array([start.sim_time for start in starts], dtype=wp.float32, device=device),
+            ],
+            outputs=[
+                state.motion,
+                state.vehicle,
+                state.jitter_seed,
+                state.route,
+                state.track,
+                state.start_ndist,
+                state.sim_time,
+                state.phase,
+                state.active,
+                state.steps,
+                state.previous_progress,
+                state.origin_x,
+                state.origin_y,
+                state.still_count,
+                state.reverse_count,
+                state.resets,
+                state.laps,
+                state.pause_left,
+                state.pose_x,
+                state.pose_y,
+                state.pose_yaw,
+                state.terminated,
+                state.truncated,
+            ],
+            device=device,
+        )
+        only_these = np.zeros(self.num_worlds, dtype=np.int32)
+        only_these[list(worlds)] = 1
+        self._render(wp.array(only_these, dtype=wp.int32, device=device))
+
+    def judge(self) -> None:
+        """The first half of ``step``: reward inputs, rules and phases for the present poses."""
+        judge(self.scene, self.state)
+
+    def drive(self) -> None:
+        """The second half of ``step``: move by the commanded steering and speed, then look."""
+        state = self.state
+        wp.launch(
+            _drive,
+            dim=self.num_worlds,
+            inputs=[
+                state.active,
+                state.drives,
+                state.phase,
+                state.steps,
+                state.vehicle,
+                state.jitter_seed,
+                state.pose_x,
+                state.pose_y,
+                state.pose_yaw,
+                state.steering,
+                state.speed,
+            ],
+            outputs=[state.motion, state.origin_x, state.origin_y],
+            device=self.device,
+        )
+        self._render(state.active)
+
+    def step(self) -> None:
+        """Advance all active worlds by one control step with ``state.steering`` and ``state.speed`` as commands."""
+        self.judge()
+        self.drive()
+
+    def command(self, steering: np.ndarray, speed: np.ndarray) -> None:
+        """Set the commands of the next step: steering [deg, left positive] and speed [m/s], each (num_worlds,)."""
+        self.state.steering.assign(np.ascontiguousarray(steering, dtype=np.float32))
+        self.state.speed.assign(np.ascontiguousarray(speed, dtype=np.float32))
+
+    def _render(self, active: wp.array) -> None:
+        if self.renderer is None:
+            return
+        wp.launch(
+            _aim_camera,
+            dim=self.num_worlds,
+            inputs=[self.state.motion, self.state.vehicle],
+            outputs=self._camera_pose,
+            device=self.device,
+        )
+        x, y, yaw = self._camera_pose
+        self.renderer.render(x, y, yaw, self.state.track, active, self.images)

@@ -1,0 +1,139 @@
+"""The changing part of a simulation: one row per world."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+import warp as wp
+
+from hotlap.sim.vehicle import Motion, VehicleConstants
+
+
+class Phase(IntEnum):
+    """What an episode is doing; see DeepRacer simapp, ``markov/agent_ctrl`` (agent phases)."""
+
+    PREPARE = 0
+    RUN = 1
+    PAUSE = 2
+    DONE = 3
+
+
+class Status(IntEnum):
+    """What a step was judged to be; the names are those of the original's simulation trace."""
+
+    IN_PROGRESS = 0
+    PREPARE = 1
+    PAUSE = 2
+    LAP_COMPLETE = 3
+    IMMOBILIZED = 4
+    OFF_TRACK = 5
+    CRASHED = 6
+    REVERSED = 7
+    TIME_UP = 8
+
+
+STATUS_NAMES: tuple[str, ...] = tuple(status.name.lower() for status in Status)
+
+_FIELDS: dict[str, tuple[type, int]] = {
+    # name: (type, columns)
+    "steering": (wp.float32, 1),
+    "speed": (wp.float32, 1),
+    "route": (wp.int32, 1),
+    "track": (wp.int32, 1),
+    "phase": (wp.int32, 1),
+    "active": (wp.int32, 1),
+    "drives": (wp.int32, 1),
+    "steps": (wp.int32, 1),
+    "start_ndist": (wp.float32, 1),
+    "sim_time": (wp.float32, 1),
+    "previous_progress": (wp.float32, 1),
+    "origin_x": (wp.float32, 1),
+    "origin_y": (wp.float32, 1),
+    "still_count": (wp.int32, 1),
+    "reverse_count": (wp.int32, 1),
+    "resets": (wp.int32, 1),
+    "laps": (wp.int32, 1),
+    "pause_left": (wp.float32, 1),
+    "pose_x": (wp.float32, 1),
+    "pose_y": (wp.float32, 1),
+    "pose_yaw": (wp.float32, 1),
+    # What a step was judged to be; valid until the next step.
+    "status": (wp.int32, 1),
+    "judged_running": (wp.int32, 1),
+    "terminated": (wp.int32, 1),
+    "truncated": (wp.int32, 1),
+    "x": (wp.float32, 1),
+    "y": (wp.float32, 1),
+    "heading": (wp.float32, 1),
+    "distance_from_center": (wp.float32, 1),
+    "projection_distance": (wp.float32, 1),
+    "progress": (wp.float32, 1),
+    "track_width": (wp.float32, 1),
+    "closest_waypoints": (wp.int32, 2),
+    "nearest_waypoint": (wp.int32, 1),
+    "is_left_of_center": (wp.int32, 1),
+    "all_wheels_on_track": (wp.int32, 1),
+    "is_offtrack": (wp.int32, 1),
+    "is_crashed": (wp.int32, 1),
+    "pause_duration": (wp.float32, 1),
+}
+
+
+class State:
+    """Everything that changes, as device arrays of ``num_worlds`` rows.
+
+    ==================== ========================================================================= ==========
+    field                meaning [unit]                                                            set by
+    ==================== ========================================================================= ==========
+    motion               ``Motion`` of the car: pose and velocities of its centre of gravity       drive
+    vehicle              ``VehicleConstants`` of this world's car                                  reset
+    jitter_seed          seed of the car's step-to-step randomness (uint32)                        reset
+    steering             commanded steering angle [deg, left positive]                             caller
+    speed                commanded speed [m/s]                                                     caller
+    route, track         where it races: ``Scene.route`` and index in ``Scene.tracks``             reset
+    phase                ``Phase``                                                                 judge
+    active               1 until the episode is over                                               judge
+    drives               1 if the action takes effect in this step                                 judge
+    steps                steps of the episode so far                                               judge
+    start_ndist          lap fraction at which the episode starts                                  reset
+    sim_time             simulation clock when the pose was read [s]                               judge
+    previous_progress    progress at the step before [%]                                           judge
+    origin_x, origin_y   position of the car's origin at the step before [m]                       judge
+    still_count          steps in a row without motion                                             judge
+    reverse_count        steps in a row with falling progress                                      judge
+    resets, laps         mishaps forgiven, laps completed                                          judge
+    pause_left           penalty still to serve [s]                                                judge
+    pose_x, _y, _yaw     pose of the origin during prepare and pause [m, rad]                      judge
+    status               ``Status`` of the step                                                    judge
+    judged_running       1 if the step counts for the reward function                              judge
+    terminated           1 if a rule ended the episode                                             judge
+    truncated            1 if the time limit ended it                                              judge
+    x … is_crashed       reward inputs of that name, as the reward function gets them              judge
+    nearest_waypoint     the nearer of the two closest waypoints                                   judge
+    pause_duration       penalty still to serve when judged [s]                                    judge
+    ==================== ========================================================================= ==========
+    """
+
+    # For type checkers: the arrays are made in a loop from the table above.
+    motion: wp.array
+    vehicle: wp.array
+    jitter_seed: wp.array
+
+    def __init__(self, num_worlds: int, *, device: str = "cpu") -> None:
+        self.num_worlds = num_worlds
+        self.device = device
+        self.motion = wp.zeros(num_worlds, dtype=Motion, device=device)
+        self.vehicle = wp.zeros(num_worlds, dtype=VehicleConstants, device=device)
+        self.jitter_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
+        for name, (dtype, columns) in _FIELDS.items():
+            shape: int | tuple[int, int] = num_worlds if columns == 1 else (num_worlds, columns)
+            setattr(self, name, wp.zeros(shape, dtype=dtype, device=device))
+        self.phase.fill_(int(Phase.DONE))
+
+    def __getattr__(self, name: str) -> wp.array:
+        raise AttributeError(f"State has no field {name!r}; it has {', '.join(_FIELDS)}")
+
+    def host(self, name: str) -> np.ndarray:
+        """Field ``name`` on the host: a view valid until the next step on the CPU, a copy on a GPU."""
+        return getattr(self, name).numpy()
