@@ -1,0 +1,465 @@
+"""The car: four driven wheels with dry friction, one parameter set per metadata version.
+
+Both front wheels get the same angle and all four the same rim speed (neither Ackermann steering nor a differential), so
+the tires scrub in every turn and the car turns far wider than a bicycle of its wheelbase. Friction acts independently
+along and across each wheel (a pyramid, not a circle) and is smoothed near zero slip, which keeps the car still at rest
+without a stiction rule.
+
+Frames: x forward, y left, yaw counter-clockwise, steering positive to the left. The moving point is the center of
+gravity (CG); the model origin (``base_link``) and the front point, which rewards and logs call the car's position, lie
+on the car's axis at fixed distances from it.
+
+The parameters are fits to recorded drives of the original simulator, the geometry is that of DeepRacer simapp,
+``bundle/urdf/{mit,deepracer,deepracer_kinematics}``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import no_type_check
+
+import numpy as np
+import warp as wp
+
+CONTROL_PERIOD = 1.0 / 15.0  # [s] one control step: one camera frame of simulation time
+NUM_SUBSTEPS = 12
+MAX_STEER = 1.0  # [rad] limit of the steering joint
+TWO_PI = 2.0 * math.pi
+FRONT_POINT_AHEAD = 0.14  # [m] of the model origin, the same for all cars
+
+
+@dataclass(frozen=True)
+class VehicleParams:
+    """Parameters of one car; units are in the names.
+
+    =========================== ======================================================================================
+    cg_to_front_axle_m          from the CG to the front axle, and
+    cg_to_rear_axle_m           to the rear axle
+    logged_point_ahead_of_cg_m  from the CG to the front point
+    half_track_m                half the distance between left and right contact points
+    speed_gain                  rim speed per commanded speed, and
+    speed_offset_mps            what is added to it unless the command is zero
+    rim_speed_cap_mps           highest rim speed (the joints turn at most 100 rad/s)
+    steer_time_constant_s       lag of the wheel angle; 0: the angle is imposed at once
+    steer_kick_rad              largest jump of the wheel angle when the command changes (derivative kick of the servo)
+    steer_gain                  wheel angle per commanded angle
+    long_friction_mps2          highest acceleration by friction along the wheels, reached far above
+    long_slip_scale_mps         this slip speed
+    lat_friction_mps2           the same across the wheels
+    lat_slip_scale_mps
+    yaw_gyration_radius2_m2     yaw inertia divided by mass
+    front_share                 share of the friction that the front axle carries
+    drag_per_s                  speed lost to drag, per speed
+    front_point_ahead_m         from the model origin to the front point
+    front_wheel_y_m             from the car's axis to the centers of the front wheels, where the rules look, and
+    rear_wheel_y_m              of the rear wheels
+    =========================== ======================================================================================
+    """
+
+    cg_to_front_axle_m: float
+    cg_to_rear_axle_m: float
+    logged_point_ahead_of_cg_m: float
+    half_track_m: float
+    speed_gain: float
+    speed_offset_mps: float
+    rim_speed_cap_mps: float
+    steer_time_constant_s: float
+    steer_kick_rad: float
+    steer_gain: float
+    long_friction_mps2: float
+    long_slip_scale_mps: float
+    lat_friction_mps2: float
+    lat_slip_scale_mps: float
+    yaw_gyration_radius2_m2: float
+    front_share: float
+    drag_per_s: float
+    front_point_ahead_m: float = FRONT_POINT_AHEAD
+    front_wheel_y_m: float = 0.079601
+    rear_wheel_y_m: float = 0.08105
+
+    @property
+    def origin_ahead_of_cg_m(self) -> float:
+        """From the CG to the model origin, negative where the origin is behind (the rear axle of version 2)."""
+        return self.logged_point_ahead_of_cg_m - self.front_point_ahead_m
+
+
+_DEEPRACER_EFFORT = VehicleParams(
+    cg_to_front_axle_m=0.0823,
+    cg_to_rear_axle_m=0.0817,
+    logged_point_ahead_of_cg_m=0.14,
+    half_track_m=0.0873,
+    speed_gain=0.9903,
+    speed_offset_mps=0.072,
+    rim_speed_cap_mps=3.6,
+    steer_time_constant_s=0.39,
+    steer_kick_rad=0.0499,
+    steer_gain=1.017,
+    long_friction_mps2=4.0473,
+    long_slip_scale_mps=0.5827,
+    lat_friction_mps2=4.1984,
+    lat_slip_scale_mps=0.0962,
+    yaw_gyration_radius2_m2=0.0224,
+    front_share=0.4004,
+    drag_per_s=0.0116,
+)
+
+VEHICLES: dict[str, VehicleParams] = {
+    "v2": VehicleParams(
+        cg_to_front_axle_m=0.0975,
+        cg_to_rear_axle_m=0.0975,
+        logged_point_ahead_of_cg_m=0.0425,
+        half_track_m=0.0757,
+        speed_gain=1.0179,
+        speed_offset_mps=0.0558,
+        rim_speed_cap_mps=3.0,
+        steer_time_constant_s=0.3723,
+        steer_kick_rad=0.0498,
+        steer_gain=1.0359,
+        long_friction_mps2=3.4578,
+        long_slip_scale_mps=0.1508,
+        lat_friction_mps2=3.8698,
+        lat_slip_scale_mps=0.1199,
+        yaw_gyration_radius2_m2=0.0207,
+        front_share=0.4946,
+        drag_per_s=0.0,
+        front_wheel_y_m=0.06,
+        rear_wheel_y_m=0.06,
+    ),
+    "v3": _DEEPRACER_EFFORT,
+    "v4": _DEEPRACER_EFFORT,
+    "v5": VehicleParams(
+        cg_to_front_axle_m=0.0823,
+        cg_to_rear_axle_m=0.0817,
+        logged_point_ahead_of_cg_m=0.14,
+        half_track_m=0.0986,
+        speed_gain=0.9834,
+        speed_offset_mps=0.0958,
+        rim_speed_cap_mps=3.6,
+        steer_time_constant_s=0.0,
+        steer_kick_rad=0.0,
+        steer_gain=1.1011,
+        long_friction_mps2=3.3794,
+        long_slip_scale_mps=0.2864,
+        lat_friction_mps2=3.5768,
+        lat_slip_scale_mps=0.1466,
+        yaw_gyration_radius2_m2=0.0185,
+        front_share=0.4695,
+        drag_per_s=0.016,
+    ),
+    # Rests on one recording at 1-2 m/s: friction, front share and half track are weakly determined above 2 m/s.
+    "droa": VehicleParams(
+        cg_to_front_axle_m=0.0823,
+        cg_to_rear_axle_m=0.0817,
+        logged_point_ahead_of_cg_m=0.14,
+        half_track_m=0.066,
+        speed_gain=0.9658,
+        speed_offset_mps=0.0814,
+        rim_speed_cap_mps=3.6,
+        steer_time_constant_s=0.136,
+        steer_kick_rad=0.0,
+        steer_gain=0.9351,
+        long_friction_mps2=7.8929,
+        long_slip_scale_mps=0.1929,
+        lat_friction_mps2=13.4029,
+        lat_slip_scale_mps=0.1882,
+        yaw_gyration_radius2_m2=0.0261,
+        front_share=0.3412,
+        drag_per_s=0.117,
+    ),
+}
+"""The car of each metadata version, by name; ``droa`` is the car of deepracer-on-aws (metadata version 6)."""
+
+_NAME_OF_VERSION = {1: "v2", 2: "v2", 3: "v3", 4: "v4", 5: "v5", 6: "droa"}
+
+
+def vehicle_for_version(version: float) -> VehicleParams:
+    """The car that ``version`` in ``model_metadata.json`` selects.
+
+    Version 1 gets the parameters of version 2. It is the same body on the same effort-driven wheels, but its controller
+    turned the wheels 0.30 times the commanded speed, at 8 Hz, and no model of it is in use any more.
+
+    Raises:
+        ValueError: For a version that never existed; the configuration checks this before.
+    """
+    name = _NAME_OF_VERSION.get(int(version)) if version == int(version) else None
+    if name is None:
+        known = ", ".join(map(str, _NAME_OF_VERSION))
+        raise ValueError(f"no car has metadata version {version}; the versions are {known}.")
+    return VEHICLES[name]
+
+
+@wp.struct
+class VehicleConstants:
+    """What the kernels need of :class:`VehicleParams`, with products and inverses taken once.
+
+    Frictions are per wheel [m/s²], slip scales squared [m²/s²]; ``steer_rate`` is the inverse of the steering lag
+    [1/s], 0 where the angle is imposed at once.
+    """
+
+    front_axle: float
+    rear_axle: float
+    half_track: float
+    origin_ahead: float  # of the CG, like the front point [m]
+    front_point_ahead: float
+    speed_gain: float
+    speed_offset: float
+    rim_speed_cap: float
+    steer_gain: float
+    steer_kick: float
+    steer_rate: float
+    front_long_friction: float
+    front_lat_friction: float
+    rear_long_friction: float
+    rear_lat_friction: float
+    long_slip_scale2: float
+    lat_slip_scale2: float
+    inv_gyration_radius2: float
+    drag: float
+
+
+@wp.struct
+class Motion:
+    """How one car moves, at one moment.
+
+    ============= =========================================================
+    x, y          CG in the world [m]
+    yaw           heading, in [-pi, pi] after a step [rad]
+    u, w          velocity of the CG in the car's frame, forward, left [m/s]
+    yaw_rate      [rad/s]
+    steer         angle of the front wheels [rad]
+    rim_speed     speed of the rims [m/s]
+    steer_command the last steering command [rad]
+    ============= =========================================================
+    """
+
+    x: float
+    y: float
+    yaw: float
+    u: float
+    w: float
+    yaw_rate: float
+    steer: float
+    rim_speed: float
+    steer_command: float
+
+
+# Warp turns both classes into its own struct type, which type checkers cannot see.
+CONSTANTS_DTYPE = np.dtype(VehicleConstants.numpy_dtype())  # type: ignore[attr-defined]
+MOTION_DTYPE = np.dtype(Motion.numpy_dtype())  # type: ignore[attr-defined]
+
+
+def vehicle_constants(params: VehicleParams) -> np.ndarray:
+    """One ``VehicleConstants`` for the kernels: shape (), of ``CONSTANTS_DTYPE``; stack them for many worlds."""
+    front, rear = 0.5 * params.front_share, 0.5 * (1.0 - params.front_share)
+    values = {
+        "front_axle": params.cg_to_front_axle_m,
+        "rear_axle": params.cg_to_rear_axle_m,
+        "half_track": params.half_track_m,
+        "origin_ahead": params.origin_ahead_of_cg_m,
+        "front_point_ahead": params.logged_point_ahead_of_cg_m,
+        "speed_gain": params.speed_gain,
+        "speed_offset": params.speed_offset_mps,
+        "rim_speed_cap": params.rim_speed_cap_mps,
+        "steer_gain": params.steer_gain,
+        "steer_kick": params.steer_kick_rad,
+        "steer_rate": 1.0 / params.steer_time_constant_s if params.steer_time_constant_s > 0.0 else 0.0,
+        "front_long_friction": front * params.long_friction_mps2,
+        "front_lat_friction": front * params.lat_friction_mps2,
+        "rear_long_friction": rear * params.long_friction_mps2,
+        "rear_lat_friction": rear * params.lat_friction_mps2,
+        "long_slip_scale2": params.long_slip_scale_mps**2,
+        "lat_slip_scale2": params.lat_slip_scale_mps**2,
+        "inv_gyration_radius2": 1.0 / params.yaw_gyration_radius2_m2,
+        "drag": params.drag_per_s,
+    }
+    assert CONSTANTS_DTYPE.names is not None
+    return np.array(tuple(values[name] for name in CONSTANTS_DTYPE.names), dtype=CONSTANTS_DTYPE)
+
+
+@wp.func
+@no_type_check
+def friction_force(slip: float, slip_scale2: float, friction: float) -> float:
+    """Smoothed dry friction [m/s²] against ``slip`` [m/s]: proportional below the slip scale, constant far above."""
+    return -friction * slip / wp.sqrt(slip * slip + slip_scale2)
+
+
+@wp.func
+@no_type_check
+def advance(constants: VehicleConstants, motion: Motion, steering: float, speed: float, dt: float) -> Motion:
+    """Move a car through one control step.
+
+    The speed command acts at once (the rims reach it within a step); the steering command jumps by the kick and then
+    follows with its lag. The motion is integrated by explicit Euler steps, which the parameters were fitted with.
+
+    Args:
+        constants: The car.
+        motion: Before the step.
+        steering: Commanded steering angle [rad].
+        speed: Commanded speed [m/s]; 0 stops the wheels.
+        dt: Duration of the step [s].
+    """
+    tau = dt / float(NUM_SUBSTEPS)
+
+    rim_speed = wp.float32(0.0)
+    if speed != 0.0:
+        rim_speed = wp.clamp(
+            constants.speed_gain * speed + constants.speed_offset, -constants.rim_speed_cap, constants.rim_speed_cap
+        )
+
+    target = wp.clamp(constants.steer_gain * steering, -MAX_STEER, MAX_STEER)
+    steer = motion.steer
+    blend = wp.float32(0.0)
+    if constants.steer_rate > 0.0:
+        steer += wp.clamp(
+            constants.steer_gain * (steering - motion.steer_command), -constants.steer_kick, constants.steer_kick
+        )
+        blend = wp.min(constants.steer_rate * tau, 1.0)
+    else:
+        steer = target
+    cos_steer = wp.cos(steer)
+    sin_steer = wp.sin(steer)
+    cos_yaw = wp.cos(motion.yaw)
+    sin_yaw = wp.sin(motion.yaw)
+
+    u = motion.u
+    w = motion.w
+    yaw_rate = motion.yaw_rate
+    turned = wp.float32(0.0)
+    moved_x = wp.float32(0.0)
+    moved_y = wp.float32(0.0)
+    num_substeps = wp.int32(NUM_SUBSTEPS)  # a variable, or Warp unrolls the loop and compiles for long
+    for _ in range(num_substeps):
+        u_left = u - yaw_rate * constants.half_track
+        u_right = u + yaw_rate * constants.half_track
+        w_front = w + yaw_rate * constants.front_axle
+        w_rear = w - yaw_rate * constants.rear_axle
+
+        long_left = friction_force(
+            u_left * cos_steer + w_front * sin_steer - rim_speed,
+            constants.long_slip_scale2,
+            constants.front_long_friction,
+        )
+        long_right = friction_force(
+            u_right * cos_steer + w_front * sin_steer - rim_speed,
+            constants.long_slip_scale2,
+            constants.front_long_friction,
+        )
+        lat_left = friction_force(
+            w_front * cos_steer - u_left * sin_steer, constants.lat_slip_scale2, constants.front_lat_friction
+        )
+        lat_right = friction_force(
+            w_front * cos_steer - u_right * sin_steer, constants.lat_slip_scale2, constants.front_lat_friction
+        )
+        fx_left = long_left * cos_steer - lat_left * sin_steer
+        fx_right = long_right * cos_steer - lat_right * sin_steer
+        fy_front = (long_left + long_right) * sin_steer + (lat_left + lat_right) * cos_steer
+
+        rear_left = friction_force(u_left - rim_speed, constants.long_slip_scale2, constants.rear_long_friction)
+        rear_right = friction_force(u_right - rim_speed, constants.long_slip_scale2, constants.rear_long_friction)
+        fy_rear = 2.0 * friction_force(w_rear, constants.lat_slip_scale2, constants.rear_lat_friction)
+
+        accel_u = (fx_left + rear_left) + (fx_right + rear_right) + yaw_rate * w - constants.drag * u
+        accel_w = fy_front + fy_rear - yaw_rate * u
+        torque = constants.front_axle * fy_front - constants.rear_axle * fy_rear
+        torque += constants.half_track * ((fx_right + rear_right) - (fx_left + rear_left))
+
+        moved_x += tau * (u * cos_yaw - w * sin_yaw)
+        moved_y += tau * (u * sin_yaw + w * cos_yaw)
+        turned += tau * yaw_rate
+        u += tau * accel_u
+        w += tau * accel_w
+        yaw_rate += tau * torque * constants.inv_gyration_radius2
+        cos_yaw = wp.cos(motion.yaw + turned)
+        sin_yaw = wp.sin(motion.yaw + turned)
+        if blend > 0.0:
+            steer += blend * (target - steer)
+            cos_steer = wp.cos(steer)
+            sin_steer = wp.sin(steer)
+
+    after = Motion()
+    after.x = motion.x + moved_x
+    after.y = motion.y + moved_y
+    yaw = motion.yaw + turned
+    after.yaw = yaw - TWO_PI * wp.round(yaw / TWO_PI)
+    after.u = u
+    after.w = w
+    after.yaw_rate = yaw_rate
+    after.steer = steer
+    after.rim_speed = rim_speed
+    after.steer_command = steering
+    return after
+
+
+@wp.kernel(enable_backward=False)
+@no_type_check
+def _drive(
+    # Model:
+    constants: wp.array[VehicleConstants],
+    # State in:
+    motion_in: wp.array[Motion],
+    # In:
+    steering: wp.array2d[float],
+    speed: wp.array2d[float],
+    dt: wp.array2d[float],
+    # State out:
+    motion_out: wp.array2d[Motion],
+):
+    carid = wp.tid()
+    car = constants[carid]
+    motion = motion_in[carid]
+    for step in range(steering.shape[1]):
+        motion = advance(car, motion, steering[carid, step], speed[carid, step], dt[carid, step])
+        motion_out[carid, step] = motion
+
+
+def drive(
+    params: VehicleParams | Sequence[VehicleParams],
+    steering: np.ndarray,
+    speed: np.ndarray,
+    *,
+    periods: np.ndarray | float = CONTROL_PERIOD,
+    start: np.ndarray | None = None,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Drive cars open loop, each on a plane of its own.
+
+    Args:
+        params: One car for all, or one each.
+        steering: Commanded steering angles [rad], shape (num_cars, num_steps).
+        speed: Commanded speeds [m/s], same shape.
+        periods: Durations of the steps [s], one for all or same shape.
+        start: Motions to start from, shape (num_cars,), of ``MOTION_DTYPE``; default: at rest at the world's origin.
+        device: Where to compute.
+
+    Returns:
+        The motions after each step, shape (num_cars, num_steps), of ``MOTION_DTYPE``.
+    """
+    num_cars, num_steps = steering.shape
+    cars = [params] * num_cars if isinstance(params, VehicleParams) else params
+    if start is None:
+        start = np.zeros(num_cars, dtype=MOTION_DTYPE)
+
+    def upload(values: np.ndarray | float) -> wp.array:
+        return wp.array(np.broadcast_to(values, steering.shape), dtype=float, device=device)
+
+    constants: wp.array = wp.array(np.stack(list(map(vehicle_constants, cars))), dtype=VehicleConstants, device=device)
+    motion: wp.array = wp.array(start, dtype=Motion, device=device)
+    motions = wp.empty((num_cars, num_steps), dtype=Motion, device=device)
+    wp.launch(
+        _drive,
+        dim=num_cars,
+        inputs=[constants, motion, upload(steering), upload(speed), upload(periods)],
+        outputs=[motions],
+        device=device,
+    )
+    return motions.numpy()
+
+
+def front_points(params: VehicleParams, motions: np.ndarray) -> np.ndarray:
+    """Poses as logs hold them: front point x, y [m] and yaw [rad], shape ``motions.shape + (3,)``."""
+    ahead = params.logged_point_ahead_of_cg_m
+    x = motions["x"] + ahead * np.cos(motions["yaw"])
+    y = motions["y"] + ahead * np.sin(motions["yaw"])
+    return np.stack([x, y, motions["yaw"]], axis=-1)
