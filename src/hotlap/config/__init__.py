@@ -1,1 +1,31 @@
 """Everything a user may set, as checked models. Loads neither torch nor warp."""
+
+from hotlap.config.base import Config, ConfigWarning
+from hotlap.config.hyperparameters import Hyperparameters
+from hotlap.config.job import Evaluation, Job, Race, Training
+from hotlap.config.metadata import (
+    Action,
+    ContinuousActionSpace,
+    DiscreteActionSpace,
+    LidarConfig,
+    ModelMetadata,
+    Range,
+)
+from hotlap.config.model_folder import ModelFolder
+
+__all__ = [
+    "Action",
+    "Config",
+    "ConfigWarning",
+    "ContinuousActionSpace",
+    "DiscreteActionSpace",
+    "Evaluation",
+    "Hyperparameters",
+    "Job",
+    "LidarConfig",
+    "ModelFolder",
+    "ModelMetadata",
+    "Race",
+    "Range",
+    "Training",
+]

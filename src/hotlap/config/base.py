@@ -1,0 +1,95 @@
+"""What all configuration models share, and how their complaints become one paragraph."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hotlap.errors import ConfigError
+
+
+class ConfigWarning(UserWarning):
+    """A setting is accepted, but it probably does not do what its author expects."""
+
+
+class Config(BaseModel):
+    """Base of every model of settings: frozen, no unknown keys, no silent conversion, finite numbers only.
+
+    The text under a field is its documentation everywhere: in help, in the schema and in the files `hotlap new` writes.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+ConfigType = TypeVar("ConfigType", bound=Config)
+
+
+def warn(message: str) -> None:
+    """Tell the user about a setting that is accepted but doubtful."""
+    warnings.warn(message, ConfigWarning, stacklevel=3)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A sentence that points from an unknown name to the known one it resembles, or else lists what is known."""
+    known = sorted(known)
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"Did you mean {by_lower[close[0]]!r}?" if close else f"Known: {', '.join(known)}."
+
+
+def build(model: type[ConfigType], values: Mapping[str, Any], source: str) -> ConfigType:
+    """Check ``values`` and make a ``model`` of them.
+
+    Raises:
+        ConfigError: Names ``source``, the full key, the value and what is allowed, for up to three mistakes.
+    """
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        problems = [_describe(model, problem) for problem in error.errors()]
+    shown = " ".join(problems[:3])
+    more = f" ({len(problems) - 3} more after these.)" if len(problems) > 3 else ""
+    raise ConfigError(f"{source}: {shown}{more}")
+
+
+def _describe(model: type[Config], problem: Any) -> str:
+    """One pydantic problem as a sentence or two."""
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        name = str(problem["loc"][-1])
+        homes = [section for section in model.model_fields if name in _section(model, (section,)).model_fields]
+        if homes and homes[0] != problem["loc"][0]:
+            return f"Unknown key {key!r}: {name} belongs into the section [{homes[0]}]."
+        return f"Unknown key {key!r}. {nearest(name, _section(model, problem['loc'][:-1]).model_fields)}"
+    if problem["type"] == "model_type":
+        return f"{key} must be a section [{key}] with keys of its own, got {_shown(problem['input'])}."
+    expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not key:  # a rule across fields speaks for itself
+        return f"{expected}."
+    if problem["type"] == "value_error":
+        return f"{key} = {_shown(problem['input'])}: {expected}."
+    field = _section(model, problem["loc"][:-1]).model_fields.get(str(problem["loc"][-1]))
+    meaning = f" ({field.description})" if field is not None and field.description else ""
+    return f"{key} {expected}, got {_shown(problem['input'])}.{meaning}"
+
+
+def _section(model: type[Config], path: tuple[Any, ...]) -> type[Config]:
+    """The model of the nested section that ``path`` leads to."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            break
+        nested = (field.annotation, *get_args(field.annotation))
+        model = next((kind for kind in nested if isinstance(kind, type) and issubclass(kind, Config)), model)
+    return model
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

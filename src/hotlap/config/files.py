@@ -1,0 +1,89 @@
+"""Read a user's text, JSON and TOML files; every failure names the file and, where there is one, the line."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hotlap.config.base import warn
+from hotlap.errors import ConfigError
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file, without a byte order mark.
+
+    Raises:
+        ConfigError: If it is absent, a folder, unreadable, or not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: there is no such file. `hotlap new DIR` writes a model folder to begin with."
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: this is a folder, but a file was expected.") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: byte {error.start} is not UTF-8 text ({error.reason}). Save the file with the encoding UTF-8."
+        ) from None
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The object that a JSON file holds; a repeated key counts the last time and is warned about.
+
+    Raises:
+        ConfigError: If the file cannot be read, is not JSON, or holds something else than an object.
+    """
+
+    def no_constant(name: str) -> NoReturn:
+        raise ConfigError(f"{path}: {name} is not a JSON number. Write a finite number.")
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        values = dict(items)
+        if len(values) < len(items):
+            names = [name for name, _ in items]
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            warn(f"{path}: the key {', '.join(map(repr, repeated))} stands there more than once; the last one counts.")
+        return values
+
+    text = read_text(path)
+    if not text.strip():
+        raise ConfigError(f"{path}: the file is empty, but a JSON object {{…}} was expected.")
+    try:
+        data = json.loads(text, parse_constant=no_constant, object_pairs_hook=pairs)
+    except json.JSONDecodeError as error:
+        line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else "end of file"
+        raise ConfigError(
+            f"{path}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!r}). "
+            "JSON wants double quotes, no comments, and no comma after the last entry."
+        ) from None
+    except RecursionError:
+        raise ConfigError(f"{path}: the JSON is nested too deeply; a flat JSON object {{…}} was expected.") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: holds a JSON {type(data).__name__}, but an object {{…}} was expected.")
+    return data
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ConfigError: If the file cannot be read or is not TOML; names the line.
+    """
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        lines = text.splitlines()
+        near = f" (near {lines[int(found[1]) - 1].strip()[:60]!r})" if found and int(found[1]) <= len(lines) else ""
+        raise ConfigError(
+            f"{path}: not valid TOML: {error}{near}. Each line is [section], key = value, or # a comment; "
+            'text stands in "double quotes", true and false are lower-case.'
+        ) from None

@@ -1,0 +1,143 @@
+"""hyperparameters.json: every name the original trainer reads, with its meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from hotlap.config.base import Config, build, nearest, warn
+from hotlap.config.files import read_json_object
+from hotlap.errors import ConfigError
+
+# Passed along with the hyperparameters by launchers of the original; they say where things lie, not how to learn.
+BOOKKEEPING: Final = frozenset(
+    {
+        "s3_bucket",
+        "s3_prefix",
+        "aws_region",
+        "model_metadata_s3_key",
+        "preset_s3_key",
+        "environment_s3_key",
+        "pretrained_s3_bucket",
+        "pretrained_s3_prefix",
+        "pretrained_checkpoint",
+        "checkpoint_dir",
+        "max_sample_count",
+        "sampling_frequency",
+    }
+)
+
+
+class Hyperparameters(Config):
+    """How a model learns. A key that a given file lacks has the original trainer's own default, which stands here.
+
+    DeepRacer-for-Cloud's default file sets some of them otherwise: `STARTER`, which `hotlap new` writes.
+    """
+
+    batch_size: int = Field(default=64, ge=1)
+    """Steps in a minibatch; lowered to a power of two when an iteration has fewer."""
+
+    num_epochs: int = Field(default=10, ge=1)
+    """Passes over the steps of an iteration (PPO)."""
+
+    stack_size: int = Field(default=1, ge=1)
+    """Read, but without effect: one frame is one observation."""
+
+    lr: float = Field(default=0.0003, gt=0)
+    """Learning rate of Adam, constant."""
+
+    exploration_type: Literal["categorical", "e-greedy"] = "categorical"
+    """How training chooses among discrete actions: sampled by probability, or best with some at random."""
+
+    e_greedy_value: float = Field(default=0.05, ge=0, le=1)
+    """Final share of random actions with e-greedy."""
+
+    epsilon_steps: int = Field(default=10000, ge=1)
+    """Steps over which that share falls from 1 to its final value."""
+
+    beta_entropy: float = Field(default=0.01, ge=0)
+    """Weight of the entropy: higher explores longer (PPO)."""
+
+    discount_factor: float = Field(default=0.999, ge=0, le=1)
+    """What a reward one step later is worth."""
+
+    loss_type: Literal["huber", "mean squared error"] = "mean squared error"
+    """Loss of the value estimate."""
+
+    num_episodes_between_training: int = Field(default=20, ge=1)
+    """Episodes in one iteration."""
+
+    term_cond_max_episodes: int = Field(default=100000, ge=1)
+    """Limit of iterations for the trainer, of training episodes for each worker."""
+
+    term_cond_avg_score: float = 100000.0
+    """Mean episode reward at which training stops."""
+
+    sac_alpha: float = Field(default=0.2, ge=0)
+    """Entropy temperature (SAC)."""
+
+    @classmethod
+    def load(cls, path: Path | str) -> Hyperparameters:
+        """Read an unchanged hyperparameters.json; values may be numbers or their text.
+
+        Raises:
+            ConfigError: Names the file, the key, the value and what is allowed.
+        """
+        path = Path(path)
+        return cls.from_dict(read_json_object(path), source=str(path))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], *, source: str = "hyperparameters.json") -> Hyperparameters:
+        """The same from parsed JSON; ``source`` names it in errors."""
+        values = {}
+        for key, value in data.items():
+            if key in cls.model_fields:
+                values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
+            elif key not in BOOKKEEPING:
+                warn(f"{source}: {key!r} is not a hyperparameter and has no effect. {nearest(key, cls.model_fields)}")
+        settings = build(cls, values, source)
+        if settings.stack_size != 1:
+            warn(f"{source}: stack_size = {settings.stack_size} has no effect; one frame is one observation.")
+        return settings
+
+    def effective(self, algorithm: str) -> dict[str, int | float | str]:
+        """The set that ``algorithm`` ("clipped_ppo" or "sac") trains with, as the original writes it: sorted keys."""
+        without = {"sac_alpha"} if algorithm == "clipped_ppo" else {"beta_entropy", "num_epochs"}
+        return dict(sorted(self.model_dump(exclude=without).items()))
+
+
+STARTER: Final = Hyperparameters(
+    num_epochs=5,
+    discount_factor=0.99,
+    loss_type="huber",
+    term_cond_max_episodes=1000,
+    term_cond_avg_score=350.0,
+)
+"""What DeepRacer-for-Cloud's default file sets."""
+
+
+def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
+    """``value`` as the type of its field: an int, a float, or lower-case text."""
+    if kind is int or kind is float:
+        wrong = ConfigError(f"{source}: {key} must be a {'whole ' * (kind is int)}number, got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise wrong
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            raise wrong from None
+        if kind is float:
+            return number
+        if not number.is_integer():
+            raise wrong
+        return int(number)
+    if not isinstance(value, str):
+        raise ConfigError(f"{source}: {key} must be text, got {value!r}.")
+    text = value.strip().lower()
+    if key == "loss_type" and text not in ("huber", "mean squared error"):
+        if text != "mean_squared_error":
+            warn(f"{source}: loss_type {value!r} counts as 'mean squared error', like all that is not 'huber'.")
+        return "mean squared error"
+    return text

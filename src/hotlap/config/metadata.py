@@ -1,0 +1,294 @@
+"""model_metadata.json: sensors, action space, network and algorithm of a model."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+from hotlap.config.base import Config, nearest, warn
+from hotlap.config.files import read_json_object
+from hotlap.errors import ConfigError
+
+NETWORKS: Final = (
+    "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+    "DEEP_CONVOLUTIONAL_NETWORK",
+    "DEEP_CONVOLUTIONAL_NETWORK_DEEP",
+)
+ALGORITHMS: Final = ("clipped_ppo", "sac")
+CAMERAS: Final = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA", "STEREO_CAMERAS")
+LIDARS: Final = ("LIDAR", "SECTOR_LIDAR", "DISCRETIZED_SECTOR_LIDAR")
+
+# What the simulator executes is clipped to these, whatever the metadata says.
+STEERING_LIMIT_DEG: Final = 30.0
+SPEED_LIMITS: Final = (0.1, 4.0)  # [m/s]
+
+_NUM_LIDAR_RAYS = 64
+
+
+class Action(Config):
+    """One entry of a discrete action space, with the numbers of the file, unclipped."""
+
+    steering_angle: float
+    """Degrees, positive left."""
+
+    speed: float
+    """m/s."""
+
+
+class DiscreteActionSpace(Config):
+    """A list of actions; the policy chooses one by its index."""
+
+    type: Literal["discrete"] = "discrete"
+
+    actions: tuple[Action, ...]
+    """In index order, as in the file."""
+
+    @property
+    def num_actions(self) -> int:
+        return len(self.actions)
+
+    @property
+    def default_index(self) -> int | None:
+        """Index of the first action that steers straight; None without one."""
+        return next((index for index, action in enumerate(self.actions) if action.steering_angle == 0.0), None)
+
+
+class Range(Config):
+    """A closed interval, low < high."""
+
+    low: float
+    high: float
+
+
+class ContinuousActionSpace(Config):
+    """Steering and speed chosen freely from two intervals; the order in an action is steering, speed."""
+
+    type: Literal["continuous"] = "continuous"
+
+    steering_angle: Range
+    """Degrees, positive left."""
+
+    speed: Range
+    """m/s."""
+
+
+class LidarConfig(Config):
+    """How DISCRETIZED_SECTOR_LIDAR encodes a scan."""
+
+    num_sectors: int = 8
+    """Sectors of the scan; divides its 64 rays."""
+
+    num_values_per_sector: int = 8
+    """Distance classes in each sector."""
+
+    clipping_dist: float = 2.0
+    """Metres; farther counts as nothing there."""
+
+
+class ModelMetadata(Config):
+    """What model_metadata.json says, with every default filled in.
+
+    Rules and defaults are those of the DeepRacer simapp, `markov/boto/s3/files/model_metadata.py`.
+    """
+
+    version: float
+    """1 to 6; selects the vehicle."""
+
+    sensors: tuple[str, ...]
+    """Exactly one camera, at most one LiDAR, in the order of the file."""
+
+    action_space: DiscreteActionSpace | ContinuousActionSpace
+    """What the policy chooses from."""
+
+    network: str
+    """One of NETWORKS."""
+
+    algorithm: Literal["clipped_ppo", "sac"]
+    """How the model learns."""
+
+    lidar_config: LidarConfig = LidarConfig()
+    """Used by DISCRETIZED_SECTOR_LIDAR only."""
+
+    @property
+    def camera(self) -> str:
+        """The camera among the sensors."""
+        return next(sensor for sensor in self.sensors if sensor in CAMERAS)
+
+    @classmethod
+    def load(cls, path: Path | str) -> ModelMetadata:
+        """Read an unchanged model_metadata.json (UTF-8, with or without byte order mark).
+
+        Raises:
+            ConfigError: If the file cannot be read or breaks a rule of the format.
+        """
+        path = Path(path)
+        return cls.from_dict(read_json_object(path), source=str(path))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], *, source: str = "model_metadata.json") -> ModelMetadata:
+        """The same from parsed JSON; ``source`` names it in errors. Unknown fields are ignored, as ever."""
+        if "action_space" not in data:
+            _fail(source, '\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.')
+        version = _version(source, data)
+        algorithm = _choice(source, data, "training_algorithm", ALGORITHMS)
+        space_type = _choice(source, data, "action_space_type", ("discrete", "continuous"))
+        if algorithm == "sac" and space_type == "discrete":
+            _fail(
+                source,
+                "training_algorithm 'sac' needs action_space_type 'continuous', got 'discrete'. "
+                "Describe the action space by low and high, or use 'clipped_ppo'.",
+            )
+        network = data.get("neural_network", NETWORKS[0])
+        if network not in NETWORKS:
+            _fail(source, f"neural_network is {network!r}. {nearest(str(network), NETWORKS)}")
+        space = data["action_space"]
+        metadata = cls(
+            version=version,
+            sensors=_sensors(source, data, version),
+            action_space=_discrete(source, space) if space_type == "discrete" else _continuous(source, space),
+            network=network,
+            algorithm="sac" if algorithm == "sac" else "clipped_ppo",
+            lidar_config=_lidar_config(source, data.get("lidar_config", {})),
+        )
+        _warn_beyond_limits(source, metadata.action_space)
+        return metadata
+
+
+def _fail(source: str, message: str) -> NoReturn:
+    raise ConfigError(f"{source}: {message}")
+
+
+def _number(source: str, key: str, value: Any) -> float:
+    """A finite number, given as a number or as its text."""
+    if not isinstance(value, bool) and isinstance(value, int | float | str):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if math.isfinite(number):
+                return number
+    _fail(source, f"{key} must be a finite number, got {value!r}.")
+
+
+def _version(source: str, data: dict[str, Any]) -> float:
+    if "version" not in data:
+        return 2.0 if "sensor" in data else 1.0
+    version = _number(source, "version", data["version"])
+    if not 1.0 <= version < 7.0:
+        _fail(source, f'version must be 1 to 6, got {data["version"]!r}. New models use "5".')
+    return version
+
+
+def _choice(source: str, data: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+    """One of ``allowed`` in any case, spaces around it ignored; absent: the first."""
+    value = data.get(key, allowed[0])
+    name = value.strip().lower() if isinstance(value, str) else ""
+    if name not in allowed:
+        _fail(source, f"{key} must be {' or '.join(map(repr, allowed))}, got {value!r}.")
+    return name
+
+
+def _sensors(source: str, data: dict[str, Any], version: float) -> tuple[str, ...]:
+    if version < 2.0:
+        return ("observation",)
+    if "sensor" not in data:
+        _fail(source, f"version {version:g} needs 'sensor', a list such as [\"FRONT_FACING_CAMERA\"].")
+    sensors = data["sensor"]
+    if not isinstance(sensors, list) or not all(isinstance(sensor, str) for sensor in sensors):
+        _fail(source, f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {sensors!r}.')
+    for sensor in sensors:
+        if sensor not in CAMERAS + LIDARS:
+            _fail(source, f"sensor {sensor!r} is unknown. {nearest(sensor, CAMERAS + LIDARS)}")
+    num_cameras = sum(sensor in CAMERAS for sensor in sensors)
+    if num_cameras != 1:
+        _fail(source, f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {sensors}.")
+    num_lidars = sum(sensor in LIDARS for sensor in sensors)
+    if num_lidars > 1:
+        _fail(source, f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {sensors}.")
+    return tuple(sensors)
+
+
+def _discrete(source: str, space: Any) -> DiscreteActionSpace:
+    if isinstance(space, dict):
+        _fail(
+            source,
+            "action_space is an object with ranges, but action_space_type is 'discrete' (the default). "
+            'Set "action_space_type": "continuous", or give a list of actions.',
+        )
+    if not isinstance(space, list) or not space:
+        _fail(
+            source,
+            'action_space must be a list of at least one {"steering_angle": …, "speed": …}, '
+            f"got {'an empty list' if space == [] else repr(space)}.",
+        )
+    actions = []
+    for index, entry in enumerate(space):
+        if not isinstance(entry, dict):
+            _fail(source, f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {entry!r}.')
+        values = {}
+        for key in ("steering_angle", "speed"):
+            if key not in entry:
+                _fail(source, f"action_space[{index}] lacks {key!r}; it has {sorted(entry)}.")
+            values[key] = _number(source, f"action_space[{index}].{key}", entry[key])
+        actions.append(Action(**values))
+    return DiscreteActionSpace(actions=tuple(actions))
+
+
+def _continuous(source: str, space: Any) -> ContinuousActionSpace:
+    if not isinstance(space, dict):
+        _fail(
+            source,
+            "action_space must be an object with steering_angle and speed, each with low and high, because "
+            f"action_space_type is 'continuous'; got a {type(space).__name__}.",
+        )
+    ranges = {}
+    for key in ("steering_angle", "speed"):
+        entry = space.get(key)
+        if not isinstance(entry, dict) or not {"low", "high"} <= entry.keys():
+            _fail(source, f'action_space.{key} must be {{"low": …, "high": …}}, got {entry!r}.')
+        low = _number(source, f"action_space.{key}.low", entry["low"])
+        high = _number(source, f"action_space.{key}.high", entry["high"])
+        if not low < high:
+            _fail(source, f"action_space.{key}.low must be below high, got {low:g} and {high:g}.")
+        ranges[key] = Range(low=low, high=high)
+    return ContinuousActionSpace(steering_angle=ranges["steering_angle"], speed=ranges["speed"])
+
+
+def _lidar_config(source: str, config: Any) -> LidarConfig:
+    if not isinstance(config, dict):
+        _fail(source, f"lidar_config must be an object, got {config!r}.")
+    values: dict[str, Any] = {}
+    for key in ("num_sectors", "num_values_per_sector"):
+        if key in config:
+            values[key] = int(_number(source, f"lidar_config.{key}", config[key]))
+    if "clipping_dist" in config:
+        values["clipping_dist"] = _number(source, "lidar_config.clipping_dist", config["clipping_dist"])
+    lidar = LidarConfig(**values)
+    if lidar.num_sectors <= 0 or _NUM_LIDAR_RAYS % lidar.num_sectors:
+        _fail(source, f"lidar_config.num_sectors must divide {_NUM_LIDAR_RAYS}, got {lidar.num_sectors}.")
+    if lidar.num_values_per_sector < 1:
+        _fail(source, f"lidar_config.num_values_per_sector must be at least 1, got {lidar.num_values_per_sector}.")
+    if not 0.15 <= lidar.clipping_dist <= 12.0:
+        warn(f"{source}: lidar_config.clipping_dist {lidar.clipping_dist:g} is outside the sensor's 0.15 to 12 m.")
+    return lidar
+
+
+def _warn_beyond_limits(source: str, space: DiscreteActionSpace | ContinuousActionSpace) -> None:
+    if isinstance(space, DiscreteActionSpace):
+        steering = [action.steering_angle for action in space.actions]
+        speed = [action.speed for action in space.actions]
+    else:
+        steering = [space.steering_angle.low, space.steering_angle.high]
+        speed = [space.speed.low, space.speed.high]
+    slowest, fastest = SPEED_LIMITS
+    if max(map(abs, steering)) > STEERING_LIMIT_DEG:
+        beyond = max(steering, key=abs)
+        warn(
+            f"{source}: steering_angle {beyond:g} is executed as {math.copysign(STEERING_LIMIT_DEG, beyond):g} degrees."
+        )
+    if min(speed) < slowest:
+        warn(f"{source}: speed {min(speed):g} is executed as {slowest:g} m/s.")
+    if max(speed) > fastest:
+        warn(f"{source}: speed {max(speed):g} is executed as {fastest:g} m/s.")

@@ -1,0 +1,55 @@
+"""A model folder: the three files of the original and an optional job.toml."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from hotlap.config.hyperparameters import Hyperparameters
+from hotlap.config.job import Job
+from hotlap.config.metadata import ModelMetadata
+from hotlap.errors import ConfigError
+
+
+class ModelFolder:
+    """Finds the files of a model and reads them when first asked for.
+
+    Args:
+        path: The folder with reward_function.py, model_metadata.json, hyperparameters.json and perhaps job.toml.
+
+    Raises:
+        ConfigError: If the folder or one of the three files is absent.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.reward_file = self.path / "reward_function.py"
+        self.metadata_file = self.path / "model_metadata.json"
+        self.hyperparameters_file = self.path / "hyperparameters.json"
+        self.job_file = self.path / "job.toml"
+        if not self.path.is_dir():
+            what = "is a file, not a folder" if self.path.exists() else "does not exist"
+            raise ConfigError(f"{path}: the model folder {what}. `hotlap new {path}` writes one to begin with.")
+        needed = (self.reward_file, self.metadata_file, self.hyperparameters_file)
+        missing = [file.name for file in needed if not file.is_file()]
+        if missing:
+            raise ConfigError(
+                f"{path}: this is not a complete model folder, it lacks {' and '.join(missing)}. "
+                f"`hotlap new {path}` writes the files that are missing and leaves the others alone."
+            )
+
+    @cached_property
+    def metadata(self) -> ModelMetadata:
+        return ModelMetadata.load(self.metadata_file)
+
+    @cached_property
+    def hyperparameters(self) -> Hyperparameters:
+        return Hyperparameters.load(self.hyperparameters_file)
+
+    @cached_property
+    def job(self) -> Job:
+        """What job.toml says; all defaults without one."""
+        return Job.load(self.job_file) if self.job_file.is_file() else Job()
+
+    def __repr__(self) -> str:
+        return f"ModelFolder({str(self.path)!r})"
