@@ -1,1 +1,7 @@
-"""Load, check, call and profile a user's reward function; shipped examples."""
+"""Load, call, check and profile a user's reward function."""
+
+from hotlap.rewards.function import RewardFunction
+from hotlap.rewards.loader import load_reward
+from hotlap.rewards.params import RewardParams
+
+__all__ = ["RewardFunction", "RewardParams", "load_reward"]

@@ -1,0 +1,163 @@
+"""Load a reward function from a user's file, unchanged, or from the examples that come with hotlap."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import itertools
+import linecache
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from hotlap.errors import RewardError
+from hotlap.rewards.function import RewardFunction, explain, line_of
+
+EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
+DEFAULT_EXAMPLE: Final = "follow_center_line"
+
+# The signature of 2018, long gone from the original too.
+_ARGUMENTS_2018 = {"on_track", "car_orientation", "throttle", "steering", "closest_waypoint", "closest_waypoints"}
+
+_load_numbers = itertools.count(1)
+_sibling_folders: set[str] = set()
+
+
+def example_names() -> list[str]:
+    """Names of the reward functions that come with hotlap."""
+    return sorted(file.stem for file in EXAMPLES_FOLDER.glob("*.py"))
+
+
+def example_file(name: str) -> Path:
+    """The file of a shipped reward function.
+
+    Raises:
+        RewardError: If there is none of this name; lists those that exist.
+    """
+    names = example_names()
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise RewardError(
+            f"{name!r} is neither a file nor a shipped reward function.{hint} Shipped: {', '.join(names)}."
+        )
+    return EXAMPLES_FOLDER / f"{name}.py"
+
+
+def load_reward(name_or_path: str | Path) -> RewardFunction:
+    """Execute a reward file once, in a module of its own, and take its `reward_function`.
+
+    Module globals live as long as the returned object. Files beside it can be imported; two files of the same name from
+    different folders stay apart as long as each is imported at the top of its reward file.
+
+    Args:
+        name_or_path: A file, or the name of a shipped example.
+
+    Raises:
+        RewardError: If the file is absent, is not Python, raises while it is executed, or has no `reward_function` that
+            takes one argument; names file and line.
+    """
+    path = Path(name_or_path)
+    if not path.exists() and path.suffix != ".py" and path.parent == Path():
+        path = example_file(str(name_or_path))
+    module = _execute(path.absolute())
+    function = getattr(module, "reward_function", None)
+    if function is None:
+        raise RewardError(f"{path}: {_what_is_there(module)} It must define `def reward_function(params):`.")
+    _check_signature(path, function, "reward_function")
+    batch_function = getattr(module, "reward_function_batch", None)
+    if batch_function is not None:
+        _check_signature(path, batch_function, "reward_function_batch")
+    return RewardFunction(path.absolute(), function, batch_function)
+
+
+def _execute(path: Path) -> ModuleType:
+    try:
+        source = path.read_bytes()
+    except FileNotFoundError:
+        raise RewardError(
+            f"{path}: there is no such file. `hotlap new DIR` writes a model folder with a reward function in it."
+        ) from None
+    except IsADirectoryError:
+        raise RewardError(f"{path}: this is a folder; name the Python file in it.") from None
+    except OSError as error:
+        raise RewardError(f"{path}: cannot be read ({error.strerror}).") from None
+    try:
+        code = compile(source, str(path), "exec")
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        text = f" in `{error.text.strip()}`" if error.text and error.text.strip() else ""
+        raise RewardError(f"{path}{line}: this is not valid Python: {error.msg}{text}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested beyond what Python parses
+        raise RewardError(f"{path}: this is not valid Python: {error}.") from error
+
+    # Errors hours later shall quote the file as it was when it was loaded; without a time stamp it is not read anew.
+    lines = source.decode("utf-8", errors="replace").splitlines(keepends=True)
+    linecache.cache[str(path)] = (len(source), None, lines, str(path))
+    _let_siblings_be_imported(path.parent)
+    module = ModuleType(f"hotlap_reward_{next(_load_numbers)}_{path.stem}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses and pickle look their module up here
+    try:
+        exec(code, module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        file, line_number = line_of(error, path)
+        at = f", line {line_number}" if line_number else ""
+        missing = isinstance(error, ModuleNotFoundError)
+        way_out = " Install that package, or put the module beside this file." if missing else ""
+        raise RewardError(f"{file}{at}: loading the reward function failed: {explain(error)}.{way_out}") from error
+    return module
+
+
+def _let_siblings_be_imported(folder: Path) -> None:
+    """Make the modules beside a reward file importable, and forget those beside an earlier one.
+
+    The folder goes to the end of the search path, so a file such as `random.py` in it does not hide the library's.
+    """
+    earlier = _sibling_folders - {str(folder)}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and not name.startswith("hotlap_reward_") and str(Path(file).parent) in _sibling_folders:
+            del sys.modules[name]
+    sys.path[:] = [entry for entry in sys.path if entry not in earlier]
+    _sibling_folders.clear()
+    if str(folder) not in sys.path and folder != EXAMPLES_FOLDER:
+        sys.path.append(str(folder))
+        _sibling_folders.add(str(folder))
+
+
+def _what_is_there(module: ModuleType) -> str:
+    names = [name for name, value in vars(module).items() if inspect.isfunction(value)]
+    return f"defines {', '.join(names)}, but no reward_function." if names else "defines no function."
+
+
+def _check_signature(path: Path, function: Any, name: str) -> None:
+    """Refuse what one positional argument cannot be given to, or what does not return at once."""
+    if not callable(function):
+        raise RewardError(f"{path}: {name} is a {type(function).__name__}, expected `def {name}(params):`.")
+    line = f", line {function.__code__.co_firstlineno}" if inspect.isfunction(function) else ""
+    for test, kind in (
+        (inspect.iscoroutinefunction, "is `async`"),
+        (inspect.isgeneratorfunction, "uses `yield`"),
+    ):
+        if test(function):
+            raise RewardError(f"{path}{line}: {name} {kind}; expected a plain function that returns a number.")
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # some built-in functions do not tell
+        return
+    try:
+        signature.bind({})
+    except TypeError:
+        arguments = list(signature.parameters)
+        if len(_ARGUMENTS_2018.intersection(arguments)) >= 2:
+            raise RewardError(
+                f"{path}{line}: {name} has the {len(arguments)} arguments of 2018 ({', '.join(arguments[:3])}, …), "
+                "which are no longer given. Change it to `def reward_function(params):` and read the values from the "
+                'dictionary, such as params["distance_from_center"].'
+            ) from None
+        raise RewardError(
+            f"{path}{line}: {name}{signature} must take exactly one argument: `def {name}(params):`."
+        ) from None
