@@ -2,33 +2,142 @@
 
 from __future__ import annotations
 
+import difflib
+import os
+import re
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from hotlap.errors import TrackError
+from hotlap.tracks.route_file import read_route, write_route
 from hotlap.tracks.track import Track
 
 DEFAULT_TRACK = "first_lap"
 BUILT_IN_FOLDER = Path(__file__).parent / "data"
+FOLDER_VARIABLE = "HOTLAP_TRACKS"
+
+Direction = Literal["as_is", "cw", "ccw", "reversed"]
+DIRECTIONS: tuple[Direction, ...] = ("as_is", "cw", "ccw", "reversed")
 
 
-def load_track(
-    name_or_path: str | Path,
-    *,
-    direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is",
-    require_closed: bool = False,
-) -> Track:
-    """Load a track by its name or from a route file."""
-    path = Path(name_or_path)
-    if path.suffix != ".npy":
-        path = BUILT_IN_FOLDER / f"{name_or_path}.npy"
-    if not path.is_file():
-        raise TrackError(f"no track {name_or_path!r}")
-    rows = np.load(path, allow_pickle=False)
-    closed = bool(np.allclose(rows[0], rows[-1], rtol=0, atol=1e-6))
-    track = Track(path.stem, rows[:, 0:2], rows[:, 2:4], rows[:, 4:6], closed)
-    if direction == "reversed" or (direction in ("cw", "ccw") and track.ccw != (direction == "ccw")):
-        track = track.reversed()
+@dataclass(frozen=True)
+class TrackEntry:
+    """A track that can be loaded by its name."""
+
+    name: str
+    path: Path
+    built_in: bool
+
+
+def user_folder() -> Path:
+    """Folder of the user's own tracks: ``HOTLAP_TRACKS``, or the platform's place for data. It may not exist yet."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "hotlap" / "tracks"
+
+
+def list_tracks() -> list[TrackEntry]:
+    """All tracks with a name, built-in ones first, each group by name. A user's track hides a built-in namesake."""
+    own = {path.stem: TrackEntry(path.stem, path, False) for path in sorted(user_folder().glob("*.npy"))}
+    built_in = [TrackEntry(path.stem, path, True) for path in sorted(BUILT_IN_FOLDER.glob("*.npy"))]
+    return [entry for entry in built_in if entry.name not in own] + list(own.values())
+
+
+def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", require_closed: bool = False) -> Track:
+    """Load a track by its name or from a route file.
+
+    Args:
+        name_or_path: A built-in name, the name of a file in the user's folder, or a path ending in ``.npy``. A name
+            ending in ``_cw`` or ``_ccw`` that is not known is that direction of the track without the ending.
+        direction: ``"as_is"`` drives the rows in their order, ``"reversed"`` against it, ``"cw"`` and ``"ccw"``
+            whichever of the two runs clockwise or counter-clockwise.
+        require_closed: Refuse open tracks.
+
+    Raises:
+        TrackError: If the name is unknown, the file is no usable route, or an open track is given where a loop is
+            needed.
+    """
+    if direction not in DIRECTIONS:
+        raise TrackError(f"direction is {direction!r}, expected one of {', '.join(DIRECTIONS)}.")
+    path, suffix = _find(str(name_or_path))
+    track = read_route(path)
+    if suffix:
+        track = replace(_turn(track, suffix), name=str(name_or_path))
+    if require_closed and not track.closed:
+        gap = float(((track.center[0] - track.center[-1]) ** 2).sum() ** 0.5)
+        raise TrackError(
+            f"track {track.name!r} is open: its ends are {gap:.2f} m apart, but a loop is needed here. Choose another "
+            f"track; or, if it should be a loop, add it again with `hotlap tracks add {path} --close`."
+        )
+    return _turn(track, direction)
+
+
+def add_track(path: str | Path, name: str | None = None, *, closed: bool | None = None, overwrite: bool = False) -> Track:
+    """Check a route file and copy it into the user's folder, where ``load_track`` finds it by name.
+
+    Args:
+        path: The route file.
+        name: Its new name; by default the file's.
+        closed: True adds the closing row that an unfinished loop lacks.
+        overwrite: Whether a track of that name in the user's folder may be replaced.
+
+    Raises:
+        TrackError: If the file is no usable route, or the name cannot be used.
+    """
+    track = read_route(path, closed=closed, name=name)
+    destination = user_folder() / f"{check_name(track.name)}.npy"
+    if destination.exists() and not overwrite:
+        raise TrackError(
+            f"a track named {track.name!r} is already at {destination}. Give another name, or use --force."
+        )
+    write_route(track, destination)
     return track
+
+
+def check_name(name: str) -> str:
+    """Return ``name`` if it can name a track and its file, else raise a TrackError."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name) or name.endswith(".npy"):
+        raise TrackError(
+            f"{name!r} cannot name a track. Use up to 64 letters, digits, '_', '-' and '.', without .npy at the end."
+        )
+    return name
+
+
+def _find(name_or_path: str) -> tuple[Path, Direction | None]:
+    """File of a track, and the direction that its name asks for beyond the file's."""
+    if name_or_path.endswith(".npy"):
+        return Path(name_or_path).expanduser(), None
+    paths = {entry.name: entry.path for entry in list_tracks()}
+    if name_or_path in paths:
+        return paths[name_or_path], None
+    stem, _, suffix = name_or_path.rpartition("_")
+    if stem in paths and suffix in ("cw", "ccw"):
+        return paths[stem], "cw" if suffix == "cw" else "ccw"
+    near = difflib.get_close_matches(name_or_path.lower(), paths, n=1, cutoff=0.5)
+    raise TrackError(
+        f"there is no track named {name_or_path!r}.{f' Did you mean {near[0]!r}?' if near else ''} Known are: "
+        f"{', '.join(paths)}. Own route files are named by their path (ending in .npy) or added with "
+        f"`hotlap tracks add FILE`."
+    )
+
+
+def _turn(track: Track, direction: Direction) -> Track:
+    if direction == "as_is":
+        return track
+    if direction == "reversed":
+        return track.reversed()
+    if not track.closed:
+        raise TrackError(
+            f"track {track.name!r} is open and runs neither clockwise nor counter-clockwise. "
+            f"Use the direction as_is or reversed."
+        )
+    return track if track.ccw == (direction == "ccw") else track.reversed()

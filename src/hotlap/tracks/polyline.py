@@ -103,25 +103,27 @@ class Crossing(NamedTuple):
 
 
 def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
-    """All proper crossings of two polylines (or of one with itself), in the order of ``one``; touching is no crossing.
+    """All proper crossings of two polylines, or of one with itself, in the order of ``one``; touching is no crossing.
 
     With itself, each crossing is found twice, once from either stretch.
     """
-    start, along = one[:-1, None], np.diff(one, axis=0)[:, None]
-    other_start, other_along = other[None, :-1], np.diff(other, axis=0)[None]
-    between = other_start - start
-
-    def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-    determinant = cross(along, other_along)
-    safe = np.where(determinant == 0.0, 1.0, determinant)
-    at, other_at = cross(between, other_along) / safe, cross(between, along) / safe
-    # Strictly between the ends: neighbors that share a vertex, to the last bit, do not cross.
-    margin = 1e-9
-    proper = (determinant != 0.0) & (at > margin) & (at < 1 - margin) & (other_at > margin) & (other_at < 1 - margin)
+    other_start, other_along = other[:-1], np.diff(other, axis=0)
     crossings = []
-    for i, j in np.argwhere(proper):
-        x, y = one[i] + at[i, j] * (one[i + 1] - one[i])
-        crossings.append(Crossing(int(i), int(j), (float(x), float(y))))
+    block = max(1, PAIRS_AT_ONCE // len(other))
+    for first in range(0, len(one) - 1, block):
+        start = one[first : first + block + 1]
+        along = np.diff(start, axis=0)[:, None]
+        start = start[:-1, None]
+        determinant = _cross(along, other_along)
+        safe = np.where(determinant == 0.0, np.inf, determinant)
+        at = _cross(other_start - start, other_along) / safe
+        other_at = _cross(other_start - start, along) / safe
+        # Strictly between the ends: neighbors share a vertex and yet do not cross.
+        for i, j in np.argwhere((at > 1e-9) & (at < 1 - 1e-9) & (other_at > 1e-9) & (other_at < 1 - 1e-9)):
+            x, y = (start[i] + at[i, j] * along[i])[0]
+            crossings.append(Crossing(int(first + i), int(j), (float(x), float(y))))
     return crossings
+
+
+def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]

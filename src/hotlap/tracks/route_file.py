@@ -1,0 +1,260 @@
+"""Route files: a track as a NumPy array file of N rows of six coordinates.
+
+A row holds a point of the center line, the inner and the outer border: ``center_x, center_y, inner_x, inner_y, outer_x,
+outer_y`` [m]. On a loop the last row repeats the first. Rows are counted from 0 in every message.
+
+A route that is not quite right is read like this:
+
+- Ends no farther apart than 1.5 times the usual spacing of the rows are those of a loop that lacks its closing row. It
+  is added, where the original would take such a file for an open track.
+- Repeated center points are dropped by ``Track``.
+- A line may cross itself within half a meter of its own length: such knots, from the inside of a sharp bend or from a
+  pair of swapped rows, are in routes that people race on, and no rule is hurt by them. Longer loops are refused, as is
+  any crossing of two different lines.
+
+Format: DeepRacer simapp, ``bundle/routes``.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from hotlap.errors import TrackError
+from hotlap.tracks import polyline
+from hotlap.tracks.track import Track
+
+MAX_ROWS = 5000  # 750 m at the usual spacing; far beyond it, someone saved something else
+MAX_EXTENT = 200.0  # [m] beyond it the unit was not meters
+MIN_WIDTH = 0.2  # [m] the car is 0.196 m wide
+CLOSE_SPACINGS = 1.5
+MAX_KNOT = 0.5  # [m] of a line's own length
+EDGE_TOLERANCE = 1e-3  # [m] the ends of an open center line lie on the edge of the road
+LINES = ("center line", "inner border", "outer border")
+NPY_MAGIC = b"\x93NUMPY"
+
+
+def read_route(path: str | Path, *, closed: bool | None = None, name: str | None = None) -> Track:
+    """Read a route file.
+
+    Args:
+        path: The ``.npy`` file.
+        closed: True adds a missing closing row however far apart the ends are; None decides by their distance.
+        name: Name of the track; by default the file's.
+
+    Raises:
+        TrackError: If the file is missing or is no usable route; the message says what is wrong and where.
+    """
+    path = Path(path)
+    rows = _read_rows(path)
+    return track_from_rows(rows, name or path.stem, closed=closed, source=str(path))
+
+
+def write_route(track: Track, path: str | Path) -> None:
+    """Write a track as a route file, whole or not at all."""
+    path = Path(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with unfinished.open("wb") as file:
+            np.save(file, track.to_rows(), allow_pickle=False)
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise TrackError(
+            f"{path}: the track cannot be written there ({error.strerror or error}). "
+            f"Choose a folder that you may write to."
+        ) from error
+
+
+def track_from_rows(
+    rows: np.ndarray, name: str, *, closed: bool | None = None, source: str | None = None, theme: str = "classic"
+) -> Track:
+    """Make a track of route rows (N, 6) [m], after all checks; see the module for what is tolerated.
+
+    Args:
+        rows: The route.
+        name: Name of the track.
+        closed: As in ``read_route``.
+        source: What messages call the route; by default ``name``.
+        theme: Name of the track's color theme.
+
+    Raises:
+        TrackError: If the rows are no usable route.
+    """
+    source = source or f"track {name!r}"
+    rows = np.asarray(rows)
+    _check_array(rows, source)
+    rows = np.array(rows, dtype=np.float64)
+    _check_numbers(rows, source)
+    rows = _close(rows, closed)
+    loop = bool(np.array_equal(rows[0, :2], rows[-1, :2]))
+    distinct = np.count_nonzero(np.hypot(*np.diff(rows[:, :2], axis=0).T) > 1e-9)
+    if distinct < (3 if loop else 1):
+        raise TrackError(
+            f"{source}: only {distinct} of its {len(rows)} rows move on from the row before. "
+            f"A loop needs at least three different points on its center line, an open track two; "
+            f"a row about every 0.15 m is usual."
+        )
+    _check_widths(rows, source)
+    track = Track(name, rows[:, 0:2], rows[:, 2:4], rows[:, 4:6], loop, theme)
+    _check_lines(track, source)
+    return track
+
+
+def _read_rows(path: Path) -> np.ndarray:
+    expected = "Expected a NumPy file made with np.save(path, rows), rows being float64 of shape (N, 6)."
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(NPY_MAGIC))
+        if start != NPY_MAGIC:
+            raise TrackError(f"{path}: not a NumPy array file{_guess_format(start)}. {expected}")
+        # Mapped, not read: a header that promises a petabyte costs nothing.
+        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        _check_array(mapped, str(path))
+        return np.array(mapped)
+    except FileNotFoundError as error:
+        raise TrackError(f"{path}: there is no such file. Check the path, or see `hotlap tracks list`.") from error
+    except OSError as error:
+        raise TrackError(f"{path}: cannot be read ({error.strerror or error}). {expected}") from error
+    except (ValueError, EOFError, SyntaxError) as error:
+        if "object" in str(error).lower():
+            raise TrackError(
+                f"{path}: holds pickled Python objects, which hotlap never loads because they can run code. "
+                f"Save plain numbers: np.save(path, np.asarray(rows, dtype=float))."
+            ) from error
+        raise TrackError(
+            f"{path}: the NumPy file is damaged or cut short ({error}). Copy it again. {expected}"
+        ) from error
+
+
+def _guess_format(start: bytes) -> str:
+    if not start:
+        return ": it is empty"
+    if start[:1] == b"\x80":
+        return " but a Python pickle, which hotlap never loads because it can run code"
+    if start[:2] == b"PK":
+        return " but a zip archive, perhaps from np.savez"
+    return f": it begins with {start!r}"
+
+
+def _check_array(rows: np.ndarray, source: str) -> None:
+    if rows.dtype.kind not in "fiu":
+        raise TrackError(
+            f"{source}: the array holds {rows.dtype}, not numbers. Expected float64 coordinates in meters: "
+            f"save rows.astype(float)."
+        )
+    if rows.ndim != 2 or rows.shape[1] != 6:
+        hint = ""
+        if rows.ndim == 2 and rows.shape[0] == 6:
+            hint = " It looks transposed: save rows.T."
+        elif rows.ndim == 2 and rows.shape[1] in (2, 4):
+            hint = f" It seems to lack {'both borders' if rows.shape[1] == 2 else 'the center line or a border'}."
+        raise TrackError(
+            f"{source}: the array has shape {rows.shape}, expected (N, 6): center x, y, inner x, y, outer x, y "
+            f"in every row.{hint}"
+        )
+    if len(rows) < 2:
+        raise TrackError(f"{source}: {len(rows)} rows are too few. A loop needs at least four, an open track two.")
+    if len(rows) > MAX_ROWS:
+        raise TrackError(
+            f"{source}: {len(rows)} rows are more than the {MAX_ROWS} allowed. A row every 0.15 m is usual; "
+            f"keep every {-(-len(rows) // MAX_ROWS)}th row."
+        )
+
+
+def _check_numbers(rows: np.ndarray, source: str) -> None:
+    wrong = np.argwhere(~np.isfinite(rows))
+    if len(wrong):
+        row, column = wrong[0]
+        more = f", and so are {len(wrong) - 1} more numbers" if len(wrong) > 1 else ""
+        raise TrackError(
+            f"{source}: row {row}, {LINES[column // 2]} {'xy'[column % 2]} is {rows[row, column]}{more}. "
+            f"All coordinates must be finite: remove or mend such rows."
+        )
+    points = rows.reshape(-1, 2)
+    extent = np.ptp(points, axis=0)
+    if extent.max() > MAX_EXTENT:
+        raise TrackError(
+            f"{source}: the track extends over {extent[0]:.0f} x {extent[1]:.0f} m, at most {MAX_EXTENT:.0f} m are "
+            f"allowed. Coordinates are in meters: divide centimeters by 100."
+        )
+
+
+def _close(rows: np.ndarray, closed: bool | None) -> np.ndarray:
+    """The rows with the first repeated exactly at the end, if they form a loop."""
+    gap = np.hypot(*(rows[-1, :2] - rows[0, :2]))
+    if gap <= 1e-6:
+        rows[-1] = rows[0]
+        return rows
+    spacing = np.median(np.hypot(*np.diff(rows[:, :2], axis=0).T))
+    # Three rows that nearly meet are a short open track with few points, not a loop.
+    if closed or (closed is None and len(rows) > 3 and gap <= CLOSE_SPACINGS * spacing):
+        return np.concatenate([rows, rows[:1]])
+    return rows
+
+
+def _check_widths(rows: np.ndarray, source: str) -> None:
+    widths = np.hypot(*(rows[:, 2:4] - rows[:, 4:6]).T)
+    row = int(widths.argmin())
+    if widths[row] < MIN_WIDTH:
+        raise TrackError(
+            f"{source}: row {row} at {_at(rows[row, :2])} is {widths[row]:.3f} m wide; the road must be at least "
+            f"{MIN_WIDTH} m wide, as the car is 0.196 m. Move the borders (columns 2 to 5) apart there."
+        )
+
+
+def _check_lines(track: Track, source: str) -> None:
+    lines = dict(zip(LINES, (track.center, track.inner, track.outer), strict=True))
+    for one, other in ((1, 2), (0, 1), (0, 2)):
+        crossings = polyline.find_crossings(lines[LINES[one]], lines[LINES[other]])
+        if crossings:
+            first = crossings[0]
+            raise TrackError(
+                f"{source}: the {LINES[one]} crosses the {LINES[other]} at {_at(first.point)}, between rows "
+                f"{first.first} and {first.first + 1}; {_others(len(crossings) - 1)}the three lines may not cross. "
+                f"Mend the rows there."
+            )
+    for name, line in lines.items():
+        arc = polyline.arc_lengths(line)
+        for first in polyline.find_crossings(line, line):
+            around = abs(arc[first.first] - arc[first.second])
+            if track.closed:
+                around = min(around, arc[-1] - around)
+            if around > MAX_KNOT:
+                raise TrackError(
+                    f"{source}: the {name} crosses itself at {_at(first.point)}, between rows {first.first} and "
+                    f"{first.first + 1} and again between rows {first.second} and {first.second + 1}. Bridges and "
+                    f"crossroads cannot be driven: lead the stretches past each other."
+                )
+    if track.closed and abs(polyline.signed_area(track.inner)) > abs(polyline.signed_area(track.outer)):
+        raise TrackError(
+            f"{source}: the inner border (columns 2, 3) encloses the outer one (columns 4, 5). "
+            f"They are swapped: save rows[:, [0, 1, 4, 5, 2, 3]]."
+        )
+    _check_center_on_road(track, source)
+
+
+def _check_center_on_road(track: Track, source: str) -> None:
+    outside = np.flatnonzero(~track.contains(track.center))
+    if len(outside) == 0:
+        return
+    off = np.min([polyline.nearest(ring, track.center[outside]).distance for ring in track.road_rings], axis=0)
+    outside = outside[off > EDGE_TOLERANCE]
+    if len(outside):
+        row = int(outside[0])
+        raise TrackError(
+            f"{source}: the center line is not between the borders at {_at(track.center[row])}, row {row}"
+            f"{f' and {len(outside) - 1} more' if len(outside) > 1 else ''}. Columns must be center x, y, inner x, y, "
+            f"outer x, y, with the center between the two borders."
+        )
+
+
+def _at(point: np.ndarray | tuple[float, float]) -> str:
+    return f"({point[0]:.3f}, {point[1]:.3f})"
+
+
+def _others(count: int) -> str:
+    return f"there are {count} more such places, and " if count else ""
