@@ -1,0 +1,183 @@
+"""The place where a run's files lie: keys and bytes, so that a bucket can stand behind the same few methods.
+
+A key is a path relative to the model's root with ``/`` between its parts, exactly as in an object store. Whatever
+is put appears whole or not at all; that is the only promise the records rely on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from hotlap.errors import RecordError
+
+
+class Store(Protocol):
+    """What the records need of a storage medium; `Folder` is the local one."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace one object; a reader sees the old bytes or the new ones, never a mixture."""
+
+    def append(self, key: str, data: bytes) -> None:
+        """Add to the end of an object. A crash may leave a part of ``data`` behind."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes of one object. Raises `RecordError` if it is missing or unreadable."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+
+    def list(self, prefix: str) -> list[str]:
+        """Sorted keys of the objects directly below the folder ``prefix``; empty if there is no such folder."""
+
+    def delete(self, key: str) -> None:
+        """Remove one object; silent if it is not there."""
+
+
+class Folder:
+    """A `Store` on the local disk.
+
+    Args:
+        root: Folder that holds the objects; made at the first `put`.
+        sync: Wait until the disk itself has the bytes, so that they also survive a power cut. Without it they still
+            survive the end of the process.
+    """
+
+    def __init__(self, root: str | Path, *, sync: bool = True) -> None:
+        self.root = Path(root)
+        self.sync = sync
+
+    def __repr__(self) -> str:
+        return f"Folder({str(self.root)!r})"
+
+    def path(self, key: str) -> Path:
+        """Where the object lies on this disk.
+
+        Raises:
+            RecordError: If the key would leave the folder.
+        """
+        parts = key.split("/")
+        if not key or key.startswith("/") or any(part in ("", ".", "..") for part in parts):
+            raise RecordError(
+                f"{key!r} cannot name a file of the run in {self.root}. A key has plain names with '/' between them."
+            )
+        return self.root.joinpath(*parts)
+
+    def put(self, key: str, data: bytes) -> None:
+        path = self.path(key)
+        with _explained(path, "The file as it was before is untouched"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    if self.sync:
+                        os.fsync(file.fileno())
+                os.chmod(temporary, 0o666 & ~_umask())
+                os.replace(temporary, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+            if self.sync:
+                _sync_directory(path.parent)
+
+    def append(self, key: str, data: bytes) -> None:
+        path = self.path(key)
+        with _explained(path, "What it held before is untouched"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                if self.sync:
+                    os.fsync(file.fileno())
+
+    def get(self, key: str) -> bytes:
+        path = self.path(key)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise RecordError(
+                f"{path} does not exist. Check the model folder, or make the file by training there first."
+            ) from None
+        except OSError as error:
+            raise RecordError(
+                f"{path} could not be read ({error.strerror}). It must be a readable file; check its permissions."
+            ) from error
+
+    def exists(self, key: str) -> bool:
+        return self.path(key).is_file()
+
+    def list(self, prefix: str) -> list[str]:
+        folder = self.path(prefix)
+        try:
+            entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise RecordError(
+                f"{folder} could not be listed ({error.strerror}). It must be a readable folder; check its permissions."
+            ) from error
+        return [f"{prefix}/{name}" for name in entries if not name.endswith(".part")]
+
+    def delete(self, key: str) -> None:
+        path = self.path(key)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RecordError(
+                f"{path} could not be removed ({error.strerror}). The run needs to delete old checkpoints; "
+                f"make {path.parent} writable."
+            ) from error
+
+
+def as_store(place: str | Path | Store) -> Store:
+    """The `Store` itself, or a `Folder` at a path."""
+    return Folder(place) if isinstance(place, str | Path) else place
+
+
+@contextlib.contextmanager
+def _explained(path: Path, safe: str) -> Iterator[None]:
+    """Turn an error of the operating system while writing ``path`` into one that says what is safe and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RecordError(f"{path} could not be written: {_cause(error)}. {safe}. {_way_out(error, path)}") from error
+
+
+def _cause(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _way_out(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space on that disk (old videos and traces are the largest files), then resume the run."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"Make {path.parent} writable for this user, or choose another model folder, then resume the run."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"A file stands where the folder {path.parent} is needed; move it away, then resume the run."
+    return "Check the disk, then resume the run."
+
+
+def _umask() -> int:
+    # There is no call that only reads it; mkstemp makes files private, but records are meant to be shared.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_directory(folder: Path) -> None:
+    # The new name is part of the folder's data. Windows cannot open folders, and does not need it.
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
