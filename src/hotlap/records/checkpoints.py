@@ -1,0 +1,335 @@
+"""Numbered checkpoints of a model: weights, the optimizer's state, the trainer's state, and the index of best and last.
+
+A checkpoint N at S environment steps is up to three files in ``model/``:
+
+    {N}_Step-{S}.safetensors             the weights; this file *is* the checkpoint
+    {N}_Step-{S}.optimizer.safetensors   moments of the optimizer, of the newest checkpoint only
+    {N}_Step-{S}.state.json              the `TrainerState`
+
+The weights are written last. A process killed at any moment therefore leaves either the complete checkpoint or the
+previous one, never weights without their state. In ``deepracer_checkpoints.json`` and ``.coach_checkpoint`` the name
+is ``{N}_Step-{S}.ckpt``, as the tools of the original expect it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import warnings
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from hotlap.errors import RecordError
+from hotlap.records.folder import Store, as_store
+from hotlap.records.trainer_state import TrainerState
+
+if TYPE_CHECKING:
+    import torch
+
+CHECKPOINT_FORMAT = 1
+MODEL_FOLDER = "model"
+INDEX = "deepracer_checkpoints.json"
+POINTER = ".coach_checkpoint"
+KEPT_CHECKPOINTS = 4
+
+_WEIGHTS = re.compile(r"(\d+)_Step-(\d+)\.safetensors")
+_BELONGINGS = re.compile(r"(\d+)_Step-(\d+)\.(?:safetensors|optimizer\.safetensors|state\.json)")
+# Safetensors writes the entries of its metadata in random order; a single one keeps equal checkpoints equal in bytes.
+_METADATA_KEY = "hotlap"
+
+
+@dataclass(frozen=True, order=True)
+class CheckpointName:
+    """Number and environment steps of a checkpoint; sorts by number."""
+
+    number: int
+    steps: int
+
+    @property
+    def stem(self) -> str:
+        """Common beginning of the checkpoint's files."""
+        return f"{self.number}_Step-{self.steps}"
+
+    def __str__(self) -> str:
+        return f"{self.stem}.ckpt"
+
+    @classmethod
+    def parse(cls, text: str) -> CheckpointName | None:
+        """Read ``{N}_Step-{S}.ckpt``; None if it is no such name."""
+        match = re.fullmatch(r"(\d+)_Step-(\d+)\.ckpt", text.strip())
+        return cls(int(match[1]), int(match[2])) if match else None
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A loaded checkpoint; tensors are on the CPU."""
+
+    name: CheckpointName
+    weights: dict[str, torch.Tensor]
+
+    metadata: dict[str, Any]
+    """What was given to `CheckpointStore.save`: network, sensors, action space, iteration, seed, …"""
+
+    optimizer: dict[str, torch.Tensor] | None
+    """None if it was not kept: only the newest checkpoint has it."""
+
+    state: TrainerState | None
+    """None if it was not kept or is damaged."""
+
+
+@dataclass(frozen=True)
+class IndexEntry:
+    """One half of ``deepracer_checkpoints.json``."""
+
+    name: CheckpointName
+
+    avg_eval_metric: float | None
+    """Mean of the selection metric over its evaluation episodes: percent, reward or milliseconds."""
+
+    time_stamp: float
+    """Simulation clock when decided [s]."""
+
+
+class CheckpointStore:
+    """The checkpoints of one model.
+
+    Args:
+        model: The model's folder (the one that contains ``model/``), or a `Store` rooted there.
+        keep: How many of the newest checkpoints stay; the best one stays always.
+    """
+
+    def __init__(self, model: str | Path | Store, *, keep: int = KEPT_CHECKPOINTS) -> None:
+        self.store = as_store(model)
+        self.keep = keep
+
+    def save(
+        self,
+        number: int,
+        steps: int,
+        weights: Mapping[str, torch.Tensor],
+        *,
+        metadata: Mapping[str, Any],
+        optimizer: Mapping[str, torch.Tensor] | None = None,
+        state: TrainerState | None = None,
+    ) -> CheckpointName:
+        """Write a checkpoint, point ``.coach_checkpoint`` at it, and drop the ones no longer kept.
+
+        Equal arguments give files with equal bytes. Checkpoints with this or a higher number are removed first: after
+        a resume from an earlier one they belong to a future that is now driven anew.
+
+        Args:
+            number: One more than the previous checkpoint; 0 for the untrained network.
+            steps: Environment steps trained on so far.
+            weights: Flat names to tensors of any device and layout.
+            metadata: JSON values that say what the weights are.
+            optimizer: Flat names to tensors.
+            state: What a resumed training needs.
+
+        Raises:
+            RecordError: If a file could not be written; earlier checkpoints are untouched.
+        """
+        name = CheckpointName(number, steps)
+        for abandoned in self.list():
+            if abandoned.number >= number and abandoned != name:
+                self.store.delete(_key(f"{abandoned.stem}.safetensors"))
+        if optimizer is not None:
+            self.store.put(_key(f"{name.stem}.optimizer.safetensors"), _encode(optimizer, {}))
+        if state is not None:
+            self.store.put(_key(f"{name.stem}.state.json"), state.to_json())
+        self.store.put(_key(f"{name.stem}.safetensors"), _encode(weights, metadata))
+        self.store.put(_key(POINTER), f"{name}\n".encode())
+        self.prune()
+        return name
+
+    def list(self) -> list[CheckpointName]:
+        """The checkpoints whose weights are there, oldest first."""
+        names = (_WEIGHTS.fullmatch(_file_name(key)) for key in self.store.list(MODEL_FOLDER))
+        return sorted(CheckpointName(int(match[1]), int(match[2])) for match in names if match)
+
+    def load(self, which: Literal["best", "last"] | int | CheckpointName = "last") -> Checkpoint:
+        """Read a checkpoint.
+
+        A damaged newest checkpoint is skipped, with a warning, for the one before it; a best one that is missing or
+        damaged is replaced by the last. A checkpoint asked for by number is that one or an error.
+
+        Args:
+            which: ``"best"`` as the index says, ``"last"`` the highest number, or a certain one.
+
+        Raises:
+            RecordError: If there is none, or none that can be read.
+        """
+        names = self.list()
+        if not names:
+            raise RecordError(
+                f"There is no checkpoint in {self.store}: its model/ holds no file like 3_Step-1200.safetensors. "
+                "Train the model first, or check the folder's name."
+            )
+        if isinstance(which, int | CheckpointName):
+            found = [name for name in names if which in (name, name.number)]
+            if not found:
+                raise RecordError(
+                    f"There is no checkpoint {which} in {self.store}. It holds: {', '.join(map(str, names))}."
+                )
+            return self._read(found[-1])
+        if which == "best":
+            entry = self.best()
+            if entry is None:
+                warnings.warn(f"{self.store} names no best checkpoint yet; the last one is taken.", stacklevel=2)
+            elif entry.name not in names:
+                warnings.warn(f"The best checkpoint {entry.name} is missing; the last one is taken.", stacklevel=2)
+            else:
+                try:
+                    return self._read(entry.name)
+                except RecordError as error:
+                    warnings.warn(f"{error} The last checkpoint is taken instead of the best.", stacklevel=2)
+        for name in reversed(names):
+            try:
+                return self._read(name)
+            except RecordError as error:
+                warnings.warn(f"{error} The checkpoint before it is tried.", stacklevel=2)
+        raise RecordError(
+            f"None of the {len(names)} checkpoints in {self.store} can be read. Restore model/ from a copy, or start "
+            "the training anew with --wipe."
+        )
+
+    def best(self) -> IndexEntry | None:
+        """The best checkpoint as the index names it; None if there is no readable index."""
+        return self._index().get("best_checkpoint")
+
+    def last(self) -> IndexEntry | None:
+        """The last evaluated checkpoint as the index names it; None if there is no readable index."""
+        return self._index().get("last_checkpoint")
+
+    def write_index(self, *, best: IndexEntry, last: IndexEntry) -> None:
+        """Write ``deepracer_checkpoints.json``, then drop a former best that is no longer kept."""
+        index = {"best_checkpoint": _entry_json(best), "last_checkpoint": _entry_json(last)}
+        self.store.put(_key(INDEX), json.dumps(index).encode())
+        self.prune()
+
+    def prune(self) -> None:
+        """Delete all but the newest checkpoints and the best one, and all but the newest optimizer's state."""
+        names = self.list()
+        if not names:
+            return
+        best = self.best()
+        kept = set(names[-self.keep :]) | ({best.name} if best is not None else set())
+        for key in self.store.list(MODEL_FOLDER):
+            match = _BELONGINGS.fullmatch(_file_name(key))
+            if match is None:
+                continue
+            name = CheckpointName(int(match[1]), int(match[2]))
+            if name not in kept or (key.endswith(".optimizer.safetensors") and name != names[-1]):
+                self.store.delete(key)
+
+    def _index(self) -> dict[str, IndexEntry]:
+        if not self.store.exists(_key(INDEX)):
+            return {}
+        data = self.store.get(_key(INDEX))
+        try:
+            parsed = {key: _entry(value) for key, value in json.loads(data).items()}
+        except (ValueError, TypeError, AttributeError, KeyError):
+            warnings.warn(f"{self.store}: model/{INDEX} is damaged and is ignored.", stacklevel=3)
+            return {}
+        return {key: entry for key, entry in parsed.items() if entry is not None}
+
+    def _read(self, name: CheckpointName) -> Checkpoint:
+        weights, metadata = _decode(self.store.get(_key(f"{name.stem}.safetensors")), f"checkpoint {name}")
+        return Checkpoint(name, weights, metadata, self._read_optimizer(name), self._read_state(name))
+
+    def _read_optimizer(self, name: CheckpointName) -> dict[str, torch.Tensor] | None:
+        key = _key(f"{name.stem}.optimizer.safetensors")
+        if not self.store.exists(key):
+            return None
+        try:
+            return _decode(self.store.get(key), f"optimizer state of checkpoint {name}")[0]
+        except RecordError as error:
+            warnings.warn(f"{error} The optimizer starts afresh.", stacklevel=4)
+            return None
+
+    def _read_state(self, name: CheckpointName) -> TrainerState | None:
+        key = _key(f"{name.stem}.state.json")
+        if not self.store.exists(key):
+            return None
+        try:
+            return TrainerState.from_json(self.store.get(key), source=f"trainer state of checkpoint {name}")
+        except RecordError as error:
+            warnings.warn(str(error), stacklevel=4)
+            return None
+
+
+def _key(file_name: str) -> str:
+    return f"{MODEL_FOLDER}/{file_name}"
+
+
+def _file_name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
+def _entry_json(entry: IndexEntry) -> dict[str, Any]:
+    metric = entry.avg_eval_metric
+    finite = metric is not None and math.isfinite(metric)
+    return {
+        "name": str(entry.name),
+        "avg_eval_metric": metric if finite else None,
+        "time_stamp": entry.time_stamp,
+    }
+
+
+def _entry(value: dict[str, Any]) -> IndexEntry | None:
+    name = CheckpointName.parse(value["name"])
+    # Older indexes call the metric avg_comp_pct.
+    metric = value.get("avg_eval_metric", value.get("avg_comp_pct"))
+    return IndexEntry(name, metric, float(value.get("time_stamp", 0.0))) if name else None
+
+
+def _encode(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, Any]) -> bytes:
+    from safetensors.torch import save
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Safetensors refuses tensors that share memory: from the second on they get their own.
+    seen: set[int] = set()
+    for name, tensor in plain.items():
+        address = tensor.untyped_storage().data_ptr()
+        if address in seen:
+            plain[name] = tensor.clone()
+        seen.add(address)
+    header = {"format": CHECKPOINT_FORMAT, "crc32": _checksum(plain), "metadata": dict(metadata)}
+    return save(plain, {_METADATA_KEY: json.dumps(header, sort_keys=True)})
+
+
+def _decode(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_METADATA_KEY])
+        found, expected, metadata = header["format"], header["crc32"], header["metadata"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"The {source} is damaged ({error}): it should be a safetensors file written by hotlap."
+        ) from error
+    if found != CHECKPOINT_FORMAT:
+        raise RecordError(
+            f"The {source} has format {found!r}, this version of hotlap reads format {CHECKPOINT_FORMAT}. "
+            "Use the version that wrote it."
+        )
+    if _checksum(tensors) != expected:
+        raise RecordError(f"The {source} is damaged: its bytes do not match the checksum written with them.")
+    return tensors, metadata
+
+
+def _checksum(tensors: Mapping[str, torch.Tensor]) -> int:
+    """CRC-32 over names and bytes in the order of the names; safetensors itself notices only a wrong length."""
+    import torch
+
+    crc = 0
+    for name in sorted(tensors):
+        crc = zlib.crc32(name.encode(), crc)
+        crc = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, crc)
+    return crc
