@@ -1,0 +1,204 @@
+"""``TrainingMetrics.json`` and the metrics of an evaluation, field for field as the original writes them.
+
+Source: DeepRacer simapp 6.0.5, ``markov/metrics``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from hotlap.errors import RecordError
+from hotlap.records.folder import Store
+
+TRAINING_METRICS = "metrics/TrainingMetrics.json"
+METRICS_VERSION = 2.0
+
+BestModelMetric = Literal["progress", "reward", "laptime"]
+
+STATUS_LABELS = {
+    "lap_complete": "Lap complete",
+    "crashed": "Crashed",
+    "off_track": "Off track",
+    "immobilized": "Immobilized",
+    "in_progress": "In progress",
+    "pause": "Pause",
+    "reversed": "Reversed",
+    "park": "Park",
+    "time_up": "Time Up",
+    "prepare": "Prepare",
+}
+"""Status in traces to label in metrics and tables."""
+
+
+@dataclass(frozen=True)
+class EpisodeMetrics:
+    """One episode of training, or of an evaluation within the training."""
+
+    reward: float
+    """Sum of rewards."""
+
+    start_time: float
+    """Simulation clock at reset [s]."""
+
+    end_time: float
+    """Simulation clock at the end [s]."""
+
+    episode: int
+    """Count of finished training episodes of this worker, from 1; an evaluation repeats the last."""
+
+    trial: int
+    """Training episode of this worker within the iteration, from 1; an evaluation repeats the last."""
+
+    phase: Literal["training", "evaluation"]
+
+    progress: float
+    """Percent of the lap at the end."""
+
+    status: str
+    """Internal status at the end, a key of `STATUS_LABELS`."""
+
+    def to_record(self) -> dict[str, int | str]:
+        """The record as it stands in the file."""
+        start, end = _milliseconds(self.start_time), _milliseconds(self.end_time)
+        return {
+            "reward_score": round(self.reward),
+            "metric_time": end,
+            "start_time": start,
+            "elapsed_time_in_milliseconds": end - start,
+            "episode": self.episode,
+            "trial": self.trial,
+            "phase": self.phase,
+            "completion_percentage": int(self.progress),
+            "episode_status": STATUS_LABELS[self.status],
+        }
+
+
+@dataclass(frozen=True)
+class TrialMetrics:
+    """One lap (continuous) or one trial of an evaluation job."""
+
+    start_time: float
+    """Simulation clock at reset or at the last crossing of the line [s]."""
+
+    end_time: float
+    """Simulation clock at the end, penalties included [s]."""
+
+    progress: float
+    """Percent of the lap at the end."""
+
+    status: str
+    """Internal status at the end; ``in_progress`` for every lap but the last of a continuous evaluation."""
+
+    trial: int
+    """From 1."""
+
+    crash_count: int = 0
+    immobilized_count: int = 0
+    off_track_count: int = 0
+    reversed_count: int = 0
+
+    def to_record(self) -> dict[str, int | str]:
+        """The record as it stands in the file."""
+        start, end = _milliseconds(self.start_time), _milliseconds(self.end_time)
+        return {
+            "completion_percentage": int(self.progress),
+            "metric_time": end,
+            "start_time": start,
+            "elapsed_time_in_milliseconds": end - start,
+            "episode_status": STATUS_LABELS[self.status],
+            "crash_count": self.crash_count,
+            "immobilized_count": self.immobilized_count,
+            "off_track_count": self.off_track_count,
+            "reversed_count": self.reversed_count,
+            "reset_count": self.crash_count + self.immobilized_count + self.off_track_count + self.reversed_count,
+            "trial": self.trial,
+        }
+
+
+class TrainingMetrics:
+    """The growing ``TrainingMetrics.json`` of one worker; the whole file is rewritten at each `save`.
+
+    Args:
+        store: Where the model lies.
+        best_model_metric: How the best checkpoint is chosen, as written in the file.
+        worker: Index of the worker; all but the first have files of their own.
+        num_records: Continue a file with its first ``num_records`` records, dropping what a killed run wrote after
+            its last checkpoint. 0 begins anew.
+
+    Raises:
+        RecordError: If the file to continue is damaged or shorter than that.
+    """
+
+    def __init__(
+        self, store: Store, *, best_model_metric: BestModelMetric = "progress", worker: int = 0, num_records: int = 0
+    ) -> None:
+        self.store = store
+        self.key = TRAINING_METRICS if worker == 0 else f"metrics/TrainingMetrics_{worker}.json"
+        self.best_model_metric = best_model_metric
+        # Kept as text: a long training rewrites the file often, and old records never change.
+        self._records: list[str] = []
+        if num_records:
+            records = read_metrics(store, self.key)
+            if len(records) < num_records:
+                raise RecordError(
+                    f"{self.key} holds {len(records)} records, the checkpoint to resume from was written after "
+                    f"{num_records}. Restore the file, or clone the model into a new folder instead of resuming it."
+                )
+            self._records = [json.dumps(record) for record in records[:num_records]]
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, episodes: Iterable[EpisodeMetrics]) -> None:
+        """Append records, in the order in which the episodes ended."""
+        self._records += [json.dumps(episode.to_record()) for episode in episodes]
+
+    def save(self) -> None:
+        """Write the file.
+
+        Raises:
+            RecordError: If it could not be written; the former file is untouched.
+        """
+        tail = f'"version": {METRICS_VERSION}, "best_model_metric": {json.dumps(self.best_model_metric)}'
+        self.store.put(self.key, f'{{"metrics": [{", ".join(self._records)}], {tail}}}'.encode())
+
+
+def evaluation_metrics_key(stamp: str) -> str:
+    """Key of an evaluation's metrics; ``stamp`` as in `evaluation_trace_key`."""
+    return f"metrics/evaluation/evaluation-{stamp}.json"
+
+
+def write_evaluation_metrics(store: Store, stamp: str, trials: Iterable[TrialMetrics]) -> None:
+    """Write the metrics of an evaluation job.
+
+    Raises:
+        RecordError: If the file could not be written.
+    """
+    records = [trial.to_record() for trial in trials]
+    store.put(evaluation_metrics_key(stamp), json.dumps({"metrics": records}).encode())
+
+
+def read_metrics(store: Store, key: str) -> list[dict[str, int | str]]:
+    """The records of a metrics file of either kind.
+
+    Raises:
+        RecordError: If it is missing or damaged.
+    """
+    data = store.get(key)
+    try:
+        records = json.loads(data)["metrics"]
+        if not all(isinstance(record, dict) for record in records):
+            raise TypeError("a record is not an object")
+    except (ValueError, TypeError, KeyError) as error:
+        raise RecordError(
+            f"{key} is damaged ({error}): it should be JSON with a list of records under 'metrics'. "
+            "Restore it from a copy, or move it away."
+        ) from error
+    return records
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
