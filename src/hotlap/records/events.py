@@ -1,0 +1,147 @@
+"""One JSON line per iteration: everything a curve, a page or a progress bar shows about a training.
+
+The file ``metrics/progress.jsonl`` is our own, beside the layout of the original. Lines are only ever added, so it can
+be followed while the training runs; a line that a kill tore is dropped when the file is read or continued.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from hotlap.records.folder import Store
+
+PROGRESS = "metrics/progress.jsonl"
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """The evaluation that follows an update."""
+
+    num_laps: int
+    """Attempts, all from rest and each ended by the first mistake."""
+
+    completion_mean: float
+    """Mean progress at the end [%]."""
+
+    clean_rate: float
+    """Share of laps completed without a mistake, 0-1."""
+
+    reward_mean: float
+    """Mean sum of rewards."""
+
+    lap_time_median_s: float | None = None
+    """Median time of the complete laps [s]. None: there was none."""
+
+    lap_time_best_s: float | None = None
+    """Fastest complete lap [s]."""
+
+
+@dataclass(frozen=True)
+class IterationRecord:
+    """One line of the file. Totals count from the beginning of the training, over all resumes."""
+
+    iteration: int
+    """From 0."""
+
+    checkpoint: str
+    """Name of the checkpoint that this iteration made, ``{N}_Step-{S}.ckpt``."""
+
+    total_episodes: int
+    total_steps: int
+
+    elapsed_s: float
+    """Wall-clock spent training so far [s]."""
+
+    num_episodes: int
+    """Episodes of this iteration; the next four are over them."""
+
+    num_steps: int
+
+    reward_mean: float
+    """Mean sum of rewards of an episode."""
+
+    completion_mean: float
+    """Mean progress at the end of an episode [%]."""
+
+    laps_completed: int
+
+    lap_time_best_s: float | None = None
+    """Fastest complete lap of a training episode, counted from its start position [s]."""
+
+    evaluation: EvaluationSummary | None = None
+    """None if this iteration was not evaluated."""
+
+    is_best: bool = False
+    """Whether its checkpoint became the best."""
+
+    losses: dict[str, float] = field(default_factory=dict)
+    """By name, means over the update."""
+
+    stages_s: dict[str, float] = field(default_factory=dict)
+    """Wall-clock of each stage by name: collect, update, checkpoint, evaluate, record [s]."""
+
+    def to_line(self) -> str:
+        """One line of JSON; a number that is not finite becomes null."""
+        return json.dumps(_finite(asdict(self)), allow_nan=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> IterationRecord:
+        """Read a line; fields that a newer version added are ignored. Raises ValueError or TypeError if it is none."""
+        values = _known(cls, json.loads(line))
+        if values.get("evaluation") is not None:
+            values["evaluation"] = EvaluationSummary(**_known(EvaluationSummary, values["evaluation"]))
+        return cls(**values)
+
+
+class ProgressLog:
+    """The progress file of a training.
+
+    Args:
+        store: Where the model lies.
+        num_iterations: Continue a training with this many finished iterations, dropping lines after them. 0 begins
+            anew; None neither drops nor clears, which is for readers.
+    """
+
+    def __init__(self, store: Store, *, num_iterations: int | None = None) -> None:
+        self.store = store
+        if num_iterations is not None:
+            kept = [record for record in self.read() if record.iteration < num_iterations]
+            self.store.put(PROGRESS, "".join(f"{record.to_line()}\n" for record in kept).encode())
+
+    def append(self, record: IterationRecord) -> None:
+        """Add one line.
+
+        Raises:
+            RecordError: If it could not be written.
+        """
+        self.store.append(PROGRESS, f"{record.to_line()}\n".encode())
+
+    def read(self) -> list[IterationRecord]:
+        """All whole lines, in order; empty if there is no file."""
+        if not self.store.exists(PROGRESS):
+            return []
+        records = []
+        for line in self.store.get(PROGRESS).decode(errors="replace").splitlines():
+            try:
+                records.append(IterationRecord.from_line(line))
+            except (ValueError, TypeError):
+                continue  # torn by a kill
+        return records
+
+
+def _known(cls: type, values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise TypeError("a line must be an object")
+    names = {each.name for each in fields(cls)}
+    return {name: value for name, value in values.items() if name in names}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
