@@ -1,0 +1,83 @@
+"""The result of an evaluation as people know it from the console: one row per trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hotlap.evaluation.statistics import Estimate, EvaluationReport
+from hotlap.records.metrics import STATUS_LABELS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def format_lap_time(time_ms: float) -> str:
+    """``MM:SS.mmm``."""
+    minutes, milliseconds = divmod(round(time_ms), 60_000)
+    return f"{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
+
+
+def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Table:
+    """One row per trial: time, percent complete, status, off-tracks, crashes, penalties, resets.
+
+    Args:
+        report: The evaluation.
+        max_rows: Show only the first trials; the caption says how many are left out.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Evaluation results", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("Trial", justify="right")
+    table.add_column("Time (MM:SS.mmm)", justify="right")
+    table.add_column("Complete", justify="right")
+    table.add_column("Status")
+    for heading in ("Off-tracks", "Crashes", "Penalties", "Resets"):
+        table.add_column(heading, justify="right")
+    shown = report.laps if max_rows is None else report.laps[:max_rows]
+    for lap in shown:
+        style = "green" if lap.clean else "yellow" if lap.complete else "red"
+        table.add_row(
+            str(lap.trial),
+            format_lap_time(lap.time_ms),
+            f"{int(lap.completion_percentage)} %",
+            f"[{style}]{STATUS_LABELS.get(lap.status, lap.status)}[/]",
+            str(lap.off_track_count),
+            str(lap.crash_count),
+            format_lap_time(lap.penalty_s * 1000) if lap.penalty_s else "--",
+            str(lap.reset_count),
+        )
+    if len(shown) < report.num_laps:
+        table.caption = f"and {report.num_laps - len(shown)} more trials"
+    return table
+
+
+def summary_table(report: EvaluationReport) -> Table:
+    """What all trials together say, with 95 % intervals."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title=f"Over {report.num_laps} laps", title_justify="left", title_style="bold")
+    table.add_column("")
+    table.add_column("Value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    if report.completion_rate is not None and report.clean_rate is not None:
+        table.add_row("Laps completed", _percent(report.completion_rate.value), _range(report.completion_rate))
+        table.add_row("Laps clean", _percent(report.clean_rate.value), _range(report.clean_rate))
+        table.add_row("Mean completion", f"{report.completion_mean:.1f} %", "")
+    times = report.lap_time
+    if times is not None:
+        interval = f"{times.mean.low:.3f} to {times.mean.high:.3f} s"
+        table.add_row("Lap time: best", f"{times.min:.3f} s", "")
+        table.add_row("Lap time: median", f"{times.median:.3f} s", "")
+        table.add_row("Lap time: mean", f"{times.mean.value:.3f} s", interval if times.num_laps > 1 else "")
+        table.add_row("Lap time: 90 % below", f"{times.p90:.3f} s", "")
+    return table
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _range(estimate: Estimate) -> str:
+    return f"{_percent(estimate.low)} to {_percent(estimate.high)}"
