@@ -280,18 +280,91 @@ def vehicle_constants(params: VehicleParams) -> np.ndarray:
 
 @wp.func
 @no_type_check
-def friction_force(slip: float, slip_scale2: float, friction: float) -> float:
-    """Smoothed dry friction [m/s²] against ``slip`` [m/s]: proportional below the slip scale, constant far above."""
-    return -friction * slip / wp.sqrt(slip * slip + slip_scale2)
+def friction(slip: float, slip_scale2: float, limit: float) -> float:
+    """Smoothed dry friction [m/s²]: proportional to ``slip`` [m/s] below the slip scale, ``limit`` far above it."""
+    return -limit * slip / wp.sqrt(slip * slip + slip_scale2)
+
+
+@wp.func
+@no_type_check
+def command(constants: VehicleConstants, motion: Motion, steering: float, speed: float) -> Motion:
+    """Give a car a steering [rad] and a speed command [m/s]: what acts at once, the rim speed and the steering kick."""
+    commanded = motion
+    commanded.steer_command = steering
+    commanded.steer = motion.steer + wp.clamp(
+        constants.steer_gain * (steering - motion.steer_command), -constants.steer_kick, constants.steer_kick
+    )
+    commanded.rim_speed = wp.clamp(
+        constants.speed_gain * speed + constants.speed_offset, -constants.rim_speed_cap, constants.rim_speed_cap
+    )
+    if speed == 0.0:
+        commanded.rim_speed = 0.0
+    return commanded
+
+
+@wp.func
+@no_type_check
+def steer_decay(constants: VehicleConstants, duration: float) -> float:
+    """Share of the steering error that is left after ``duration`` [s]."""
+    if constants.steer_rate == 0.0:
+        return 0.0
+    return wp.exp(-constants.steer_rate * duration)
+
+
+@wp.func
+@no_type_check
+def substep(constants: VehicleConstants, motion: Motion, decay: float, tau: float) -> Motion:
+    """Move a car on by a short time ``tau`` [s], at the end of which the steering error has shrunk to ``decay``.
+
+    The steering angle moves first, exactly; the velocities follow by an explicit Euler step; the pose moves at the new
+    velocities along the heading half-way. The parameters were fitted with this order.
+    """
+    target = wp.clamp(constants.steer_gain * motion.steer_command, -MAX_STEER, MAX_STEER)
+    steer = target + decay * (motion.steer - target)
+    c = wp.cos(steer)
+    s = wp.sin(steer)
+
+    u_left = motion.u - motion.yaw_rate * constants.half_track
+    u_right = motion.u + motion.yaw_rate * constants.half_track
+    w_front = motion.w + motion.yaw_rate * constants.front_axle
+    w_rear = motion.w - motion.yaw_rate * constants.rear_axle
+
+    long_scale2 = constants.long_slip_scale2
+    lat_scale2 = constants.lat_slip_scale2
+    long_left = friction(u_left * c + w_front * s - motion.rim_speed, long_scale2, constants.front_long_friction)
+    long_right = friction(u_right * c + w_front * s - motion.rim_speed, long_scale2, constants.front_long_friction)
+    lat_left = friction(w_front * c - u_left * s, lat_scale2, constants.front_lat_friction)
+    lat_right = friction(w_front * c - u_right * s, lat_scale2, constants.front_lat_friction)
+    rear_left = friction(u_left - motion.rim_speed, long_scale2, constants.rear_long_friction)
+    rear_right = friction(u_right - motion.rim_speed, long_scale2, constants.rear_long_friction)
+
+    push_left = long_left * c - lat_left * s + rear_left
+    push_right = long_right * c - lat_right * s + rear_right
+    side_front = (long_left + long_right) * s + (lat_left + lat_right) * c
+    side_rear = 2.0 * friction(w_rear, lat_scale2, constants.rear_lat_friction)  # both rear wheels slip alike
+
+    accel_u = push_left + push_right + motion.yaw_rate * motion.w - constants.drag * motion.u
+    accel_w = side_front + side_rear - motion.yaw_rate * motion.u
+    torque = constants.front_axle * side_front - constants.rear_axle * side_rear
+    torque += constants.half_track * (push_right - push_left)
+
+    moved = motion
+    moved.steer = steer
+    moved.u = motion.u + tau * accel_u
+    moved.w = motion.w + tau * accel_w
+    moved.yaw_rate = motion.yaw_rate + tau * torque * constants.inv_gyration_radius2
+    turn = tau * moved.yaw_rate
+    halfway = motion.yaw + 0.5 * turn
+    moved.x = motion.x + tau * (moved.u * wp.cos(halfway) - moved.w * wp.sin(halfway))
+    moved.y = motion.y + tau * (moved.u * wp.sin(halfway) + moved.w * wp.cos(halfway))
+    moved.yaw = motion.yaw + turn
+    return moved
 
 
 @wp.func
 @no_type_check
 def advance(constants: VehicleConstants, motion: Motion, steering: float, speed: float, dt: float) -> Motion:
     """Move a car through one control step.
-
-    The speed command acts at once (the rims reach it within a step); the steering command jumps by the kick and then
-    follows with its lag. The motion is integrated by explicit Euler steps, which the parameters were fitted with.
 
     Args:
         constants: The car.
@@ -301,95 +374,13 @@ def advance(constants: VehicleConstants, motion: Motion, steering: float, speed:
         dt: Duration of the step [s].
     """
     tau = dt / float(NUM_SUBSTEPS)
-
-    rim_speed = wp.float32(0.0)
-    if speed != 0.0:
-        rim_speed = wp.clamp(
-            constants.speed_gain * speed + constants.speed_offset, -constants.rim_speed_cap, constants.rim_speed_cap
-        )
-
-    target = wp.clamp(constants.steer_gain * steering, -MAX_STEER, MAX_STEER)
-    steer = motion.steer
-    blend = wp.float32(0.0)
-    if constants.steer_rate > 0.0:
-        steer += wp.clamp(
-            constants.steer_gain * (steering - motion.steer_command), -constants.steer_kick, constants.steer_kick
-        )
-        blend = wp.min(constants.steer_rate * tau, 1.0)
-    else:
-        steer = target
-    cos_steer = wp.cos(steer)
-    sin_steer = wp.sin(steer)
-    cos_yaw = wp.cos(motion.yaw)
-    sin_yaw = wp.sin(motion.yaw)
-
-    u = motion.u
-    w = motion.w
-    yaw_rate = motion.yaw_rate
-    turned = wp.float32(0.0)
-    moved_x = wp.float32(0.0)
-    moved_y = wp.float32(0.0)
+    decay = steer_decay(constants, tau)
+    moved = command(constants, motion, steering, speed)
     num_substeps = wp.int32(NUM_SUBSTEPS)  # a variable, or Warp unrolls the loop and compiles for long
     for _ in range(num_substeps):
-        u_left = u - yaw_rate * constants.half_track
-        u_right = u + yaw_rate * constants.half_track
-        w_front = w + yaw_rate * constants.front_axle
-        w_rear = w - yaw_rate * constants.rear_axle
-
-        long_left = friction_force(
-            u_left * cos_steer + w_front * sin_steer - rim_speed,
-            constants.long_slip_scale2,
-            constants.front_long_friction,
-        )
-        long_right = friction_force(
-            u_right * cos_steer + w_front * sin_steer - rim_speed,
-            constants.long_slip_scale2,
-            constants.front_long_friction,
-        )
-        lat_left = friction_force(
-            w_front * cos_steer - u_left * sin_steer, constants.lat_slip_scale2, constants.front_lat_friction
-        )
-        lat_right = friction_force(
-            w_front * cos_steer - u_right * sin_steer, constants.lat_slip_scale2, constants.front_lat_friction
-        )
-        fx_left = long_left * cos_steer - lat_left * sin_steer
-        fx_right = long_right * cos_steer - lat_right * sin_steer
-        fy_front = (long_left + long_right) * sin_steer + (lat_left + lat_right) * cos_steer
-
-        rear_left = friction_force(u_left - rim_speed, constants.long_slip_scale2, constants.rear_long_friction)
-        rear_right = friction_force(u_right - rim_speed, constants.long_slip_scale2, constants.rear_long_friction)
-        fy_rear = 2.0 * friction_force(w_rear, constants.lat_slip_scale2, constants.rear_lat_friction)
-
-        accel_u = (fx_left + rear_left) + (fx_right + rear_right) + yaw_rate * w - constants.drag * u
-        accel_w = fy_front + fy_rear - yaw_rate * u
-        torque = constants.front_axle * fy_front - constants.rear_axle * fy_rear
-        torque += constants.half_track * ((fx_right + rear_right) - (fx_left + rear_left))
-
-        moved_x += tau * (u * cos_yaw - w * sin_yaw)
-        moved_y += tau * (u * sin_yaw + w * cos_yaw)
-        turned += tau * yaw_rate
-        u += tau * accel_u
-        w += tau * accel_w
-        yaw_rate += tau * torque * constants.inv_gyration_radius2
-        cos_yaw = wp.cos(motion.yaw + turned)
-        sin_yaw = wp.sin(motion.yaw + turned)
-        if blend > 0.0:
-            steer += blend * (target - steer)
-            cos_steer = wp.cos(steer)
-            sin_steer = wp.sin(steer)
-
-    after = Motion()
-    after.x = motion.x + moved_x
-    after.y = motion.y + moved_y
-    yaw = motion.yaw + turned
-    after.yaw = yaw - TWO_PI * wp.round(yaw / TWO_PI)
-    after.u = u
-    after.w = w
-    after.yaw_rate = yaw_rate
-    after.steer = steer
-    after.rim_speed = rim_speed
-    after.steer_command = steering
-    return after
+        moved = substep(constants, moved, decay, tau)
+    moved.yaw = moved.yaw - TWO_PI * wp.round(moved.yaw / TWO_PI)
+    return moved
 
 
 @wp.kernel(enable_backward=False)
