@@ -1,0 +1,209 @@
+"""Many cars racing at once, judged by a user's reward function: what environments and rollout workers stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from hotlap.config.metadata import ModelMetadata
+from hotlap.envs.actions import ActionDecoder
+from hotlap.errors import ConfigError
+from hotlap.rewards.loader import load_reward
+from hotlap.rewards.params import RewardParams
+from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
+from hotlap.sim.scene import CONTROL_PERIOD, RaceRules, Scene
+from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.state import STATUS_NAMES
+from hotlap.sim.vehicle import vehicle_for_version
+from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
+
+# Reward inputs that the simulator computes, by their names in `params`.
+_POSE_INPUTS = (
+    "x",
+    "y",
+    "heading",
+    "distance_from_center",
+    "projection_distance",
+    "progress",
+    "steps",
+    "track_width",
+    "closest_waypoints",
+    "is_left_of_center",
+    "all_wheels_on_track",
+    "is_crashed",
+    "is_offtrack",
+    "route",
+)
+SUPPORTED_SENSORS = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA")
+
+
+@dataclass(frozen=True)
+class RaceConfig:
+    """Everything that defines a race; plain data, so that it can be sent to another process."""
+
+    metadata: ModelMetadata
+    reward: str
+    """A reward function's file, or the name of a shipped example."""
+    tracks: tuple[str, ...] = (DEFAULT_TRACK,)
+    direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
+    theme: str | None = None
+    """Color theme; None: each track's own."""
+    rules: RaceRules = field(default_factory=RaceRules)
+    spread: float = 1.0
+    """How far each episode's car differs from the nominal one; see `Simulator`."""
+    device: str = "cpu"
+
+
+@dataclass
+class JudgedStep:
+    """What a control step found, one row per world that was active in it; arrays are copies."""
+
+    worlds: np.ndarray
+    """Numbers of the worlds, (n,)."""
+    columns: dict[str, np.ndarray]
+    """Reward inputs by name, and ``status`` (names), ``nearest_waypoint``, ``pause_duration``."""
+    rewards: np.ndarray
+    """(n,) float64; 0 where the reward function is not asked (prepare and pause)."""
+    running: np.ndarray
+    """(n,) bool: the action counts, and the reward function was asked."""
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+
+class Race:
+    """``num_worlds`` cars on the tracks of ``config``, each with an instance of the reward function of its own.
+
+    Reward functions keep state in module globals and expect one car's steps in order, so every world loads the file
+    for itself.
+
+    Raises:
+        ConfigError: For sensors or options that are not supported.
+        TrackError, RewardError: For a track or reward function that cannot be loaded.
+    """
+
+    def __init__(self, config: RaceConfig, num_worlds: int, *, color: bool = False, camera: bool = True) -> None:
+        metadata = config.metadata
+        unsupported = [sensor for sensor in metadata.sensors if sensor not in SUPPORTED_SENSORS]
+        if unsupported:
+            raise ConfigError(
+                f"the sensors {', '.join(unsupported)} are not simulated yet; "
+                f"use one of {', '.join(SUPPORTED_SENSORS)} in model_metadata.json."
+            )
+        self.config = config
+        self.num_worlds = num_worlds
+        self.decoder = ActionDecoder(metadata.action_space)
+        tracks = [load_track(name, direction=config.direction) for name in config.tracks]
+        self.scene = Scene(tracks, config.rules, device=config.device)
+        self.simulator = Simulator(
+            self.scene,
+            num_worlds,
+            vehicle=vehicle_for_version(metadata.version),
+            spread=config.spread,
+            camera=(DEEPRACER_CAMERA if metadata.version >= 3 else V1_CAMERA) if camera else None,
+            color=color,
+            theme=config.theme,
+        )
+        self.reward_params = RewardParams(self.scene.routes)
+        self.rewards = [load_reward(config.reward) for _ in range(num_worlds)]
+        self._is_reversed = np.zeros(num_worlds, dtype=bool)
+        self._start_clock = np.zeros(num_worlds)
+        self._episodes = list(range(num_worlds))
+
+    @property
+    def active(self) -> np.ndarray:
+        """Numbers of the worlds whose episode is not over, ascending."""
+        return np.flatnonzero(self.simulator.state.host("active"))
+
+    def reset(
+        self,
+        worlds: Sequence[int],
+        starts: Sequence[Start],
+        *,
+        clocks: Sequence[float] | None = None,
+        episodes: Sequence[int] | None = None,
+    ) -> None:
+        """Begin an episode in each of ``worlds``.
+
+        Args:
+            worlds: Numbers of the worlds.
+            starts: Where and how.
+            clocks: Simulation clock at each start [s]; default 0.
+            episodes: Number of each episode, for errors of the reward function; default: that of the world.
+        """
+        self.simulator.reset(worlds, starts)
+        for row, (world, start) in enumerate(zip(worlds, starts, strict=True)):
+            self._is_reversed[world] = start.reverse
+            self._start_clock[world] = clocks[row] if clocks is not None else 0.0
+            self._episodes[world] = episodes[row] if episodes is not None else world
+
+    def stop(self, worlds: Sequence[int]) -> None:
+        """End the episodes of ``worlds`` at once."""
+        self.simulator.stop(worlds)
+
+    def images(self, worlds: np.ndarray) -> np.ndarray:
+        """Camera images of ``worlds``, uint8 (n, height, width) or (n, height, width, 3); a copy."""
+        assert self.simulator.images is not None
+        return self.simulator.images.numpy()[worlds]
+
+    def poses(self, worlds: np.ndarray) -> np.ndarray:
+        """Front point and heading of the cars before the next step: x, y [m], yaw [rad], shape (n, 3)."""
+        motion = self.simulator.state.host("motion")[worlds]
+        ahead = self.simulator.vehicle.logged_point_ahead_of_cg_m
+        return np.stack(
+            [motion["x"] + ahead * np.cos(motion["yaw"]), motion["y"] + ahead * np.sin(motion["yaw"]), motion["yaw"]],
+            axis=1,
+        )
+
+    def step(self, worlds: np.ndarray, actions: np.ndarray) -> JudgedStep:
+        """Advance the active ``worlds`` by one control step.
+
+        Args:
+            worlds: All active worlds (`active`).
+            actions: Their actions, (n,) int or (n, 2) float.
+
+        Raises:
+            RewardError: If the reward function fails; nothing has moved then.
+        """
+        simulator = self.simulator
+        commands = self.decoder.commands(actions)
+        all_commands = np.zeros((self.num_worlds, 2), dtype=np.float32)
+        all_commands[worlds] = commands
+        simulator.command(all_commands[:, 0], all_commands[:, 1])
+        simulator.judge()
+        state = simulator.state
+        columns = {name: state.host(name)[worlds] for name in _POSE_INPUTS}
+        columns["speed"] = commands[:, 1]
+        columns["steering_angle"] = commands[:, 0]
+        columns["is_reversed"] = self._is_reversed[worlds]
+        columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
+        running = state.host("judged_running")[worlds] != 0
+        rewards = np.zeros(len(worlds))
+        asked = np.flatnonzero(running)
+        if len(asked):
+            rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
+        columns["status"] = np.array(STATUS_NAMES)[state.host("status")[worlds]]
+        columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
+        columns["pause_duration"] = state.host("pause_duration")[worlds]
+        judged = JudgedStep(
+            worlds=worlds,
+            columns=columns,
+            rewards=rewards,
+            running=running,
+            terminated=state.host("terminated")[worlds] != 0,
+            truncated=state.host("truncated")[worlds] != 0,
+        )
+        simulator.drive()
+        return judged
+
+    def _ask(self, worlds: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray | list[float]:
+        """The reward function's answers, (n,)."""
+        if self.rewards[0].batch_function is not None:
+            return self.rewards[0].call_batch(self.reward_params, columns)
+        steps = columns["steps"].tolist()
+        return [
+            self.rewards[world](params, (self._episodes[world], step))
+            for world, step, params in zip(worlds.tolist(), steps, self.reward_params.rows(columns), strict=True)
+        ]

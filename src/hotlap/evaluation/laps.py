@@ -1,0 +1,54 @@
+"""From played episodes to laps: where each lap ends, what it cost, whether it was clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from hotlap.evaluation.statistics import EvaluationReport, LapResult
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.scene import CONTROL_PERIOD, RaceRules
+
+_MISHAPS = ("off_track", "crashed", "reversed", "immobilized")
+
+
+def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationReport:
+    """Cut episodes at every completed lap and count what happened in each.
+
+    Lap time is simulation time from the reset, or from the lap before, penalties included. A clean lap is one completed
+    without any mishap.
+    """
+    laps: list[LapResult] = []
+    for episode in episodes:
+        status = episode.trace["status"]
+        progress = episode.trace["progress"]
+        ends = np.flatnonzero(status == "lap_complete")
+        if not len(ends) or ends[-1] != len(status) - 1:
+            ends = np.append(ends, len(status) - 1)
+        begin = 0
+        for end in ends:
+            counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in _MISHAPS}
+            # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
+            forgiven = {name: count - (name == status[end]) for name, count in counts.items()}
+            penalty = (forgiven["off_track"] + forgiven["reversed"]) * rules.off_track_penalty + forgiven[
+                "crashed"
+            ] * rules.collision_penalty
+            complete = status[end] == "lap_complete"
+            laps.append(
+                LapResult(
+                    trial=len(laps) + 1,
+                    time_ms=round((end + 1 - begin) * CONTROL_PERIOD * 1000),
+                    completion_percentage=float(progress[end]),
+                    status=str(status[end]),
+                    off_track_count=counts["off_track"],
+                    crash_count=counts["crashed"],
+                    reversed_count=counts["reversed"],
+                    immobilized_count=counts["immobilized"],
+                    reset_count=sum(forgiven.values()),
+                    penalty_s=penalty,
+                    clean=complete and not any(counts.values()),
+                )
+            )
+            begin = end + 1
+    return EvaluationReport(tuple(laps))

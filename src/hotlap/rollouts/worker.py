@@ -1,0 +1,236 @@
+"""Play episodes with a policy: the rollout worker, a plain class that runs anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.rl.episode import Episode
+from hotlap.rl.policy import Policy
+from hotlap.rl.specs import DiscreteActions
+from hotlap.rollouts.plan import EpisodePlan
+
+_NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
+_TRACE_COLUMNS = (
+    "steps",
+    "x",
+    "y",
+    "heading",
+    "steering_angle",
+    "speed",
+    "all_wheels_on_track",
+    "progress",
+    "nearest_waypoint",
+    "status",
+    "pause_duration",
+    "sim_time",
+)
+
+
+@dataclass
+class PlayedEpisode:
+    """What came of an episode: what the learner needs, what the records need."""
+
+    plan: EpisodePlan
+    trace: dict[str, np.ndarray]
+    """Columns of one row per step, the `prepare` step included: those of `_TRACE_COLUMNS`, ``action``, ``reward``,
+    ``done``."""
+    track: int
+    """Index in the scene."""
+    experience: Episode | None
+    """The steps to learn from; None in evaluations, and for episodes without any."""
+
+    @property
+    def num_steps(self) -> int:
+        """Control steps, the `prepare` step included."""
+        return len(self.trace["steps"])
+
+    @property
+    def reward(self) -> float:
+        """Sum of rewards."""
+        return float(self.trace["reward"].sum())
+
+    @property
+    def progress(self) -> float:
+        """Progress when it ended [%]."""
+        return float(self.trace["progress"][-1])
+
+    @property
+    def status(self) -> str:
+        """Trace status of the last step."""
+        return str(self.trace["status"][-1])
+
+    @property
+    def completed(self) -> bool:
+        """Whether the lap was driven to its end."""
+        return self.status == "lap_complete"
+
+
+@dataclass
+class _Recording:
+    """An episode being played: growing columns."""
+
+    plan: EpisodePlan
+    rng: np.random.Generator
+    noise: np.ndarray
+    rows: list[tuple[JudgedStep, int]] = field(default_factory=list)
+    actions: list[np.ndarray] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    frames: list[np.ndarray] = field(default_factory=list)
+
+
+class RolloutWorker:
+    """Plays planned episodes, many at a time, with the weights it is given.
+
+    Args:
+        config: The race.
+        policy: Acts on observations; its weights are replaced at every `collect`.
+        num_worlds: How many episodes run side by side.
+    """
+
+    def __init__(self, config: RaceConfig, policy: Policy, *, num_worlds: int) -> None:
+        self.race = Race(config, num_worlds)
+        self.policy = policy
+        self.sensor = config.metadata.camera
+
+    def collect(
+        self,
+        weights: Mapping[str, torch.Tensor] | None,
+        plans: Sequence[EpisodePlan],
+        *,
+        greedy: bool = False,
+        learn: bool = True,
+        step_cap: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> list[PlayedEpisode]:
+        """Play ``plans`` to their ends.
+
+        Args:
+            weights: Weights of the policy tower by their names in `ActorCritic`; None keeps the present ones.
+            plans: The episodes; more than there are worlds wait their turn.
+            greedy: Take the best action instead of a sampled one.
+            learn: Keep what the learner needs (frames, log-probabilities).
+            step_cap: Most steps of all episodes together. Counting in order of number, the episode that would exceed
+                it and all after it are dropped, as the original's trainer does.
+            on_step: Called with (episodes finished, steps played) as they change.
+
+        Returns:
+            The played episodes in order of number.
+
+        Raises:
+            RewardError: If the reward function fails.
+        """
+        if weights is not None:
+            self.policy.actor_critic.load_state_dict(weights, strict=False)
+            self.policy.refresh()
+        race = self.race
+        waiting: Iterator[EpisodePlan] = iter(plans)
+        playing: dict[int, _Recording] = {}
+        finished: list[PlayedEpisode] = []
+        steps_played = 0
+        self._start(range(race.num_worlds), waiting, playing)
+        while playing:
+            worlds = np.array(sorted(playing))
+            frames = race.images(worlds)[:, None]  # one channel
+            noise = np.stack([self._noise(playing[world]) for world in worlds])
+            acted = self.policy.act({self.sensor: torch.from_numpy(frames)}, torch.from_numpy(noise), greedy=greedy)
+            actions = acted.action.numpy()
+            log_probs = acted.log_prob.numpy()
+            judged = race.step(worlds, actions)
+            steps_played += len(worlds)
+            ended = []
+            for row, world in enumerate(worlds):
+                recording = playing[world]
+                recording.rows.append((judged, row))
+                recording.actions.append(actions[row])
+                if learn:
+                    recording.frames.append(frames[row])
+                    recording.log_probs.append(float(log_probs[row]))
+                if judged.terminated[row] or judged.truncated[row]:
+                    ended.append(world)
+            if ended:
+                final = race.images(np.array(ended))[:, None]
+                for row, world in enumerate(ended):
+                    finished.append(self._finish(playing.pop(world), final[row], learn=learn))
+                self._start(ended, waiting, playing)
+            if step_cap is not None:
+                self._drop_beyond(step_cap, plans, playing, finished)
+            if on_step is not None:
+                on_step(len(finished), steps_played)
+        finished.sort(key=lambda episode: episode.plan.number)
+        return finished
+
+    def _start(self, worlds: Sequence[int], waiting: Iterator[EpisodePlan], playing: dict[int, _Recording]) -> None:
+        pairs = list(zip(worlds, waiting, strict=False))
+        if not pairs:
+            return
+        starting, plans = zip(*pairs, strict=True)
+        self.race.reset(
+            starting,
+            [plan.start for plan in plans],
+            clocks=[plan.clock for plan in plans],
+            episodes=[plan.number for plan in plans],
+        )
+        for world, plan in pairs:
+            rng = np.random.Generator(np.random.Philox(key=plan.start.seed))
+            playing[world] = _Recording(plan=plan, rng=rng, noise=np.empty((0, 0)))
+
+    def _noise(self, recording: _Recording) -> np.ndarray:
+        """Random numbers of the episode's next step; they depend on nothing but its seed."""
+        step = len(recording.rows) % _NOISE_BLOCK
+        if step == 0:
+            shape = (_NOISE_BLOCK, self.policy.noise_size)
+            discrete = isinstance(self.policy.actor_critic.actions, DiscreteActions)
+            recording.noise = recording.rng.random(shape) if discrete else recording.rng.standard_normal(shape)
+        return recording.noise[step]
+
+    def _finish(self, recording: _Recording, final_frame: np.ndarray, *, learn: bool) -> PlayedEpisode:
+        rows = recording.rows
+        trace = {name: np.array([judged.columns[name][row] for judged, row in rows]) for name in _TRACE_COLUMNS}
+        trace["action"] = np.array(recording.actions)
+        trace["reward"] = np.array([judged.rewards[row] for judged, row in rows])
+        trace["done"] = np.array([bool(judged.terminated[row] or judged.truncated[row]) for judged, row in rows])
+        # The action of a `prepare` step is not executed, so there is nothing to learn from it.
+        run = np.flatnonzero([judged.running[row] for judged, row in rows])
+        last, row = rows[-1]
+        experience = None
+        if learn and len(run):
+            truncated = bool(last.truncated[row])
+            experience = Episode(
+                obs={self.sensor: np.stack([recording.frames[k] for k in run])},
+                actions=trace["action"][run],
+                log_probs=np.array([recording.log_probs[k] for k in run], dtype=np.float32),
+                rewards=trace["reward"][run].astype(np.float32),
+                terminated=bool(last.terminated[row]),
+                truncated=truncated,
+                final_obs={self.sensor: final_frame} if truncated else None,
+            )
+        return PlayedEpisode(plan=recording.plan, trace=trace, track=recording.plan.start.track, experience=experience)
+
+    def _drop_beyond(
+        self,
+        step_cap: int,
+        plans: Sequence[EpisodePlan],
+        playing: dict[int, _Recording],
+        finished: list[PlayedEpisode],
+    ) -> None:
+        """Stop episodes that cannot fit under the cap any more; what the earlier ones have played so far is known."""
+        steps = {episode.plan.number: episode.num_steps for episode in finished}
+        steps |= {recording.plan.number: len(recording.rows) for recording in playing.values()}
+        total = 0
+        beyond: set[int] = set()
+        for plan in plans:
+            total += steps.get(plan.number, 0)
+            if total > step_cap:
+                beyond.add(plan.number)
+        if not beyond:
+            return
+        finished[:] = [episode for episode in finished if episode.plan.number not in beyond]
+        dropped = [world for world, recording in playing.items() if recording.plan.number in beyond]
+        self.race.stop(dropped)
+        for world in dropped:
+            del playing[world]

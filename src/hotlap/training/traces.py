@@ -1,0 +1,32 @@
+"""A played episode as rows of the simulation trace."""
+
+from __future__ import annotations
+
+from hotlap.records.sim_trace import TraceRows
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.scene import CONTROL_PERIOD
+
+
+def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:
+    """The trace of an episode on a track of ``track_length`` [m]."""
+    trace = episode.trace
+    return TraceRows(
+        episode=episode.plan.number,
+        steps=trace["steps"],
+        x=trace["x"],
+        y=trace["y"],
+        yaw=trace["heading"],
+        steer=trace["steering_angle"],
+        throttle=trace["speed"],
+        action=trace["action"],
+        reward=trace["reward"],
+        done=trace["done"],
+        all_wheels_on_track=trace["all_wheels_on_track"],
+        progress=trace["progress"],
+        closest_waypoint=trace["nearest_waypoint"],
+        track_len=track_length,
+        # The original stamps a row after the step, when the next frame has come.
+        tstamp=trace["sim_time"] + CONTROL_PERIOD,
+        episode_status=trace["status"],
+        pause_duration=trace["pause_duration"],
+    )
