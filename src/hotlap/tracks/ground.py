@@ -1,0 +1,231 @@
+"""The flat world of a track as a picture: road, lines and field painted to scale, blurred copies for far rows, walls.
+
+Baking happens once per track and is kept in memory only. The picture is metric: texel (row, column) of a level lies at
+``origin + (column, row) / scale`` [m], so row 0 is the south edge.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from PIL import Image, ImageDraw, ImageFilter
+from shapely.geometry import LineString, Polygon
+from shapely.geometry.base import BaseGeometry
+from shapely.ops import substring
+
+from hotlap.tracks.themes import RGB, THEMES, Theme
+from hotlap.tracks.track import Track
+
+GREY_WEIGHTS = (0.2989, 0.587, 0.114)
+"""Share of red, green and blue in grey, as in the policy's input filter."""
+
+FIELD, ROAD, EDGE_LINE, CENTER_LINE, WALL, SKY = range(6)
+"""Classes of surface, in ``Ground.labels`` and in pictures of classes."""
+
+FIELD_MARGIN = 0.91  # [m] from the road's bounding box to the walls
+WALL_HEIGHT = 1.0  # [m]
+APRON = 0.25  # [m] painted beyond the walls: blurred texels and rounding errors at the wall stay inside the picture
+
+# What light does to the mean texture colors, fitted to the original's frames of 2019: lines and field are brighter
+# than their textures, and every wall has its own shade because the sun comes from the east.
+GAIN = {ROAD: 1.05, FIELD: 1.05, EDGE_LINE: 1.21, CENTER_LINE: 1.24}
+WALL_GAIN = (0.42, 0.95, 0.95, 0.0)
+"""Of the walls in the order of ``Ground.corners``: south, east, north, west."""
+
+MAX_TEXELS = 32_000_000
+FINEST_TEXEL = 0.002  # [m]
+COARSEST_TEXEL = 0.085  # [m] half of what a column of the standard camera spans 20 m away
+LEVELS_PER_OCTAVE = 2
+
+
+class Level(NamedTuple):
+    """One blurred copy of the ground."""
+
+    texels: np.ndarray
+    """uint8 (rows, columns, channels)."""
+    scale: tuple[float, float]
+    """Texels per metre along x and y."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a camera can see of a track.
+
+    ============ ================== =================================================================
+    field        shape              meaning
+    ============ ================== =================================================================
+    name                            name of the track
+    labels       (rows, columns)    class of every texel: FIELD, ROAD, EDGE_LINE or CENTER_LINE
+    rgb          (rows, columns, 3) lit colors, uint8
+    origin       (2,)               position [m] of the outer corner of texel (0, 0)
+    texel        ()                 size of a texel [m]
+    rectangle    (4,)               the field within the walls [m]: x_min, y_min, x_max, y_max
+    wall_height  ()                 [m]
+    wall_colors  (4, 3)             lit colors of the south, east, north and west wall, 0 to 255
+    sky          (3,)               color above the walls, 0 to 255
+    ============ ================== =================================================================
+    """
+
+    name: str
+    labels: np.ndarray
+    rgb: np.ndarray
+    origin: tuple[float, float]
+    texel: float
+    rectangle: tuple[float, float, float, float]
+    wall_height: float
+    wall_colors: np.ndarray
+    sky: RGB
+
+    @cached_property
+    def grey(self) -> np.ndarray:
+        """Grey of ``rgb``, uint8 (rows, columns)."""
+        weights = np.array(GREY_WEIGHTS, dtype=np.float32)
+        grey = np.empty(self.rgb.shape[:2], dtype=np.uint8)
+        for row in range(0, len(grey), 256):  # in strips: the whole as float would need gigabytes
+            grey[row : row + 256] = self.rgb[row : row + 256] @ weights + 0.5
+        return grey
+
+    def levels(self, *, color: bool) -> list[Level]:
+        """Copies for ever coarser pixels, half an octave apart; ``texels`` have three channels or one.
+
+        Level 0 is the picture itself. In the others a texel averages over about two of its own widths, which is what
+        a pixel that wide sees; the finer spacing lets the renderer take the nearest texel without jagged edges.
+        """
+        base = self.rgb if color else self.grey
+        image = Image.fromarray(base)
+        levels = [image]
+        width, height = image.size
+        num = 1 + int(np.ceil(LEVELS_PER_OCTAVE * np.log2(COARSEST_TEXEL / self.texel)))
+        for index in range(1, num):
+            shrink = 2.0 ** (index / LEVELS_PER_OCTAVE)
+            size = (max(8, round(width / shrink)), max(8, round(height / shrink)))
+            source = levels[max(0, index - 3 * LEVELS_PER_OCTAVE)]
+            levels.append(source.resize(size, Image.Resampling.BILINEAR))
+        levels[1:] = [level.filter(_TENT) for level in levels[1:]]
+        extent = (width * self.texel, height * self.texel)
+        return [
+            Level(
+                np.asarray(level).reshape(level.height, level.width, -1),
+                (level.width / extent[0], level.height / extent[1]),
+            )
+            for level in levels
+        ]
+
+
+_TENT = ImageFilter.Kernel((3, 3), (1, 2, 1, 2, 4, 2, 1, 2, 1))
+
+
+def bake_ground(
+    track: Track,
+    theme: Theme | str | None = None,
+    *,
+    texel: float | None = None,
+    field_margin: float = FIELD_MARGIN,
+    seed: int = 0,
+) -> Ground:
+    """Paint the ground of ``track``.
+
+    Args:
+        theme: Theme or its name; None: the track's own.
+        texel: Size of a texel [m]; None: 2 mm, or coarser where that would take more than 32 million texels.
+        field_margin: Distance from the road's bounding box to the walls [m].
+        seed: Seed of the surfaces' grain.
+    """
+    if not isinstance(theme, Theme):
+        theme = THEMES[track.theme if theme is None else theme]
+    x_min, y_min, x_max, y_max = track.bounds
+    rectangle = (x_min - field_margin, y_min - field_margin, x_max + field_margin, y_max + field_margin)
+    origin = (rectangle[0] - APRON, rectangle[1] - APRON)
+    extent = (rectangle[2] + APRON - origin[0], rectangle[3] + APRON - origin[1])
+    if texel is None:
+        texel = max(FINEST_TEXEL, float(np.sqrt(extent[0] * extent[1] / MAX_TEXELS)))
+    size = (int(np.ceil(extent[0] / texel)), int(np.ceil(extent[1] / texel)))
+
+    labels = Image.new("L", size, FIELD)
+    for geometry, label in zip(paint_regions(track, theme), (ROAD, EDGE_LINE, CENTER_LINE), strict=True):
+        _fill(labels, geometry, label, origin, texel)
+    surface = np.asarray(labels)
+    return Ground(
+        name=track.name,
+        labels=surface,
+        rgb=_colored(surface, theme, seed),
+        origin=origin,
+        texel=texel,
+        rectangle=rectangle,
+        wall_height=WALL_HEIGHT,
+        wall_colors=np.clip(np.outer(WALL_GAIN, theme.wall), 0.0, 255.0),
+        sky=theme.sky,
+    )
+
+
+def paint_regions(track: Track, theme: Theme) -> tuple[BaseGeometry, BaseGeometry, BaseGeometry]:
+    """Road, edge lines and center line as areas [m], in the order in which they are painted over each other."""
+    road = shapely.make_valid(Polygon(track.road_rings[0], list(track.road_rings[1:])))
+    # Mitred like the meshes of the original, whose lines are polygons with the corners of the route.
+    edges = [
+        LineString(border).buffer(theme.edge_line_width, join_style="mitre", cap_style="flat")
+        for border in (track.inner, track.outer)
+    ]
+    center = LineString(track.center)
+    starts = np.arange(0.0, center.length, theme.dash + theme.gap)
+    dashes = [
+        substring(center, start, min(start + theme.dash, center.length)).buffer(
+            0.5 * theme.center_line_width, cap_style="flat", join_style="mitre"
+        )
+        for start in starts
+    ]
+    return road, shapely.union_all(edges).intersection(road), shapely.union_all(dashes)
+
+
+def _fill(labels: Image.Image, geometry: BaseGeometry, label: int, origin: tuple[float, float], texel: float) -> None:
+    for polygon in shapely.get_parts(geometry):
+        if not isinstance(polygon, Polygon) or polygon.is_empty:
+            continue
+        low = np.floor((np.array(polygon.bounds[:2]) - origin) / texel).astype(int) - 1
+        high = np.ceil((np.array(polygon.bounds[2:]) - origin) / texel).astype(int) + 2
+        mask = Image.new("L", tuple(map(int, high - low)), 0)
+        draw = ImageDraw.Draw(mask)
+        for ring, value in ((polygon.exterior, 255), *((hole, 0) for hole in polygon.interiors)):
+            # Pillow's pixel (0, 0) is centered on (0, 0), our texel on half a texel.
+            points = (np.array(ring.coords) - origin) / texel - low - 0.5
+            draw.polygon(list(map(tuple, points)), fill=value)
+        labels.paste(label, tuple(map(int, low)), mask)
+
+
+def _colored(surface: np.ndarray, theme: Theme, seed: int) -> np.ndarray:
+    """Lit colors of the labeled texels, uint8 (rows, columns, 3), with grain."""
+    colors = {FIELD: theme.field, ROAD: theme.road, EDGE_LINE: theme.edge_line, CENTER_LINE: theme.center_line}
+    grains = {
+        FIELD: theme.field_grain,
+        ROAD: theme.road_grain,
+        EDGE_LINE: theme.line_grain,
+        CENTER_LINE: theme.line_grain,
+    }
+    # One look-up table from (pattern, label) to the color: 64 shades of grain, at -3 to 3 standard deviations.
+    deviations = np.linspace(-3.0, 3.0, 64)
+    table = np.empty((64, 4, 3), dtype=np.uint8)
+    for label, color in colors.items():
+        lit = GAIN[label] * np.array(color)
+        table[:, label] = np.clip(np.outer(1.0 + grains[label] * deviations, lit) + 0.5, 0.0, 255.0)
+    table = table.reshape(-1, 3)
+    pattern = _grain(512, seed) * np.uint8(4)
+    rgb = np.empty((*surface.shape, 3), dtype=np.uint8)
+    for row in range(0, len(surface), 512):
+        strip = surface[row : row + 512]
+        repeats = -(-strip.shape[1] // 512)
+        rgb[row : row + 512] = table[np.tile(pattern, (1, repeats))[: len(strip), : strip.shape[1]] + strip]
+    return rgb
+
+
+def _grain(size: int, seed: int) -> np.ndarray:
+    """A pattern that repeats without seam, uint8 (size, size) in 0..63 (32 is the mean, 10.5 one standard deviation)."""
+    noise = np.random.default_rng(seed).standard_normal((size, size))
+    frequency = np.fft.fftfreq(size)
+    distance = np.hypot(frequency[:, None], frequency[None, :])
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-((distance / 0.15) ** 2))).real
+    smooth /= smooth.std()
+    return np.clip(np.round((smooth + 3.0) * (63.0 / 6.0)), 0.0, 63.0).astype(np.uint8)
