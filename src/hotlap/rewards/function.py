@@ -28,6 +28,7 @@ class RewardFunction:
         path: Its file, as it shall appear in errors.
         function: The file's `reward_function`.
         batch_function: The file's `reward_function_batch`, if it has one.
+        namespace: The globals of the file's module.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class RewardFunction:
         path: Path,
         function: Callable[[dict[str, Any]], Any],
         batch_function: Callable[[dict[str, Any]], Any] | None = None,
+        namespace: dict[str, Any] | None = None,
     ) -> None:
         self.path = path
         self.function = function
         self.batch_function = batch_function
+        self.namespace = {} if namespace is None else namespace
         code = getattr(function, "__code__", None)
         self._line = f", line {code.co_firstlineno}" if code is not None else ""
 
@@ -106,8 +109,8 @@ class RewardFunction:
 
     def _refused(self, what: str, params: dict[str, Any], where: Where) -> NoReturn:
         raise RewardError(
-            f"{self.path}{self._line}{_where(where, params)}: the reward function {what}; expected a finite number from "
-            f"{-LIMIT:g} to {LIMIT:g}. Inputs: {describe(params)}."
+            f"{self.path}{self._line}{_where(where, params)}: the reward function {what}; expected a finite number "
+            f"from {-LIMIT:g} to {LIMIT:g}. Inputs: {describe(params)}."
         )
 
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:

@@ -69,7 +69,16 @@ def load_reward(name_or_path: str | Path) -> RewardFunction:
     batch_function = getattr(module, "reward_function_batch", None)
     if batch_function is not None:
         _check_signature(path, batch_function, "reward_function_batch")
-    return RewardFunction(path.absolute(), function, batch_function)
+    return RewardFunction(path.absolute(), function, batch_function, vars(module))
+
+
+def load_rewards(name_or_path: str | Path, count: int) -> list[RewardFunction]:
+    """Load the same file ``count`` times, each with globals of its own: one for every world of a batch.
+
+    A function that remembers, say, the last steering angle in a global variable was written for a process with one car.
+    With a copy for each world it works as ever, and a batch gives what single worlds give.
+    """
+    return [load_reward(name_or_path) for _ in range(count)]
 
 
 def _execute(path: Path) -> ModuleType:
