@@ -1,7 +1,7 @@
 """What a control step finds before the action takes effect: reward inputs, race rules, phase of the episode.
 
-The order within a step is the original's: the pose is read, the reward inputs are computed from it, the rules are judged
-on it, and only then the action moves the car. Sources: DeepRacer simapp, ``markov/track_geom/track_data.py``,
+The order within a step is the original's: the pose is read, the reward inputs are computed from it, the rules are
+judged on it, and only then the action moves the car. Sources: DeepRacer simapp, ``markov/track_geom/track_data.py``,
 ``markov/agent_ctrl/rollout_agent_ctrl.py``, ``markov/reset``.
 """
 
@@ -31,7 +31,7 @@ _PERIOD = wp.constant(CONTROL_PERIOD)
 @wp.func
 @no_type_check
 def progress_after(ndist: float, start_ndist: float, previous: float) -> float:
-    """Progress [%] of a car at lap fraction ``ndist``, continuing from ``previous``; it may be negative, never above 100."""
+    """Progress [%] at lap fraction ``ndist``, continuing from ``previous``; it may be negative, never above 100."""
     progress = 100.0 * (ndist - start_ndist)
     if progress <= 0.0:
         progress += 100.0
@@ -142,7 +142,6 @@ def _judge(
     phase: wp.array(dtype=wp.int32),
     drives: wp.array(dtype=wp.int32),
     steps: wp.array(dtype=wp.int32),
-    sim_time: wp.array(dtype=wp.float32),
     previous_progress: wp.array(dtype=wp.float32),
     origin_x: wp.array(dtype=wp.float32),
     origin_y: wp.array(dtype=wp.float32),
@@ -232,7 +231,6 @@ def _judge(
     # Rules.
     step = steps[i] + 1
     steps[i] = step
-    sim_time[i] += _PERIOD
     moved2 = (ox - origin_x[i]) * (ox - origin_x[i]) + (oy - origin_y[i]) * (oy - origin_y[i])
     origin_x[i] = ox
     origin_y[i] = oy
@@ -326,7 +324,6 @@ def judge(scene: Scene, state: State) -> None:
             state.phase,
             state.drives,
             state.steps,
-            state.sim_time,
             state.previous_progress,
             state.origin_x,
             state.origin_y,

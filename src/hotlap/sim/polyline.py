@@ -8,7 +8,7 @@ import warp as wp
 
 @wp.struct
 class Segment:
-    """One straight piece of a polyline; start [m], extent [m], 1/length² (0 for a point) and arc length at its start."""
+    """One straight piece of a polyline; start, extent, length [m], 1/length² (0 for a point), arc at start [m]."""
 
     ax: wp.float32
     ay: wp.float32

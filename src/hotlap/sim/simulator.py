@@ -33,8 +33,6 @@ class Start:
     track: int = 0
     """Index in ``Scene.tracks``."""
     seed: int = 0
-    sim_time: float = 0.0
-    """Simulation clock at the start [s]."""
 
 
 @wp.kernel
@@ -47,7 +45,6 @@ def _place(
     jitter_seed_in: wp.array(dtype=wp.uint32),
     route_in: wp.array(dtype=wp.int32),
     start_ndist_in: wp.array(dtype=wp.float32),
-    sim_time_in: wp.array(dtype=wp.float32),
     # State out:
     motion: wp.array(dtype=Motion),
     vehicle: wp.array(dtype=VehicleConstants),
@@ -55,7 +52,6 @@ def _place(
     route: wp.array(dtype=wp.int32),
     track: wp.array(dtype=wp.int32),
     start_ndist: wp.array(dtype=wp.float32),
-    sim_time: wp.array(dtype=wp.float32),
     phase: wp.array(dtype=wp.int32),
     active: wp.array(dtype=wp.int32),
     steps: wp.array(dtype=wp.int32),
@@ -82,9 +78,8 @@ def _place(
     motion[i] = at_rest(vehicle_in[k], x, y, yaw)
     jitter_seed[i] = jitter_seed_in[k]
     route[i] = route_in[k]
-    track[i] = route_in[k] / 2
+    track[i] = route_in[k] // 2
     start_ndist[i] = start_ndist_in[k]
-    sim_time[i] = sim_time_in[k]
     phase[i] = 0
     active[i] = 1
     steps[i] = 0
@@ -189,6 +184,7 @@ class Simulator:
             runs differ among themselves.
         camera: What looks; ``None`` renders nothing.
         color: RGB images instead of grey ones.
+        theme: Color theme of all tracks; ``None``: each track's own.
         grounds: Baked grounds of the scene's tracks, to share them between simulators.
     """
 
@@ -201,6 +197,7 @@ class Simulator:
         spread: float = 0.0,
         camera: PinholeCamera | None = DEEPRACER_CAMERA,
         color: bool = False,
+        theme: str | None = None,
         grounds: Sequence[Ground] | None = None,
     ) -> None:
         self.scene = scene
@@ -213,7 +210,7 @@ class Simulator:
         self.images: wp.array | None = None
         self.renderer: CameraRenderer | None = None
         if camera is not None:
-            self.grounds = list(grounds or (bake_ground(track, THEMES[track.theme]) for track in scene.tracks))
+            self.grounds = list(grounds or (bake_ground(track, THEMES[theme or track.theme]) for track in scene.tracks))
             shape = (num_worlds, camera.height, camera.width) + ((3,) if color else ())
             self.images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
             self.renderer = CameraRenderer(self.grounds, camera, num_worlds, device=self.device, color=color)
@@ -241,7 +238,6 @@ class Simulator:
                 wp.array(np.asarray(seeds, dtype=np.uint32), dtype=wp.uint32, device=device),
                 wp.array(routes, dtype=wp.int32, device=device),
                 wp.array([start.ndist for start in starts], dtype=wp.float32, device=device),
-                wp.array([start.sim_time for start in starts], dtype=wp.float32, device=device),
             ],
             outputs=[
                 state.motion,
@@ -250,7 +246,6 @@ class Simulator:
                 state.route,
                 state.track,
                 state.start_ndist,
-                state.sim_time,
                 state.phase,
                 state.active,
                 state.steps,
@@ -273,6 +268,12 @@ class Simulator:
         only_these = np.zeros(self.num_worlds, dtype=np.int32)
         only_these[list(worlds)] = 1
         self._render(wp.array(only_these, dtype=wp.int32, device=device))
+
+    def stop(self, worlds: Sequence[int]) -> None:
+        """End the episodes of ``worlds`` at once."""
+        active = self.state.host("active").copy()
+        active[list(worlds)] = 0
+        self.state.active.assign(active)
 
     def judge(self) -> None:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""

@@ -46,7 +46,6 @@ _FIELDS: dict[str, tuple[type, int]] = {
     "drives": (wp.int32, 1),
     "steps": (wp.int32, 1),
     "start_ndist": (wp.float32, 1),
-    "sim_time": (wp.float32, 1),
     "previous_progress": (wp.float32, 1),
     "origin_x": (wp.float32, 1),
     "origin_y": (wp.float32, 1),
@@ -97,7 +96,6 @@ class State:
     drives               1 if the action takes effect in this step                                 judge
     steps                steps of the episode so far                                               judge
     start_ndist          lap fraction at which the episode starts                                  reset
-    sim_time             simulation clock when the pose was read [s]                               judge
     previous_progress    progress at the step before [%]                                           judge
     origin_x, origin_y   position of the car's origin at the step before [m]                       judge
     still_count          steps in a row without motion                                             judge

@@ -256,8 +256,9 @@ class Trainer:
                 )
                 if bad_updates >= MAX_BAD_UPDATES:
                     raise TrainingError(
-                        f"{MAX_BAD_UPDATES} updates in a row gave numbers that are not finite. The last good checkpoint "
-                        f"is {self.checkpoints.list()[-1]}. Lower lr in hyperparameters.json or the size of the rewards."
+                        f"{MAX_BAD_UPDATES} updates in a row gave numbers that are not finite. The last good "
+                        f"checkpoint is {self.checkpoints.list()[-1]}. Lower lr in hyperparameters.json or the size "
+                        "of the rewards."
                     )
                 self.state = replace(self.state, num_episodes=self.state.num_episodes + len(episodes))
                 continue
