@@ -203,6 +203,8 @@ class VehicleConstants:
     half_track: float
     origin_ahead: float  # of the CG, like the front point [m]
     front_point_ahead: float
+    front_wheel_y: float
+    rear_wheel_y: float
     speed_gain: float
     speed_offset: float
     rim_speed_cap: float
@@ -259,6 +261,8 @@ def vehicle_constants(params: VehicleParams) -> np.ndarray:
         "half_track": params.half_track_m,
         "origin_ahead": params.origin_ahead_of_cg_m,
         "front_point_ahead": params.logged_point_ahead_of_cg_m,
+        "front_wheel_y": params.front_wheel_y_m,
+        "rear_wheel_y": params.rear_wheel_y_m,
         "speed_gain": params.speed_gain,
         "speed_offset": params.speed_offset_mps,
         "rim_speed_cap": params.rim_speed_cap_mps,
