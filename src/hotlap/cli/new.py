@@ -1,0 +1,63 @@
+"""`hotlap new`: a model folder to begin with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def new(
+    directory: Annotated[Path, typer.Argument(help="The folder to make.", metavar="DIR")],
+    reward: Annotated[
+        str, typer.Option(help="A shipped reward function (see `hotlap reward examples`), or a file to copy.")
+    ] = "follow_center_line",
+    track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = "first_lap",
+    speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 0.6,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+) -> None:
+    """Write a model folder with commented files. Files that exist are kept."""
+    from hotlap.config.job import Job
+    from hotlap.config.metadata import SPEED_LIMITS
+    from hotlap.config.template import folder_readme, hyperparameters_json, job_toml, metadata_json
+    from hotlap.errors import ConfigError
+    from hotlap.rewards import load_reward
+    from hotlap.tracks.catalog import load_track
+
+    slowest, fastest = SPEED_LIMITS
+    if not slowest <= speed <= fastest:
+        raise ConfigError(f"--speed must be {slowest:g} to {fastest:g} m/s, got {speed:g}.")
+    if directory.exists() and not directory.is_dir():
+        raise ConfigError(f"{directory}: this is a file; name a folder that may be made.")
+    load_track(track)
+    files = {
+        "reward_function.py": load_reward(reward).path.read_bytes(),
+        "model_metadata.json": metadata_json(speed).encode(),
+        "hyperparameters.json": hyperparameters_json().encode(),
+        "job.toml": job_toml(Job().updated(race={"track": track})).encode(),
+        "README.md": folder_readme().encode(),
+    }
+    kept = [] if force else [name for name in files if (directory / name).exists()]
+    if len(kept) == len(files):
+        raise ConfigError(
+            f"{directory}: all files of a model folder are there already. --force replaces them by new ones."
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            if name not in kept:
+                (directory / name).write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{error.filename or directory}: cannot be written ({error.strerror}).") from None
+
+    written = [name for name in files if name not in kept]
+    if as_json:
+        print(json.dumps({"folder": str(directory), "written": written, "kept": kept}))
+        return
+    print(f"{directory}: wrote {', '.join(written)}.")
+    if kept:
+        print(f"Kept as they were: {', '.join(kept)}.")
+    print(f"Next: hotlap train {directory}")

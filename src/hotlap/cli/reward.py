@@ -1,0 +1,97 @@
+"""`hotlap reward`: check a reward function, look at the shipped ones."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hotlap.rewards.check import RewardReport
+
+# A loop and an open track.
+TRACKS = ("first_lap", "river_run")
+
+app = typer.Typer(help="Check a reward function, or look at the shipped ones.", no_args_is_help=True)
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="A reward function file, or the name of a shipped one.", metavar="FILE")],
+    track: Annotated[str | None, typer.Option(help="Track to drive on; otherwise a loop and an open one.")] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where the time goes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+) -> None:
+    """Call a reward function on steps of every kind; report failures, values and cost. Exit code 2 if it would fail."""
+    from hotlap.errors import RewardError
+    from hotlap.rewards.check import check_reward
+    from hotlap.tracks.catalog import load_track
+
+    tracks = [load_track(name) for name in ([track] if track else TRACKS)]
+    # What the function prints must not get between the lines of the report.
+    with contextlib.redirect_stdout(sys.stderr):
+        report = check_reward(file, tracks, profile=profile)
+    if as_json:
+        print(json.dumps(report.to_dict()))
+    elif not report.calls:
+        raise RewardError(report.problems[0].message)
+    else:
+        _print_report(report)
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+@app.command()
+def examples(
+    name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="[NAME]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+) -> None:
+    """List the shipped reward functions, or print one."""
+    from hotlap.rewards.loader import example_file, example_names
+
+    if name is not None:
+        source = example_file(name).read_text(encoding="utf-8")
+        print(json.dumps({"name": name, "source": source}) if as_json else source, end="\n" if as_json else "")
+        return
+    about = {each: _first_line(example_file(each)) for each in example_names()}
+    if as_json:
+        print(json.dumps({"examples": about}))
+        return
+    for each, line in about.items():
+        print(f"{each:<22}{line}")
+
+
+def _first_line(file: Path) -> str:
+    """The first line of a file's docstring."""
+    import ast
+
+    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def _print_report(report: RewardReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table("step", "calls", "lowest", "mean", "highest", box=None, title_justify="left", pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for kind, values in report.ranges.items():
+        table.add_row(kind, str(values.calls), f"{values.lowest:.4g}", f"{values.mean:.4g}", f"{values.highest:.4g}")
+    console.print(table)
+    cost = report.cost
+    if cost is not None:
+        print(
+            f"\n{report.calls} calls; each took {cost.mean_us:.1f} µs on average, {cost.p50_us:.1f} µs at the median, "
+            f"{cost.p99_us:.1f} µs at the 99th percentile, {cost.max_us:.0f} µs at most."
+        )
+    for spot in report.hot_spots:
+        print(f"  {spot.own_us:9.0f} µs {spot.calls:7d} calls  {spot.place}")
+    for problem in report.problems:
+        at = f" (line {problem.line})" if problem.line and problem.level == "warning" else ""
+        print(f"\n{problem.level}{at}: {problem.message}")
+    print(f"\n{report.path}: {'ready to train' if report.ok else 'training would stop with this file'}.")

@@ -1,0 +1,98 @@
+"""The files that a new model folder starts with; their comments are the texts that stand under the fields."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from hotlap.config.base import Config
+from hotlap.config.hyperparameters import STARTER, Hyperparameters
+from hotlap.config.job import Job
+
+STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
+STARTER_SPEED = 0.6  # [m/s] as in DeepRacer-for-Cloud's default file
+
+
+def job_toml(job: Job) -> str:
+    """``job`` as a job.toml in which every key is explained; a key without a value stands there as a comment."""
+    lines = ["# How this model trains and is evaluated. A key that you delete takes its default."]
+    for name, field in Job.model_fields.items():
+        section: Config = getattr(job, name)
+        lines += ["", *_comment(field.description), f"[{name}]"]
+        for key, setting in type(section).model_fields.items():
+            value = getattr(section, key)
+            example = setting.examples[0] if setting.examples else None
+            line = f"# {key} = {_toml_value(example)}" if value is None else f"{key} = {_toml_value(value)}"
+            lines += [*_comment(setting.description), line]
+    return "\n".join(lines) + "\n"
+
+
+def metadata_json(speed: float = STARTER_SPEED) -> str:
+    """A model_metadata.json with five actions at ``speed`` [m/s] and the front camera."""
+    metadata = {
+        "action_space": [{"steering_angle": steering, "speed": speed} for steering in STARTER_STEERING_DEG],
+        "sensor": ["FRONT_FACING_CAMERA"],
+        "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        "training_algorithm": "clipped_ppo",
+        "action_space_type": "discrete",
+        "version": "5",
+    }
+    return json.dumps(metadata, indent=2) + "\n"
+
+
+def hyperparameters_json(settings: Hyperparameters = STARTER) -> str:
+    """A hyperparameters.json with the keys that PPO uses."""
+    return json.dumps(settings.effective("clipped_ppo"), indent=2) + "\n"
+
+
+def folder_readme() -> str:
+    """A README.md that explains the files; JSON has no room for comments."""
+    rows = [
+        f"| `{key}` | {field.description} |"
+        for key, field in Hyperparameters.model_fields.items()
+        if key != "sac_alpha"
+    ]
+    return f"""\
+# A hotlap model
+
+`hotlap train .` trains it, `hotlap evaluate .` races it, `hotlap reward check reward_function.py` looks for mistakes.
+
+| file | says |
+|---|---|
+| `reward_function.py` | what good driving is: called after every step, returns a number |
+| `model_metadata.json` | what the car sees and what it can do |
+| `hyperparameters.json` | how the network learns |
+| `job.toml` | track, stop rules, rules of evaluation; explained in the file itself |
+
+The first three are the files of AWS DeepRacer, unchanged.
+
+## model_metadata.json
+
+| key | meaning |
+|---|---|
+| `action_space` | The actions to choose from: `steering_angle` in degrees (positive is left, at most 30) and `speed` \
+in m/s (0.1 to 4). Slow cars learn to stay on the road sooner. |
+| `sensor` | What the car sees with. |
+| `neural_network` | `…_SHALLOW`, without suffix, or `…_DEEP`: larger networks learn more slowly. |
+| `training_algorithm` | `clipped_ppo` or `sac`. |
+| `action_space_type` | `discrete`: a list of actions. `continuous`: an object in which `steering_angle` and `speed` \
+have `low` and `high`. |
+| `version` | Which car: 5 is the newest of the original simulator. |
+
+## hyperparameters.json
+
+| key | meaning |
+|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def _comment(text: str | None) -> list[str]:
+    return textwrap.wrap(text or "", width=100, initial_indent="# ", subsequent_indent="# ")
+
+
+def _toml_value(value: Any) -> str:
+    # JSON's texts, numbers and booleans are TOML's as well.
+    assert isinstance(value, str | bool | int | float)
+    return json.dumps(value, ensure_ascii=False)
