@@ -1,0 +1,94 @@
+"""One attempt from start to end, as it travels from a simulator to the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tensordict import TensorDict
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """What a policy saw, did and got.
+
+    Attributes:
+        obs: What it saw before each action, by sensor name, (num_steps, ...); cameras uint8, e.g.
+            (num_steps, 1, 120, 160).
+        actions: int64 (num_steps,), or float32 (num_steps, num_dims): the unclipped sample in the [-1, 1] scaling.
+        log_probs: Log probability of each action under the policy that was in use, float32 (num_steps,).
+        rewards: float32 (num_steps,).
+        terminated: The last step ended the attempt: nothing follows it.
+        truncated: A limit cut the attempt: its future goes on after ``final_obs``.
+        final_obs: What it saw after the last step, by sensor name, without the step axis; needed when truncated.
+    """
+
+    obs: dict[str, np.ndarray]
+    actions: np.ndarray
+    log_probs: np.ndarray
+    rewards: np.ndarray
+    terminated: bool
+    truncated: bool
+    final_obs: dict[str, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        arrays = {"actions": self.actions, "log_probs": self.log_probs, **self.obs}
+        for name, array in arrays.items():
+            if len(array) != len(self.rewards):
+                raise ValueError(f"{name} must have one row per step, got {len(array)} for {len(self.rewards)} steps")
+        if self.truncated and not self.terminated and self.final_obs is None:
+            raise ValueError("a truncated episode needs final_obs, which the value of its future is estimated from")
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.rewards)
+
+    @property
+    def total_reward(self) -> float:
+        return float(self.rewards.sum(dtype=np.float64))
+
+    @property
+    def bootstraps(self) -> bool:
+        """Whether the value of ``final_obs`` counts as the future of the last step."""
+        return self.truncated and not self.terminated
+
+
+def num_steps(episodes: Sequence[Episode]) -> int:
+    """Steps of all episodes together."""
+    return sum(episode.num_steps for episode in episodes)
+
+
+def to_tensordict(episodes: Sequence[Episode]) -> TensorDict:
+    """Join episodes, in order, into one batch of shape (num_steps,) under TorchRL's key names.
+
+    Keys: ``(observation, SENSOR)``, ``action``, ``action_log_prob``, ``(next, reward)``, ``(next, done)``,
+    ``(next, terminated)`` and ``(next, truncated)``, the last four of shape (num_steps, 1). Frames stay uint8. The
+    observations after each step are not repeated: they are those of the next row, or `Episode.final_obs`.
+    """
+    total = num_steps(episodes)
+    done, terminated, truncated = (torch.zeros(total, 1, dtype=torch.bool) for _ in range(3))
+    end = 0
+    for episode in episodes:
+        end += episode.num_steps
+        done[end - 1] = True
+        terminated[end - 1] = episode.terminated
+        truncated[end - 1] = episode.truncated
+    return TensorDict(
+        {
+            "observation": {
+                sensor: torch.from_numpy(np.concatenate([episode.obs[sensor] for episode in episodes]))
+                for sensor in episodes[0].obs
+            },
+            "action": torch.from_numpy(np.concatenate([episode.actions for episode in episodes])),
+            "action_log_prob": torch.from_numpy(np.concatenate([episode.log_probs for episode in episodes])),
+            "next": {
+                "reward": torch.from_numpy(np.concatenate([episode.rewards for episode in episodes])).unsqueeze(-1),
+                "done": done,
+                "terminated": terminated,
+                "truncated": truncated,
+            },
+        },
+        batch_size=[total],
+    )

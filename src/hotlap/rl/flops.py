@@ -1,0 +1,86 @@
+"""How much arithmetic an update is, and how much this machine can do: for the share of the peak that is reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+
+from hotlap.rl.networks import ARCHITECTURES, LIDAR_EMBEDDER, ActorCritic, camera_layers
+from hotlap.rl.specs import CAMERA_CHANNELS, DiscreteActions
+
+
+def forward_flops(actor_critic: ActorCritic) -> int:
+    """Floating-point operations (two per multiply-add) of all towers for one sample, forward, biases left out.
+
+    Counted from the table of networks, without the tricks of their implementation.
+    """
+    actions = actor_critic.actions
+    num_outputs = actions.num if isinstance(actions, DiscreteActions) else actions.num_dims
+    encoder, features, _ = _encoder_flops(actor_critic.network, actor_critic.observations)
+    num_encoders = 1 if actor_critic.shared_encoder else 2
+    return num_encoders * encoder + 2 * features * (num_outputs + 1)
+
+
+def update_flops(actor_critic: ActorCritic) -> int:
+    """Operations of one forward and backward pass of all towers for one sample.
+
+    The backward pass is twice the forward one, except that nothing asks for the gradient of the pixels.
+    """
+    _, _, first = _encoder_flops(actor_critic.network, actor_critic.observations)
+    num_encoders = 1 if actor_critic.shared_encoder else 2
+    return 3 * forward_flops(actor_critic) - num_encoders * first
+
+
+def _encoder_flops(network: str, observations: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
+    """Operations of embedders and middleware, number of features, and operations of the layers that see the inputs."""
+    total = first = embedded = 0
+    for sensor, shape in observations.items():
+        before = total
+        if sensor in CAMERA_CHANNELS:
+            channels, height, width = shape
+            layers = camera_layers(network, sensor)
+            for index, conv in enumerate(layers.convs):
+                height, width = ((size - conv.kernel) // conv.stride + 1 for size in (height, width))
+                total += 2 * height * width * conv.filters * channels * conv.kernel**2
+                channels = conv.filters
+                if index == 0:
+                    first += total - before
+            for units in layers.pixel_dense:
+                total += 2 * height * width * channels * units
+                channels = units
+            embedded += channels * height * width
+        else:
+            first += 2 * shape[0] * LIDAR_EMBEDDER[0]
+            total += _dense_flops((shape[0], *LIDAR_EMBEDDER))
+            embedded += LIDAR_EMBEDDER[-1]
+    middleware = ARCHITECTURES[network].middleware
+    return total + _dense_flops((embedded, *middleware)), middleware[-1], first
+
+
+def _dense_flops(sizes: tuple[int, ...]) -> int:
+    return sum(2 * before * after for before, after in pairwise(sizes))
+
+
+def matmul_peak(
+    dtype: torch.dtype, num_threads: int, device: str | torch.device = "cpu", *, size: int = 1024, repeats: int = 10
+) -> float:
+    """Highest rate [FLOP/s] of square matrix products of ``size``, over ``repeats`` timings of some milliseconds."""
+    device = torch.device(device)
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    before = torch.get_num_threads()
+    torch.set_num_threads(num_threads)
+    best = float("inf")
+    try:
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            for _ in range(4):
+                left @ right
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            best = min(best, time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return 4 * 2 * size**3 / best

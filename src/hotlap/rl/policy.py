@@ -1,0 +1,123 @@
+"""Acting: from what the worlds' cars see to what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hotlap.rl.distributions import Categorical
+from hotlap.rl.networks import ActorCritic
+from hotlap.rl.precision import Precision, compute_dtype
+from hotlap.rl.specs import DiscreteActions
+from hotlap.rl.working_weights import WorkingWeights
+
+
+@dataclass(frozen=True)
+class EpsilonGreedy:
+    """Uniformly random with probability epsilon, else the most probable action.
+
+    Epsilon falls linearly from 1 to ``final`` over ``num_steps`` policy steps; with greedy acting it is
+    ``GREEDY_EPSILON``.
+
+    Source: DeepRacer simapp, `rl_coach/exploration_policies/e_greedy.py`.
+    """
+
+    final: float = 0.05
+    num_steps: int = 10_000
+
+    GREEDY_EPSILON = 0.05
+
+    def epsilon(self, steps_taken: int) -> float:
+        """Epsilon after a number of policy steps."""
+        share = min(steps_taken / self.num_steps, 1.0)
+        return 1.0 + share * (self.final - 1.0)
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What to do in each world.
+
+    Attributes:
+        action: int64 (num_worlds,), or float32 (num_worlds, num_dims), unclipped, in the [-1, 1] scaling.
+        log_prob: Log probability under the network's distribution, float32 (num_worlds,).
+    """
+
+    action: Tensor
+    log_prob: Tensor
+
+
+class Policy:
+    """Acts with the weights of an actor-critic; only its policy tower is evaluated.
+
+    Args:
+        actor_critic: Its weights are read at construction and at every `refresh`.
+        exploration: None samples from the network's distribution. `EpsilonGreedy` is for discrete actions.
+        precision: Arithmetic before the heads.
+    """
+
+    def __init__(
+        self,
+        actor_critic: ActorCritic,
+        *,
+        exploration: EpsilonGreedy | None = None,
+        precision: Precision = "auto",
+    ) -> None:
+        if exploration is not None and not isinstance(actor_critic.actions, DiscreteActions):
+            raise ValueError("e-greedy exploration needs discrete actions; continuous ones are always sampled")
+        self.actor_critic = actor_critic
+        self.exploration = exploration
+        self.device = next(actor_critic.parameters()).device
+        self.steps_taken = 0
+        """Policy steps taken with exploration, which the schedule of epsilon counts; one per world and call."""
+        self._weights = WorkingWeights(actor_critic.policy, compute_dtype(precision, self.device))
+
+    @property
+    def noise_size(self) -> int:
+        """Numbers that `act` needs per world: one uniform (discrete), or a standard normal per dimension."""
+        actions = self.actor_critic.actions
+        return 1 if isinstance(actions, DiscreteActions) else actions.num_dims
+
+    def refresh(self) -> None:
+        """Take over the present weights of the actor-critic. Call it after each change of them."""
+        self._weights.refresh()
+
+    @torch.inference_mode()
+    def act(self, obs: Mapping[str, Tensor], noise: Tensor, greedy: bool = False) -> Actions:
+        """Choose an action for every world.
+
+        Args:
+            obs: What each world's car sees, by sensor; cameras uint8 (num_worlds, channels, 120, 160).
+            noise: Shape (num_worlds, noise_size): uniform in [0, 1) with discrete actions, else standard normal.
+            greedy: Take the most probable action (e-greedy: with its residual epsilon), or the mean.
+
+        Returns:
+            Actions on the device of the actor-critic.
+        """
+        tower = self.actor_critic.policy
+        packed = tower.pack({sensor: obs[sensor].to(self.device, non_blocking=True) for sensor in tower.sensors})
+        distribution = self._weights.forward(packed).policy
+        assert distribution is not None
+        noise = noise.to(self.device)
+        if self.exploration is not None:
+            assert isinstance(distribution, Categorical)
+            action = self._epsilon_greedy(distribution, noise, greedy, self.exploration)
+        else:
+            action = distribution.mode() if greedy else distribution.sample(noise)
+        return Actions(action, distribution.log_prob(action).float())
+
+    def _epsilon_greedy(
+        self, distribution: Categorical, noise: Tensor, greedy: bool, exploration: EpsilonGreedy
+    ) -> Tensor:
+        if greedy:
+            epsilon = exploration.GREEDY_EPSILON
+        else:
+            epsilon = exploration.epsilon(self.steps_taken)
+            self.steps_taken += len(noise)
+        # One uniform number decides both: below epsilon it is, stretched, uniform again.
+        uniform = noise.double().squeeze(-1)
+        num_actions = distribution.probs.shape[-1]
+        random = (uniform / max(epsilon, 1e-12) * num_actions).long().clamp_max(num_actions - 1)
+        return torch.where(uniform < epsilon, random, distribution.mode())

@@ -1,0 +1,91 @@
+"""What a policy sees and what it may do: plain descriptions, without tensors of any car."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FRAME_HEIGHT = 120  # [pixels]
+FRAME_WIDTH = 160  # [pixels]
+
+# Channels of each camera-type sensor.
+CAMERA_CHANNELS = {"observation": 1, "FRONT_FACING_CAMERA": 1, "LEFT_CAMERA": 1, "STEREO_CAMERAS": 2}
+
+LIDAR_RAYS = 64
+LIDAR_SECTORS = 8
+
+
+@dataclass(frozen=True)
+class DiscreteActions:
+    """A choice among ``num`` actions, numbered from 0."""
+
+    num: int
+
+    def __post_init__(self) -> None:
+        if self.num < 1:
+            raise ValueError(f"num must be at least 1, got {self.num}")
+
+
+@dataclass(frozen=True)
+class ContinuousActions:
+    """One number per dimension between ``low`` and ``high``, in the units of the environment.
+
+    The network works in [-1, 1] in every dimension; `to_env` maps that range linearly to [low, high].
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.low) != len(self.high) or not self.low:
+            raise ValueError(f"low and high must be equally long and not empty, got {self.low} and {self.high}")
+        if any(low > high for low, high in zip(self.low, self.high, strict=True)):
+            raise ValueError(f"low must not exceed high, got {self.low} and {self.high}")
+
+    @property
+    def num_dims(self) -> int:
+        return len(self.low)
+
+    def to_env(self, action: Tensor) -> Tensor:
+        """Clip a sampled action to [-1, 1] and map it to [low, high]; shape (..., num_dims) stays."""
+        low = torch.tensor(self.low, dtype=action.dtype, device=action.device)
+        high = torch.tensor(self.high, dtype=action.dtype, device=action.device)
+        return low + (action.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
+
+
+ActionSpec = DiscreteActions | ContinuousActions
+
+
+def observation_shapes(
+    sensors: Iterable[str], *, num_sectors: int = 8, num_values_per_sector: int = 8
+) -> dict[str, tuple[int, ...]]:
+    """Shape of one observation of each sensor.
+
+    Cameras are uint8 (channels, height, width), the channels of stereo being left, right; LiDAR types are float32
+    vectors.
+
+    Args:
+        sensors: Names as in model_metadata.json.
+        num_sectors: Sectors of ``DISCRETIZED_SECTOR_LIDAR``.
+        num_values_per_sector: Distances told apart in each of them.
+
+    Raises:
+        ValueError: If a sensor is unknown.
+    """
+    lidar_sizes = {
+        "LIDAR": LIDAR_RAYS,
+        "SECTOR_LIDAR": LIDAR_SECTORS,
+        "DISCRETIZED_SECTOR_LIDAR": num_sectors * num_values_per_sector,
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for sensor in sensors:
+        if sensor in CAMERA_CHANNELS:
+            shapes[sensor] = (CAMERA_CHANNELS[sensor], FRAME_HEIGHT, FRAME_WIDTH)
+        elif sensor in lidar_sizes:
+            shapes[sensor] = (lidar_sizes[sensor],)
+        else:
+            raise ValueError(f"unknown sensor {sensor!r}; known: {', '.join([*CAMERA_CHANNELS, *lidar_sizes])}")
+    return shapes
