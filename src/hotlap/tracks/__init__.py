@@ -1,6 +1,18 @@
 """Tracks: geometry, route files, our own designs, random tracks, ground appearance."""
 
-from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
+from hotlap.tracks.catalog import DEFAULT_TRACK, add_track, list_tracks, load_track
+from hotlap.tracks.generator import random_track
+from hotlap.tracks.route_file import read_route, write_route
 from hotlap.tracks.track import Track, TrackLocation
 
-__all__ = ["DEFAULT_TRACK", "Track", "TrackLocation", "load_track"]
+__all__ = [
+    "DEFAULT_TRACK",
+    "Track",
+    "TrackLocation",
+    "add_track",
+    "list_tracks",
+    "load_track",
+    "random_track",
+    "read_route",
+    "write_route",
+]

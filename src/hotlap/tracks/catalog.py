@@ -18,6 +18,21 @@ DEFAULT_TRACK = "first_lap"
 BUILT_IN_FOLDER = Path(__file__).parent / "data"
 FOLDER_VARIABLE = "HOTLAP_TRACKS"
 
+# Route files hold no colors. Tracks that are not named here, whatever their direction, are "classic".
+TRACK_THEMES = {
+    "reinvent_base": "reinvent_2018",
+    "reinvent_base_2019": "reinvent_2018",
+    "reinvent_carpet": "carpet",
+    "reinvent_concrete": "concrete",
+    "reinvent_wood": "wood",
+    "bow_tie": "brick",
+    "copper_oval": "desert",
+    "grand_tour": "concrete",
+    "harvest_moon": "night",
+    "paperclip": "wood",
+    "river_run": "snow",
+}
+
 Direction = Literal["as_is", "cw", "ccw", "reversed"]
 DIRECTIONS: tuple[Direction, ...] = ("as_is", "cw", "ccw", "reversed")
 
@@ -70,6 +85,7 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
         raise TrackError(f"direction is {direction!r}, expected one of {', '.join(DIRECTIONS)}.")
     path, suffix = _find(str(name_or_path))
     track = read_route(path)
+    track = replace(track, theme=TRACK_THEMES.get(track.name.removesuffix("_cw").removesuffix("_ccw"), track.theme))
     if suffix:
         track = replace(_turn(track, suffix), name=str(name_or_path))
     if require_closed and not track.closed:
@@ -81,7 +97,9 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
     return _turn(track, direction)
 
 
-def add_track(path: str | Path, name: str | None = None, *, closed: bool | None = None, overwrite: bool = False) -> Track:
+def add_track(
+    path: str | Path, name: str | None = None, *, closed: bool | None = None, overwrite: bool = False
+) -> Track:
     """Check a route file and copy it into the user's folder, where ``load_track`` finds it by name.
 
     Args:
