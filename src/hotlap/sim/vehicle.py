@@ -53,6 +53,8 @@ class VehicleParams:
     front_share                 share of the friction that the front axle carries
     drag_per_s                  speed lost to drag, per speed
     front_point_ahead_m         from the model origin to the front point
+    friction_bias               share by which the left wheels hold better than the right ones; 0 in the nominal car,
+                                it makes one episode differ from another
     front_wheel_y_m             from the car's axis to the centers of the front wheels, where the rules look, and
     rear_wheel_y_m              of the rear wheels
     =========================== ======================================================================================
@@ -76,6 +78,7 @@ class VehicleParams:
     front_share: float
     drag_per_s: float
     front_point_ahead_m: float = FRONT_POINT_AHEAD
+    friction_bias: float = 0.0
     front_wheel_y_m: float = 0.079601
     rear_wheel_y_m: float = 0.08105
 
@@ -219,6 +222,8 @@ class VehicleConstants:
     lat_slip_scale2: float
     inv_gyration_radius2: float
     drag: float
+    left_share: float  # of what friction an axle has, 1 where both sides are alike
+    right_share: float
 
 
 @wp.struct
@@ -277,6 +282,8 @@ def vehicle_constants(params: VehicleParams) -> np.ndarray:
         "lat_slip_scale2": params.lat_slip_scale_mps**2,
         "inv_gyration_radius2": 1.0 / params.yaw_gyration_radius2_m2,
         "drag": params.drag_per_s,
+        "left_share": 1.0 + 0.5 * params.friction_bias,
+        "right_share": 1.0 - 0.5 * params.friction_bias,
     }
     assert CONSTANTS_DTYPE.names is not None
     return np.array(tuple(values[name] for name in CONSTANTS_DTYPE.names), dtype=CONSTANTS_DTYPE)
@@ -342,9 +349,11 @@ def substep(constants: VehicleConstants, motion: Motion, decay: float, tau: floa
     rear_left = friction(u_left - motion.rim_speed, long_scale2, constants.rear_long_friction)
     rear_right = friction(u_right - motion.rim_speed, long_scale2, constants.rear_long_friction)
 
-    push_left = long_left * c - lat_left * s + rear_left
-    push_right = long_right * c - lat_right * s + rear_right
-    side_front = (long_left + long_right) * s + (lat_left + lat_right) * c
+    left = constants.left_share
+    right = constants.right_share
+    push_left = left * (long_left * c - lat_left * s + rear_left)
+    push_right = right * (long_right * c - lat_right * s + rear_right)
+    side_front = left * (long_left * s + lat_left * c) + right * (long_right * s + lat_right * c)
     side_rear = 2.0 * friction(w_rear, lat_scale2, constants.rear_lat_friction)  # both rear wheels slip alike
 
     accel_u = push_left + push_right + motion.yaw_rate * motion.w - constants.drag * motion.u
