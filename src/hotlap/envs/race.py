@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.actions import ActionDecoder
 from hotlap.errors import ConfigError
+from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import load_reward
 from hotlap.rewards.params import RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
@@ -45,8 +47,8 @@ class RaceConfig:
     """Everything that defines a race; plain data, so that it can be sent to another process."""
 
     metadata: ModelMetadata
-    reward: str
-    """A reward function's file, or the name of a shipped example."""
+    reward: str | Callable[[dict[str, Any]], float]
+    """A reward function's file, the name of a shipped example, or a function of ``params``."""
     tracks: tuple[str, ...] = (DEFAULT_TRACK,)
     direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
     theme: str | None = None
@@ -107,7 +109,7 @@ class Race:
             theme=config.theme,
         )
         self.reward_params = RewardParams(self.scene.routes)
-        self.rewards = [load_reward(config.reward) for _ in range(num_worlds)]
+        self.rewards = [_load(config.reward) for _ in range(num_worlds)]
         self._is_reversed = np.zeros(num_worlds, dtype=bool)
         self._start_clock = np.zeros(num_worlds)
         self._episodes = list(range(num_worlds))
@@ -207,3 +209,9 @@ class Race:
             self.rewards[world](params, (self._episodes[world], step))
             for world, step, params in zip(worlds.tolist(), steps, self.reward_params.rows(columns), strict=True)
         ]
+
+
+def _load(reward: str | Callable[[dict[str, Any]], float]) -> RewardFunction:
+    if callable(reward):
+        return RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)
+    return load_reward(reward)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import no_type_check
 
 import numpy as np
@@ -33,6 +33,8 @@ class Start:
     track: int = 0
     """Index in ``Scene.tracks``."""
     seed: int = 0
+    prepared: bool = False
+    """Skip the `prepare` step, as if it had been played already."""
 
 
 @wp.kernel
@@ -45,6 +47,7 @@ def _place(
     jitter_seed_in: wp.array(dtype=wp.uint32),
     route_in: wp.array(dtype=wp.int32),
     start_ndist_in: wp.array(dtype=wp.float32),
+    prepared: wp.array(dtype=wp.int32),
     # State out:
     motion: wp.array(dtype=Motion),
     vehicle: wp.array(dtype=VehicleConstants),
@@ -80,9 +83,9 @@ def _place(
     route[i] = route_in[k]
     track[i] = route_in[k] // 2
     start_ndist[i] = start_ndist_in[k]
-    phase[i] = 0
+    phase[i] = prepared[k]
     active[i] = 1
-    steps[i] = 0
+    steps[i] = prepared[k]
     previous_progress[i] = 0.0
     origin_x[i] = x
     origin_y[i] = y
@@ -238,6 +241,7 @@ class Simulator:
                 wp.array(np.asarray(seeds, dtype=np.uint32), dtype=wp.uint32, device=device),
                 wp.array(routes, dtype=wp.int32, device=device),
                 wp.array([start.ndist for start in starts], dtype=wp.float32, device=device),
+                wp.array([int(start.prepared) for start in starts], dtype=wp.int32, device=device),
             ],
             outputs=[
                 state.motion,
@@ -313,9 +317,14 @@ class Simulator:
         self.state.steering.assign(np.ascontiguousarray(steering, dtype=np.float32))
         self.state.speed.assign(np.ascontiguousarray(speed, dtype=np.float32))
 
-    def _render(self, active: wp.array) -> None:
-        if self.renderer is None:
-            return
+    def look(self, renderer: CameraRenderer, images: wp.array, active: wp.array | None = None) -> None:
+        """Render what the cars see now through another camera on the same mount.
+
+        Args:
+            renderer: The camera.
+            images: What it writes, uint8 (num_worlds, height, width[, 3]).
+            active: Mask of the worlds to render, int32 (num_worlds,); default all.
+        """
         wp.launch(
             _aim_camera,
             dim=self.num_worlds,
@@ -323,5 +332,24 @@ class Simulator:
             outputs=self._camera_pose,
             device=self.device,
         )
+        if active is None:
+            active = wp.ones(self.num_worlds, dtype=wp.int32, device=self.device)
         x, y, yaw = self._camera_pose
-        self.renderer.render(x, y, yaw, self.state.track, active, self.images)
+        renderer.render(x, y, yaw, self.state.track, active, images)
+
+    def color_camera(self, *, scale: int = 1) -> tuple[CameraRenderer, wp.array]:
+        """A color camera at the place of the car's own, with ``scale`` times the pixels per row and column.
+
+        Returns:
+            The renderer, and the images for `look` to write, uint8 (num_worlds, height, width, 3).
+        """
+        assert self.renderer is not None
+        own = self.renderer.camera
+        camera = replace(own, width=own.width * scale, height=own.height * scale)
+        shape = (self.num_worlds, camera.height, camera.width, 3)
+        images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
+        return CameraRenderer(self.grounds, camera, self.num_worlds, device=self.device, color=True), images
+
+    def _render(self, active: wp.array) -> None:
+        if self.renderer is not None:
+            self.look(self.renderer, self.images, active)

@@ -1,0 +1,258 @@
+"""Time trial as Gymnasium environments: one car, or many in step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import gymnasium
+import numpy as np
+import warp as wp
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from hotlap.config.metadata import ModelMetadata
+from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.sim.camera import CameraRenderer
+from hotlap.sim.scene import RaceRules
+from hotlap.sim.simulator import Start
+from hotlap.tracks.catalog import DEFAULT_TRACK
+
+FRAME_SHAPE = (120, 160, 1)
+RENDER_SCALE = 4
+DEFAULT_METADATA: dict[str, Any] = {
+    "action_space": [{"steering_angle": angle, "speed": 1.0} for angle in (-30, -15, 0, 15, 30)],
+    "sensor": ["FRONT_FACING_CAMERA"],
+    "version": "5",
+}
+
+Direction = Literal["as_is", "cw", "ccw", "reversed"]
+Reward = str | Path | Callable[[dict[str, Any]], float]
+
+
+def _race_config(
+    track: str | Path,
+    direction: Direction,
+    reward: Reward,
+    metadata: str | Path | dict[str, Any] | None,
+    spread: float,
+    max_steps: int,
+    theme: str | None,
+    device: str,
+) -> RaceConfig:
+    if isinstance(metadata, str | Path):
+        model = ModelMetadata.load(metadata)
+    else:
+        model = ModelMetadata.from_dict(metadata or DEFAULT_METADATA, source="metadata")
+    return RaceConfig(
+        metadata=model,
+        reward=str(reward) if isinstance(reward, Path) else reward,
+        tracks=(str(track),),
+        direction=direction,
+        theme=theme,
+        rules=RaceRules(max_steps=max_steps),
+        spread=spread,
+        device=device,
+    )
+
+
+def _action_space(race: Race) -> spaces.Space:
+    num_actions = race.decoder.num_actions
+    if num_actions is not None:
+        return spaces.Discrete(num_actions)
+    return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+
+def _start(rng: np.random.Generator, start: str, options: dict[str, Any] | None) -> Start:
+    ndist = float(rng.random()) if start == "random" else 0.0
+    seed = int(rng.integers(2**63))
+    return Start(ndist=float((options or {}).get("ndist", ndist)), seed=seed, prepared=True)
+
+
+def _check_start(start: str) -> None:
+    if start not in ("random", "line"):
+        raise ValueError(f'start must be "random" (anywhere on the lap) or "line" (the start line), got {start!r}')
+
+
+class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
+    """A car alone on a track, seen through its front camera.
+
+    ## Observation
+    ``Box(0, 255, (120, 160, 1), uint8)``: the grey image of the front camera, row 0 at the top.
+
+    ## Action
+    Discrete metadata: ``Discrete(n)``, the index of an entry of the action space. Continuous metadata:
+    ``Box(-1, 1, (2,), float32)``, steering and speed, mapped linearly onto the metadata's ranges. Steering is positive
+    to the left; what is executed is clipped to ±30 degrees and 0.1 to 4 m/s.
+
+    ## Reward
+    What the reward function returns. It is asked about the state in which the action was chosen, with that action's
+    steering and speed, as in DeepRacer; so the last reward of an episode tells of the pose that ended it.
+
+    ## Start
+    At rest on the center line, anywhere on the lap (``start="random"``) or on the start line (``"line"``);
+    ``options={"ndist": fraction}`` of ``reset`` chooses the place.
+
+    ## End of the episode
+    ``terminated``: lap complete, all wheels off the track, standing still or driving backwards for a second.
+    ``truncated``: ``max_steps`` steps.
+
+    ## Info
+    ``progress`` [% of the lap], ``status`` (name as in simulation traces), ``steps``, ``x``, ``y`` [m], ``heading``
+    [deg], ``distance_from_center`` [m], ``all_wheels_on_track``; after ``reset`` only ``ndist``.
+
+    ## Arguments
+    * ``track``: name of a track, or the path of a route file; ``direction``: ``as_is``, ``cw``, ``ccw``, ``reversed``.
+    * ``reward``: a function of ``params``, a reward function's file, or the name of a shipped example.
+    * ``metadata``: ``model_metadata.json`` as a path or as a dictionary; default five steering angles at 1 m/s.
+    * ``start``, ``max_steps``; ``spread``: how far each episode's car differs from the nominal one (0 to about 1).
+    * ``theme``: color theme; ``device``: ``cpu`` or ``cuda``; ``render_mode``: ``rgb_array`` gives a color picture.
+
+    ## Versions
+    v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 15}
+
+    def __init__(
+        self,
+        *,
+        track: str | Path = DEFAULT_TRACK,
+        direction: Direction = "as_is",
+        reward: Reward = "follow_center_line",
+        metadata: str | Path | dict[str, Any] | None = None,
+        start: Literal["random", "line"] = "random",
+        spread: float = 1.0,
+        max_steps: int = 3000,
+        theme: str | None = None,
+        device: str = "cpu",
+        render_mode: str | None = None,
+    ) -> None:
+        _check_start(start)
+        self.race = Race(_race_config(track, direction, reward, metadata, spread, max_steps, theme, device), 1)
+        self.start = start
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(0, 255, FRAME_SHAPE, np.uint8)
+        self.action_space = _action_space(self.race)
+        self._world = np.zeros(1, dtype=np.int64)
+        self._picture: tuple[CameraRenderer, wp.array] | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        start = _start(self.np_random, self.start, options)
+        self.race.reset([0], [start])
+        return self._observe(), {"ndist": start.ndist}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        if not self.race.active.size:
+            raise gymnasium.error.ResetNeeded("the episode is over; call reset() before step()")
+        judged = self.race.step(self._world, np.asarray(action)[None])
+        info = {name: column[0].item() for name, column in _info(judged).items()}
+        return (
+            self._observe(),
+            float(judged.rewards[0]),
+            bool(judged.terminated[0]),
+            bool(judged.truncated[0]),
+            info,
+        )
+
+    def render(self) -> np.ndarray | None:  # type: ignore[override]
+        """Color picture of what the car sees, uint8 (480, 640, 3)."""
+        if self.render_mode != "rgb_array":
+            return None
+        if self._picture is None:
+            self._picture = self.race.simulator.color_camera(scale=RENDER_SCALE)
+        renderer, picture = self._picture
+        self.race.simulator.look(renderer, picture)
+        return picture.numpy()[0].copy()
+
+    def _observe(self) -> np.ndarray:
+        return self.race.images(self._world)[0][..., None]
+
+
+class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
+    """``num_envs`` cars in step, each alone on the track: `TimeTrialEnv` at the simulator's full speed.
+
+    Arguments, spaces and rules are those of `TimeTrialEnv`, with a leading axis of ``num_envs``. An environment whose
+    episode is over is reset in its next step, which ignores its action and gives reward 0 (autoreset mode
+    ``NEXT_STEP``).
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_fps": 15}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        track: str | Path = DEFAULT_TRACK,
+        direction: Direction = "as_is",
+        reward: Reward = "follow_center_line",
+        metadata: str | Path | dict[str, Any] | None = None,
+        start: Literal["random", "line"] = "random",
+        spread: float = 1.0,
+        max_steps: int = 3000,
+        theme: str | None = None,
+        device: str = "cpu",
+        render_mode: str | None = None,
+    ) -> None:
+        _check_start(start)
+        self.num_envs = num_envs
+        self.race = Race(_race_config(track, direction, reward, metadata, spread, max_steps, theme, device), num_envs)
+        self.start = start
+        self.render_mode = render_mode
+        self.single_observation_space = spaces.Box(0, 255, FRAME_SHAPE, np.uint8)
+        self.single_action_space = _action_space(self.race)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._all = np.arange(num_envs)
+        self._rngs: list[np.random.Generator] = []
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        if isinstance(seed, list):
+            self._rngs = [gymnasium.utils.seeding.np_random(each)[0] for each in seed]
+        elif seed is not None or not self._rngs:
+            first = int(self.np_random.integers(2**31)) if seed is None else seed
+            self._rngs = [gymnasium.utils.seeding.np_random(first + k)[0] for k in range(self.num_envs)]
+        starts = [_start(rng, self.start, options) for rng in self._rngs]
+        self.race.reset(self._all.tolist(), starts)
+        return self._observe(), {"ndist": np.array([start.ndist for start in starts])}
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        actions = np.asarray(actions)
+        active = self.race.active
+        over = np.setdiff1d(self._all, active)
+        rewards = np.zeros(self.num_envs)
+        terminated = np.zeros(self.num_envs, dtype=bool)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        info: dict[str, Any] = {}
+        if len(active):
+            judged = self.race.step(active, actions[active])
+            rewards[active], terminated[active], truncated[active] = judged.rewards, judged.terminated, judged.truncated
+            present = np.zeros(self.num_envs, dtype=bool)
+            present[active] = True
+            for name, column in _info(judged).items():
+                full = np.zeros(self.num_envs, dtype=column.dtype)
+                full[active] = column
+                info[name], info[f"_{name}"] = full, present
+        if len(over):
+            self.race.reset(over.tolist(), [_start(self._rngs[world], self.start, None) for world in over])
+        return self._observe(), rewards, terminated, truncated, info
+
+    def _observe(self) -> np.ndarray:
+        return self.race.images(self._all)[..., None]
+
+
+def _info(judged: JudgedStep) -> dict[str, np.ndarray]:
+    columns = judged.columns
+    info = {
+        name: columns[name] for name in ("progress", "status", "steps", "x", "y", "heading", "distance_from_center")
+    }
+    info["all_wheels_on_track"] = columns["all_wheels_on_track"] != 0
+    return info
