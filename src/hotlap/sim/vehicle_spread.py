@@ -8,7 +8,7 @@ Three things are varied to reproduce how far, and how fast:
 - the length of each step. Recorded clocks wander around the regular 1/15 s without leaving it (a long step is followed
   by a short one, correlation -0.5), so the moments of the frames are jittered, not the durations: nothing adds up.
 
-At ``scale`` 1 the median distances between two episodes, n steps after the start, agree with the recorded ones to a third:
+At ``scale`` 1 the median distances between two episodes, n steps after the start, agree with recorded ones to a third:
 
 ==== ============================== ===============================
  n   version 5                      version 4
