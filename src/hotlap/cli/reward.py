@@ -82,7 +82,8 @@ def _print_report(report: RewardReport) -> None:
         column.justify = "right"
     for kind, values in report.ranges.items():
         table.add_row(kind, str(values.calls), f"{values.lowest:.4g}", f"{values.mean:.4g}", f"{values.highest:.4g}")
-    console.print(table)
+    if report.ranges:
+        console.print(table)
     cost = report.cost
     if cost is not None:
         print(
@@ -92,6 +93,6 @@ def _print_report(report: RewardReport) -> None:
     for spot in report.hot_spots:
         print(f"  {spot.own_us:9.0f} µs {spot.calls:7d} calls  {spot.place}")
     for problem in report.problems:
-        at = f" (line {problem.line})" if problem.line and problem.level == "warning" else ""
+        at = f" (line {problem.line})" if problem.line and f"line {problem.line}" not in problem.message else ""
         print(f"\n{problem.level}{at}: {problem.message}")
     print(f"\n{report.path}: {'ready to train' if report.ok else 'training would stop with this file'}.")

@@ -84,11 +84,13 @@ def check_reward(path: str | Path, tracks: Sequence[SampleTrack], *, profile: bo
     caller = _Caller(reward)
     for kind, columns in samples:
         caller.call_on(kind, params, columns)
-    report.calls = len(caller.durations_ns)
-    report.cost = RewardCost.of(caller.durations_ns)
+    report.calls = caller.calls
+    report.cost = RewardCost.of(caller.durations_ns) if caller.durations_ns else None
     report.ranges = caller.ranges()
     report.problems += caller.problems.values()
     report.problems += _doubts(caller, report)
+    if report.ok:
+        report.problems += _other_types(reward, params, samples)
     if reward.batch_function is not None:
         report.problems += _batch_problems(reward, params, samples)
     if profile and report.ok:
@@ -105,25 +107,26 @@ def _samples(tracks: Sequence[SampleTrack]) -> list[tuple[str, dict[str, np.ndar
 
 
 class _Caller:
-    """Calls a function on many steps and collects values, durations and each failure once."""
+    """Calls a function on many steps and collects values, durations of calls that succeed, and each failure once."""
 
     def __init__(self, reward: RewardFunction) -> None:
         self.reward = reward
+        self.calls = 0
         self.values: dict[str, list[float]] = {}
         self.durations_ns: list[int] = []
         self.problems: dict[Any, Problem] = {}
-        self.other_types: set[str] = set()
 
     def call_on(self, kind: str, params: RewardParams, columns: dict[str, np.ndarray]) -> None:
         for row in params.rows(columns):
+            self.calls += 1
             begin = perf_counter_ns()
             try:
-                value = self.reward(row, f"{kind!r} step")
+                value = self.reward(row, f"sample step {kind!r}")
             except RewardError as error:
                 self._failed(error)
             else:
+                self.durations_ns.append(perf_counter_ns() - begin)
                 self.values.setdefault(kind, []).append(value)
-            self.durations_ns.append(perf_counter_ns() - begin)
 
     def _failed(self, error: RewardError) -> None:
         cause = error.__cause__
@@ -161,13 +164,31 @@ def _doubts(caller: _Caller, report: RewardReport) -> Iterator[Problem]:
         yield Problem("warning", f"a call takes {report.cost.mean_us:.0f} µs on average, which training will feel")
 
 
+def _other_types(
+    reward: RewardFunction, params: RewardParams, samples: list[tuple[str, dict[str, np.ndarray]]]
+) -> Iterator[Problem]:
+    """The console's validator wants an instance of float; the simulator converts what can be converted."""
+    for kind, columns in samples:
+        try:
+            value = reward.function(next(params.rows(columns)))
+        except Exception:  # it has just succeeded, so it is random or counts its calls; not what is asked here
+            continue
+        if not isinstance(value, float):
+            yield Problem(
+                "warning",
+                f"the reward of the sample step {kind!r} is of type {type(value).__name__}: the DeepRacer console's "
+                "validator would refuse this; return float(reward)",
+            )
+            return
+
+
 def _batch_problems(
     reward: RewardFunction, params: RewardParams, samples: list[tuple[str, dict[str, np.ndarray]]]
 ) -> Iterator[Problem]:
     """Whether `reward_function_batch` gives what `reward_function` gives."""
     for kind, columns in samples:
         try:
-            batch = reward.call_batch(params, columns, f"{kind!r} steps")
+            batch = reward.call_batch(params, columns, f"sample steps {kind!r}")
             single = np.array([reward(row) for row in params.rows(columns)])
         except RewardError as error:
             yield Problem("error", str(error), None)
@@ -178,6 +199,6 @@ def _batch_problems(
             yield Problem(
                 "error",
                 f"reward_function_batch gives {batch[first]:g} where reward_function gives {single[first]:g} "
-                f"({kind!r} step, {len(differing)} of {len(batch)} such steps differ)",
+                f"(sample step {kind!r}, {len(differing)} of {len(batch)} such steps differ)",
             )
             return

@@ -93,7 +93,7 @@ def sample_steps(track: SampleTrack, *, route: int = 0, reversed_route: int = 1)
     kinds["far off the track"] = {key: column[outside] for key, column in kinds["far off the track"].items()}
     for kind, columns in kinds.items():
         columns["route"] = np.full(len(columns["x"]), reversed_route if kind == "reversed direction" else route)
-    return kinds
+    return {kind: columns for kind, columns in kinds.items() if len(columns["x"])}
 
 
 def _drive(
