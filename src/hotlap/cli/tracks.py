@@ -25,7 +25,7 @@ def list_(as_json: AsJson = False) -> None:
 
     tracks: list[dict[str, Any]] = []
     for entry in list_tracks():
-        row = {"name": entry.name, "built_in": entry.built_in, "default": entry.name == DEFAULT_TRACK}
+        row: dict[str, Any] = {"name": entry.name, "built_in": entry.built_in, "default": entry.name == DEFAULT_TRACK}
         try:
             row |= _figures(load_track(entry.name))
         except TrackError as error:  # one damaged file of the user's must not hide the others
@@ -38,28 +38,26 @@ def list_(as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title="Tracks", title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
-    )
-    table.add_column("name")
-    for column in ("length", "width", "tightest bend", "extent"):
-        table.add_column(column, justify="right")
-    table.add_column("direction")
-    table.add_column("from")
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    table.add_column("track", no_wrap=True)
+    for column in ("length\n[m]", "width\n[m]", "tightest\nbend [m]", "extent\n[m]"):
+        table.add_column(column.replace("[", "\\["), justify="right", no_wrap=True)
+    table.add_column("runs", no_wrap=True)
+    table.add_column("from", no_wrap=True)
     for row in tracks:
         name = f"[bold]{row['name']}[/bold]" + (" (default)" if row["default"] else "")
         origin = "hotlap" if row["built_in"] else "you"
         if "error" in row:
-            table.add_row(name, "[red]unusable[/red]", "", "", "", "see: hotlap tracks show", origin)
+            table.add_row(name, *["–"] * 4, "[red]unusable[/red]", origin)
             continue
-        width, low, high = row["width_median_m"], row["width_min_m"], row["width_max_m"]
+        low, high = row["width_min_m"], row["width_max_m"]
         x_min, y_min, x_max, y_max = row["bounds_m"]
         table.add_row(
             name,
-            f"{row['length_m']:.2f} m",
-            f"{width:.2f} m" if high - low < 0.02 else f"{low:.2f}–{high:.2f} m",
-            "–" if row["min_radius_m"] is None else f"{row['min_radius_m']:.2f} m",
-            f"{x_max - x_min:.1f} × {y_max - y_min:.1f} m",
+            f"{row['length_m']:.2f}",
+            f"{row['width_median_m']:.2f}" if high - low < 0.02 else f"{low:.2f}–{high:.2f}",
+            "–" if row["min_radius_m"] is None else f"{row['min_radius_m']:.2f}",
+            f"{x_max - x_min:.1f} × {y_max - y_min:.1f}",
             row["direction"],
             origin,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from hotlap.tracks import polyline
 
@@ -72,13 +71,18 @@ def smooth(line: np.ndarray, sigma: float, *, closed: bool) -> np.ndarray:
     lines stay where they are.
     """
     line = resample(line, FINE_STEP)
-    width = sigma / FINE_STEP
+    reach = round(4 * sigma / FINE_STEP)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * FINE_STEP / sigma) ** 2)
+    kernel /= kernel.sum()
     if closed:
-        ring = gaussian_filter1d(line[:-1], width, axis=0, mode="wrap")
-        return np.concatenate([ring, ring[:1]])
-    reach = min(int(np.ceil(4 * width)), len(line) - 1)
-    ahead, behind = 2 * line[0] - line[reach:0:-1], 2 * line[-1] - line[-2 : -reach - 2 : -1]
-    return gaussian_filter1d(np.concatenate([ahead, line, behind]), width, axis=0)[reach:-reach]
+        padded = np.concatenate([line[-reach - 1 : -1], line, line[1 : reach + 1]])
+    else:  # mirrored through the ends, which therefore stay
+        before, after = 2 * line[0] - line[reach:0:-1], 2 * line[-1] - line[-2 : -reach - 2 : -1]
+        padded = np.concatenate([before, line, after])
+    smoothed = np.stack([np.convolve(part, kernel, mode="valid") for part in padded.T], axis=1)
+    if closed:
+        smoothed[-1] = smoothed[0]
+    return smoothed
 
 
 def resample(line: np.ndarray, spacing: float) -> np.ndarray:
