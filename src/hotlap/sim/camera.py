@@ -1,10 +1,12 @@
 """The cars' cameras: pinhole images of the ground, its walls and the sky, straight into uint8.
 
-The ground is flat and the car never rolls, so an image row meets the ground on a straight line along which the ground
-coordinates are linear in the column. A row therefore falls into runs of columns: walls on the left, ground (or, above
-the walls, sky) in the middle, walls on the right. Runs are filled by tight loops; only the few columns where a run may
-end are shaded ray by ray. What a pixel averages over is set by row: the texture level by how wide it is on the
-ground, the number of rays by how much deeper than wide it is.
+The ground is flat and the car never rolls, so a row of rays meets it on a straight line along which the ground
+coordinates are linear in the column. A row of rays therefore sees at most three stretches: wall, ground (or, over the
+walls, sky), wall. Each is found at once and added to the row's sums by a tight loop.
+
+A pixel averages a few such rows of rays, spread over the area that Pillow's bilinear reduction of the original's
+640×480 images weighs. How many depends on how much deeper than wide the pixel is on the ground; how wide it is chooses
+the texture level.
 
 The same kernel runs everywhere. On the CPU, where a launch is a loop over its indices, an index is a whole image; on
 CUDA it is a short piece of one row.
@@ -20,7 +22,7 @@ import warp as wp
 
 from hotlap.tracks.ground import GREY_WEIGHTS, LEVELS_PER_OCTAVE, Ground
 
-wp.set_module_options({"enable_backward": False, "fast_math": True, "optimization_level": 3})
+wp.set_module_options({"enable_backward": False})
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class PinholeCamera:
     hfov_rad: float
     """Horizontal field of view [rad]."""
     width: int = 160
+    """Pixels per row."""
     height: int = 120
+    """Rows."""
 
     @property
     def focal_px(self) -> float:
@@ -50,58 +54,70 @@ DEEPRACER_CAMERA = PinholeCamera(forward_m=0.14529, height_m=0.13033, pitch_rad=
 V1_CAMERA = PinholeCamera(forward_m=0.20, height_m=0.164, pitch_rad=0.2618, hfov_rad=1.13)
 """Camera of metadata versions 1 and 2. Source: DeepRacer simapp, ``bundle/urdf/mit``."""
 
-# Where a pixel's rays go: the quantiles of a tent over twice its height, as Pillow's bilinear reduction weighs them.
-EDGE_RAYS = 8
-DEEP = (2.6, 5.2, 11.0)
-"""A pixel that is deeper than wide by more than these gets 2, 4, 8 rays instead of one."""
+RAY_COUNTS = (1, 2, 4, 8)
+"""Possible numbers of rays of a pixel. The table of rays has 1 + 2 + 4 + 8 columns; a count's first is count - 1."""
+DEEPER_THAN = (2.6, 5.2, 11.0)
+"""A pixel gets the next count where it is deeper than wide by more than these factors."""
 TEXEL_SHARE = (0.62, 0.55, 0.5, 0.5)
-"""Texel per pixel width for pixels of 1, 2, 4 and 8 rays; by least difference from the supersampled reference."""
-BORDER_COLUMNS = 1.5  # [columns] a pixel reaches that far sideways
+"""Texel per pixel width, by count. Like the factors, by least difference from a supersampled image for the time."""
+WALL_COUNT = wp.constant(2)  # index in RAY_COUNTS of rows that see a wall: their edges must not be jagged
+
+GROUND, TOP, HORIZON = wp.constant(1), wp.constant(-1), wp.constant(0)
+"""What a ray aims at: the ground, the level of the walls' top, or nothing within a kilometre."""
+SKY = wp.constant(4)  # surface after the four walls
 
 
 @wp.struct
 class _Lens:
     width: int
     height: int
-    focal: float
-    cos_pitch: float
-    sin_pitch: float
-    forward: float
     elevation: float
+    forward: float
+
+
+@wp.struct
+class _Ray:
+    """A row of rays: distance ahead and width of a column on the plane it meets, per metre of height over the plane."""
+
+    plane: int
+    ahead: float
+    sideways: float
+    column: float  # [columns] offset from the pixels' centers
+    columns_per_slope: float
 
 
 @wp.struct
 class _Field:
-    """A track's rectangle [m], where its picture begins, and its levels."""
+    """A track's rectangle and its picture."""
 
     x_min: float
     y_min: float
     x_max: float
     y_max: float
+    wall_height: float
     x_origin: float
     y_origin: float
-    texel: float
+    texel_log2: float
     num_levels: int
-    wall_height: float
 
 
 @wp.struct
-class _LevelInfo:
+class _Level:
     base: int
-    stride: wp.uint32
+    stride: int
     x_scale: float
     y_scale: float
 
 
 @wp.struct
 class _View:
-    """What all rows of one world's image share; ``field`` is -1 where nothing is to be drawn.
+    """What all rows of one world's image share; ``track`` is -1 where nothing is to be drawn.
 
-    Walls in the order south, east, north, west; ``left`` and ``right`` are the slopes (leftward over forward) of the
-    rays through the ends of each wall, equal where it is out of view.
+    ``left`` and ``right`` are the slopes (leftward over ahead) of the rays through the ends of the south, east, north
+    and west wall, both zero where it is out of view.
     """
 
-    field: int
+    track: int
     x: float
     y: float
     cos_yaw: float
@@ -110,29 +126,10 @@ class _View:
     right: wp.vec4
 
 
-@wp.struct
-class _Line:
-    """Where a row of rays meets a level plane: ``start + column * step`` [m] for columns in [low, high]."""
-
-    low: float
-    high: float
-    x: float
-    y: float
-    x_step: float
-    y_step: float
-    plane: int
-
-
-GROUND_PLANE = wp.constant(1)
-SKY_PLANE = wp.constant(2)
-NO_PLANE = wp.constant(0)
-FAR = wp.constant(1.0e4)
-
-
 @wp.func
 @no_type_check
 def _end_slope(ahead: float, leftward: float, other_ahead: float, other_leftward: float) -> float:
-    """Slope of the ray through the end of a wall that may lie behind the camera; the wall is then cut before it."""
+    """Slope of the ray through one end of a wall, which is cut just before the camera where that end lies behind."""
     near = 1.0e-3
     if ahead >= near:
         return leftward / ahead
@@ -157,14 +154,13 @@ def _set_up_views(
 ):
     world = wp.tid()
     view = _View()
-    view.field = -1
-    pose = x_in[world] + y_in[world] + yaw_in[world]
-    if active_in[world] != 0 and wp.isfinite(pose):
-        view.field = track_in[world]
-        field = fields[view.field]
+    view.track = -1
+    if active_in[world] != 0 and wp.isfinite(x_in[world] + y_in[world] + yaw_in[world]):
+        view.track = track_in[world]
+        field = fields[view.track]
         view.cos_yaw = wp.cos(yaw_in[world])
         view.sin_yaw = wp.sin(yaw_in[world])
-        # The walls are solid: a car that has driven through one sees the field from just inside.
+        # The walls hold the camera: a car that has driven through one sees the field from just inside.
         inside = 0.02
         view.x = wp.clamp(x_in[world] + lens.forward * view.cos_yaw, field.x_min + inside, field.x_max - inside)
         view.y = wp.clamp(y_in[world] + lens.forward * view.sin_yaw, field.y_min + inside, field.y_max - inside)
@@ -188,324 +184,256 @@ def _set_up_views(
     views_out[world] = view
 
 
+# The innermost loops are native, because Warp's array access must assume that a byte it writes may be part of any
+# other variable, which keeps the compiler from vector instructions: 1.1 instead of 0.5 ns per texel on one core.
+
+
+def _make_row_loops(channels: int) -> tuple[Any, Any, Any]:
+    """The loops over a stretch of columns, for images of so many channels: add texels, add a color, store the sums."""
+    each_channel = range(channels)
+    add_texel = " ".join(f"sum[{channels} * i + {k}] += texel[{channels} * index + {k}];" for k in each_channel)
+
+    @wp.func_native(f"""
+        const uint8_t* __restrict__ texel = texels.data + base;
+        uint16_t* __restrict__ sum = sums.data;
+        const unsigned width = (unsigned)stride;
+        for (int i = start; i < end; ++i) {{
+            const unsigned index = (v >> 16) * width + (u >> 16);
+            {add_texel}
+            u += u_step;
+            v += v_step;
+        }}
+    """)
+    @no_type_check
+    def add_texels(
+        texels: wp.array(dtype=wp.uint8),
+        base: int,
+        stride: int,
+        u: wp.uint32,
+        v: wp.uint32,
+        u_step: wp.uint32,
+        v_step: wp.uint32,
+        start: int,
+        end: int,
+        sums: wp.array(dtype=wp.uint16),
+    ): ...
+
+    add_color = " ".join(f"sum[{channels} * i + {k}] += color[{k}];" for k in each_channel)
+
+    @wp.func_native(f"""
+        uint16_t* __restrict__ sum = sums.data;
+        uint16_t color[{channels}];
+        for (int k = 0; k < {channels}; ++k) color[k] = colors.data[{channels} * (5 * track + surface) + k];
+        for (int i = start; i < end; ++i) {{ {add_color} }}
+    """)
+    @no_type_check
+    def add_surface(
+        colors: wp.array3d(dtype=wp.uint16),
+        track: int,
+        surface: int,
+        start: int,
+        end: int,
+        sums: wp.array(dtype=wp.uint16),
+    ): ...
+
+    @wp.func_native(f"""
+        const uint16_t* __restrict__ sum = sums.data;
+        uint8_t* __restrict__ pixel =
+            (uint8_t*)image.data + world * image.strides[0] + row * image.strides[1] + {channels} * first;
+        const int half = (1 << count_log2) >> 1;
+        for (int i = 0; i < {channels} * columns; ++i) pixel[i] = (uint8_t)((sum[i] + half) >> count_log2);
+    """)
+    @no_type_check
+    def store_mean(
+        sums: wp.array(dtype=wp.uint16),
+        count_log2: int,
+        columns: int,
+        world: int,
+        row: int,
+        first: int,
+        image: wp.array3d(dtype=wp.uint8),
+    ): ...
+
+    return add_texels, add_surface, store_mean
+
+
 @wp.func
 @no_type_check
 def _clip(start: float, step: float, minimum: float, maximum: float, span: wp.vec2) -> wp.vec2:
-    """The part of ``span`` in which ``start + column * step`` lies between ``minimum`` and ``maximum``."""
-    low = span[0]
-    high = span[1]
-    if wp.abs(step) < 1.0e-9:
-        if start < minimum or start > maximum:
-            high = low - 1.0
-    else:
-        one = (minimum - start) / step
-        other = (maximum - start) / step
-        low = wp.max(low, wp.min(one, other))
-        high = wp.min(high, wp.max(one, other))
-    return wp.vec2(low, high)
+    """The part of ``span`` where ``start + column * step`` lies between ``minimum`` and ``maximum``."""
+    # A step of exactly zero would leave 0/0; one so small moves nothing.
+    safe_step = wp.where(wp.abs(step) < 1.0e-9, 1.0e-9, step)
+    one = (minimum - start) / safe_step
+    other = (maximum - start) / safe_step
+    return wp.vec2(wp.max(span[0], wp.min(one, other)), wp.min(span[1], wp.max(one, other)))
 
 
 @wp.func
 @no_type_check
-def _meet_plane(lens: _Lens, field: _Field, view: _View, row: float) -> _Line:
-    """Where the rays of a (fractional) row meet the ground, or above the horizon the plane of the walls' top."""
-    line = _Line()
-    line.low = 0.0
-    line.high = -1.0
-    line.plane = NO_PLANE
-    tangent = (row + 0.5 - 0.5 * float(lens.height)) / lens.focal
-    down = lens.sin_pitch + tangent * lens.cos_pitch
-    ahead = lens.cos_pitch - tangent * lens.sin_pitch
-    drop = wp.where(down > 0.0, lens.elevation, lens.elevation - field.wall_height)
-    if wp.abs(drop) > wp.abs(down) * 1.0e-3 and drop * down > 0.0 and wp.abs(drop) < wp.abs(down) * FAR:
-        depth = drop / down
-        line.plane = wp.where(down > 0.0, GROUND_PLANE, SKY_PLANE)
-        sideways = depth / lens.focal
-        line.x_step = sideways * view.sin_yaw
-        line.y_step = -sideways * view.cos_yaw
-        first = 0.5 - 0.5 * float(lens.width)
-        line.x = view.x + depth * ahead * view.cos_yaw + first * line.x_step
-        line.y = view.y + depth * ahead * view.sin_yaw + first * line.y_step
-        span = wp.vec2(-4.0, float(lens.width) + 4.0)
-        span = _clip(line.x, line.x_step, field.x_min, field.x_max, span)
-        span = _clip(line.y, line.y_step, field.y_min, field.y_max, span)
-        line.low = span[0]
-        line.high = span[1]
-    return line
+def _fixed(texels: float) -> wp.uint32:
+    """A coordinate or step with 16 fractional bits; a negative step wraps, as unsigned addition does."""
+    return wp.uint32(wp.int32(texels * 65536.0))
 
 
 @wp.func
 @no_type_check
-def _choose_level(field: _Field, texel: float) -> int:
-    level = int(wp.floor(float(LEVELS_PER_OCTAVE) * wp.log2(texel / field.texel) + 0.5))
-    return wp.clamp(level, 0, field.num_levels - 1)
+def _is_inside(field: _Field, x: float, y: float) -> bool:
+    return x >= field.x_min and x <= field.x_max and y >= field.y_min and y <= field.y_max
 
 
-@wp.func
-@no_type_check
-def _tent_quantile(index: int, count: int) -> float:
-    """Middle of the ``index``-th of ``count`` equal parts of a tent over [-1, 1]."""
-    share = (float(index) + 0.5) / float(count)
-    return wp.where(share < 0.5, wp.sqrt(2.0 * share) - 1.0, 1.0 - wp.sqrt(2.0 - 2.0 * share))
+def _make_render(channels: int, max_columns: int) -> Any:
+    """The kernel for images of one channel or three, rendered in pieces of at most ``max_columns`` columns.
 
+    Making them static keeps a piece's sums on the stack.
+    """
+    num_sums = channels * max_columns
+    add_texels, add_surface, store_mean = _make_row_loops(channels)
 
-@wp.func
-@no_type_check
-def _shuffled(index: int, count: int) -> int:
-    """A fixed order of the columns' offsets, so that rays lie on no common diagonal."""
-    return (index * 3 + 1) % count
-
-
-def _make_ground_run(num_rays: int, channels: int) -> Any:
-    """A function that fills a run of columns with ground. Unrolling the rays lets the compiler keep them in registers."""
-    coords = wp.types.vector(length=num_rays, dtype=wp.uint32)
-    half = num_rays // 2
-    shift = num_rays.bit_length() - 1
-    fraction = 65536.0
-
-    @wp.func
-    @no_type_check
-    def ground_run(
-        lens: _Lens,
-        field: _Field,
-        view: _View,
-        level: _LevelInfo,
-        texels: wp.array(dtype=wp.uint8),
-        world: int,
-        row: int,
-        start: int,
-        end: int,
-        image: wp.array3d(dtype=wp.uint8),
-    ):
-        u = coords()
-        v = coords()
-        u_step = coords()
-        v_step = coords()
-        for k in range(wp.static(num_rays)):
-            line = _meet_plane(lens, field, view, float(row) + _tent_quantile(k, wp.static(num_rays)))
-            column = float(start) + _tent_quantile(_shuffled(k, wp.static(num_rays)), wp.static(num_rays))
-            u[k] = wp.uint32((line.x + column * line.x_step - field.x_origin) * level.x_scale * wp.static(fraction))
-            v[k] = wp.uint32((line.y + column * line.y_step - field.y_origin) * level.y_scale * wp.static(fraction))
-            u_step[k] = wp.uint32(wp.int32(line.x_step * level.x_scale * wp.static(fraction)))
-            v_step[k] = wp.uint32(wp.int32(line.y_step * level.y_scale * wp.static(fraction)))
-        for column in range(start, end):
-            for channel in range(wp.static(channels)):
-                total = wp.uint32(wp.static(half))
-                for k in range(wp.static(num_rays)):
-                    texel = (v[k] >> wp.uint32(16)) * level.stride + (u[k] >> wp.uint32(16))
-                    total += wp.uint32(texels[level.base + wp.int32(texel) * wp.static(channels) + channel])
-                image[world, row, column * wp.static(channels) + channel] = wp.uint8(
-                    total >> wp.uint32(wp.static(shift))
-                )
-            u += u_step
-            v += v_step
-
-    return ground_run
-
-
-def _make_render(channels: int) -> Any:
-    """The kernel for images of one channel or three."""
-    run_1, run_2, run_4, run_8 = (_make_ground_run(num_rays, channels) for num_rays in (1, 2, 4, 8))
-
-    @wp.func
-    @no_type_check
-    def shade_pixel(
-        lens: _Lens,
-        field: _Field,
-        view: _View,
-        level: _LevelInfo,
-        texels: wp.array(dtype=wp.uint8),
-        colors: wp.array3d(dtype=float),
-        world: int,
-        row: int,
-        column: int,
-        image: wp.array3d(dtype=wp.uint8),
-    ):
-        """Average the rays of a pixel that may see more than one surface."""
-        for channel in range(wp.static(channels)):
-            total = float(0.0)
-            for k in range(wp.static(EDGE_RAYS)):
-                row_k = float(row) + _tent_quantile(k, wp.static(EDGE_RAYS))
-                column_k = float(column) + _tent_quantile(_shuffled(k, wp.static(EDGE_RAYS)), wp.static(EDGE_RAYS))
-                line = _meet_plane(lens, field, view, row_k)
-                if column_k >= line.low and column_k <= line.high:
-                    if line.plane == GROUND_PLANE:
-                        u = (line.x + column_k * line.x_step - field.x_origin) * level.x_scale
-                        v = (line.y + column_k * line.y_step - field.y_origin) * level.y_scale
-                        texel = int(v) * int(level.stride) + int(u)
-                        total += float(texels[level.base + texel * wp.static(channels) + channel])
-                    else:
-                        total += colors[view.field, 4, channel]
-                else:
-                    tangent = (row_k + 0.5 - 0.5 * float(lens.height)) / lens.focal
-                    ahead = lens.cos_pitch - tangent * lens.sin_pitch
-                    slope = (0.5 * float(lens.width) - 0.5 - column_k) / (lens.focal * ahead)
-                    wall = int(0)
-                    for other in range(1, 4):
-                        if slope >= view.right[other] and slope < view.left[other]:
-                            wall = other
-                    total += colors[view.field, wall, channel]
-            image[world, row, column * wp.static(channels) + channel] = wp.uint8(
-                total * wp.static(1.0 / EDGE_RAYS) + 0.5
-            )
-
-    @wp.func
-    @no_type_check
-    def fill(
-        color: wp.array3d(dtype=float),
-        track: int,
-        surface: int,
-        world: int,
-        row: int,
-        start: int,
-        end: int,
-        image: wp.array3d(dtype=wp.uint8),
-    ):
-        for channel in range(wp.static(channels)):
-            value = wp.uint8(color[track, surface, channel] + 0.5)
-            for column in range(start, end):
-                image[world, row, column * wp.static(channels) + channel] = value
-
-    @wp.func
-    @no_type_check
-    def render_row(
-        lens: _Lens,
-        fields: wp.array(dtype=_Field),
-        levels: wp.array2d(dtype=_LevelInfo),
-        texels: wp.array(dtype=wp.uint8),
-        colors: wp.array3d(dtype=float),
-        view: _View,
-        world: int,
-        row: int,
-        start: int,
-        end: int,
-        image: wp.array3d(dtype=wp.uint8),
-    ):
-        field = fields[view.field]
-        tangent = (float(row) + 0.5 - 0.5 * float(lens.height)) / lens.focal
-        down = lens.sin_pitch + tangent * lens.cos_pitch
-        ahead = lens.cos_pitch - tangent * lens.sin_pitch
-        depth = lens.elevation / wp.max(down, 1.0e-3)
-        deep = 1.0 / wp.max(down, 1.0e-3)
-        share = wp.static(TEXEL_SHARE[3])
-        if deep < wp.static(DEEP[0]):
-            share = wp.static(TEXEL_SHARE[0])
-        elif deep < wp.static(DEEP[1]):
-            share = wp.static(TEXEL_SHARE[1])
-        elif deep < wp.static(DEEP[2]):
-            share = wp.static(TEXEL_SHARE[2])
-        level = levels[view.field, _choose_level(field, share * depth / lens.focal)]
-
-        # Columns sure to see only the inner plane: those that do so in the pixel's highest and lowest ray, because what
-        # is seen of a rectangle is convex. Beyond the wider of the two lie walls alone.
-        upper = _meet_plane(lens, field, view, float(row) - 1.0)
-        lower = _meet_plane(lens, field, view, float(row) + 1.0)
-        inner_start = end
-        inner_end = end
-        walls_end = end
-        walls_start = end
-        has_upper = upper.high >= upper.low
-        has_lower = lower.high >= lower.low
-        if has_upper or has_lower:
-            low = upper.low
-            high = upper.high
-            if has_lower:
-                low = wp.where(has_upper, wp.min(low, lower.low), lower.low)
-                high = wp.where(has_upper, wp.max(high, lower.high), lower.high)
-            walls_end = wp.clamp(int(wp.ceil(low - BORDER_COLUMNS)), start, end)
-            walls_start = wp.clamp(int(wp.floor(high + BORDER_COLUMNS)) + 1, walls_end, end)
-            inner_start = walls_start
-            inner_end = walls_start
-            if has_upper and has_lower and upper.plane == lower.plane:
-                low = wp.max(upper.low, lower.low)
-                high = wp.min(upper.high, lower.high)
-                inner_start = wp.clamp(int(wp.ceil(low + BORDER_COLUMNS)), walls_end, walls_start)
-                inner_end = wp.clamp(int(wp.floor(high - BORDER_COLUMNS)) + 1, inner_start, walls_start)
-
-        if inner_end > inner_start:
-            if upper.plane == SKY_PLANE:
-                fill(colors, view.field, 4, world, row, inner_start, inner_end, image)
-            elif deep < wp.static(DEEP[0]):
-                run_1(lens, field, view, level, texels, world, row, inner_start, inner_end, image)
-            elif deep < wp.static(DEEP[1]):
-                run_2(lens, field, view, level, texels, world, row, inner_start, inner_end, image)
-            elif deep < wp.static(DEEP[2]):
-                run_4(lens, field, view, level, texels, world, row, inner_start, inner_end, image)
-            else:
-                run_8(lens, field, view, level, texels, world, row, inner_start, inner_end, image)
-        for column in range(walls_end, inner_start):
-            shade_pixel(lens, field, view, level, texels, colors, world, row, column, image)
-        for column in range(inner_end, walls_start):
-            shade_pixel(lens, field, view, level, texels, colors, world, row, column, image)
-
-        if walls_end > start or walls_start < end:
-            middle = 0.5 * float(lens.width) - 0.5
-            scale = lens.focal * ahead
-            for wall in range(4):
-                if view.left[wall] > view.right[wall]:
-                    # Column of each end of the wall; around it the two walls that meet there are mixed.
-                    low = wp.clamp(middle - scale * view.left[wall], -9.0, float(lens.width) + 9.0)
-                    high = wp.clamp(middle - scale * view.right[wall], -9.0, float(lens.width) + 9.0)
-                    pure_start = int(wp.ceil(low + BORDER_COLUMNS))
-                    pure_end = int(wp.floor(high - BORDER_COLUMNS)) + 1
-                    fill(
-                        colors,
-                        view.field,
-                        wall,
-                        world,
-                        row,
-                        wp.max(pure_start, start),
-                        wp.min(pure_end, walls_end),
-                        image,
-                    )
-                    fill(
-                        colors,
-                        view.field,
-                        wall,
-                        world,
-                        row,
-                        wp.max(pure_start, walls_start),
-                        wp.min(pure_end, end),
-                        image,
-                    )
-                    for column in range(wp.max(pure_end, start), wp.min(int(wp.floor(high + BORDER_COLUMNS)) + 1, end)):
-                        if column < walls_end or column >= walls_start:
-                            shade_pixel(lens, field, view, level, texels, colors, world, row, column, image)
-
-    @wp.kernel(module="unique")
+    @wp.kernel(module="unique", enable_backward=False)
     @no_type_check
     def render(
         # Model:
         lens: _Lens,
+        rays: wp.array2d(dtype=_Ray),
+        ray_counts: wp.array(dtype=int),
+        texels_log2: wp.array2d(dtype=float),
         fields: wp.array(dtype=_Field),
-        levels: wp.array2d(dtype=_LevelInfo),
+        levels: wp.array2d(dtype=_Level),
         texels: wp.array(dtype=wp.uint8),
-        colors: wp.array3d(dtype=float),
+        colors: wp.array3d(dtype=wp.uint16),
         # In:
         views: wp.array(dtype=_View),
         rows_each: int,
-        columns_each: int,
         # Out:
         image: wp.array3d(dtype=wp.uint8),
     ):
         world, part, piece = wp.tid()
         view = views[world]
-        if view.field >= 0:
-            start = piece * columns_each
-            end = wp.min(start + columns_each, lens.width)
-            for row in range(part * rows_each, wp.min((part + 1) * rows_each, lens.height)):
-                render_row(lens, fields, levels, texels, colors, view, world, row, start, end, image)
+        if view.track < 0:
+            return
+        field = fields[view.track]
+        first = piece * wp.static(max_columns)
+        columns = wp.min(lens.width - first, wp.static(max_columns))
+        sums = wp.zeros(shape=wp.static(num_sums), dtype=wp.uint16)
+        for row in range(part * rows_each, wp.min((part + 1) * rows_each, lens.height)):
+            for i in range(wp.static(channels) * columns):
+                sums[i] = wp.uint16(0)
+
+            # Where even the row's farthest rays end on the ground at both ends, no ray of it can meet a wall: what is
+            # seen of a rectangle from within is convex.
+            farthest = rays[row, wp.static((1 << int(WALL_COUNT)) - 1)]
+            count_log2 = wp.max(ray_counts[row], WALL_COUNT)
+            sees_wall = int(1)
+            if farthest.plane == GROUND:
+                x_step = farthest.sideways * lens.elevation * view.sin_yaw
+                y_step = -farthest.sideways * lens.elevation * view.cos_yaw
+                x = view.x + farthest.ahead * lens.elevation * view.cos_yaw
+                y = view.y + farthest.ahead * lens.elevation * view.sin_yaw
+                left = farthest.column + float(first) - 2.0
+                right = left + float(columns) + 3.0
+                if _is_inside(field, x + left * x_step, y + left * y_step) and _is_inside(
+                    field, x + right * x_step, y + right * y_step
+                ):
+                    sees_wall = 0
+                    count_log2 = ray_counts[row]
+            coarseness = texels_log2[row, count_log2] - field.texel_log2
+            level_index = int(wp.floor(wp.static(float(LEVELS_PER_OCTAVE)) * coarseness + 0.5))
+            level = levels[view.track, wp.clamp(level_index, 0, field.num_levels - 1)]
+
+            for k in range(1 << count_log2):
+                ray = rays[row, (1 << count_log2) - 1 + k]
+                drop = wp.where(ray.plane == GROUND, lens.elevation, field.wall_height - lens.elevation)
+                x_step = ray.sideways * drop * view.sin_yaw
+                y_step = -ray.sideways * drop * view.cos_yaw
+                column = ray.column + float(first)
+                x = view.x + ray.ahead * drop * view.cos_yaw + column * x_step
+                y = view.y + ray.ahead * drop * view.sin_yaw + column * y_step
+                start = int(0)
+                end = int(columns)
+                if sees_wall != 0:
+                    start = columns
+                    if ray.plane != HORIZON:
+                        span = wp.vec2(0.0, float(columns) - 1.0)
+                        span = _clip(x, x_step, field.x_min, field.x_max, span)
+                        span = _clip(y, y_step, field.y_min, field.y_max, span)
+                        if span[1] >= span[0]:
+                            start = int(wp.ceil(span[0]))
+                            end = wp.max(int(wp.floor(span[1])) + 1, start)
+                    if start > 0 or end < columns:
+                        for wall in range(4):
+                            wall_low = -column - view.left[wall] * ray.columns_per_slope
+                            wall_high = -column - view.right[wall] * ray.columns_per_slope
+                            wall_start = int(wp.clamp(wp.ceil(wall_low), 0.0, float(columns)))
+                            wall_end = int(wp.clamp(wp.ceil(wall_high), 0.0, float(columns)))
+                            add_surface(colors, view.track, wall, wall_start, wp.min(wall_end, start), sums)
+                            add_surface(colors, view.track, wall, wp.max(wall_start, end), wall_end, sums)
+                if ray.plane == GROUND:
+                    u = (x + float(start) * x_step - field.x_origin) * level.x_scale
+                    v = (y + float(start) * y_step - field.y_origin) * level.y_scale
+                    add_texels(
+                        texels,
+                        level.base,
+                        level.stride,
+                        _fixed(u),
+                        _fixed(v),
+                        _fixed(x_step * level.x_scale),
+                        _fixed(y_step * level.y_scale),
+                        start,
+                        end,
+                        sums,
+                    )
+                else:
+                    add_surface(colors, view.track, SKY, start, end, sums)
+            store_mean(sums, count_log2, columns, world, row, first, image)
 
     return render
 
 
-_RENDER: dict[bool, Any] = {}
+_KERNELS: dict[tuple[int, int], Any] = {}
 
 
-def _render_kernel(color: bool) -> Any:
-    if color not in _RENDER:
-        _RENDER[color] = _make_render(3 if color else 1)
-    return _RENDER[color]
+def _render_kernel(channels: int, max_columns: int) -> Any:
+    key = (channels, max_columns)
+    if key not in _KERNELS:
+        _KERNELS[key] = _make_render(*key)
+    return _KERNELS[key]
+
+
+def _tent_quantiles(count: int) -> np.ndarray:
+    """Middles of ``count`` equal parts of a tent over [-1, 1]: rays of equal weight that spread like its weights."""
+    share = (np.arange(count) + 0.5) / count
+    return np.where(share < 0.5, np.sqrt(2.0 * share) - 1.0, 1.0 - np.sqrt(2.0 - 2.0 * share))
+
+
+def _trace_rays(camera: PinholeCamera) -> tuple[list[list[Any]], np.ndarray, np.ndarray]:
+    """All that depends on the camera and the row only.
+
+    Returns:
+        Rays (height, 15), the index in RAY_COUNTS of each row that sees no wall (height,), and the binary logarithm of
+        the texel size [m] to use by row and count, (height, 4).
+    """
+    cos_pitch, sin_pitch = np.cos(camera.pitch_rad), np.sin(camera.pitch_rad)
+    rays: list[list[Any]] = []
+    for row in range(camera.height):
+        rays.append([])
+        for count in RAY_COUNTS:
+            offsets = _tent_quantiles(count)
+            # Another order for the columns: rays on a common diagonal would leave edges along it jagged.
+            shuffled = offsets[(3 * np.arange(count) + 1) % count]
+            for row_offset, column_offset in zip(offsets, shuffled, strict=True):
+                tangent = (row + row_offset + 0.5 - 0.5 * camera.height) / camera.focal_px
+                down, ahead = sin_pitch + tangent * cos_pitch, cos_pitch - tangent * sin_pitch
+                ray = _Ray()
+                ray.plane = int(HORIZON) if abs(down) < 1e-3 else int(GROUND) if down > 0.0 else int(TOP)
+                if ray.plane != HORIZON:
+                    ray.ahead, ray.sideways = ahead / abs(down), 1.0 / (abs(down) * camera.focal_px)
+                ray.column = column_offset + 0.5 - 0.5 * camera.width
+                ray.columns_per_slope = ahead * camera.focal_px
+                rays[-1].append(ray)
+    tangent = (np.arange(camera.height) + 0.5 - 0.5 * camera.height) / camera.focal_px
+    deeper = 1.0 / np.maximum(sin_pitch + tangent * cos_pitch, 1e-3)
+    pixel = camera.height_m * deeper / camera.focal_px
+    return rays, np.digitize(deeper, DEEPER_THAN), np.log2(np.outer(pixel, TEXEL_SHARE))
 
 
 class CameraRenderer:
@@ -513,83 +441,89 @@ class CameraRenderer:
 
     Args:
         grounds: What there is to see; a world names its ground by index.
-        camera: The camera that every car carries.
+        camera: The camera that every car carries; below the top of the walls.
         device: Warp device.
         color: Images of (height, width, 3) red, green, blue instead of grey (height, width).
     """
 
     def __init__(
-        self,
-        grounds: list[Ground],
-        camera: PinholeCamera,
-        num_worlds: int,
-        device: str,
-        color: bool = False,
+        self, grounds: list[Ground], camera: PinholeCamera, num_worlds: int, device: str, color: bool = False
     ) -> None:
+        lowest = min(ground.wall_height for ground in grounds)
+        if not 0.0 < camera.height_m < lowest:
+            raise ValueError(
+                f"the camera must be above the ground and below the walls' top of {lowest} m, got {camera.height_m} m"
+            )
         self.camera = camera
         self.num_worlds = num_worlds
         self.device = wp.get_device(device)
         self.color = color
         self._lens = _Lens()
-        self._lens.width = camera.width
-        self._lens.height = camera.height
-        self._lens.focal = camera.focal_px
-        self._lens.cos_pitch = float(np.cos(camera.pitch_rad))
-        self._lens.sin_pitch = float(np.sin(camera.pitch_rad))
-        self._lens.forward = camera.forward_m
-        self._lens.elevation = camera.height_m
+        self._lens.width, self._lens.height = camera.width, camera.height
+        self._lens.elevation, self._lens.forward = camera.height_m, camera.forward_m
+        rays, counts, texels_log2 = _trace_rays(camera)
+        self._rays = self._table(rays, _Ray)
+        self._counts = wp.array(counts, dtype=int, device=self.device)
+        self._texels_log2 = wp.array(texels_log2, dtype=float, device=self.device)
         self._upload(grounds)
         self._views = wp.empty(num_worlds, dtype=_View, device=self.device)
-        self._rows_each = camera.height if self.device.is_cpu else 1
-        self._columns_each = camera.width if self.device.is_cpu else 8
-        self._parts = -(-camera.height // self._rows_each)
-        self._pieces = -(-camera.width // self._columns_each)
+        # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
+        self._rows_each, max_columns = (camera.height, 160) if self.device.is_cpu else (1, 8)
+        self._dim = (num_worlds, -(-camera.height // self._rows_each), -(-camera.width // max_columns))
+        self._kernel = _render_kernel(3 if color else 1, max_columns)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of ``out``: (num_worlds, height, width), with a last axis of 3 in color."""
+        """Shape of ``out`` in ``render``: (num_worlds, height, width), with a last axis of 3 in color."""
         shape = (self.num_worlds, self.camera.height, self.camera.width)
         return (*shape, 3) if self.color else shape
 
+    def _table(self, rows: list[list[Any]], dtype: Any) -> wp.array:
+        """A 2D array of structs; short rows repeat their last entry."""
+        columns = max(map(len, rows))
+        flat = [entry for row in rows for entry in row + row[-1:] * (columns - len(row))]
+        return wp.array(flat, dtype=dtype, device=self.device).reshape((len(rows), columns))
+
     def _upload(self, grounds: list[Ground]) -> None:
-        pyramids = [ground.levels(color=self.color) for ground in grounds]
-        fields, tables, colors, pieces, base = [], [], [], [], 0
-        for ground, pyramid in zip(grounds, pyramids, strict=True):
+        fields, tables, pieces, base = [], [], [], 0
+        for ground in grounds:
+            pyramid = ground.levels(color=self.color)
             field = _Field()
             field.x_min, field.y_min, field.x_max, field.y_max = ground.rectangle
-            field.x_origin, field.y_origin = ground.origin
-            field.texel = ground.texel
-            field.num_levels = len(pyramid)
             field.wall_height = ground.wall_height
+            field.x_origin, field.y_origin = ground.origin
+            field.texel_log2 = float(np.log2(ground.texel))
+            field.num_levels = len(pyramid)
             fields.append(field)
-            table = []
+            tables.append([])
             for texels, scale in pyramid:
-                info = _LevelInfo()
-                info.base, info.stride = base, texels.shape[1]
-                info.x_scale, info.y_scale = scale
-                table.append(info)
+                level = _Level()
+                level.base, level.stride = base, texels.shape[1]
+                level.x_scale, level.y_scale = scale
+                tables[-1].append(level)
                 pieces.append(texels.reshape(-1))
                 base += texels.size
-            tables.append(table)
-            surfaces = np.vstack([ground.wall_colors, ground.sky])
-            colors.append(surfaces if self.color else (surfaces @ GREY_WEIGHTS)[:, None])
-        assert base < 2**31, "the grounds' pictures must have less than 2 GiB"
-        most = max(map(len, tables))
-        padded = [table + table[-1:] * (most - len(table)) for table in tables]
+        if base >= 2**31:
+            raise ValueError(
+                f"the pictures of {len(grounds)} grounds take {base / 2**30:.1f} GiB, at most 2 are possible"
+            )
+        surfaces = np.array([np.vstack([ground.wall_colors, ground.sky]) for ground in grounds])
+        colors = surfaces if self.color else (surfaces @ GREY_WEIGHTS)[..., None]
         self._fields = wp.array(fields, dtype=_Field, device=self.device)
-        flat = wp.array([info for table in padded for info in table], dtype=_LevelInfo, device=self.device)
-        self._levels = flat.reshape((len(grounds), most))
+        self._levels = self._table(tables, _Level)
         self._texels = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)
-        self._colors = wp.array(np.array(colors, dtype=np.float32), dtype=float, device=self.device)
+        self._colors = wp.array(np.round(colors).astype(np.uint16), dtype=wp.uint16, device=self.device)
 
     def render(self, x: wp.array, y: wp.array, yaw: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
         """Write the images of the active worlds into ``out``; the others keep theirs.
+
+        A world whose pose is not finite keeps its image too.
 
         Args:
             x, y, yaw: Pose of base_link [m, m, rad], float32 (num_worlds,).
             track: Index of each world's ground, int32 (num_worlds,).
             active: Nonzero where to render, int32 (num_worlds,).
-            out: uint8 of ``image_shape``.
+            out: uint8 of ``image_shape``, contiguous.
         """
         if self.color:
             out = out.reshape((self.num_worlds, self.camera.height, 3 * self.camera.width))
@@ -600,19 +534,11 @@ class CameraRenderer:
             outputs=[self._views],
             device=self.device,
         )
+        scene = [self._rays, self._counts, self._texels_log2, self._fields, self._levels, self._texels, self._colors]
         wp.launch(
-            _render_kernel(self.color),
-            dim=(self.num_worlds, self._parts, self._pieces),
-            inputs=[
-                self._lens,
-                self._fields,
-                self._levels,
-                self._texels,
-                self._colors,
-                self._views,
-                self._rows_each,
-                self._columns_each,
-            ],
+            self._kernel,
+            dim=self._dim,
+            inputs=[self._lens, *scene, self._views, self._rows_each],
             outputs=[out],
             device=self.device,
         )
