@@ -29,7 +29,7 @@ from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy, Policy
-from hotlap.rl.ppo import PPO, PPOConfig
+from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
@@ -148,6 +148,11 @@ def ppo_config(hyperparameters: Hyperparameters) -> PPOConfig:
     )
 
 
+def _losses(stats: UpdateStats) -> dict[str, float]:
+    names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance")
+    return {name: getattr(stats, name) for name in names}
+
+
 class Trainer:
     """Trains the model in a folder.
 
@@ -245,7 +250,6 @@ class Trainer:
                 stats = self.ppo.update(
                     experience,
                     seed=int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0]),
-                    on_minibatch=self.listener.on_advance,
                 )
             if not stats.finite:
                 bad_updates += 1
@@ -263,7 +267,7 @@ class Trainer:
                 self.state = replace(self.state, num_episodes=self.state.num_episodes + len(episodes))
                 continue
             bad_updates = 0
-            record = self._advance(episodes, stats.losses(), time.perf_counter() - clock)
+            record = self._advance(episodes, _losses(stats), time.perf_counter() - clock)
             with self._stage("record", None):
                 write_trace(
                     self.store,
@@ -370,7 +374,7 @@ class Trainer:
                     "shared_encoder": self.job.training.shared_encoder,
                     "seed": self.state.seed,
                 },
-                optimizer=self.ppo.optimizer_state(),
+                optimizer={name: value for name, value in self.ppo.state_dict().items() if name.startswith("adam.")},
                 state=self.state,
             )
 
@@ -456,9 +460,8 @@ class Trainer:
                 f"{found['sensors']}) than model_metadata.json and job.toml describe now. Put the files back as they "
                 "were, or begin anew with --wipe."
             )
-        self.network.load_state_dict(checkpoint.weights)
-        if checkpoint.optimizer is not None:
-            self.ppo.load_optimizer_state(checkpoint.optimizer)
+        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
+        self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
         self.state = checkpoint.state
         self.pending = checkpoint.state.extra.get("record")
 
