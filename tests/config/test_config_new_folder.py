@@ -1,0 +1,98 @@
+"""`hotlap new` and the files it writes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from hotlap.cli.new import new
+from hotlap.config import DiscreteActionSpace, Job, ModelFolder
+from hotlap.config.hyperparameters import STARTER
+from hotlap.config.template import job_toml
+from hotlap.errors import HotlapError
+from hotlap.rewards import load_reward
+
+app = typer.Typer()
+app.command()(new)
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_new_folder_is_complete_and_reads_back_as_the_defaults(tmp_path: Path):
+    run(tmp_path / "model")
+    folder = ModelFolder(tmp_path / "model")
+    assert folder.job == Job()
+    assert folder.hyperparameters == STARTER
+    space = folder.metadata.action_space
+    assert isinstance(space, DiscreteActionSpace)
+    assert [action.steering_angle for action in space.actions] == [-30.0, -15.0, 0.0, 15.0, 30.0]
+    assert {action.speed for action in space.actions} == {0.6}
+    assert folder.metadata.version == 5.0
+    load_reward(folder.reward_file)
+
+
+def test_options_go_into_the_files(tmp_path: Path):
+    run(tmp_path, "--speed", 1.25, "--track", "copper_oval", "--reward", "race_line")
+    folder = ModelFolder(tmp_path)
+    assert isinstance(folder.metadata.action_space, DiscreteActionSpace)
+    assert folder.metadata.action_space.actions[0].speed == 1.25
+    assert folder.job.race.track == "copper_oval"
+    assert "Race line" in folder.reward_file.read_text(encoding="utf-8")
+
+
+def test_nothing_that_exists_is_overwritten_unless_forced(tmp_path: Path):
+    (tmp_path / "job.toml").write_text("[training]\nseed = 3\n")
+    report = json.loads(run(tmp_path, "--json"))
+    assert report["kept"] == ["job.toml"]
+    assert ModelFolder(tmp_path).job.training.seed == 3
+    with pytest.raises(HotlapError, match="--force"):
+        run(tmp_path)
+    assert ModelFolder(tmp_path).job.training.seed == 3
+    run(tmp_path, "--force")
+    assert ModelFolder(tmp_path).job == Job()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragment"),
+    [
+        (("--speed", 9), "0.1 to 4 m/s, got 9"),
+        (("--reward", "fastest"), "Shipped: follow_center_line"),
+        (("--track", "no_such_track"), "no_such_track"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_written(tmp_path: Path, arguments, fragment):
+    with pytest.raises(HotlapError, match=fragment):
+        run(tmp_path / "model", *arguments)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HotlapError, match="this is a file"):
+        run(tmp_path / "file")
+    with pytest.raises(HotlapError, match="cannot be written"):
+        run(tmp_path / "file" / "model")
+
+
+def test_job_toml_holds_every_key_with_its_text():
+    text = job_toml(Job())
+    assert Job.model_validate(tomllib.loads(text)) == Job()
+    for name in Job.model_fields:
+        for key in type(getattr(Job(), name)).model_fields:
+            assert f"{key} = " in text
+
+
+def test_text_with_quotes_survives_the_template():
+    job = Job().updated(race={"track": 'my "fast" \\ track\n'})
+    assert Job.model_validate(tomllib.loads(job_toml(job))) == job
