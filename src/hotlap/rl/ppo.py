@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hotlap.rl.adam import Adam
 from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
 from hotlap.rl.losses import LossType, policy_loss, value_loss
@@ -111,20 +112,16 @@ class _Learner:
         self.tower = tower
         self.config = config
         self.weights = WorkingWeights(tower, dtype, requires_grad=True)
-        self.optimizer = torch.optim.Adam(
-            tower.parameters(), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps, fused=True
-        )
+        self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
 
     def optimize(self, samples: _Samples, minibatches: Sequence[Tensor]) -> dict[str, float]:
         """One optimizer step per minibatch of indices; returns the mean of each loss term."""
         sums: dict[str, Tensor] = {}
         for indices in minibatches:
             loss, terms = self._loss(samples.select(indices))
-            loss.backward()
-            self.weights.move_gradients()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=False)
-            self.weights.refresh()
+            leaves = self.weights.leaves
+            gradients = torch.autograd.grad(loss, tuple(leaves.values()))
+            self.adam.step(dict(zip(leaves, gradients, strict=True)), self.weights.copies)
             for name, term in terms.items():
                 # Stays on the device: .item() here would stall a GPU once per minibatch.
                 sums[name] = sums.get(name, 0.0) + term.detach().double()
@@ -308,13 +305,13 @@ class PPO:
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that the next update depends on, as plain tensors by name.
 
-        ``model.NAME`` are the weights of the actor-critic, ``adam.NAME.exp_avg``, ``.exp_avg_sq`` and ``.step`` the
-        optimizer's moments and its number of steps. They are copies.
+        ``model.NAME`` are the weights of the actor-critic; ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
+        ``adam.TOWER.num_steps`` the optimizer's moments and count. They are copies.
         """
         state = {f"model.{name}": weight.detach().clone() for name, weight in self.actor_critic.state_dict().items()}
-        for name, parameter, optimizer in self._optimized():
-            for key, moment in _moments(parameter, optimizer).items():
-                state[f"adam.{name}.{key}"] = moment.detach().clone()
+        for tower, learner in self._learners.items():
+            for name, tensor in learner.adam.state_dict().items():
+                state[f"adam.{tower}.{name}"] = tensor.clone()
         return state
 
     @torch.no_grad()
@@ -333,10 +330,9 @@ class PPO:
                 f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
             )
         self.actor_critic.load_state_dict({name: state[f"model.{name}"] for name in self.actor_critic.state_dict()})
-        for name, parameter, optimizer in self._optimized():
-            optimizer.state[parameter] = {
-                key: state[f"adam.{name}.{key}"].to(self.device, copy=True) for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+        for tower, learner in self._learners.items():
+            for name, tensor in learner.adam.state_dict().items():
+                tensor.copy_(state[f"adam.{tower}.{name}"])
         self.refresh()
 
     def refresh(self) -> None:
@@ -344,27 +340,10 @@ class PPO:
         for learner in self._learners.values():
             learner.weights.refresh()
 
-    def _optimized(self) -> Iterator[tuple[str, Tensor, torch.optim.Adam]]:
-        for tower, learner in self._learners.items():
-            for name, parameter in learner.tower.named_parameters():
-                yield f"{tower}.{name}", parameter, learner.optimizer
-
 
 def minibatch_size(batch_size: int, num_steps: int) -> int:
     """``batch_size``, or with no more steps than that the largest power of two that is not more than the steps."""
     return batch_size if num_steps > batch_size else 1 << (num_steps.bit_length() - 1)
-
-
-def _moments(parameter: Tensor, optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    """Adam's state of one parameter; before the first step what it will start from."""
-    if parameter in optimizer.state:
-        return optimizer.state[parameter]
-    zeros = torch.zeros_like(parameter)
-    return {
-        "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
-        "exp_avg": zeros,
-        "exp_avg_sq": zeros,
-    }
 
 
 @contextmanager

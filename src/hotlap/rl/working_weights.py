@@ -21,8 +21,9 @@ LARGE = 1 << 18  # [elements] from here on a converted copy pays
 class WorkingWeights:
     """A tower that computes in ``dtype``.
 
-    The copies are leaves of their own in autograd: their gradients are in ``dtype`` and belong to the float32 weights
-    of the same name.
+    Attributes:
+        copies: In ``dtype``, of the large weights, by name.
+        leaves: What the outputs are differentiated by: copies where there are some, else the weights themselves.
     """
 
     def __init__(self, tower: Tower, dtype: torch.dtype, *, requires_grad: bool = False) -> None:
@@ -34,6 +35,7 @@ class WorkingWeights:
             for name, parameter in parameters.items()
             if parameter.numel() >= LARGE and parameter.dtype != dtype
         }
+        self.leaves: dict[str, Tensor] = parameters | self.copies
         self._originals = {name: parameters[name] for name in self.copies}
 
     def forward(self, packed: Mapping[str, Tensor]) -> Outputs:
@@ -45,14 +47,3 @@ class WorkingWeights:
         """Convert again after the weights of the tower have changed."""
         for name, copy in self.copies.items():
             copy.copy_(self._originals[name])
-
-    def move_gradients(self) -> None:
-        """Hand the gradients of the copies to the weights that they are copies of."""
-        for name, copy in self.copies.items():
-            original = self._originals[name]
-            assert copy.grad is not None
-            if original.grad is None:
-                original.grad = copy.grad.to(original.dtype)
-            else:
-                original.grad.copy_(copy.grad)
-            copy.grad = None
