@@ -141,7 +141,7 @@ def explain(error: BaseException) -> str:
     """What an exception says, with the key that was probably meant."""
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
         return f"KeyError: there is no key {error.args[0]!r}.{meant(error.args[0])}".removesuffix(".")
-    text = str(error).strip()
+    text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}".removesuffix(".") if text else type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Race line: find the line of gentlest bends through the track, then follow it.
+"""Race line: find a short line with gentle bends through the track, then follow it.
 
 The line is calculated once, at the first call, and kept in a global variable for all later ones.
 """
@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 SHARE_OF_WIDTH = 0.3  # how far the line may leave the centre, as a share of the road's width (0.5 is the border)
-ROUNDS = 300  # more make the line smoother
+REACHES = (8, 4, 2, 1)  # how many waypoints away the neighbours are that a point is lined up with
+ROUNDS = 60  # how often for each reach; more make the line smoother
 
 LINE: dict = {}  # track -> its race line
 
@@ -20,28 +21,28 @@ def race_line(waypoints, track_width):
     if is_loop:
         center = center[:-1]  # the first waypoint stands in the list twice
 
-    # Neighbours one and two places before and after each point. On a loop the last point is next to the first.
-    count = len(center)
-    places = np.arange(count)
-    before2, before, after, after2 = (
-        (places + step) % count if is_loop else np.clip(places + step, 0, count - 1) for step in (-2, -1, 1, 2)
-    )
+    def neighbors(distance):
+        """For every point, the point so many places before (negative) or after it; a loop goes on at its start."""
+        places = np.arange(len(center)) + distance
+        return places % len(center) if is_loop else np.clip(places, 0, len(center) - 1)
 
     # The direction across the road at every waypoint.
-    along = center[after] - center[before]
+    along = center[neighbors(1)] - center[neighbors(-1)]
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
 
-    # Bend the line like a springy ruler: every point goes to where the curve through its neighbours would have it,
-    # but only across the road, and only as far as the road allows.
+    # Bend the line like a springy ruler: every point goes to where the curve through its neighbours would have it, but
+    # only across the road, and only as far as the road allows. Far neighbours first: they find the large shape.
     limit = SHARE_OF_WIDTH * track_width
-    offset = np.zeros(count)
+    offset = np.zeros(len(center))
     line = center
-    for _ in range(ROUNDS):
-        smooth = (4 * (line[before] + line[after]) - line[before2] - line[after2]) / 6
-        wanted = np.sum((smooth - center) * across, axis=1)
-        offset = np.clip(0.5 * offset + 0.5 * wanted, -limit, limit)
-        line = center + offset[:, None] * across
+    for reach in REACHES:
+        before2, before, after, after2 = (neighbors(step * reach) for step in (-2, -1, 1, 2))
+        for _ in range(ROUNDS):
+            smooth = (4 * (line[before] + line[after]) - line[before2] - line[after2]) / 6
+            wanted = np.sum((smooth - center) * across, axis=1)
+            offset = np.clip(0.5 * offset + 0.5 * wanted, -limit, limit)
+            line = center + offset[:, None] * across
     points = line.tolist()
     return points + points[:1] if is_loop else points
 

@@ -1,0 +1,139 @@
+"""Every bad reward function gets a one-paragraph error that names file, line, and what was expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotlap.errors import RewardError
+from hotlap.rewards import load_reward
+
+SIGNATURE_2018 = (
+    "def reward_function(on_track, x, y, distance_from_center, car_orientation, progress, steps,\n"
+    "                    throttle, steering, track_width, waypoints, closest_waypoint):\n    return 1.0\n"
+)
+
+DO_NOT_LOAD = {
+    "empty file": ("", "must define `def reward_function(params):`"),
+    "another name": ("def reward(params):\n    return 1.0\n", "defines reward, but no reward_function"),
+    "no colon": ("def reward_function(params)\n    return 1.0\n", "line 1: this is not valid Python"),
+    "indentation": ("def reward_function(params):\nreturn 1.0\n", "line 2: this is not valid Python"),
+    "mixed tabs": ("def reward_function(params):\n    a = 1\n\treturn a\n", "line 3: this is not valid Python"),
+    "null byte": ("x = 1\0\n", "not valid Python"),
+    "missing package": (
+        "import math\nimport numpyy\n",
+        "line 2: loading the reward function failed: ModuleNotFoundError",
+    ),
+    "raises while loading": ("x = 1\ny = x / 0\n", "line 2: loading the reward function failed: ZeroDivisionError"),
+    "leaves while loading": ("import sys\nsys.exit(3)\n", "line 2: loading the reward function failed: SystemExit"),
+    "no argument": (
+        "def reward_function():\n    return 1.0\n",
+        "line 1: reward_function() must take exactly one argument",
+    ),
+    "two arguments": (
+        "x = 0\n\ndef reward_function(a, b):\n    return 1.0\n",
+        "line 3: reward_function(a, b) must take",
+    ),
+    "keyword only": ("def reward_function(*, params):\n    return 1.0\n", "exactly one argument"),
+    "arguments of 2018": (SIGNATURE_2018, "line 1: reward_function has the 12 arguments of 2018"),
+    "not a function": ("reward_function = 3\n", "reward_function is a int"),
+    "async": ("async def reward_function(params):\n    return 1.0\n", "is `async`"),
+    "generator": ("def reward_function(params):\n    yield 1.0\n", "uses `yield`"),
+    "batch of two": (
+        "def reward_function(params):\n    return 1.0\ndef reward_function_batch(a, b):\n    return a\n",
+        "line 3: reward_function_batch(a, b) must take",
+    ),
+}
+
+DO_NOT_RUN = {
+    "unknown key": ("return params['speeds']", "line 3, episode 7, step 12: KeyError: there is no key 'speeds'"),
+    "nearest key": ("return params['distance_to_center']", "Did you mean 'distance_from_center'?"),
+    "division": ("return 1 / params['zero']", "ZeroDivisionError: division by zero in `return 1 / params['zero']`"),
+    "undefined name": ("return wrong", "NameError: name 'wrong' is not defined"),
+    "own exception": ("raise RuntimeError('no\\nway')", "RuntimeError: no way"),
+    "exit": ("exit()", "SystemExit"),
+    "nothing": ("pass", "returned None (is a `return` missing?)"),
+    "text": ("return 'fast'", "returned 'fast' (str)"),
+    "list": ("return [1.0]", "returned [1] (list)"),
+    "dictionary": ("return params", "(dict)"),
+    "complex": ("return 1j", "returned 1j (complex)"),
+    "array of two": ("import numpy\n    return numpy.ones(2)", "(ndarray)"),
+    "nan": ("return float('nan')", "returned NaN"),
+    "infinite": ("return float('inf')", "returned inf"),
+    "minus infinite": ("return -float('inf')", "returned -inf"),
+    "text of nan": ("return 'nan'", "returned NaN"),
+    "too large": ("return 100000.1", "from -100000 to 100000"),
+    "too small": ("return -100001", "returned -100001"),
+    "too large for a float": ("return 10 ** 400", "(int)"),
+}
+
+
+@pytest.mark.parametrize(("source", "fragment"), DO_NOT_LOAD.values(), ids=DO_NOT_LOAD.keys())
+def test_a_file_that_cannot_be_used_is_refused_when_it_is_loaded(tmp_path: Path, source, fragment):
+    path = tmp_path / "reward_function.py"
+    path.write_text(source)
+    with pytest.raises(RewardError) as caught:
+        load_reward(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert fragment in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(("body", "fragment"), DO_NOT_RUN.values(), ids=DO_NOT_RUN.keys())
+def test_a_failing_call_names_line_episode_step_and_inputs(tmp_path: Path, body, fragment):
+    path = tmp_path / "reward_function.py"
+    path.write_text(f"\ndef reward_function(params):\n    {body}\n")
+    reward = load_reward(path)
+    params: dict[str, Any] = {"speed": 1.2345678, "zero": 0, "waypoints": [(0.0, float(i)) for i in range(100)]}
+    with pytest.raises(RewardError) as caught:
+        reward(params, (7, 12))
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line ")
+    assert ", episode 7, step 12: " in message
+    assert fragment in message
+    assert "Inputs: speed=1.2346, zero=0, waypoints=[(0, 0), … 100 in all …, (0, 99)]." in message
+    assert "\n" not in message
+
+
+def test_no_file_a_folder_and_an_unknown_name_are_refused(tmp_path: Path):
+    with pytest.raises(RewardError, match="no such file"):
+        load_reward(tmp_path / "reward_function.py")
+    with pytest.raises(RewardError, match="this is a folder"):
+        load_reward(tmp_path)
+    with pytest.raises(RewardError, match="Did you mean 'race_line'\\?"):
+        load_reward("raceline")
+
+
+def test_the_line_is_that_of_the_users_file_when_a_library_raises(tmp_path: Path):
+    path = tmp_path / "reward_function.py"
+    path.write_text("import json\n\n\ndef reward_function(params):\n    return json.loads('{')\n")
+    with pytest.raises(RewardError, match=rf"^{path}, line 5, step 3: JSONDecodeError.* in `return json.loads"):
+        load_reward(path)({"steps": 3.0})
+
+
+def test_the_line_is_that_of_the_sibling_that_raises(tmp_path: Path):
+    (tmp_path / "my_helper.py").write_text("def share(params):\n    return 1 / 0\n")
+    path = tmp_path / "reward_function.py"
+    path.write_text("import my_helper\n\n\ndef reward_function(params):\n    return my_helper.share(params)\n")
+    with pytest.raises(RewardError, match=rf"^{tmp_path / 'my_helper.py'}, line 2"):
+        load_reward(path)({})
+
+
+def test_an_error_quotes_the_file_as_it_was_loaded(tmp_path: Path):
+    """Someone edits the file while a run goes on; the line in the error is still the one that failed."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    return 1 / 0\n")
+    reward = load_reward(path)
+    path.write_text("# new\n# new\n# new\n")
+    with pytest.raises(RewardError, match="line 2: ZeroDivisionError: division by zero in `return 1 / 0`"):
+        reward({})
+
+
+def test_an_interrupt_is_no_failure_of_the_function(tmp_path: Path):
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_reward(path)({})

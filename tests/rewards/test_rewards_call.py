@@ -1,0 +1,213 @@
+"""Loading and calling: what is accepted, what lives how long, and what the function is given."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hotlap.errors import RewardError
+from hotlap.rewards import RewardParams, load_reward, load_rewards
+from hotlap.rewards.loader import EXAMPLES_FOLDER
+from hotlap.rewards.params import COLUMNS, KEYS
+from hotlap.tracks.track import Track
+
+BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
+
+
+def write(folder: Path, source: str, name: str = "reward_function.py") -> Path:
+    path = folder / name
+    path.write_text(source)
+    return path
+
+
+def square(side: float = 4.0) -> Track:
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)], dtype=float) * side
+    inset = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1), (1, 1)]) * 0.5
+    return Track("square", corners, corners + inset, corners - inset, closed=True)
+
+
+def columns_of(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random columns of the right types: what matters here is where each number goes."""
+    rng = np.random.default_rng(seed)
+    columns = {key: rng.normal(size=count) for key in COLUMNS}
+    columns |= {key: rng.random(count) < 0.5 for key in BOOLS}
+    columns["closest_waypoints"] = rng.integers(0, 4, (count, 2))
+    columns["route"] = rng.integers(0, 2, count)
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("1.5", 1.5),
+        ("2", 2.0),
+        ("True", 1.0),
+        ("'-3.5'", -3.5),
+        ("numpy.float32(0.5)", 0.5),
+        ("numpy.int64(3)", 3.0),
+        ("numpy.array(4)", 4.0),
+        ("numpy.array([5])", 5.0),
+        ("numpy.array([[6.0]])", 6.0),
+        ("100000", 1e5),
+        ("-1e5", -1e5),
+    ],
+)
+def test_whatever_float_accepts_is_a_reward(tmp_path: Path, expression, value):
+    path = write(tmp_path, f"import numpy\ndef reward_function(params):\n    return {expression}\n")
+    reward = load_reward(path)({})
+    assert reward == value
+    assert type(reward) is float
+
+
+def test_globals_live_as_long_as_the_load_and_are_its_own(tmp_path: Path):
+    path = write(
+        tmp_path, "calls = 0\ndef reward_function(params):\n    global calls\n    calls += 1\n    return calls\n"
+    )
+    first, second = load_rewards(path, 2)
+    assert [first({}), first({}), second({}), first({})] == [1, 2, 1, 3]
+
+
+def test_a_file_can_define_dataclasses_and_pickle_them(tmp_path: Path):
+    source = """\
+from __future__ import annotations
+import pickle
+from dataclasses import dataclass
+
+@dataclass
+class Best:
+    value: float = 2.0
+
+def reward_function(params):
+    return pickle.loads(pickle.dumps(Best())).value
+"""
+    assert load_reward(write(tmp_path, source))({}) == pickle.loads(pickle.dumps(2.0))
+
+
+def test_files_beside_it_can_be_imported_and_folders_stay_apart(tmp_path: Path):
+    rewards = []
+    for number in (1, 2):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write(folder, f"VALUE = {number}\n", "shared_helper.py")
+        source = "import shared_helper\ndef reward_function(params):\n    return shared_helper.VALUE\n"
+        rewards.append(load_reward(write(folder, source)))
+    assert [reward({}) for reward in rewards] == [1.0, 2.0]
+
+
+def test_an_import_inside_the_function_finds_the_file_beside_it(tmp_path: Path):
+    write(tmp_path, "VALUE = 7\n", "late_helper.py")
+    source = "def reward_function(params):\n    import late_helper\n    return late_helper.VALUE\n"
+    assert load_reward(write(tmp_path, source))({}) == 7.0
+
+
+def test_a_file_beside_it_does_not_hide_the_library(tmp_path: Path):
+    write(tmp_path, "raise ImportError('hidden')\n", "fractions.py")
+    source = "import fractions\ndef reward_function(params):\n    return float(fractions.Fraction(1, 2))\n"
+    assert load_reward(write(tmp_path, source))({}) == 0.5
+
+
+def test_an_encoding_declaration_and_a_byte_order_mark_are_understood(tmp_path: Path):
+    path = tmp_path / "reward_function.py"
+    path.write_bytes("# coding: latin-1\ndef reward_function(params):\n    return len('é')\n".encode("latin-1"))
+    assert load_reward(path)({}) == 1.0
+    path.write_bytes(b"\xef\xbb\xbfdef reward_function(params):\n    return 2\n")
+    assert load_reward(path)({}) == 2.0
+
+
+def test_a_shipped_function_loads_by_its_name_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_reward("race_line").path == EXAMPLES_FOLDER / "race_line.py"
+
+
+def test_rows_have_every_key_with_the_type_of_the_original():
+    kinds = {
+        **dict.fromkeys(KEYS, float),
+        **dict.fromkeys((*BOOLS, "object_in_camera"), bool),
+        **dict.fromkeys([key for key in KEYS if key.startswith("objects_")], list),
+        **dict.fromkeys(("waypoints", "closest_waypoints", "closest_objects"), list),
+    }
+    (row,) = RewardParams([square(), square()]).rows(columns_of(1))
+    assert tuple(row) == KEYS
+    assert {key: type(value) for key, value in row.items()} == kinds
+    assert all(
+        type(point) is tuple and [type(number) for number in point] == [float, float] for point in row["waypoints"]
+    )
+    assert [type(index) for index in row["closest_waypoints"]] == [int, int]
+    assert row["closest_objects"] == [0, 0]
+    json.dumps(row)
+
+
+def test_rows_carry_each_world_its_own_values():
+    tracks = [square(4.0), square(6.0).reversed()]
+    columns = columns_of(9)
+    for index, row in enumerate(RewardParams(tracks).rows(columns)):
+        for key in set(COLUMNS) - {"closest_waypoints", "route"}:
+            assert row[key] == columns[key][index]
+        assert row["closest_waypoints"] == columns["closest_waypoints"][index].tolist()
+        track = tracks[columns["route"][index]]
+        assert row["waypoints"] == [tuple(point) for point in track.center.tolist()]
+        assert row["waypoints"][0] == row["waypoints"][-1]
+        assert row["track_length"] == track.length
+
+
+def test_a_function_may_do_with_its_inputs_what_it_likes():
+    params, columns = RewardParams([square(), square()]), columns_of(3)
+    for row in params.rows(columns):
+        row["waypoints"].clear()
+        for key in KEYS:
+            if isinstance(row[key], list):
+                row[key].append(None)
+            row[key] = None
+    for row in params.rows(columns):
+        assert len(row["waypoints"]) == 5
+        assert row["objects_speed"] == []
+        assert len(row["closest_waypoints"]) == 2
+
+
+def test_columns_of_other_number_types_become_the_same_types():
+    columns = columns_of(2)
+    columns |= {key: columns[key].astype(np.int32) for key in BOOLS}
+    columns["steps"] = np.array([2, 3], dtype=np.int32)
+    columns["x"] = np.array([0.1, 0.2], dtype=np.float32)
+    row = next(RewardParams([square(), square()]).rows(columns))
+    assert {type(row[key]) for key in BOOLS} == {bool}
+    assert row["steps"] == 2.0
+    assert type(row["steps"]) is float
+    assert row["x"] == float(np.float32(0.1))
+
+
+BATCH = """\
+def reward_function(params):
+    return params["speed"] * params["track_length"] + params["is_crashed"] + params["closest_waypoints"][1]
+
+def reward_function_batch(params):
+    assert params["waypoints"].shape[1] == 2
+    return params["speed"] * params["track_length"] + params["is_crashed"] + params["closest_waypoints"][:, 1]
+"""
+
+
+def test_a_batch_gives_what_single_calls_give(tmp_path: Path):
+    reward = load_reward(write(tmp_path, BATCH))
+    params, columns = RewardParams([square(4.0), square(6.0)]), columns_of(11)
+    single = [reward(row) for row in params.rows(columns)]
+    np.testing.assert_allclose(reward.call_batch(params, columns), single, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("body", "fragment"),
+    [
+        ("return params['x'] * float('nan')", "returned NaN .* for one of the worlds"),
+        ("return params['x'] * 0 + 1e6", "returned 1e"),
+        ("return 1.0", r"shape \(\) for"),
+        ("return params['speeds']", "there is no key 'speeds'. Did you mean 'speed'"),
+    ],
+)
+def test_a_failing_batch_is_explained(tmp_path: Path, body, fragment):
+    source = f"def reward_function(params):\n    return 1.0\ndef reward_function_batch(params):\n    {body}\n"
+    reward = load_reward(write(tmp_path, source))
+    with pytest.raises(RewardError, match=fragment):
+        reward.call_batch(RewardParams([square(), square()]), columns_of(5))
