@@ -1,0 +1,102 @@
+"""How our figures look: one set of colors, so that a color means the same thing in each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from hotlap.errors import RecordError
+
+INK, GRAY, GRID = "#20242b", "#5b6270", "#e4e7ec"
+TRAINING, EVALUATION, BEST = "#8794a8", "#1769d1", "#e0591b"
+GOOD, BAD = "#2e9e5b", "#d43c33"
+
+# From dark to light, so that it also reads without color, and bright throughout: it is drawn on dark roads.
+SPEED_COLORS = LinearSegmentedColormap.from_list("speed", ["#3d8bff", "#37d0c8", "#a9ee74", "#fff36a"])
+
+
+def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
+    """A figure of a size [inches] that belongs to no window, with a title at its top left."""
+    figure = Figure(figsize=(width, height), dpi=130, facecolor="white")
+    figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.08)
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, x=0.015, ha="left", fontsize=17, fontweight="bold", color=INK)
+    if subtitle:
+        figure.supxlabel(subtitle, x=0.015, ha="left", fontsize=10, color=GRAY)
+    return figure
+
+
+def tidy(axes: Axes, title: str) -> None:
+    """Axes with a title in words, a light grid and no frame."""
+    axes.set_title(title, loc="left", fontsize=11.5, fontweight="bold", color=INK, pad=8)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=GRAY, labelsize=9, length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def label_ends(axes: Axes, labels: Iterable[tuple[str, str, float, float]], *, gap: float = 0.075) -> None:
+    """Write names of curves beside their right ends, in their colors, apart from each other.
+
+    Args:
+        axes: Where the curves are; its limits must be final.
+        labels: Text, color, and the end's position in data coordinates.
+        gap: Smallest distance between labels, as a share of the axes' height.
+    """
+    bottom, top = axes.get_ylim()
+    placed: list[float] = []
+    for text, color, x, y in sorted(labels, key=lambda label: label[3]):
+        height = (y - bottom) / (top - bottom)
+        height = max(height, placed[-1] + gap) if placed else height
+        placed.append(height)
+        axes.annotate(
+            text,
+            (x, bottom + height * (top - bottom)),
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=color,
+            fontsize=9,
+            fontweight="bold",
+            va="center",
+            annotation_clip=False,
+        )
+
+
+def smoothed(values: Sequence[float] | np.ndarray, window: int) -> np.ndarray:
+    """Mean over up to ``window`` neighbors on either side; shorter, but centered, at the ends. NaN is left out.
+
+    A point without any value around it stays NaN.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    result = np.full(len(data), np.nan)
+    for i in range(len(data)):
+        half = min(window, i, len(data) - 1 - i)
+        around = data[i - half : i + half + 1]
+        if np.isfinite(around).any():
+            result[i] = np.nanmean(around)
+    return result
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG; equal figures give equal bytes.
+
+    Raises:
+        RecordError: If it cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Software": None})
+    except OSError as error:
+        raise RecordError(
+            f"The figure {path} could not be written ({error.strerror or error}). The run itself is untouched; "
+            "free space or choose a writable folder, then draw it again."
+        ) from error
+    return path
