@@ -17,7 +17,7 @@ from hotlap.rewards.params import KEYS, RewardParams
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""
 
-Where = tuple[int, int] | str | None
+Where = tuple[int, float] | str | None
 """An (episode, step) pair, or any text; it is only read when something fails."""
 
 
@@ -186,7 +186,7 @@ def _number_word(value: float) -> str:
 
 def _where(where: Where, params: Mapping[str, Any]) -> str:
     if isinstance(where, tuple):
-        return f", episode {where[0]}, step {where[1]}"
+        return f", episode {where[0]}, step {int(where[1])}"
     if where:
         return f", {where}"
     steps = params.get("steps")
