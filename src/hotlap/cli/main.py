@@ -7,6 +7,7 @@ import textwrap
 
 import typer
 
+from hotlap.cli import bench, doctor, evaluate, new, reward, tracks, train, validate
 from hotlap.errors import HotlapError
 
 app = typer.Typer(
@@ -19,9 +20,14 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _root() -> None:
-    pass
+app.command("new")(new.new)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(tracks.app, name="tracks")
+app.add_typer(reward.app, name="reward")
+app.add_typer(validate.app, name="validate")
+app.add_typer(bench.app, name="bench")
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

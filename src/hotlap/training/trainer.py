@@ -15,10 +15,9 @@ import torch
 
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
-from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.config.metadata import DiscreteActionSpace
 from hotlap.config.model_folder import ModelFolder
-from hotlap.envs.race import RaceConfig
-from hotlap.errors import ConfigError, RecordError, TrainingError
+from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
@@ -27,16 +26,16 @@ from hotlap.records.folder import Folder
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
-from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy, Policy
+from hotlap.rl.precision import compute_dtype
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
-from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
+from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
+from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
-from hotlap.sim.scene import CONTROL_PERIOD, RaceRules
+from hotlap.sim.scene import CONTROL_PERIOD
 from hotlap.training.selection import candidate, is_better
-from hotlap.training.traces import trace_rows
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 
@@ -90,50 +89,6 @@ class TrainingResult:
     """Wall-clock of each stage in this run [s]."""
     first_lap: dict[str, float] | None = None
     """``steps`` and ``elapsed_s`` at the end of the iteration with the first complete training lap."""
-
-
-def race_config(folder: ModelFolder, job: Job, *, rules: RaceRules | None = None) -> RaceConfig:
-    """The race that a model trains on."""
-    race = job.race
-    return RaceConfig(
-        metadata=folder.metadata,
-        reward=str(folder.reward_file),
-        tracks=(race.track,),
-        direction=race.direction,
-        theme=race.theme,
-        rules=rules or RaceRules(),
-        spread=race.randomize_vehicle,
-    )
-
-
-def action_spec(metadata: ModelMetadata) -> ActionSpec:
-    """The learner's view of an action space."""
-    space = metadata.action_space
-    if isinstance(space, DiscreteActionSpace):
-        return DiscreteActions(space.num_actions)
-    return ContinuousActions(
-        low=(space.steering_angle.low, space.speed.low), high=(space.steering_angle.high, space.speed.high)
-    )
-
-
-def build_network(metadata: ModelMetadata, *, shared_encoder: bool = False, seed: int = 0) -> ActorCritic:
-    """Freshly initialized networks of a model.
-
-    Raises:
-        ConfigError: For an algorithm that cannot be trained yet.
-    """
-    if metadata.algorithm != "clipped_ppo":
-        raise ConfigError(
-            f"training_algorithm {metadata.algorithm!r} is not available yet. "
-            'Use "clipped_ppo" in model_metadata.json; it takes discrete and continuous action spaces.'
-        )
-    return ActorCritic(
-        metadata.network,
-        observation_shapes(metadata.sensors),
-        action_spec(metadata),
-        shared_encoder=shared_encoder,
-        seed=seed,
-    )
 
 
 def ppo_config(hyperparameters: Hyperparameters) -> PPOConfig:
@@ -220,6 +175,12 @@ class Trainer:
         self.last_reward_mean = -math.inf
         self.stages: dict[str, float] = {}
         self.result_stages: dict[str, float] = {}
+
+    @property
+    def arithmetic(self) -> str:
+        """Number format of the network's arithmetic, such as ``bfloat16``."""
+        dtype = compute_dtype(self.job.training.precision, self.ppo.device)
+        return str(dtype).removeprefix("torch.")
 
     def run(self) -> TrainingResult:
         """Train until a stop rule applies.

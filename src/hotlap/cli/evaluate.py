@@ -1,0 +1,112 @@
+"""``hotlap evaluate``: drive a trained model, count its laps, film it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hotlap.cli.output import JsonOption, console, print_json
+
+MAX_ROWS = 20  # rows of the printed table
+
+
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder with a trained model.")],
+    laps: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many laps side by side, each ended by its first mistake, instead of the trials."),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(help="Override evaluation.trials.")] = None,
+    continuous: Annotated[bool | None, typer.Option(help="Override evaluation.continuous.")] = None,
+    resets: Annotated[int | None, typer.Option(help="Override evaluation.number_of_resets.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="best, last, or a number.")] = None,
+    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
+    video: Annotated[bool, typer.Option(help="Film the first trial, or the first clean lap.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a model: trials with penalties as in a race, or many laps for statistics.
+
+    JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
+    clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
+    trace, figure, video, stages_s.
+    """
+    from hotlap.config.model_folder import ModelFolder
+    from hotlap.errors import ConfigError
+
+    model = ModelFolder(folder)
+    job = model.job.updated(
+        race={"track": track},
+        evaluation={"trials": trials, "continuous": continuous, "number_of_resets": resets, "seed": seed},
+    )
+    which: Any = checkpoint or job.evaluation.checkpoint
+    if which not in ("best", "last"):
+        if not which.isdigit():
+            raise ConfigError(f"--checkpoint must be best, last or a number, got {which!r}.")
+        which = int(which)
+
+    out = console()
+    stages: dict[str, float] = {}
+    with out.status("Starting …"):
+        begin = time.perf_counter()
+        from hotlap.evaluation.evaluator import Evaluator
+
+        evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps)
+        stages["start"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    with _progress(out) as bar:
+        task = bar.add_task("driving", total=evaluator.num_episodes, note="")
+        report = evaluator.run(
+            on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"),
+        )
+    stages["drive"] = time.perf_counter() - begin
+    begin = time.perf_counter()
+    files = evaluator.record(time.strftime("%Y%m%d%H%M%S"))
+    stages["record"] = time.perf_counter() - begin
+    if video:
+        begin = time.perf_counter()
+        with out.status("Filming …"):
+            files["video"] = evaluator.film()
+        stages["film"] = time.perf_counter() - begin
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "checkpoint": evaluator.checkpoint_name,
+                "track": evaluator.track.name,
+                **report.to_json(),
+                **{name: str(path) for name, path in files.items()},
+                "stages_s": {name: round(seconds, 3) for name, seconds in stages.items()},
+            }
+        )
+        return
+    from rich.console import Console
+
+    from hotlap.evaluation.table import summary_table, trials_table
+
+    screen = Console(highlight=False)
+    screen.print(f"[bold]{folder}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    screen.print(trials_table(report, max_rows=MAX_ROWS))
+    screen.print(summary_table(report))
+    screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
+    for name, path in files.items():
+        screen.print(f"{name}: {path}")
+
+
+def _progress(out: Any) -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=out,
+        transient=True,
+        disable=not out.is_terminal,
+    )

@@ -1,0 +1,171 @@
+"""``hotlap train``: train the model in a folder."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hotlap.cli.output import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hotlap.config.job import Training
+    from hotlap.records.events import IterationRecord
+
+
+def train(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder; `hotlap new DIR` makes one.")],
+    resume: Annotated[bool, typer.Option(help="Continue where the last checkpoint ends, or begin.")] = False,
+    wipe: Annotated[bool, typer.Option(help="Delete an earlier training of this folder first.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
+    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Override training.max_minutes.")] = None,
+    iterations: Annotated[int | None, typer.Option(help="Override training.max_iterations.")] = None,
+    goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a model until its goal, its time limit or its iteration limit.
+
+    JSON keys: folder, reason, iterations, total_steps, total_episodes, elapsed_s, stages_s, first_lap, best,
+    learning_curve.
+    """
+    from hotlap.config.model_folder import ModelFolder
+
+    model = ModelFolder(folder)
+    job = model.job.updated(
+        training={"seed": seed, "max_minutes": minutes, "max_iterations": iterations, "goal_clean_share": goal},
+        race={"track": track},
+    )
+    out = console()
+    with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
+        begin = time.perf_counter()
+        from hotlap.training.trainer import Trainer
+
+        display = _Display(out, job.training)
+        trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=display)
+    out.print(
+        f"[bold]{folder}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+        f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
+        f"ready after {time.perf_counter() - begin:.1f} s"
+    )
+    with display:
+        result = trainer.run()
+    curve = _learning_curve(trainer.progress.read(), folder)
+    if as_json:
+        print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
+        return
+    out.print(f"Training ended: {_REASONS[result.reason]}.")
+    out.print(
+        f"{result.iterations} iterations, {result.total_episodes:,} episodes, {result.total_steps:,} steps in "
+        f"{_duration(result.elapsed_s)}: "
+        + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
+    )
+    if result.first_lap:
+        out.print(
+            f"First complete training lap after {result.first_lap['steps']:,} steps, "
+            f"{_duration(result.first_lap['elapsed_s'])}."
+        )
+    if result.best:
+        lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
+        out.print(f"Best checkpoint {result.best.name}: {result.best.clean_rate:.0%} clean laps{lap}.")
+    if curve:
+        out.print(f"Learning curve: {curve}")
+
+
+_REASONS = {
+    "goal": "its goal is reached",
+    "max_minutes": "its time is up (training.max_minutes)",
+    "max_iterations": "its iterations are done (training.max_iterations)",
+    "term_cond_max_episodes": "its iterations are done (term_cond_max_episodes)",
+    "term_cond_avg_score": "its score is reached (term_cond_avg_score)",
+}
+
+
+def _learning_curve(records: list[IterationRecord], folder: Path) -> Path | None:
+    if not records:
+        return None
+    from hotlap.analysis.learning_curve import draw_learning_curve
+
+    return draw_learning_curve(records, folder / "learning_curve.png", title=folder.resolve().name)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+class _Display:
+    """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
+
+    def __init__(self, out: Console, training: Training) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.out = out
+        self.training = training
+        self.begin = time.perf_counter()
+        self.bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<11}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=out,
+            transient=True,
+            disable=not out.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=None, note="")
+        self.stage_begin = self.begin
+
+    def __enter__(self) -> _Display:
+        self.out.print(
+            f"{'iteration':>9} {'episodes':>8} {'steps':>9} {'reward':>8} {'complete':>8} {'laps':>4} "
+            f"{'clean':>6} {'lap s':>6} {'steps/s':>7}  time, left"
+        )
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        self.stage_begin = time.perf_counter()
+        self.bar.reset(self.task, description=stage, total=total, note="")
+
+    def on_advance(self, done: int, steps: int) -> None:
+        seconds = max(time.perf_counter() - self.stage_begin, 1e-3)
+        self.bar.update(self.task, completed=done, note=f"{steps:,} steps, {steps / seconds:,.0f}/s")
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
+        evaluation = record.evaluation
+        clean = f"{evaluation.clean_rate:6.0%}" if evaluation else "     –"
+        lap = evaluation.lap_time_median_s if evaluation else None
+        self.out.print(
+            f"{record.iteration:>9} {record.total_episodes:>8,} {record.total_steps:>9,} {record.reward_mean:>8.1f} "
+            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean} {lap or math.nan:>6.2f} "
+            f"{record.num_steps / max(seconds, 1e-3):>7.0f}  {_duration(record.elapsed_s)}, {self._left(record)}"
+            + (" [green]best[/]" if record.is_best else "")
+        )
+
+    def on_message(self, message: str) -> None:
+        self.out.print(f"[yellow]{message}[/]")
+
+    def _left(self, record: IterationRecord) -> str:
+        """Time until a limit at the present pace; a goal may end the training earlier."""
+        limits = []
+        if self.training.max_minutes:
+            limits.append(60 * self.training.max_minutes - record.elapsed_s)
+        if self.training.max_iterations:
+            pace = record.elapsed_s / (record.iteration + 1)
+            limits.append(pace * (self.training.max_iterations - record.iteration - 1))
+        return f"at most {_duration(max(0.0, min(limits)))}" if limits else "no limit"

@@ -1,0 +1,152 @@
+"""Evaluate a trained model: load a checkpoint, drive trials or laps, write what the original writes."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from hotlap.analysis.evaluation_figure import draw_evaluation
+from hotlap.analysis.evaluation_video import write_evaluation_video
+from hotlap.config.job import Job
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import RecordError
+from hotlap.evaluation.laps import laps_of
+from hotlap.evaluation.replay import drive_of, film
+from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.folder import Folder
+from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
+from hotlap.records.sim_trace import evaluation_trace_key, write_trace
+from hotlap.rl.policy import Policy
+from hotlap.rollouts.model import build_network, race_config
+from hotlap.rollouts.plan import plan_evaluation
+from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.sim.scene import RaceRules
+
+MAX_PARALLEL = 64  # worlds side by side; more laps take turns
+
+
+class Evaluator:
+    """Drives a model's checkpoint under the rules of an evaluation.
+
+    Args:
+        model: The model's folder.
+        job: Its settings.
+        checkpoint: Which one drives.
+        laps: So many laps from the start line, each ended by its first mistake; None: the trials of the job, with its
+            resets and penalties.
+
+    Raises:
+        RecordError: If there is no such checkpoint, or it is of another network than the folder describes.
+    """
+
+    def __init__(
+        self,
+        model: ModelFolder,
+        *,
+        job: Job | None = None,
+        checkpoint: Literal["best", "last"] | int = "best",
+        laps: int | None = None,
+    ) -> None:
+        self.model = model
+        self.job = job or model.job
+        settings = self.job.evaluation
+        continuous = settings.continuous and laps is None
+        self.num_episodes = laps or (1 if continuous else settings.trials)
+        self.rules = (
+            RaceRules()
+            if laps is not None
+            else RaceRules(
+                number_of_resets=settings.number_of_resets,
+                off_track_penalty=settings.off_track_penalty,
+                collision_penalty=settings.collision_penalty,
+                number_of_laps=settings.trials if continuous else 1,
+            )
+        )
+        torch.set_num_threads(self.job.training.threads or os.cpu_count() or 1)
+        self.store = Folder(model.path)
+        loaded = CheckpointStore(self.store).load(checkpoint)
+        self.checkpoint_name = str(loaded.name)
+        network = build_network(model.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
+        try:
+            network.load_state_dict(loaded.weights)
+        except RuntimeError as error:
+            raise RecordError(
+                f"checkpoint {loaded.name} in {model.path} was made for another network than model_metadata.json "
+                "describes. Put back the file that the model was trained with."
+            ) from error
+        self.config = race_config(model, self.job, rules=self.rules)
+        policy = Policy(network, precision=self.job.training.precision)
+        self.worker = RolloutWorker(self.config, policy, num_worlds=min(self.num_episodes, MAX_PARALLEL))
+        self.track = self.worker.race.scene.tracks[0]
+        self.episodes: list[PlayedEpisode] = []
+        self.report = EvaluationReport(())
+        self._stamp = ""
+
+    def run(self, *, on_step: Callable[[int, int], None] | None = None) -> EvaluationReport:
+        """Drive, and say what came of it."""
+        plans = plan_evaluation(
+            job_seed=self.job.evaluation.seed,
+            iteration=0,
+            num_laps=self.num_episodes,
+            reverse=self.job.race.reverse_dir,
+        )
+        self.episodes = self.worker.collect(None, plans, greedy=True, learn=False, on_step=on_step)
+        self.report = laps_of(self.episodes, self.rules)
+        return self.report
+
+    def record(self, stamp: str) -> dict[str, Path]:
+        """Write metrics, trace and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss."""
+        self._stamp = stamp
+        clock = 0.0
+        trials = []
+        for number, lap in enumerate(self.report.laps, start=1):
+            end = clock + lap.time_ms / 1000
+            last = number == self.report.num_laps
+            status = "in_progress" if self.rules.number_of_laps > 1 and not last else lap.status
+            trials.append(
+                TrialMetrics(
+                    start_time=clock,
+                    end_time=end,
+                    progress=lap.completion_percentage,
+                    status=status,
+                    trial=lap.trial,
+                    crash_count=lap.crash_count,
+                    immobilized_count=lap.immobilized_count,
+                    off_track_count=lap.off_track_count,
+                    reversed_count=lap.reversed_count,
+                )
+            )
+            clock = end if self.rules.number_of_laps > 1 else 0.0
+        write_evaluation_metrics(self.store, stamp, trials)
+        write_trace(
+            self.store, evaluation_trace_key(stamp), [trace_rows(each, self.track.length) for each in self.episodes]
+        )
+        figure = self.model.path / f"evaluation-{stamp}" / "driven_lines.png"
+        times = self.report.lap_time
+        draw_evaluation(
+            self.track,
+            [drive_of(episode) for episode in self.episodes],
+            figure,
+            lap_times_s=[lap.time_ms / 1000 for lap in self.report.laps if lap.complete] if times else [],
+        )
+        return {
+            "metrics": self.store.path(evaluation_metrics_key(stamp)),
+            "trace": self.store.path(evaluation_trace_key(stamp)),
+            "figure": figure,
+        }
+
+    def film(self) -> Path:
+        """Film the first episode, or where there are many the first clean one (the farthest, if none is)."""
+        chosen = max(
+            self.episodes[:1] if self.num_episodes == 1 else self.episodes,
+            key=lambda episode: (episode.completed, episode.progress if not episode.completed else math.inf),
+        )
+        path = self.model.path / f"evaluation-{self._stamp}" / "evaluation.mp4"
+        return write_evaluation_video(path, self.track, [film(self.config, chosen)])
