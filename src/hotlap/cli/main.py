@@ -35,7 +35,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except HotlapError as error:
-        print(textwrap.fill(f"hotlap: {error}", width=110, break_long_words=False, break_on_hyphens=False), file=sys.stderr)
+        message = textwrap.fill(f"hotlap: {error}", width=110, break_long_words=False, break_on_hyphens=False)
+        print(message, file=sys.stderr)
         sys.exit(2)
 
 

@@ -27,8 +27,8 @@ from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.policy import EpsilonGreedy, Policy
-from hotlap.rl.precision import compute_dtype
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
+from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
 from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
