@@ -1,0 +1,52 @@
+# Set up, train, test. Needs python3 (3.11 or newer) and a package registry; everything else comes by itself.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+MODEL ?= models/first-lap
+
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow check format bench clean
+
+help:
+	@echo "make train       set up, train the first model, evaluate and film it ($(MODEL))"
+	@echo "make test        set up, run the tests"
+	@echo "make test-slow   the tests that take minutes each"
+	@echo "make check       formatter, linter, type checker"
+	@echo "make bench       measure the simulator and the training loop on this machine"
+
+# The stamp is remade when the dependencies change.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+train: $(VENV)/.installed
+	@test -f $(MODEL)/reward_function.py || $(BIN)/hotlap new $(MODEL)
+	$(BIN)/hotlap train $(MODEL) --resume
+	$(BIN)/hotlap evaluate $(MODEL) --laps 100
+
+test: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+
+test-slow: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow"
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/hotlap bench sim
+	$(BIN)/hotlap bench train --versus sb3
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
