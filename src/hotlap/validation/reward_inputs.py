@@ -1,0 +1,112 @@
+"""Reward inputs and off-track rule of the simulator against those that the original logged.
+
+Every logged episode becomes a world of the simulator. Row by row the cars are put on their logged poses and judged by
+the very kernel that judges training, which then carries progress, rules and phases to the next row by itself. Nothing
+but the poses is taken from the log, except what it does not tell: the lap fraction at which an episode started, which
+follows from the progress of its first row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hotlap.sim.judge import judge
+from hotlap.sim.scene import RaceRules, Scene
+from hotlap.sim.state import Phase, State, Status
+from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
+from hotlap.validation.traces import DrivenRoute, Trace
+
+PROGRESS_TOLERANCE = 0.005  # [%] logged positions are rounded to 0.1 mm, progress to 0.0001 %
+LENGTH_TOLERANCE = 0.0051  # [m] logged lengths have two decimals
+INPUTS = ("progress", "closest_waypoint", "all_wheels_on_track", "off_track", "track_length")
+
+DIFFERENCES = {
+    "v1": "2019: progress never fell, the episode ended by other rules, and the wheels were those of another car",
+    "v2": "2020: pose, wheels and flags were read one after the other while the car drove on",
+}
+"""Why the definitions behind older logs differ; physics has been paused while a step is judged since version 4."""
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRows:
+    """What the simulator makes of the rows of a trace; every array has shape (num_rows,)."""
+
+    progress: np.ndarray
+    """[%]"""
+    closest_waypoint: np.ndarray
+    """The nearer of the previous and the next, counted as in the route file, repeated points included."""
+    all_wheels_on_track: np.ndarray
+    off_track: np.ndarray
+    """Whether the off-track rule ended the episode there."""
+
+
+def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> JudgedRows:
+    """Judge every row of a trace in the order logged, all its episodes at once."""
+    car = VEHICLES["v2" if version == "v1" else version]
+    track = route.track
+    first = np.flatnonzero(trace.first)
+    length = np.diff(np.append(first, len(trace)))
+    num_worlds, num_steps = len(first), int(length.max())
+
+    scene = Scene([track], RaceRules(), device=device)
+    state = State(num_worlds, device=device)
+    state.vehicle.assign(np.repeat(vehicle_constants(car)[None], num_worlds))
+    in_prepare = trace.status[first] == "prepare"
+    state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32))
+    fraction = track.project(np.stack([trace.x, trace.y], axis=-1)[first]) / track.length
+    state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32))
+    # A log that begins in the middle of an episode has its first progress to go on from.
+    before = np.where(trace.steps[first] > 2, trace.progress[first], 0.0)
+    state.previous_progress.assign(before.astype(np.float32))
+
+    motion: np.ndarray = np.zeros(len(trace), dtype=MOTION_DTYPE)
+    motion["x"] = trace.x - car.logged_point_ahead_of_cg_m * np.cos(trace.yaw)
+    motion["y"] = trace.y - car.logged_point_ahead_of_cg_m * np.sin(trace.yaw)
+    motion["yaw"] = trace.yaw
+    fields = ("progress", "nearest_waypoint", "closest_waypoints", "all_wheels_on_track", "status")
+    judged = {name: np.zeros((len(trace), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
+    for step in range(num_steps):
+        rows = first + np.minimum(step, length - 1)
+        present = step < length
+        state.motion.assign(motion[rows])
+        # The log decides how long an episode lasts: a rule that ends it early shall cost one row, not the rest.
+        state.active.assign(present.astype(np.int32))
+        if step > 0:
+            state.phase.fill_(int(Phase.RUN))
+        judge(scene, state)
+        for name, values in judged.items():
+            values[rows[present]] = state.host(name)[present]
+
+    # As the previous waypoint a repeated point counts with its last row, as the next one with its first.
+    is_next = judged["nearest_waypoint"] != judged["closest_waypoints"][:, 0]
+    return JudgedRows(
+        progress=judged["progress"].astype(np.float64),
+        closest_waypoint=route.file_rows[judged["nearest_waypoint"], np.where(is_next, 0, 1)],
+        all_wheels_on_track=judged["all_wheels_on_track"] != 0,
+        off_track=judged["status"] == int(Status.OFF_TRACK),
+    )
+
+
+def rows_agree(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> dict[str, float]:
+    """Share of the rows of a trace for which the simulator and the log agree, by input."""
+    judged = judge_rows(trace, version, route, device=device)
+    agree = {
+        "progress": np.abs(judged.progress - trace.progress) <= PROGRESS_TOLERANCE,
+        "closest_waypoint": judged.closest_waypoint == trace.closest_waypoint,
+        "all_wheels_on_track": judged.all_wheels_on_track == trace.all_wheels_on_track,
+        "off_track": judged.off_track == logged_off_track(trace),
+        "track_length": np.abs(route.track.length - trace.track_length) <= LENGTH_TOLERANCE,
+    }
+    return {name: float(np.mean(agree[name])) for name in INPUTS}
+
+
+def logged_off_track(trace: Trace) -> np.ndarray:
+    """Whether the log says that a row ended its episode off the track, shape (num_rows,).
+
+    Before 2020 there was no status; an episode that was done short of a full lap had left the track.
+    """
+    if not np.any(trace.status != ""):
+        return trace.done & (trace.progress < 100.0)
+    return trace.status == "off_track"

@@ -1,0 +1,320 @@
+"""Recorded simulation traces of the original: what car, on which track, and what each control step logged.
+
+A folder of recordings holds traces (CSV, gzipped or not) and ``index.csv`` with the columns ``file, version, role,
+track``, where ``file`` is relative to the folder or to its parent; its tracks lie in ``tracks`` beside it. A single
+trace is looked up in the ``index.csv`` beside it, or its version and track are given.
+
+Two habits of the recordings matter to everyone who reads them. The pose of a row is the one BEFORE its action takes
+effect. And its time stamp is written after the step, so the pose of row k was taken at the stamp of row k - 1.
+Columns: DeepRacer simapp, ``markov/metrics``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from hotlap.errors import DataError
+from hotlap.tracks.catalog import load_track
+from hotlap.tracks.route_file import read_route
+from hotlap.tracks.track import DUPLICATE_DISTANCE, Track
+
+VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
+INDEX_COLUMNS = ("file", "version", "role", "track")
+REQUIRED_COLUMNS = (
+    "episode",
+    "steps",
+    "X",
+    "Y",
+    "yaw",
+    "steer",
+    "throttle",
+    "done",
+    "all_wheels_on_track",
+    "progress",
+    "closest_waypoint",
+    "track_len",
+    "tstamp",
+)
+LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
+NOT_DRIVING = ("prepare", "pause")  # status of rows whose action is not applied
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A recorded trace on disk; ``version`` names a car of ``sim.vehicle.VEHICLES`` (``v1`` is driven as ``v2``)."""
+
+    path: Path
+    version: str
+    track: str
+    role: str = ""
+    """``fit`` if the vehicle's parameters were fitted to it, ``check`` or ``extra`` if not."""
+
+    @property
+    def name(self) -> str:
+        """File name without its endings."""
+        return self.path.name.removesuffix(".gz").removesuffix(".csv")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The rows of a trace, in the order logged; every array has shape (num_rows,).
+
+    =================== =======================================================
+    iteration           number of the job's iteration, 0 where not logged
+    episode, steps      as logged, integers
+    x, y, yaw           front point [m] and heading [rad] before the action
+    steering, speed     the action: steering angle [rad], left positive; [m/s]
+    done                whether the episode ended with this step
+    all_wheels_on_track as logged
+    progress            as logged [%]
+    closest_waypoint    the nearer of the previous and the next one
+    track_length        as logged [m]
+    time                stamp [s], see above
+    status              ``in_progress``, …; empty where not logged
+    =================== =======================================================
+    """
+
+    iteration: np.ndarray
+    episode: np.ndarray
+    steps: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    yaw: np.ndarray
+    steering: np.ndarray
+    speed: np.ndarray
+    done: np.ndarray
+    all_wheels_on_track: np.ndarray
+    progress: np.ndarray
+    closest_waypoint: np.ndarray
+    track_length: np.ndarray
+    time: np.ndarray
+    status: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """Rows at which an episode begins (bool); at the head of a log that may be in its middle."""
+        begins = np.ones(len(self), dtype=bool)
+        same = (np.diff(self.iteration) == 0) & (np.diff(self.episode) == 0) & (np.diff(self.steps) > 0)
+        begins[1:] = ~same
+        return begins
+
+    @cached_property
+    def driving(self) -> np.ndarray:
+        """Rows whose action is applied (bool)."""
+        return ~np.isin(self.status, NOT_DRIVING)
+
+
+def find_traces(paths: Sequence[Path], *, version: str | None = None, track: str | None = None) -> list[TraceFile]:
+    """The traces in folders of recordings, and single ones.
+
+    Args:
+        paths: Folders with an ``index.csv``, or traces.
+        version: Version of the single traces that no index names.
+        track: Track of those.
+
+    Raises:
+        DataError: If a path does not exist, nothing says what a trace is, or an index is damaged.
+    """
+    if version is not None and version not in VERSIONS:
+        raise DataError(f"version {version!r} is not known; the versions are {', '.join(VERSIONS)}.")
+    found: list[TraceFile] = []
+    for path in paths:
+        if path.is_dir():
+            index = path / "index.csv"
+            if not index.is_file():
+                raise DataError(
+                    f"{path}: there is no index.csv that says which version and track each trace belongs to. "
+                    f"Give the traces themselves with --version and --track."
+                )
+            found.extend(_read_index(index))
+        elif not path.is_file():
+            raise DataError(f"{path}: there is no such file or folder. Give a trace or a folder of recordings.")
+        elif version is not None and track is not None:
+            found.append(TraceFile(path, version, track))
+        else:
+            index = path.parent / "index.csv"
+            listed = _read_index(index) if index.is_file() else []
+            same = [file for file in listed if file.path.name == path.name]
+            if not same:
+                raise DataError(
+                    f"{path}: nothing says which version and track this trace belongs to. Give them with "
+                    f"--version ({', '.join(VERSIONS)}) and --track, or list it in an index.csv beside it."
+                )
+            found.append(same[0])
+    return found
+
+
+def read_trace(path: Path) -> Trace:
+    """Read a trace.
+
+    Raises:
+        DataError: If the file is missing, a column is, or a value is no number.
+    """
+    header, rows = read_csv(path, REQUIRED_COLUMNS)
+    if not rows:
+        raise DataError(f"{path}: the trace has a header but no rows.")
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+
+    def numbers(name: str) -> np.ndarray:
+        try:
+            return np.array(columns[name], dtype=np.float64)
+        except ValueError:
+            for row, text in enumerate(columns[name]):
+                try:
+                    float(text)
+                except ValueError:
+                    raise DataError(f"{path}: row {row}: {name} is {text!r}, expected a number.") from None
+            raise
+
+    def truths(name: str) -> np.ndarray:
+        return np.array([text.strip().lower() == "true" for text in columns[name]])
+
+    def counts(name: str) -> np.ndarray:
+        return numbers(name).astype(np.int64)
+
+    # 2019 logged angles in radians; its largest command is half a radian, that of all others at least five degrees.
+    in_radians = (
+        float(np.abs(numbers("steer")).max()) < 1.0
+        and "episode_status" in columns
+        and not any(columns["episode_status"])
+    )
+    to_radians = 1.0 if in_radians else np.pi / 180.0
+    missing = ("",) * len(rows)
+    iteration = columns.get("iteration", missing)
+    return Trace(
+        iteration=counts("iteration") if all(iteration) else np.zeros(len(rows), dtype=np.int64),
+        episode=counts("episode"),
+        steps=counts("steps"),
+        x=numbers("X"),
+        y=numbers("Y"),
+        yaw=to_radians * numbers("yaw"),
+        steering=to_radians * numbers("steer"),
+        speed=numbers("throttle"),
+        done=truths("done"),
+        all_wheels_on_track=truths("all_wheels_on_track"),
+        progress=numbers("progress"),
+        closest_waypoint=counts("closest_waypoint"),
+        track_length=numbers("track_len"),
+        time=numbers("tstamp"),
+        status=np.array(columns.get("episode_status", missing)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenRoute:
+    """The route that a trace was driven on, in the direction it was driven."""
+
+    name: str
+    """Name of the route file, with ``(reversed)`` where it was driven against its rows."""
+    track: Track
+    file_rows: np.ndarray
+    """First and last row of the file, in driving order, that is this waypoint, shape (num_waypoints, 2)."""
+
+
+def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> DrivenRoute:
+    """Find the route file of a trace, and which way it was driven.
+
+    Where there are several of a name, ending in ``_cw``, ``_ccw`` or neither, it is not always the one that was asked
+    for: older simulators had but one for both directions, and the endings have been mixed up. The logged track length
+    tells which it was, the logged progress in which direction.
+
+    Args:
+        file: The trace's place and track name.
+        trace: Its rows.
+        folder: Where to look for the route; by default in ``tracks`` beside the trace or its folder, then by its name
+            among all tracks.
+
+    Raises:
+        TrackError: If there is no such track.
+    """
+    stem = file.track.removesuffix("_ccw").removesuffix("_cw")
+    names = dict.fromkeys((file.track, stem, f"{stem}_cw", f"{stem}_ccw"))
+    places = [place for place in (folder, file.path.parent / "tracks", file.path.parent.parent / "tracks") if place]
+    paths = [place / f"{name}.npy" for name in names for place in places if (place / f"{name}.npy").is_file()]
+    candidates = [(read_route(path), np.load(path, allow_pickle=False)[:, :2]) for path in paths]
+    if not candidates:
+        named = load_track(file.track)
+        candidates = [(named, named.center)]
+    logged = float(np.median(trace.track_length))
+
+    def misfit(candidate: tuple[Track, np.ndarray]) -> tuple[int, bool]:
+        track, _ = candidate
+        return round(abs(track.length - logged) / LENGTH_TOLERANCE), _driven_backwards(trace, track)
+
+    track, rows = min(candidates, key=misfit)  # of those equally good the first
+    name = track.name
+    if _driven_backwards(trace, track):
+        name, track, rows = f"{name} (reversed)", track.reversed(), rows[::-1]
+    return DrivenRoute(name, track, _rows_of_waypoints(rows, len(track.center)))
+
+
+def _driven_backwards(trace: Trace, track: Track) -> bool:
+    s = track.project(np.stack([trace.x, trace.y], axis=-1)) / track.length
+    along, gained = np.diff(s), np.diff(trace.progress)
+    ordinary = ~trace.first[1:] & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
+    return bool(np.sum(along[ordinary] * gained[ordinary]) < 0.0)
+
+
+def _rows_of_waypoints(rows: np.ndarray, num_waypoints: int) -> np.ndarray:
+    moves = np.hypot(*np.diff(rows, axis=0).T) >= DUPLICATE_DISTANCE
+    waypoint = np.concatenate(([0], np.cumsum(moves)))
+    if waypoint[-1] + 1 != num_waypoints:  # a closing row was added when the track was read
+        return np.repeat(np.arange(num_waypoints)[:, None], 2, axis=1)
+    numbers = np.arange(num_waypoints)
+    first = np.searchsorted(waypoint, numbers, side="left")
+    return np.stack([first, np.searchsorted(waypoint, numbers, side="right") - 1], axis=-1)
+
+
+def _read_index(path: Path) -> list[TraceFile]:
+    header, rows = read_csv(path, INDEX_COLUMNS)
+    files = []
+    for row in rows:
+        entry = dict(zip(header, row, strict=True))
+        trace = path.parent / Path(entry["file"]).name
+        if entry["version"] not in VERSIONS:
+            raise DataError(
+                f"{path}: {entry['file']} has version {entry['version']!r}; the versions are {', '.join(VERSIONS)}."
+            )
+        if not trace.is_file():
+            raise DataError(
+                f"{path}: lists {entry['file']}, but there is no {trace}. Copy it there, or remove the line."
+            )
+        files.append(TraceFile(trace, entry["version"], entry["track"], entry["role"]))
+    return files
+
+
+def read_csv(path: Path, required: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file, gzipped or not; every row is as long as the header.
+
+    Raises:
+        DataError: If the file cannot be read, a required column is missing, or a row has too few or many values.
+    """
+    try:
+        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
+            header, *rows = csv.reader(file)
+    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a CSV file ({error or 'it is empty'}).") from error
+    absent = [name for name in required if name not in header]
+    if absent:
+        raise DataError(
+            f"{path}: the columns {', '.join(absent)} are missing; the header is {','.join(header)[:200]}. "
+            f"Expected a file with at least {', '.join(required)}."
+        )
+    action = header.index("action") if "action" in header else None
+    for number, row in enumerate(rows):
+        # Text logs print continuous actions with a comma: [-21.59, 3.45].
+        if action is not None and len(row) == len(header) + 1 and row[action].startswith("["):
+            row[action : action + 2] = [" ".join(row[action : action + 2])]
+        if len(row) != len(header):
+            raise DataError(f"{path}: row {number} has {len(row)} values, the header has {len(header)}.")
+    return header, rows
