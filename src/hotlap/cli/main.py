@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import warnings
+from typing import Any
 
 import typer
 
@@ -32,12 +34,20 @@ app.command("doctor")(doctor.doctor)
 
 def main() -> None:
     """Entry point of the command line."""
+    warnings.showwarning = _show_warning
     try:
         app(standalone_mode=True)
     except HotlapError as error:
-        message = textwrap.fill(f"hotlap: {error}", width=110, break_long_words=False, break_on_hyphens=False)
-        print(message, file=sys.stderr)
+        print(_paragraph(f"hotlap: {error}"), file=sys.stderr)
         sys.exit(2)
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, width=110, break_long_words=False, break_on_hyphens=False)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(_paragraph(f"hotlap: warning: {message}"), file=sys.stderr)
 
 
 if __name__ == "__main__":

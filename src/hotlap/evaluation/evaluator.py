@@ -129,12 +129,12 @@ class Evaluator:
             self.store, evaluation_trace_key(stamp), [trace_rows(each, self.track.length) for each in self.episodes]
         )
         figure = self.model.path / f"evaluation-{stamp}" / "driven_lines.png"
-        times = self.report.lap_time
         draw_evaluation(
             self.track,
             [drive_of(episode) for episode in self.episodes],
+            [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
             figure,
-            lap_times_s=[lap.time_ms / 1000 for lap in self.report.laps if lap.complete] if times else [],
+            subtitle=f"{self.model.path.resolve().name}, checkpoint {self.checkpoint_name}, {self.track.name}",
         )
         return {
             "metrics": self.store.path(evaluation_metrics_key(stamp)),
