@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,13 +15,16 @@ from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
 
+# Products with fewer rows take other routes in the math libraries, which round differently: one world alone would then
+# not do exactly what it does among others.
+MIN_BATCH = 4
+
 
 @dataclass(frozen=True)
 class EpsilonGreedy:
     """Uniformly random with probability epsilon, else the most probable action.
 
-    Epsilon falls linearly from 1 to ``final`` over ``num_steps`` policy steps; with greedy acting it is
-    ``GREEDY_EPSILON``.
+    Epsilon falls linearly from 1 to ``final`` over ``num_steps`` policy steps; greedy acting keeps a small one.
 
     Source: DeepRacer simapp, `rl_coach/exploration_policies/e_greedy.py`.
     """
@@ -28,7 +32,7 @@ class EpsilonGreedy:
     final: float = 0.05
     num_steps: int = 10_000
 
-    GREEDY_EPSILON = 0.05
+    GREEDY_EPSILON: ClassVar[float] = 0.05
 
     def epsilon(self, steps_taken: int) -> float:
         """Epsilon after a number of policy steps."""
@@ -97,27 +101,31 @@ class Policy:
             Actions on the device of the actor-critic.
         """
         tower = self.actor_critic.policy
-        packed = tower.pack({sensor: obs[sensor].to(self.device, non_blocking=True) for sensor in tower.sensors})
+        num_worlds = len(noise)
+        packed = tower.pack({sensor: _fill_up(obs[sensor].to(self.device)) for sensor in tower.sensors})
         distribution = self._weights.forward(packed).policy
         assert distribution is not None
-        noise = noise.to(self.device)
+        noise = _fill_up(noise.to(self.device))
         if self.exploration is not None:
             assert isinstance(distribution, Categorical)
             action = self._epsilon_greedy(distribution, noise, greedy, self.exploration)
+            self.steps_taken += 0 if greedy else num_worlds
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)
-        return Actions(action, distribution.log_prob(action).float())
+        return Actions(action[:num_worlds], distribution.log_prob(action).float()[:num_worlds])
 
     def _epsilon_greedy(
         self, distribution: Categorical, noise: Tensor, greedy: bool, exploration: EpsilonGreedy
     ) -> Tensor:
-        if greedy:
-            epsilon = exploration.GREEDY_EPSILON
-        else:
-            epsilon = exploration.epsilon(self.steps_taken)
-            self.steps_taken += len(noise)
+        epsilon = exploration.GREEDY_EPSILON if greedy else exploration.epsilon(self.steps_taken)
         # One uniform number decides both: below epsilon it is, stretched, uniform again.
         uniform = noise.double().squeeze(-1)
         num_actions = distribution.probs.shape[-1]
         random = (uniform / max(epsilon, 1e-12) * num_actions).long().clamp_max(num_actions - 1)
         return torch.where(uniform < epsilon, random, distribution.mode())
+
+
+def _fill_up(rows: Tensor) -> Tensor:
+    """At least `MIN_BATCH` rows, by repeating the last."""
+    missing = MIN_BATCH - len(rows)
+    return rows if missing <= 0 else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])

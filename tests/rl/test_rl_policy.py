@@ -1,0 +1,136 @@
+"""Acting: the noise decides, alone; exploration follows its schedule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hotlap.rl.distributions import Categorical, Gaussian
+from hotlap.rl.networks import SHALLOW, ActorCritic
+from hotlap.rl.policy import EpsilonGreedy, Policy
+from hotlap.rl.specs import ContinuousActions, DiscreteActions
+
+TINY = {"FRONT_FACING_CAMERA": (1, 40, 64)}
+STEERING_AND_SPEED = ContinuousActions((-30.0, 0.6), (30.0, 1.0))
+
+
+def frames(num: int, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {"FRONT_FACING_CAMERA": torch.randint(0, 256, (num, 1, 40, 64), dtype=torch.uint8, generator=generator)}
+
+
+def test_categorical_sample_inverts_the_cumulative_distribution():
+    """Evenly spread noise gives every action its share, to one grid step."""
+    probs = torch.tensor([[0.1, 0.0, 0.6, 0.3]]).expand(1000, 4)
+    noise = (torch.arange(1000, dtype=torch.float64)[:, None] + 0.5) / 1000
+    counts = Categorical(probs).sample(noise).bincount(minlength=4)
+    assert (counts - torch.tensor([100, 0, 600, 300])).abs().max() <= 1
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0 - 2**-53])
+def test_extreme_noise_gives_a_possible_action(noise):
+    probs = torch.softmax(torch.randn(500, 5, generator=torch.Generator().manual_seed(0)), dim=-1)
+    actions = Categorical(probs).sample(torch.full((500, 1), noise, dtype=torch.float64))
+    assert set(actions.tolist()) == {0 if noise == 0.0 else 4}
+
+
+def test_distributions_agree_with_torch():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(20, 5, generator=generator, dtype=torch.float64)
+    choice = torch.distributions.Categorical(logits=logits)
+    actions = torch.arange(20) % 5
+    ours = Categorical.from_logits(logits)
+    torch.testing.assert_close(ours.log_prob(actions), choice.log_prob(actions))
+    torch.testing.assert_close(ours.entropy(), choice.entropy())
+
+    mean = torch.randn(20, 2, generator=generator, dtype=torch.float64)
+    std = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    normal = torch.distributions.Independent(torch.distributions.Normal(mean, std.expand(20, 2)), 1)
+    gaussian = Gaussian(mean, std)
+    samples = gaussian.sample(torch.randn(20, 2, generator=generator, dtype=torch.float64))
+    torch.testing.assert_close(gaussian.log_prob(samples), normal.log_prob(samples))
+    torch.testing.assert_close(gaussian.entropy(), normal.entropy())
+
+
+def test_probabilities_and_spread_have_their_limits():
+    assert Categorical.from_logits(torch.tensor([[0.0, -100.0]])).probs[0, 1].item() == pytest.approx(1e-8)
+    stds = Gaussian.from_log_std(torch.zeros(1, 2), torch.tensor([-50.0, 50.0])).std
+    assert stds.tolist() == pytest.approx([np.exp(-20.0) + np.finfo(np.float32).eps, np.exp(3.0)])
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+@pytest.mark.parametrize("actions", [DiscreteActions(5), STEERING_AND_SPEED])
+def test_a_world_acts_alone_as_among_others(precision, actions):
+    policy = Policy(ActorCritic(SHALLOW, TINY, actions), precision=precision)
+    obs = frames(64)
+    noise = torch.rand(64, policy.noise_size, generator=torch.Generator().manual_seed(1))
+    together = policy.act(obs, noise)
+    for some in ([0], [63], [7, 21], [40, 3, 9], list(range(10, 31))):
+        apart = policy.act({name: images[some] for name, images in obs.items()}, noise[some])
+        assert torch.equal(apart.action, together.action[some])
+        assert torch.equal(apart.log_prob, together.log_prob[some])
+
+
+def test_log_prob_is_that_of_the_network():
+    actor_critic = ActorCritic(SHALLOW, TINY, STEERING_AND_SPEED)
+    policy = Policy(actor_critic, precision="float32")
+    obs = frames(6)
+    acted = policy.act(obs, torch.randn(6, 2, generator=torch.Generator().manual_seed(0)))
+    tower = actor_critic.policy
+    expected = tower(tower.pack(obs)).policy.log_prob(acted.action)
+    torch.testing.assert_close(acted.log_prob, expected)
+    assert acted.action.abs().max() > 1  # the unclipped sample
+
+
+def test_greedy_ignores_the_noise():
+    policy = Policy(ActorCritic(SHALLOW, TINY, DiscreteActions(5)))
+    obs = frames(8)
+    actions = [policy.act(obs, torch.full((8, 1), noise), greedy=True).action for noise in (0.1, 0.9)]
+    assert torch.equal(*actions)
+
+
+def test_policy_follows_the_weights_when_refreshed():
+    actor_critic = ActorCritic(SHALLOW, {"FRONT_FACING_CAMERA": (1, 120, 160)}, DiscreteActions(2))
+    policy = Policy(actor_critic, precision="bfloat16")
+    obs = {"FRONT_FACING_CAMERA": torch.full((4, 1, 120, 160), 128, dtype=torch.uint8)}
+    noise = torch.zeros(4, 1)
+    before = policy.act(obs, noise).log_prob
+    with torch.no_grad():
+        actor_critic.policy.middleware.get_submodule("dense1").weight.mul_(3.0)
+    policy.refresh()
+    assert not torch.equal(policy.act(obs, noise).log_prob, before)
+
+
+def test_epsilon_falls_linearly_to_its_final_value():
+    schedule = EpsilonGreedy(final=0.1, num_steps=1000)
+    assert [schedule.epsilon(steps) for steps in (0, 500, 1000, 5000)] == pytest.approx([1.0, 0.55, 0.1, 0.1])
+
+
+def test_epsilon_greedy_is_uniform_below_epsilon_and_greedy_above():
+    actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(4))
+    policy = Policy(actor_critic, exploration=EpsilonGreedy(final=0.4, num_steps=100))
+    policy.steps_taken = 100
+    obs = {name: images.expand(1000, -1, -1, -1) for name, images in frames(1).items()}
+    noise = (torch.arange(1000, dtype=torch.float64)[:, None] + 0.5) / 1000
+    best = int(Policy(actor_critic).act(obs, noise, greedy=True).action[0])
+    counts = policy.act(obs, noise).action.bincount(minlength=4)
+    expected = torch.full((4,), 100)
+    expected[best] += 600
+    assert (counts - expected).abs().max() <= 1
+    assert policy.steps_taken == 1100
+    # Evaluation: a twentieth is random, and the schedule stands still.
+    counts = policy.act(obs, noise, greedy=True).action.bincount(minlength=4)
+    assert abs(int(counts[best]) - (950 + 50 // 4)) <= 2
+    assert policy.steps_taken == 1100
+
+
+def test_epsilon_greedy_needs_discrete_actions():
+    with pytest.raises(ValueError, match="discrete"):
+        Policy(ActorCritic(SHALLOW, TINY, STEERING_AND_SPEED), exploration=EpsilonGreedy())
+
+
+def test_continuous_actions_map_linearly_after_clipping():
+    action = torch.tensor([[-1.0, -1.0], [0.0, 0.0], [0.5, 1.0], [-7.0, 3.0]])
+    expected = torch.tensor([[-30.0, 0.6], [0.0, 0.8], [15.0, 1.0], [-30.0, 1.0]])
+    torch.testing.assert_close(STEERING_AND_SPEED.to_env(action), expected)
