@@ -37,8 +37,8 @@ WALL_GAIN = (0.42, 0.95, 0.95, 0.0)
 """Of the walls in the order of ``Ground.corners``: south, east, north, west."""
 
 MAX_TEXELS = 32_000_000
-FINEST_TEXEL = 0.002  # [m]
-COARSEST_TEXEL = 0.085  # [m] half of what a column of the standard camera spans 20 m away
+FINEST_TEXEL = 0.0025  # [m]
+COARSEST_TEXEL = 0.17  # [m] what a column of the standard camera spans 20 m away
 LEVELS_PER_OCTAVE = 2
 
 
@@ -131,7 +131,7 @@ def bake_ground(
 
     Args:
         theme: Theme or its name; None: the track's own.
-        texel: Size of a texel [m]; None: 2 mm, or coarser where that would take more than 32 million texels.
+        texel: Size of a texel [m]; None: 2.5 mm, or coarser where that would take more than 32 million texels.
         field_margin: Distance from the road's bounding box to the walls [m].
         seed: Seed of the surfaces' grain.
     """
@@ -222,7 +222,7 @@ def _colored(surface: np.ndarray, theme: Theme, seed: int) -> np.ndarray:
 
 
 def _grain(size: int, seed: int) -> np.ndarray:
-    """A pattern that repeats without seam, uint8 (size, size) in 0..63 (32 is the mean, 10.5 one standard deviation)."""
+    """A pattern that repeats without seam, uint8 (size, size): 0 to 63 for -3 to 3 standard deviations."""
     noise = np.random.default_rng(seed).standard_normal((size, size))
     frequency = np.fft.fftfreq(size)
     distance = np.hypot(frequency[:, None], frequency[None, :])
