@@ -101,11 +101,11 @@ DESIGNS = (
         "harvest_moon",
         "One long sweeper around the outside, one around the inside.",
         [
-            (2.78, 3.246, 0.75),
+            (3.248, 3.075, 0.75),
             *_sweep(0.0, 0.0, 4.0, 70.0, 290.0, 4),
-            *[(2.78, -3.246, 0.75), (2.675, -2.05, 0.75)],
-            *_sweep(2.43, 0.0, 1.98, 260.0, 100.0, 2),
-            (2.675, 2.05, 0.75),
+            *[(3.248, -3.075, 0.75), (3.143, -1.88, 0.75)],
+            *_sweep(2.865, 0.0, 1.803, 260.0, 100.0, 2),
+            (3.143, 1.88, 0.75),
         ],
         [1.067],
     ),
@@ -135,9 +135,9 @@ DESIGNS = (
             corner
             for leaf in np.radians([0.0, 90.0, 180.0, 270.0])
             for corner in (
-                (4.2 * np.cos(leaf - 0.44), 4.2 * np.sin(leaf - 0.44), 1.0),
-                (4.2 * np.cos(leaf + 0.44), 4.2 * np.sin(leaf + 0.44), 1.0),
-                (1.75 * np.cos(leaf + 0.25 * np.pi), 1.75 * np.sin(leaf + 0.25 * np.pi), 0.8),
+                (4.5 * np.cos(leaf - 0.5), 4.5 * np.sin(leaf - 0.5), 0.95),
+                (4.5 * np.cos(leaf + 0.5), 4.5 * np.sin(leaf + 0.5), 0.95),
+                (1.75 * np.cos(leaf + 0.25 * np.pi), 1.75 * np.sin(leaf + 0.25 * np.pi), 0.75),
             )
         ],
         [0.914],

@@ -67,6 +67,13 @@ def interpolate(polyline: np.ndarray, s: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(s, arc, polyline[:, 0]), np.interp(s, arc, polyline[:, 1])], axis=-1)
 
 
+def circle_curvature(behind: np.ndarray, here: np.ndarray, ahead: np.ndarray) -> np.ndarray:
+    """Curvature [1/m] of the circles through three points each (..., 2), left positive; 0 where points coincide."""
+    first, second = here - behind, ahead - here
+    sides = np.prod([np.hypot(side[..., 0], side[..., 1]) for side in (first, second, ahead - behind)], axis=0)
+    return 2.0 * _cross(first, second) / np.where(sides > 0.0, sides, np.inf)
+
+
 def signed_area(ring: np.ndarray) -> float:
     """Area of a ring [m²], positive when it runs counter-clockwise."""
     x, y = (ring - ring[0]).T  # about its own first vertex, or far-away rings lose digits

@@ -207,34 +207,40 @@ def _check_widths(rows: np.ndarray, source: str) -> None:
 
 
 def _check_lines(track: Track, source: str) -> None:
-    lines = dict(zip(LINES, (track.center, track.inner, track.outer), strict=True))
+    lines = (track.center, track.inner, track.outer)
+    _check_self_crossing(track, source, 0)
     for one, other in ((1, 2), (0, 1), (0, 2)):
-        crossings = polyline.find_crossings(lines[LINES[one]], lines[LINES[other]])
+        crossings = polyline.find_crossings(lines[one], lines[other])
         if crossings:
-            first = crossings[0]
+            row = crossings[0].first
+            more = f"; there are {len(crossings) - 1} more such places" if len(crossings) > 1 else ""
             raise TrackError(
-                f"{source}: the {LINES[one]} crosses the {LINES[other]} at {_at(first.point)}, between rows "
-                f"{first.first} and {first.first + 1}; {_others(len(crossings) - 1)}the three lines may not cross. "
-                f"Mend the rows there."
+                f"{source}: the {LINES[one]} crosses the {LINES[other]} at {_at(crossings[0].point)}, between rows "
+                f"{row} and {row + 1}{more}. The three lines may not cross: mend the rows there."
             )
-    for name, line in lines.items():
-        arc = polyline.arc_lengths(line)
-        for first in polyline.find_crossings(line, line):
-            around = abs(arc[first.first] - arc[first.second])
-            if track.closed:
-                around = min(around, arc[-1] - around)
-            if around > MAX_KNOT:
-                raise TrackError(
-                    f"{source}: the {name} crosses itself at {_at(first.point)}, between rows {first.first} and "
-                    f"{first.first + 1} and again between rows {first.second} and {first.second + 1}. Bridges and "
-                    f"crossroads cannot be driven: lead the stretches past each other."
-                )
+    _check_self_crossing(track, source, 1)
+    _check_self_crossing(track, source, 2)
     if track.closed and abs(polyline.signed_area(track.inner)) > abs(polyline.signed_area(track.outer)):
         raise TrackError(
             f"{source}: the inner border (columns 2, 3) encloses the outer one (columns 4, 5). "
             f"They are swapped: save rows[:, [0, 1, 4, 5, 2, 3]]."
         )
     _check_center_on_road(track, source)
+
+
+def _check_self_crossing(track: Track, source: str, which: int) -> None:
+    line = (track.center, track.inner, track.outer)[which]
+    arc = polyline.arc_lengths(line)
+    for row, other_row, point in polyline.find_crossings(line, line):
+        around = abs(arc[row] - arc[other_row])
+        if track.closed:
+            around = min(around, arc[-1] - around)
+        if around > MAX_KNOT:
+            raise TrackError(
+                f"{source}: the {LINES[which]} crosses itself at {_at(point)}, between rows {row} and {row + 1} and "
+                f"again between rows {other_row} and {other_row + 1}. Bridges and crossroads cannot be driven: lead "
+                f"the stretches past each other."
+            )
 
 
 def _check_center_on_road(track: Track, source: str) -> None:
@@ -254,7 +260,3 @@ def _check_center_on_road(track: Track, source: str) -> None:
 
 def _at(point: np.ndarray | tuple[float, float]) -> str:
     return f"({point[0]:.3f}, {point[1]:.3f})"
-
-
-def _others(count: int) -> str:
-    return f"there are {count} more such places, and " if count else ""

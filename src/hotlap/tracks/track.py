@@ -12,6 +12,8 @@ from hotlap.tracks import polyline
 
 DUPLICATE_DISTANCE = 1e-9  # [m] consecutive center points closer than this are one waypoint
 
+CURVATURE_REACH = 0.3  # [m]
+
 
 class TrackLocation(NamedTuple):
     """Points in terms of the track; every field has the leading shape of the points, ``waypoints`` one axis more."""
@@ -130,26 +132,36 @@ class Track:
         s = np.asarray(s, dtype=np.float64)
         return np.mod(s, self.length) if self.closed else np.clip(s, 0.0, self.length)
 
-    def curvature_at(self, s: np.ndarray | float, *, span: float = 0.6) -> np.ndarray:
-        """Curvature of the center line [1/m], left positive: of the circle through the points ``span / 2`` behind and
-        ahead, and the point itself. Waypoints 0.15 m apart are too rough for a shorter span [m] than the default.
+    @cached_property
+    def curvature(self) -> np.ndarray:
+        """Curvature of the center line at the waypoints [1/m], shape (N,), left positive.
 
-        On open tracks the first and last ``span / 2`` have the curvature of the stretch they belong to.
+        That of the circle through the waypoint and those 0.3 m or a little more behind and ahead: nearer ones are too
+        rough on real routes. The last 0.3 m of open tracks repeat the curvature before them.
         """
-        half = 0.5 * min(span, 0.5 * self.length)
-        s = np.asarray(s, dtype=np.float64)
-        if not self.closed:
-            s = np.clip(s, half, self.length - half)
-        behind, here, ahead = (self.point_at(s + offset) for offset in (-half, 0.0, half))
-        first, second = here - behind, ahead - here
-        area = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
-        sides = [np.hypot(side[..., 0], side[..., 1]) for side in (first, second, ahead - behind)]
-        return 2.0 * area / np.maximum(sides[0] * sides[1] * sides[2], 1e-12)
+        if self.closed:
+            line = np.concatenate([self.center[:-1]] * 3)
+            arc = np.concatenate([self.arc[:-1] + lap * self.length for lap in (-1, 0, 1)])
+        else:
+            line, arc = self.center, self.arc
+        reach = min(CURVATURE_REACH, 0.25 * self.length)
+        here = np.arange(len(arc))
+        ahead = np.searchsorted(arc, arc + reach - 1e-3, side="left")
+        behind = np.searchsorted(arc, arc - reach + 1e-3, side="right") - 1
+        whole = (behind >= 0) & (ahead < len(arc))
+        curvature = polyline.circle_curvature(line[behind[whole]], line[here[whole]], line[ahead[whole]])
+        if not whole.any():
+            return np.zeros(len(self.arc))
+        return np.interp(self.arc, arc[whole], curvature)
+
+    def curvature_at(self, s: np.ndarray | float) -> np.ndarray:
+        """Curvature at arc lengths ``s`` [m], linear between waypoints."""
+        return np.interp(self._on_track(s), self.arc, self.curvature)
 
     @cached_property
     def min_radius(self) -> float:
-        """Radius of the tightest bend of the center line [m], by ``curvature_at``; infinite on a straight."""
-        sharpest = float(np.max(np.abs(self.curvature_at(np.arange(0.0, self.length, 0.05)))))
+        """Radius of the tightest bend of the center line [m], by ``curvature``; infinite on a straight."""
+        sharpest = float(np.max(np.abs(self.curvature)))
         return np.inf if sharpest < 1e-6 else 1.0 / sharpest
 
     # Across the track
