@@ -1,0 +1,39 @@
+"""The few functions that ``import hotlap`` offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from hotlap.config.model_folder import ModelFolder
+from hotlap.envs.registration import register
+from hotlap.evaluation.evaluator import Evaluator
+from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.training.trainer import Listener, Trainer, TrainingResult
+
+
+def make(num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:
+    """A time-trial environment, or with ``num_envs`` that many in step.
+
+    Args:
+        num_envs: None for a single environment.
+        options: Those of `hotlap.envs.time_trial.TimeTrialEnv`, such as ``track`` and ``reward``.
+    """
+    register()
+    if num_envs is None:
+        return gymnasium.make("hotlap/TimeTrial-v0", **options)
+    return gymnasium.make_vec("hotlap/TimeTrial-v0", num_envs=num_envs, **options)
+
+
+def train(
+    folder: str | Path, *, resume: bool = False, wipe: bool = False, listener: Listener | None = None
+) -> TrainingResult:
+    """Train the model in a folder; see `hotlap.training.trainer.Trainer`."""
+    return Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener).run()
+
+
+def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:
+    """Evaluate the model in a folder; see `hotlap.evaluation.evaluator.Evaluator`."""
+    return Evaluator(ModelFolder(folder), checkpoint=checkpoint, laps=laps).run()
