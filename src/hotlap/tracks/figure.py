@@ -150,8 +150,8 @@ def _draw_waypoints(axes: Axes, track: Track) -> None:
     """Every tenth waypoint as a dot, with its number outside the road."""
     field = THEMES[track.theme].field
     color = INK if sum(field) > 3 * 150 else PAINT
-    # The closing waypoint is the first one again.
-    numbers = np.arange(0, len(track.center) - (1 if track.closed else 0), 10)
+    # On loops none so near the end that it would stand on the 0.
+    numbers = np.arange(0, len(track.center) - (5 if track.closed else 0), 10)
     center, outward = track.center[numbers], (track.outer - track.center)[numbers]
     outward = outward / np.hypot(*outward.T)[:, None]
     axes.scatter(center[1:, 0], center[1:, 1], s=9, color=PAINT, edgecolors=INK, linewidths=0.6, zorder=1.8)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 PAIRS_AT_ONCE = 1 << 18  # point-segment pairs per block: a few MB, which stay in the cache
+MEETING_TOLERANCE = 1e-6  # of a segment's length
 
 
 class Nearest(NamedTuple):
@@ -102,7 +103,7 @@ def ring_inside_and_on(ring: np.ndarray, points: np.ndarray) -> tuple[np.ndarray
 
 
 class Crossing(NamedTuple):
-    """Where segment ``first`` of one polyline properly crosses segment ``second`` of another."""
+    """Where segment ``first`` of one polyline crosses segment ``second`` of another."""
 
     first: int
     second: int
@@ -110,11 +111,13 @@ class Crossing(NamedTuple):
 
 
 def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
-    """All proper crossings of two polylines, or of one with itself, in the order of ``one``; touching is no crossing.
+    """All places where two polylines, or one with itself, meet at an angle, in the order of ``one``.
 
-    With itself, each crossing is found twice, once from either stretch.
+    Segments count with their first vertex and without their last, so neighbors in one line do not meet. With itself,
+    each place is found twice, once from either stretch.
     """
     other_start, other_along = other[:-1], np.diff(other, axis=0)
+    other_length = np.hypot(*other_along.T)
     crossings = []
     block = max(1, PAIRS_AT_ONCE // len(other))
     for first in range(0, len(one) - 1, block):
@@ -122,11 +125,14 @@ def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
         along = np.diff(start, axis=0)[:, None]
         start = start[:-1, None]
         determinant = _cross(along, other_along)
-        safe = np.where(determinant == 0.0, np.inf, determinant)
-        at = _cross(other_start - start, other_along) / safe
+        # Nearly parallel segments, as neighbors on a straight, have no place where they meet but rounding.
+        parallel = np.abs(determinant) <= 1e-9 * np.hypot(along[..., 0], along[..., 1]) * other_length
+        safe = np.where(parallel, np.inf, determinant)
+        at = np.where(parallel, -1.0, _cross(other_start - start, other_along) / safe)
         other_at = _cross(other_start - start, along) / safe
-        # Strictly between the ends: neighbors share a vertex and yet do not cross.
-        for i, j in np.argwhere((at > 1e-9) & (at < 1 - 1e-9) & (other_at > 1e-9) & (other_at < 1 - 1e-9)):
+        meets = (at >= -MEETING_TOLERANCE) & (at < 1 - MEETING_TOLERANCE)
+        meets &= (other_at >= -MEETING_TOLERANCE) & (other_at < 1 - MEETING_TOLERANCE)
+        for i, j in np.argwhere(meets):
             x, y = (start[i] + at[i, j] * along[i])[0]
             crossings.append(Crossing(int(first + i), int(j), (float(x), float(y))))
     return crossings
