@@ -75,7 +75,7 @@ def test_packed_embedder_computes_what_the_table_says(network, sensor, flattened
 
 
 def test_bfloat16_stays_within_its_rounding():
-    """Four layers, each rounding inputs, weights and outputs to 8 bits, move features by about a percent of their size."""
+    """Four layers, each rounding inputs, weights and outputs to 8 bits, move features by a percent of their size."""
     torch.manual_seed(0)
     tower = front_camera().policy
     packed = tower.pack({"FRONT_FACING_CAMERA": torch.randint(0, 256, (8, 1, 120, 160), dtype=torch.uint8)})

@@ -46,7 +46,7 @@ class Adam:
         whole = [name for name in self.weights if name not in copies]
         self._update(
             [self.weights[name] for name in whole],
-            [gradients[name] for name in whole],
+            [gradients[name].contiguous() for name in whole],
             [self.first_moments[name] for name in whole],
             [self.second_moments[name] for name in whole],
         )
@@ -64,7 +64,7 @@ class Adam:
     def _update_with_copy(self, name: str, gradient: Tensor, copy: Tensor) -> None:
         weight = self.weights[name]
         chunk = CPU_CHUNK if weight.device.type == "cpu" else weight.numel()
-        flat = (weight, gradient, self.first_moments[name], self.second_moments[name], copy)
+        flat = (weight, gradient.contiguous(), self.first_moments[name], self.second_moments[name], copy)
         widened = weight.new_empty(min(chunk, weight.numel()))
         for part, part_gradient, first, second, part_copy in zip(
             *(tensor.view(-1).split(chunk) for tensor in flat), strict=True

@@ -23,7 +23,7 @@ class PolicyLoss:
         loss: To minimize: ``surrogate`` minus weighted ``entropy``.
         surrogate: -mean(min(ratio A, clip(ratio, 1 - eps, 1 + eps) A)).
         entropy: Mean entropy [nat].
-        approx_kl: Estimate of KL(old, new) [nat], mean(ratio - 1 - log ratio), never negative (Schulman 2020).
+        approx_kl: Estimate of KL(old, new) [nat], mean(ratio - 1 - log ratio), at least 0 but for rounding.
         clip_fraction: Share of samples whose ratio is outside of the clip range.
     """
 
@@ -68,6 +68,7 @@ def policy_loss(
 
 def value_loss(values: Tensor, targets: Tensor, loss_type: LossType) -> Tensor:
     """Mean over the batch of e**2 (``mse``), or of e**2 / 2 up to 1 and abs(e) - 1/2 beyond (``huber``); a scalar."""
+    targets = targets.to(values.dtype)
     if loss_type == "huber":
         return F.huber_loss(values, targets, delta=HUBER_DELTA)
     return F.mse_loss(values, targets)

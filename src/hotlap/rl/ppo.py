@@ -31,6 +31,7 @@ from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.working_weights import WorkingWeights
 
 EVALUATION_BATCH = 256  # [samples] in the pass that estimates values
+LOSS_TERMS = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class UpdateStats:
         approx_kl: KL between the policy that acted and the updated one [nat].
         clip_fraction: Share of samples outside of the clip range.
         explained_variance: 1 - var(targets - values) / var(targets) with the values before the update; NaN if the
-            targets are all equal.
+            targets are all equal or not finite.
         mean_value: Of the values before the update.
         num_steps: Steps in the episodes.
         batch_size: Samples per minibatch.
         num_samples: Samples that went through each tower, over all epochs.
         seconds: By stage: ``pack``, ``evaluate`` (values and advantages), ``optimize``.
-        finite: Whether the losses and all weights are finite. If not, the weights are of no more use.
+        finite: Whether rewards, values, losses and all weights are finite. If not, go back to an earlier state.
     """
 
     policy_loss: float
@@ -200,7 +201,8 @@ class PPO:
         clock.append(time.perf_counter())
         values, advantages = self._estimate(episodes, packed)
         targets = advantages + values
-        normalized = (advantages - advantages.mean()) / (advantages.std() + self.config.normalize_eps)
+        finite = bool(np.isfinite(targets).all())
+        normalized = self._normalize(advantages) if finite else advantages
         samples = _Samples(
             packed,
             self._to_device(np.concatenate([episode.actions for episode in episodes])),
@@ -210,13 +212,13 @@ class PPO:
         )
         clock.append(time.perf_counter())
         minibatches = self._minibatches(total, batch_size, seed)
-        terms = self._optimize(samples, minibatches)
-        finite = all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
+        # What is not finite already must not spoil the weights, too.
+        terms = self._optimize(samples, minibatches) if finite else dict.fromkeys(LOSS_TERMS, float("nan"))
+        finite = finite and all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
         clock.append(time.perf_counter())
-        variance = targets.var()
         return UpdateStats(
             **terms,
-            explained_variance=float(1.0 - (targets - values).var() / variance) if variance > 0 else float("nan"),
+            explained_variance=_explained_variance(values, targets) if finite else float("nan"),
             mean_value=float(values.mean()),
             num_steps=total,
             batch_size=batch_size,
@@ -224,6 +226,10 @@ class PPO:
             seconds=dict(zip(("pack", "evaluate", "optimize"), np.diff(clock).tolist(), strict=True)),
             finite=finite,
         )
+
+    def _normalize(self, advantages: np.ndarray) -> np.ndarray:
+        """Mean 0 and standard deviation 1 over the iteration."""
+        return (advantages - advantages.mean()) / (advantages.std() + self.config.normalize_eps)
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -339,6 +345,11 @@ class PPO:
         """Take over weights of the actor-critic that were changed from outside."""
         for learner in self._learners.values():
             learner.weights.refresh()
+
+
+def _explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
+    variance = targets.var()
+    return float(1.0 - (targets - values).var() / variance) if variance > 0 else float("nan")
 
 
 def minibatch_size(batch_size: int, num_steps: int) -> int:

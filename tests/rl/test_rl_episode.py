@@ -1,0 +1,64 @@
+"""Episodes: what they hold and how they become a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hotlap.rl.episode import Episode, num_steps, to_tensordict
+
+
+def episode(steps: int, **settings) -> Episode:
+    rng = np.random.default_rng(steps)
+    fields = {
+        "obs": {"FRONT_FACING_CAMERA": rng.integers(0, 256, (steps, 1, 40, 64), dtype=np.uint8)},
+        "actions": rng.integers(0, 5, steps),
+        "log_probs": rng.normal(size=steps).astype(np.float32),
+        "rewards": rng.normal(size=steps).astype(np.float32),
+        "terminated": True,
+        "truncated": False,
+    }
+    return Episode(**(fields | settings))
+
+
+def test_batch_is_the_episodes_in_order():
+    cut = episode(
+        2, terminated=False, truncated=True, final_obs={"FRONT_FACING_CAMERA": np.zeros((1, 40, 64), np.uint8)}
+    )
+    episodes = [episode(3), cut, episode(1)]
+    batch = to_tensordict(episodes)
+    assert batch.batch_size == torch.Size([num_steps(episodes)]) == torch.Size([6])
+    frames = batch["observation", "FRONT_FACING_CAMERA"]
+    assert frames.dtype == torch.uint8
+    start = 0
+    for one in episodes:
+        part = batch[start : start + one.num_steps]
+        np.testing.assert_array_equal(part["observation", "FRONT_FACING_CAMERA"], one.obs["FRONT_FACING_CAMERA"])
+        np.testing.assert_array_equal(part["action"], one.actions)
+        np.testing.assert_array_equal(part["action_log_prob"], one.log_probs)
+        np.testing.assert_array_equal(part["next", "reward"].squeeze(-1), one.rewards)
+        start += one.num_steps
+    assert batch["next", "done"].squeeze(-1).tolist() == [False, False, True, False, True, True]
+    assert batch["next", "terminated"].squeeze(-1).tolist() == [False, False, True, False, False, True]
+    assert batch["next", "truncated"].squeeze(-1).tolist() == [False, False, False, False, True, False]
+
+
+def test_total_reward_is_summed_in_double_precision():
+    rewards = np.full(1001, 1e-4, dtype=np.float32)
+    rewards[0] = 1e4
+    long = episode(1001, rewards=rewards)
+    assert long.total_reward == pytest.approx(1e4 + 1000 * float(np.float32(1e-4)), abs=1e-9)
+
+
+def test_rows_must_match_the_steps():
+    with pytest.raises(ValueError, match="actions must have one row per step, got 2 for 3 steps"):
+        episode(3, actions=np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="FRONT_FACING_CAMERA"):
+        episode(3, obs={"FRONT_FACING_CAMERA": np.zeros((4, 1, 40, 64), np.uint8)})
+
+
+def test_a_truncated_episode_needs_to_know_where_it_got():
+    with pytest.raises(ValueError, match="final_obs"):
+        episode(3, terminated=False, truncated=True)
+    assert not episode(3, terminated=True, truncated=True).bootstraps

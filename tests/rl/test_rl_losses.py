@@ -1,0 +1,162 @@
+"""Advantages and losses: by their definitions, and against TorchRL."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tensordict import TensorDict
+from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
+from torch import nn
+from torchrl.objectives import ClipPPOLoss
+from torchrl.objectives.value.functional import generalized_advantage_estimate
+
+from hotlap.rl.distributions import Categorical, Gaussian
+from hotlap.rl.gae import gae
+from hotlap.rl.losses import policy_loss, value_loss
+
+finite = st.floats(-10, 10, allow_nan=False)
+
+
+@given(
+    steps=st.lists(st.tuples(finite, finite), min_size=1, max_size=12),
+    final_value=finite,
+    gamma=st.floats(0, 1),
+    gae_lambda=st.floats(0, 1),
+)
+def test_gae_is_the_discounted_sum_of_its_deltas(steps, final_value, gamma, gae_lambda):
+    rewards, values = map(list, zip(*steps, strict=True))
+    following = [*values[1:], final_value]
+    deltas = [r + gamma * v_next - v for r, v_next, v in zip(rewards, following, values, strict=True)]
+    expected = [
+        sum((gamma * gae_lambda) ** k * delta for k, delta in enumerate(deltas[t:])) for t in range(len(deltas))
+    ]
+    np.testing.assert_allclose(
+        gae(rewards, values, final_value, gamma=gamma, gae_lambda=gae_lambda), expected, atol=1e-9
+    )
+
+
+def test_gae_with_lambda_one_is_the_return_less_the_value():
+    advantages = gae([1.0, 2.0, 4.0], [0.3, 0.2, 0.1], 8.0, gamma=0.5, gae_lambda=1.0)
+    np.testing.assert_allclose(advantages, [1 + 1 + 1 + 1 - 0.3, 2 + 2 + 2 - 0.2, 4 + 4 - 0.1])
+
+
+def test_time_limit_bootstraps_but_an_end_does_not():
+    """A last step is worth gamma * V(s') more when time ran out."""
+    ended = gae([1.0], [0.5], 0.0, gamma=0.9, gae_lambda=0.95)
+    cut = gae([1.0], [0.5], 2.0, gamma=0.9, gae_lambda=0.95)
+    assert cut[0] - ended[0] == pytest.approx(0.9 * 2.0)
+
+
+def test_gae_agrees_with_torchrl():
+    rng = np.random.default_rng(0)
+    rewards, values = rng.normal(size=(2, 50))
+    done = torch.zeros(50, 1, dtype=torch.bool)
+    done[-1] = True
+    theirs, _ = generalized_advantage_estimate(
+        0.99,
+        0.95,
+        torch.from_numpy(values)[:, None],
+        torch.from_numpy(np.append(values[1:], 3.0))[:, None],
+        torch.from_numpy(rewards)[:, None],
+        done,
+        torch.zeros_like(done),
+    )
+    ours = gae(rewards, values, 3.0, gamma=0.99, gae_lambda=0.95)
+    # TorchRL holds gamma and lambda in float32, also for float64 rewards.
+    np.testing.assert_allclose(ours, theirs.squeeze(-1), rtol=1e-5)
+
+
+def torchrl_losses(parameters: TensorDict, distribution, action, old_log_probs, advantages, targets, loss_type):
+    """ClipPPOLoss on given parameters of a distribution and given values."""
+    names = [name for name in parameters.keys() if name != "values"]  # noqa: SIM118
+    actor = ProbabilisticTensorDictSequential(
+        TensorDictModule(nn.Identity(), in_keys=["first"], out_keys=[names[0]]),
+        *[TensorDictModule(nn.Identity(), in_keys=["second"], out_keys=[name]) for name in names[1:]],
+        ProbabilisticTensorDictModule(in_keys=names, out_keys=["action"], distribution_class=distribution),
+    )
+    critic = TensorDictModule(nn.Identity(), in_keys=["values"], out_keys=["state_value"])
+    loss = ClipPPOLoss(
+        actor,
+        critic,
+        clip_epsilon=0.2,
+        entropy_bonus=True,
+        entropy_coeff=0.03,
+        critic_coeff=1.0,
+        loss_critic_type=loss_type,
+        normalize_advantage=False,
+    )
+    batch = TensorDict(
+        {
+            "first": parameters[names[0]],
+            "values": parameters["values"],
+            "action": action,
+            "action_log_prob": old_log_probs,
+            "advantage": advantages[:, None],
+            "value_target": targets[:, None],
+        },
+        batch_size=[len(advantages)],
+    )
+    if len(names) > 1:
+        batch["second"] = parameters[names[1]]
+    return loss(batch)
+
+
+@pytest.mark.parametrize(("ours_type", "theirs_type"), [("huber", "smooth_l1"), ("mse", "l2")])
+@pytest.mark.parametrize("kind", ["discrete", "continuous"])
+def test_losses_agree_with_torchrl(kind, ours_type, theirs_type):
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    if kind == "discrete":
+        parameters = {"logits": normal(64, 5).requires_grad_()}
+        policy = Categorical.from_logits(parameters["logits"])
+        distribution = torch.distributions.Categorical
+        action = torch.randint(0, 5, (64,), generator=generator)
+    else:
+        mean, std = normal(64, 2).requires_grad_(), torch.tensor([0.7, 1.3], dtype=torch.float64)
+        parameters = {"loc": mean, "scale": std.expand(64, 2)}
+        policy = Gaussian(mean, std)
+
+        def distribution(loc, scale):
+            return torch.distributions.Independent(torch.distributions.Normal(loc, scale), 1)
+
+        action = normal(64, 2)
+    # Ratios on both sides of the clip range, advantages of both signs.
+    old_log_probs = policy.log_prob(action).detach() + 0.3 * normal(64)
+    advantages, values, targets = normal(64), normal(64).requires_grad_(), 2.0 * normal(64)
+    inputs = TensorDict({**parameters, "values": values[:, None]}, batch_size=[64])
+    theirs = torchrl_losses(inputs, distribution, action, old_log_probs, advantages, targets, theirs_type)
+
+    ours = policy_loss(policy, action, old_log_probs, advantages, clip_coef=0.2, beta_entropy=0.03)
+    torch.testing.assert_close(ours.surrogate, theirs["loss_objective"])
+    torch.testing.assert_close(ours.entropy, theirs["entropy"])
+    torch.testing.assert_close(ours.clip_fraction.double(), theirs["clip_fraction"].double())
+    torch.testing.assert_close(value_loss(values, targets, ours_type), theirs["loss_critic"])
+
+    leaf = next(iter(parameters.values()))
+    (our_gradient,) = torch.autograd.grad(ours.loss, leaf, retain_graph=True)
+    (their_gradient,) = torch.autograd.grad(theirs["loss_objective"] + theirs["loss_entropy"], leaf)
+    torch.testing.assert_close(our_gradient, their_gradient)
+
+
+def test_clipped_ratios_have_no_gradient():
+    """Where the ratio has already moved by more than 0.2 in the direction that the advantage asks for."""
+    logits = torch.zeros(4, 2, dtype=torch.float64, requires_grad=True)
+    policy = Categorical.from_logits(logits)
+    old = policy.log_prob(torch.zeros(4, dtype=torch.int64)).detach() - torch.tensor([0.5, 0.5, -0.5, -0.5])
+    advantages = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=torch.float64)
+    loss = policy_loss(policy, torch.zeros(4, dtype=torch.int64), old, advantages, clip_coef=0.2, beta_entropy=0.0)
+    loss.loss.backward()
+    assert logits.grad is not None
+    assert logits.grad.any(dim=1).tolist() == [False, True, True, False]
+
+
+def test_huber_is_quadratic_up_to_one():
+    targets = torch.tensor([0.5, 3.0])
+    assert value_loss(torch.zeros(2), targets, "huber").item() == pytest.approx((0.5 * 0.25 + 2.5) / 2)
+    assert value_loss(torch.zeros(2), targets, "mse").item() == pytest.approx((0.25 + 9.0) / 2)

@@ -1,0 +1,302 @@
+"""The update: exactly the recipe, the same bytes every time, and it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hotlap.rl.adam import Adam
+from hotlap.rl.episode import Episode
+from hotlap.rl.flops import forward_flops, update_flops
+from hotlap.rl.networks import SHALLOW, ActorCritic
+from hotlap.rl.policy import Policy
+from hotlap.rl.ppo import PPO, PPOConfig, minibatch_size
+from hotlap.rl.specs import ContinuousActions, DiscreteActions, observation_shapes
+
+SENSOR = "FRONT_FACING_CAMERA"
+TINY = {SENSOR: (1, 40, 64)}
+STEERING_AND_SPEED = ContinuousActions((-30.0, 0.6), (30.0, 1.0))
+
+
+def episodes_of(
+    actor_critic: ActorCritic, lengths: list[int], *, seed: int = 0, truncated: bool = False
+) -> list[Episode]:
+    """Episodes of random frames and rewards, acted by the actor-critic."""
+    rng = np.random.default_rng(seed)
+    shape = actor_critic.observations[SENSOR]
+    policy = Policy(actor_critic)
+    episodes = []
+    for steps in lengths:
+        frames = rng.integers(0, 256, (steps, *shape), dtype=np.uint8)
+        discrete = isinstance(actor_critic.actions, DiscreteActions)
+        noise = rng.random((steps, 1)) if discrete else rng.normal(size=(steps, 2))
+        acted = policy.act({SENSOR: torch.from_numpy(frames)}, torch.from_numpy(noise))
+        episodes.append(
+            Episode(
+                {SENSOR: frames},
+                acted.action.numpy(),
+                acted.log_prob.numpy(),
+                rng.normal(size=steps).astype(np.float32),
+                terminated=not truncated,
+                truncated=truncated,
+                final_obs={SENSOR: rng.integers(0, 256, shape, dtype=np.uint8)} if truncated else None,
+            )
+        )
+    return episodes
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+class PlainTower(nn.Module):
+    """The shallow network as anyone would write it, on frames scaled to [0, 1]."""
+
+    def __init__(self, weights: dict[str, torch.Tensor], head: str) -> None:
+        super().__init__()
+        self.head = head
+        self.weights = nn.ParameterDict({name.replace(".", "/"): weight for name, weight in weights.items()})
+
+    def layer(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.weights[f"{name}/weight"], self.weights[f"{name}/bias"]
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        x = frames.double() / 255.0
+        for index, stride in enumerate((4, 2, 1), start=1):
+            x = F.relu(F.conv2d(x, *self.layer(f"embedder/{SENSOR}/conv{index}"), stride=stride))
+        x = F.relu(F.linear(x.permute(0, 2, 3, 1).flatten(1), *self.layer("middleware/dense1")))
+        return F.linear(x, *self.layer(f"head/{self.head}"))
+
+
+@pytest.mark.parametrize("loss_type", ["huber", "mse"])
+def test_update_is_the_recipe_in_plain_float64(loss_type):
+    """Two epochs of minibatches with plain convolutions, one loss for both towers, and torch's own Adam."""
+    actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3)).double()
+    episodes = [*episodes_of(actor_critic.float(), [9, 4]), *episodes_of(actor_critic, [8], seed=1, truncated=True)]
+    actor_critic.double()
+    config = PPOConfig(lr=1e-3, batch_size=8, num_epochs=2, beta_entropy=0.02, loss_type=loss_type)
+    state = {name: weight.clone() for name, weight in actor_critic.state_dict().items()}
+    towers = {
+        name: PlainTower({key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(name)}, head)
+        for name, head in (("policy", "logits"), ("value", "value"))
+    }
+    stats = PPO(actor_critic, config, precision="float64").update(episodes, seed=5)
+
+    frames, actions, old = (
+        torch.from_numpy(np.concatenate(parts))
+        for parts in (
+            [episode.obs[SENSOR] for episode in episodes],
+            [episode.actions for episode in episodes],
+            [episode.log_probs for episode in episodes],
+        )
+    )
+    advantages, targets = [], []
+    with torch.no_grad():
+        for episode in episodes:
+            values = towers["value"](torch.from_numpy(episode.obs[SENSOR])).squeeze(-1)
+            after = 0.0
+            if episode.truncated:
+                assert episode.final_obs is not None
+                after = towers["value"](torch.from_numpy(episode.final_obs[SENSOR])[None]).item()
+            running = 0.0
+            estimates = []
+            for t in reversed(range(episode.num_steps)):
+                following = after if t + 1 == episode.num_steps else values[t + 1].item()
+                running = episode.rewards[t] + 0.99 * following - values[t].item() + 0.99 * 0.95 * running
+                estimates.insert(0, running)
+            advantages += estimates
+            targets += [a + v for a, v in zip(estimates, values.tolist(), strict=True)]
+    advantages = np.array(advantages)
+    advantages = torch.from_numpy(((advantages - advantages.mean()) / (advantages.std() + 1e-8)).astype(np.float32))
+    targets = torch.tensor(targets, dtype=torch.float32)
+
+    optimizer = torch.optim.Adam([*towers["policy"].parameters(), *towers["value"].parameters()], lr=1e-3, eps=1e-5)
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(2):
+        order = torch.randperm(21, generator=generator)
+        for indices in (order[:8], order[8:16]):  # 5 of 21 samples fill no minibatch
+            policy = torch.distributions.Categorical(logits=towers["policy"](frames[indices]))
+            ratio = (policy.log_prob(actions[indices]) - old[indices]).exp()
+            gain = torch.min(ratio * advantages[indices], ratio.clamp(0.8, 1.2) * advantages[indices])
+            error = towers["value"](frames[indices]).squeeze(-1) - targets[indices]
+            quadratic = 0.5 * error**2 if loss_type == "huber" else error**2
+            value = torch.where(error.abs() <= 1, quadratic, error.abs() - 0.5) if loss_type == "huber" else quadratic
+            optimizer.zero_grad()
+            (value.mean() - gain.mean() - 0.02 * policy.entropy().mean()).backward()
+            optimizer.step()
+
+    for name, tower in towers.items():
+        for key, expected in tower.weights.items():
+            actual = actor_critic.state_dict()[f"{name}.{key.replace('/', '.')}"]
+            # Four steps moved the weights by up to 4e-3; advantages and targets were rounded to float32 on the way.
+            torch.testing.assert_close(actual, expected.detach(), rtol=0, atol=1e-7)
+    assert (stats.num_steps, stats.batch_size, stats.num_samples) == (21, 8, 32)
+
+
+def test_adam_is_adam_with_and_without_copies():
+    generator = torch.Generator().manual_seed(0)
+    start = {"large": torch.randn(500, 700, generator=generator), "small": torch.randn(7, generator=generator)}
+    ours = {name: weight.clone() for name, weight in start.items()}
+    theirs = {name: weight.clone().requires_grad_() for name, weight in start.items()}
+    copies = {"large": start["large"].bfloat16()}
+    adam = Adam(ours, lr=1e-2, betas=(0.9, 0.999), eps=1e-5)
+    reference = torch.optim.Adam(theirs.values(), lr=1e-2, eps=1e-5)
+    for _ in range(3):
+        gradients = {name: torch.randn(weight.shape, generator=generator) for name, weight in start.items()}
+        gradients["large"] = gradients["large"].bfloat16()
+        adam.step(gradients, copies)
+        for name, weight in theirs.items():
+            weight.grad = gradients[name].float()
+        reference.step()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name].detach(), rtol=1e-5, atol=1e-7)
+    assert torch.equal(copies["large"], ours["large"].bfloat16())
+
+
+@pytest.mark.parametrize("actions", [DiscreteActions(5), STEERING_AND_SPEED])
+def test_first_minibatch_has_ratio_one(actions):
+    """Acting and learning see the same probabilities, so nothing is clipped and KL is zero before the first step."""
+    actor_critic = ActorCritic(SHALLOW, observation_shapes([SENSOR]), actions)
+    config = PPOConfig(batch_size=16, num_epochs=1)
+    stats = PPO(actor_critic, config).update(episodes_of(actor_critic, [16]), seed=0)
+    # One minibatch; what is left is the float32 rounding of the heads over another batch size.
+    assert stats.num_samples == 16
+    assert stats.approx_kl == pytest.approx(0.0, abs=1e-8)
+    assert stats.clip_fraction == 0.0
+
+
+@pytest.mark.parametrize("shared_encoder", [False, True])
+def test_same_seed_gives_the_same_bytes(shared_encoder):
+    states = []
+    for _ in range(2):
+        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3), shared_encoder=shared_encoder, seed=1)
+        ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=2))
+        for iteration in range(2):
+            ppo.update(episodes_of(actor_critic, [20, 13]), seed=iteration)
+        states.append(ppo.state_dict())
+    assert same(*states)
+    other = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3), shared_encoder=shared_encoder, seed=1), PPOConfig())
+    assert not same(states[0], other.state_dict())
+
+
+def test_towers_side_by_side_are_towers_one_after_the_other():
+    states = []
+    before = torch.get_num_threads()
+    for num_threads in (1, 2):
+        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3))
+        episodes = episodes_of(actor_critic, [40])
+        ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=2))
+        torch.set_num_threads(num_threads)
+        try:
+            ppo.update(episodes, seed=0)
+            assert torch.get_num_threads() == num_threads
+        finally:
+            torch.set_num_threads(before)
+        states.append(ppo.state_dict())
+    # The values that advantages rest on are computed with all threads: they may differ in the last bit.
+    for name in states[0]:
+        torch.testing.assert_close(states[0][name], states[1][name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("actions", [DiscreteActions(5), STEERING_AND_SPEED])
+def test_resuming_continues_byte_for_byte(actions):
+    """Five million weights take the path with copies."""
+    shapes = observation_shapes([SENSOR])
+    config = PPOConfig(batch_size=4, num_epochs=1)
+    actor_critic = ActorCritic(SHALLOW, shapes, actions)
+    first, second = (episodes_of(actor_critic, [9], seed=seed) for seed in (0, 1))
+    ppo = PPO(actor_critic, config)
+    ppo.update(first, seed=0)
+    saved = ppo.state_dict()
+    ppo.update(second, seed=1)
+
+    resumed = PPO(ActorCritic(SHALLOW, shapes, actions, seed=9), config)
+    resumed.load_state_dict(saved)
+    resumed.update(second, seed=1)
+    assert same(resumed.state_dict(), ppo.state_dict())
+    assert not same(saved, ppo.state_dict())
+
+
+def test_state_of_another_model_is_refused():
+    ppo = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), PPOConfig())
+    with pytest.raises(ValueError, match=r"another model: .*policy\.head\.logits"):
+        ppo.load_state_dict(PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(4)), PPOConfig()).state_dict())
+
+
+@pytest.mark.parametrize(("num_steps", "expected"), [(1000, 64), (65, 64), (64, 64), (63, 32), (5, 4), (1, 1)])
+def test_batch_shrinks_to_a_power_of_two(num_steps, expected):
+    assert minibatch_size(64, num_steps) == expected
+
+
+def test_numbers_that_are_none_are_reported():
+    actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3))
+    episodes = episodes_of(actor_critic, [8])
+    ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=1))
+    assert ppo.update(episodes, seed=0).finite
+    before = ppo.state_dict()
+    episodes[0].rewards[3] = np.inf
+    assert not ppo.update(episodes, seed=1).finite
+    assert same(ppo.state_dict(), before)
+    with torch.no_grad():
+        actor_critic.policy.head.logits.weight[0, 0] = np.nan
+    episodes[0].rewards[3] = 0.0
+    assert not ppo.update(episodes, seed=2).finite
+
+
+@pytest.mark.parametrize(
+    ("actions", "shared_encoder"),
+    [(DiscreteActions(2), False), (STEERING_AND_SPEED, False), (DiscreteActions(2), True)],
+)
+def test_learns_which_half_of_the_frame_is_bright(actions, shared_encoder):
+    """A random policy is right half of the time; a dozen iterations are more than enough."""
+    rng = np.random.default_rng(0)
+    actor_critic = ActorCritic(SHALLOW, TINY, actions, shared_encoder=shared_encoder)
+    ppo = PPO(actor_critic, PPOConfig(lr=1e-3, batch_size=32, num_epochs=4, gamma=0.0))
+    policy = Policy(actor_critic)
+
+    def show(num: int) -> tuple[np.ndarray, np.ndarray]:
+        right_is_bright = rng.integers(0, 2, num)
+        frames = rng.integers(0, 60, (num, 1, 40, 64), dtype=np.uint8)
+        for frame, right in zip(frames, right_is_bright, strict=True):
+            frame[:, :, 32 * right : 32 * right + 32] += 120
+        return frames, right_is_bright
+
+    def points_right(action: torch.Tensor) -> np.ndarray:
+        return action.numpy() if action.ndim == 1 else action[:, 0].numpy() > 0
+
+    for iteration in range(12):
+        frames, answers = show(256)
+        noise = rng.random((256, 1)) if isinstance(actions, DiscreteActions) else rng.normal(size=(256, 2))
+        acted = policy.act({SENSOR: torch.from_numpy(frames)}, torch.from_numpy(noise))
+        rewards = (points_right(acted.action) == answers).astype(np.float32)
+        episode = Episode({SENSOR: frames}, acted.action.numpy(), acted.log_prob.numpy(), rewards, True, False)
+        ppo.update([episode], seed=iteration)
+        policy.refresh()
+        frames, answers = show(256)
+        acted = policy.act({SENSOR: torch.from_numpy(frames)}, torch.zeros(256, policy.noise_size), greedy=True)
+        if (points_right(acted.action) == answers).mean() > 0.98:
+            break
+    else:
+        pytest.fail("not learned in 12 iterations of 256 frames")
+
+
+def test_flops_are_those_counted_by_torch():
+    """Two per multiply-add of every convolution and matrix product on one sample, by torch's own counter."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    actor_critic = ActorCritic(SHALLOW, observation_shapes([SENSOR]), DiscreteActions(5))
+    convs = nn.Sequential(nn.Conv2d(1, 32, 8, 4), nn.Conv2d(32, 64, 4, 2), nn.Conv2d(64, 64, 3), nn.Flatten())
+    with FlopCounterMode(display=False) as counter:
+        features = nn.Linear(11_264, 512)(convs(torch.zeros(1, 1, 120, 160)))
+        nn.Linear(512, 1)(features)
+        nn.Linear(512, 5)(features)
+    heads = 2 * 512 * 6
+    encoder = counter.get_total_flops() - heads
+    assert forward_flops(actor_critic) == 2 * encoder + heads
+
+    with FlopCounterMode(display=False) as counter:
+        nn.Linear(11_264, 512)(convs(torch.zeros(1, 1, 120, 160))).sum().backward()
+    assert update_flops(actor_critic) == 2 * counter.get_total_flops() + 3 * heads
