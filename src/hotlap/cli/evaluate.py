@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
 
 MAX_ROWS = 20  # rows of the printed table
 
@@ -57,7 +57,7 @@ def evaluate(
         evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps)
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    with _progress(out) as bar:
+    with _progress(out) as bar, prints_to_stderr(as_json):
         task = bar.add_task("driving", total=evaluator.num_episodes, note="")
         report = evaluator.run(
             on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,3 +27,13 @@ def print_json(value: dict[str, Any]) -> None:
     """The one JSON object of a ``--json`` command."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+@contextmanager
+def prints_to_stderr(active: bool) -> Iterator[None]:
+    """Keep what a user's reward function prints out of the JSON on standard output."""
+    if not active:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ def train(
         f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
         f"ready after {time.perf_counter() - begin:.1f} s"
     )
-    with display:
+    with display, prints_to_stderr(as_json):
         result = trainer.run()
     curve = _learning_curve(trainer.progress.read(), folder)
     if as_json:

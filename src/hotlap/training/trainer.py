@@ -38,6 +38,8 @@ from hotlap.sim.scene import CONTROL_PERIOD
 from hotlap.training.selection import candidate, is_better
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
+COLLAPSE_SHARE = 0.3  # of the best checkpoint's progress: an evaluation below it drives as if it had forgotten …
+COLLAPSE_EVALUATIONS = 3  # … and after so many of them in a row training goes back to the best checkpoint
 
 
 class Listener(Protocol):
@@ -371,6 +373,7 @@ class Trainer:
                     lap_time_best_s=lap_time.min if lap_time else None,
                 ),
             )
+            self._go_back_if_collapsed(new)
         elapsed_s = time.perf_counter() - clock
         record = replace(record, elapsed_s=elapsed_s, stages_s={k: round(v, 3) for k, v in self.stages.items()})
         self.state = replace(self.state, elapsed_s=elapsed_s)
@@ -378,6 +381,23 @@ class Trainer:
         self.progress.append(record)
         self.last_reward_mean = record.reward_mean
         self.listener.on_iteration(record)
+
+    def _go_back_if_collapsed(self, new: BestCheckpoint) -> None:
+        """Take the best checkpoint's weights again, with a fresh optimizer, when evaluations stay far below it."""
+        best = self.state.best
+        assert best is not None
+        bad = self.state.extra.get("bad_evaluations", 0) + 1 if new.metric < COLLAPSE_SHARE * best.metric else 0
+        if bad >= COLLAPSE_EVALUATIONS:
+            weights = self.checkpoints.load("best").weights
+            self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
+            state = self.ppo.state_dict() | {f"model.{name}": value for name, value in weights.items()}
+            self.ppo.load_state_dict(state)
+            self.listener.on_message(
+                f"the last {bad} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best.name}: "
+                "went back to its weights."
+            )
+            bad = 0
+        self.state = replace(self.state, extra=self.state.extra | {"bad_evaluations": bad})
 
     def _evaluate(self, num_laps: int) -> tuple[EvaluationReport, float]:
         plans = plan_evaluation(
