@@ -55,10 +55,10 @@ class ObserverGains:
 
 OBSERVER_GAINS = {
     "v2": ObserverGains(0.1446, 0.999, 0.6557),
-    "v3": ObserverGains(0.0808, 0.9997, 1.0459),
-    "v4": ObserverGains(0.0808, 0.9997, 1.0459),
-    "v5": ObserverGains(0.1525, 0.5952, 0.7231),
-    "droa": ObserverGains(0.0, 0.9912, 0.3681),
+    "v3": ObserverGains(0.080791, 0.999694, 1.04595),
+    "v4": ObserverGains(0.080791, 0.999694, 1.04595),
+    "v5": ObserverGains(0.152528, 0.595177, 0.723107),
+    "droa": ObserverGains(0.0, 0.991158, 0.368125),
 }
 """Fitted together with the parameters of the cars; they matter to the metric alone, not to the simulator."""
 

@@ -23,10 +23,12 @@ LENGTH_TOLERANCE = 0.0051  # [m] logged lengths have two decimals
 INPUTS = ("progress", "closest_waypoint", "all_wheels_on_track", "off_track", "track_length")
 
 DIFFERENCES = {
-    "v1": "2019: progress never fell, the episode ended by other rules, and the wheels were those of another car",
-    "v2": "2020: pose, wheels and flags were read one after the other while the car drove on",
+    "v1": "2019: angles in radians; no status, so off the track is where an episode ended short of a lap; progress "
+    "never fell; driven as version 2, whose body it had",
+    "v2": "2020: the same definitions, but physics ran on while a step was judged (as in v3), so the wheels had moved "
+    "a few millimeters on from the logged pose",
 }
-"""Why the definitions behind older logs differ; physics has been paused while a step is judged since version 4."""
+"""What sets older logs apart."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,118 @@
+"""``hotlap validate logs``: the simulator against recorded drives of the original."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hotlap.cli.output import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GOAL = 0.995  # share of rows
+
+
+def logs(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of recordings (with an index.csv), or single traces.")],
+    tracks: Annotated[
+        Path | None, typer.Option(help="Folder of the route files. Default: `tracks` beside the recordings.")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Car of single traces: v1 to v5 or droa.")] = None,
+    track: Annotated[str | None, typer.Option(help="Track of single traces.")] = None,
+    figure: Annotated[Path | None, typer.Option(help="Draw recorded and replayed drives into this PNG.")] = None,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda:0, …")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the simulator with recorded drives of the original.
+
+    Recomputes the reward inputs from the logged poses and counts the rows that agree with the log; and lets the car
+    repeat the logged actions, to see how far it drifts from the recorded path, beside a naive bicycle.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from hotlap.validation.logs import validate_logs
+    from hotlap.validation.traces import TraceFile, find_traces
+
+    files = find_traces(paths, version=version, track=track)
+    out = console()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+        task = progress.add_task("reading traces", total=len(files))
+
+        def on_trace(file: TraceFile) -> None:
+            progress.update(task, advance=1, description=file.name)
+
+        result = validate_logs(files, tracks=tracks, device=device, on_trace=on_trace)
+
+    if figure is not None:
+        from hotlap.validation.replay_figure import draw_replays
+
+        draw_replays(files, figure, device=device)
+        result["figure"] = str(figure)
+    if as_json:
+        print_json(result)
+        return
+
+    from rich.console import Console
+
+    stdout = Console(highlight=False)
+    stdout.print(_agreement_table(result))
+    for name, difference in result["differences"].items():
+        stdout.print(f"[dim]{name}: {difference}[/dim]")
+    stdout.print(_replay_table(result["replay"]))
+    if figure is not None:
+        stdout.print(f"Paths drawn to {figure}")
+
+
+def _agreement_table(result: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="Rows on which log and simulator agree [%]", title_justify="left", title_style="bold", box=None)
+    table.add_column("trace", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    for column in ("progress", "waypoint", "wheels", "off track", "length"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for log, shares in result["rows_agree"].items():
+        table.add_row(log, str(result["logs"][log]["rows"]), *map(_percent, shares.values()))
+    for version, shares in result["rows_agree_version"].items():
+        rows = sum(log["rows"] for log in result["logs"].values() if log["version"] == version)
+        table.add_row(f"all of {version}", str(rows), *map(_percent, shares.values()), style="bold")
+    return table
+
+
+def _percent(share: float) -> str:
+    text = f"{100.0 * share:.2f}"
+    return text if share >= GOAL else f"[red]{text}[/red]"
+
+
+def _replay_table(replay: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title="\nReplay of recorded actions: median / 90th percentile of the error",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+    )
+    for column in ("car", "after"):
+        table.add_column(column, no_wrap=True)
+    for column in ("n", "\\[m]", "\\[deg]", "bicycle \\[m]", "bicycle \\[deg]"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for group, figures in replay.items():
+        for number, (seconds, windows) in enumerate(figures["windows"].items()):
+            if windows == 0:
+                continue
+            bicycle = figures["bicycle"]
+            table.add_row(
+                group if number == 0 else "",
+                f"{seconds} s",
+                str(windows),
+                f"{figures['median_m'][seconds]:.3f} / {figures['p90_m'][seconds]:.3f}",
+                f"{figures['heading_deg'][seconds]:.1f} / {figures['heading_p90_deg'][seconds]:.1f}",
+                f"{bicycle['median_m'][seconds]:.3f} / {bicycle['p90_m'][seconds]:.3f}",
+                f"{bicycle['heading_deg'][seconds]:.1f} / {bicycle['heading_p90_deg'][seconds]:.1f}",
+            )
+    return table

@@ -1,0 +1,73 @@
+"""The simulator against recorded traces: reward inputs row by row, and the drives of the cars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hotlap.errors import DataError
+from hotlap.validation.replay import validate_replay
+from hotlap.validation.reward_inputs import DIFFERENCES, INPUTS, rows_agree
+from hotlap.validation.traces import TraceFile, find_route, read_trace
+
+
+def validate_logs(
+    files: Sequence[TraceFile],
+    *,
+    tracks: Path | None = None,
+    device: str = "cpu",
+    on_trace: Callable[[TraceFile], None] = lambda file: None,
+) -> dict[str, Any]:
+    """Compare the simulator with recorded traces.
+
+    Args:
+        files: What to compare with; see ``find_traces``.
+        tracks: Folder of the route files, if they are not beside the traces.
+        device: Where to compute.
+        on_trace: Called when a trace is done.
+
+    Returns:
+        A dictionary that JSON can hold:
+
+        ==================== =======================================================================================
+        logs                 for each trace ``version``, ``role``, ``route`` (the file it was driven on), ``rows``
+        rows_agree           for each trace and each of ``progress``, ``closest_waypoint``, ``all_wheels_on_track``,
+                             ``off_track``, ``track_length`` the share of rows for which log and simulator agree
+        rows_agree_version   the same for all rows of a version together
+        differences          for versions whose definitions differed, how
+        replay               for each car see ``validate_replay``
+        ==================== =======================================================================================
+
+    Raises:
+        DataError: If there are no traces, or one cannot be read.
+        TrackError: If the track of one is missing.
+    """
+    if not files:
+        raise DataError("there are no traces to compare with. Give a folder with an index.csv that lists some.")
+    logs: dict[str, dict[str, Any]] = {}
+    agree: dict[str, dict[str, float]] = {}
+    traces = []
+    for file in files:
+        trace = read_trace(file.path)
+        route = find_route(file, trace, tracks)
+        agree[file.name] = rows_agree(trace, file.version, route, device=device)
+        logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(trace)}
+        traces.append((file, trace))
+        on_trace(file)
+
+    versions = list(dict.fromkeys(file.version for file in files))
+    by_version = {}
+    for version in versions:
+        names = [name for name, log in logs.items() if log["version"] == version]
+        rows = sum(logs[name]["rows"] for name in names)
+        by_version[version] = {
+            each: sum(agree[name][each] * logs[name]["rows"] for name in names) / rows for each in INPUTS
+        }
+    return {
+        "logs": logs,
+        "rows_agree": agree,
+        "rows_agree_version": by_version,
+        "differences": {version: DIFFERENCES[version] for version in versions if version in DIFFERENCES},
+        "replay": validate_replay(traces, device=device),
+    }
