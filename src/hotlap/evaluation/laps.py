@@ -23,24 +23,24 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
     for episode in episodes:
         status = episode.trace["status"]
         progress = episode.trace["progress"]
-        ends = np.flatnonzero(status == "lap_complete")
+        ends = np.flatnonzero((progress >= 100.0) & (status != "prepare"))
         if not len(ends) or ends[-1] != len(status) - 1:
             ends = np.append(ends, len(status) - 1)
         begin = 0
         for end in ends:
+            complete = bool(progress[end] >= 100.0)
             counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in _MISHAPS}
             # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
-            forgiven = {name: count - (name == status[end]) for name, count in counts.items()}
+            forgiven = {name: count - (not complete and name == status[end]) for name, count in counts.items()}
             penalty = (forgiven["off_track"] + forgiven["reversed"]) * rules.off_track_penalty + forgiven[
                 "crashed"
             ] * rules.collision_penalty
-            complete = status[end] == "lap_complete"
             laps.append(
                 LapResult(
                     trial=len(laps) + 1,
                     time_ms=round((end + 1 - begin) * CONTROL_PERIOD * 1000),
                     completion_percentage=float(progress[end]),
-                    status=str(status[end]),
+                    status="lap_complete" if complete else str(status[end]),
                     off_track_count=counts["off_track"],
                     crash_count=counts["crashed"],
                     reversed_count=counts["reversed"],

@@ -15,7 +15,7 @@ from hotlap.sim.scene import CONTROL_PERIOD
 def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None) -> Drive:
     """The line of an episode, for figures and videos."""
     trace = episode.trace
-    finished = np.cumsum(trace["status"] == "lap_complete")
+    finished = np.cumsum(trace["progress"] >= 100.0)
     lap = 1 + np.concatenate([[0], finished[:-1]])
     steps = np.arange(len(lap))
     begins = np.concatenate([[0], np.flatnonzero(np.diff(lap)) + 1])

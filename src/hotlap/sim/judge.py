@@ -85,7 +85,7 @@ def wheels_inside(
 def lane_pose(
     segments: wp.array2d(dtype=Segment), route: int, num_segments: int, closed: int, arc: float, x: float, y: float
 ) -> wp.vec3:
-    """Where a car at (x, y) is put back: beside the center-line point at ``arc`` [m], on the nearer lane.
+    """Where a car that was at (x, y) is put back: beside the center-line point at ``arc`` [m], on the nearer lane.
 
     Returns x [m], y [m] and the heading to the lane's next waypoint [rad].
     """
@@ -198,18 +198,15 @@ def _judge(
     inside = wheels_inside(segments, route, pieces, closed[route], ox, oy, m.yaw, car)
     previous = previous_progress[i]
     progress = progress_after(on_center.s / lap_length, start_ndist[i], previous)
-    ahead = on_center.segment + 1
+    behind = on_center.segment
     if on_center.fraction >= 1.0:
-        ahead += 1
-    behind = ahead - 1
+        behind += 1
+    ahead = behind + 1
     if ahead > pieces:
         ahead = 0
-    behind_x = segments[route * _LINES + _CENTER, on_center.segment].ax
-    behind_y = segments[route * _LINES + _CENTER, on_center.segment].ay
-    ahead_x = behind_x + segments[route * _LINES + _CENTER, on_center.segment].dx
-    ahead_y = behind_y + segments[route * _LINES + _CENTER, on_center.segment].dy
-    to_behind2 = (px - behind_x) * (px - behind_x) + (py - behind_y) * (py - behind_y)
-    to_ahead2 = (px - ahead_x) * (px - ahead_x) + (py - ahead_y) * (py - ahead_y)
+    nearer = behind
+    if on_center.fraction > 0.5 and on_center.fraction < 1.0:
+        nearer = ahead
 
     x_out[i] = px
     y_out[i] = py
@@ -222,7 +219,7 @@ def _judge(
     )
     closest_waypoints[i, 0] = behind
     closest_waypoints[i, 1] = ahead
-    nearest_waypoint[i] = wp.where(to_behind2 < to_ahead2, behind, ahead)
+    nearest_waypoint[i] = nearer
     is_left_of_center[i] = wp.where((to_inner2 < to_outer2) == (ccw[route] != 0), 1, 0)
     all_wheels_on_track[i] = wp.where(inside == 4, 1, 0)
     is_offtrack[i] = wp.where(inside == 0, 1, 0)
@@ -231,31 +228,34 @@ def _judge(
     # Rules.
     step = steps[i] + 1
     steps[i] = step
-    moved2 = (ox - origin_x[i]) * (ox - origin_x[i]) + (oy - origin_y[i]) * (oy - origin_y[i])
+    before_x = origin_x[i]
+    before_y = origin_y[i]
+    moved2 = (ox - before_x) * (ox - before_x) + (oy - before_y) * (oy - before_y)
     origin_x[i] = ox
     origin_y[i] = oy
     was = phase[i]
     next_phase = was
     status = int(_IN_PROGRESS)
     done = int(0)
-    pause_duration[i] = 0.0
     judged_running[i] = wp.where(was == _RUN, 1, 0)
+    if was != _PREPARE and progress >= 100.0:
+        # Also in a pause: a car put back just before the finish line has its front point beyond it.
+        laps[i] = laps[i] + 1
+        done = wp.where(laps[i] >= number_of_laps, 1, 0)
     if was == _PREPARE:
         status = _PREPARING
         next_phase = _RUN
     elif was == _PAUSE:
-        status = _PAUSING
-        pause_duration[i] = pause_left[i]
-        pause_left[i] = pause_left[i] - _PERIOD
-        if pause_left[i] <= 1.0e-6:
+        status = wp.where(done != 0, _LAP_COMPLETE, _PAUSING)
+        pause_left[i] = wp.max(pause_left[i] - _PERIOD, 0.0)
+        if pause_left[i] <= 1.0e-4:
+            pause_left[i] = 0.0
             next_phase = _RUN
     else:
         still = wp.where(moved2 <= _STILL_DISTANCE2, still_count[i] + 1, 0)
         backwards = wp.where(progress < previous, reverse_count[i] + 1, 0)
-        if progress >= 100.0:
-            laps[i] = laps[i] + 1
+        if done != 0:
             status = _LAP_COMPLETE
-            done = wp.where(laps[i] >= number_of_laps, 1, 0)
         elif still >= _STILL_COUNT:
             status = _IMMOBILIZED
         elif inside == 0:
@@ -271,18 +271,19 @@ def _judge(
                 backwards = 0
                 penalty = wp.where(status == _CRASHED, collision_penalty, off_track_penalty)
                 pause_left[i] = wp.where(status == _IMMOBILIZED, 0.0, penalty)
-                # The original forgets the start offset here; races start at 0, so only the sum is right in general.
+                # From the step before: this one may already be on another stretch of the track. The original forgets
+                # the start offset here; races start at 0, so only the sum is right in general.
                 back = start_ndist[i] + 0.01 * previous
                 arc = (back - wp.floor(back)) * lap_length
-                pose = lane_pose(segments, route, pieces, closed[route], arc, ox, oy)
+                pose = lane_pose(segments, route, pieces, closed[route], arc, before_x, before_y)
                 pose_x[i] = pose[0]
                 pose_y[i] = pose[1]
                 pose_yaw[i] = pose[2]
                 next_phase = _PAUSE
             else:
                 done = 1
-        still_count[i] = still
-        reverse_count[i] = backwards
+        still_count[i] = wp.where(progress >= 100.0, 0, still)
+        reverse_count[i] = wp.where(progress >= 100.0, 0, backwards)
     over_time = wp.where(done == 0 and step >= max_steps, 1, 0)
     if over_time != 0:
         status = _TIME_UP
@@ -294,6 +295,7 @@ def _judge(
     elif was == _RUN and next_phase == _RUN:
         drives[i] = 1
     status_out[i] = status
+    pause_duration[i] = pause_left[i]
     phase[i] = next_phase
     previous_progress[i] = wp.where(progress >= 100.0, 0.0, progress)
 

@@ -82,35 +82,46 @@ _FIELDS: dict[str, tuple[type, int]] = {
 class State:
     """Everything that changes, as device arrays of ``num_worlds`` rows.
 
-    ==================== ========================================================================= ==========
-    field                meaning [unit]                                                            set by
-    ==================== ========================================================================= ==========
-    motion               ``Motion`` of the car: pose and velocities of its centre of gravity       drive
-    vehicle              ``VehicleConstants`` of this world's car                                  reset
-    jitter_seed          seed of the car's step-to-step randomness (uint32)                        reset
-    steering             commanded steering angle [deg, left positive]                             caller
-    speed                commanded speed [m/s]                                                     caller
-    route, track         where it races: ``Scene.route`` and index in ``Scene.tracks``             reset
-    phase                ``Phase``                                                                 judge
-    active               1 until the episode is over                                               judge
-    drives               1 if the action takes effect in this step                                 judge
-    steps                steps of the episode so far                                               judge
-    start_ndist          lap fraction at which the episode starts                                  reset
-    previous_progress    progress at the step before [%]                                           judge
-    origin_x, origin_y   position of the car's origin at the step before [m]                       judge
-    still_count          steps in a row without motion                                             judge
-    reverse_count        steps in a row with falling progress                                      judge
-    resets, laps         mishaps forgiven, laps completed                                          judge
-    pause_left           penalty still to serve [s]                                                judge
-    pose_x, _y, _yaw     pose of the origin during prepare and pause [m, rad]                      judge
-    status               ``Status`` of the step                                                    judge
-    judged_running       1 if the step counts for the reward function                              judge
-    terminated           1 if a rule ended the episode                                             judge
-    truncated            1 if the time limit ended it                                              judge
-    x … is_crashed       reward inputs of that name, as the reward function gets them              judge
-    nearest_waypoint     the nearer of the two closest waypoints                                   judge
-    pause_duration       penalty still to serve when judged [s]                                    judge
-    ==================== ========================================================================= ==========
+    ======================== ===================================================================== ======
+    field                    meaning [unit]                                                        set by
+    ======================== ===================================================================== ======
+    motion                   ``Motion`` of the car: pose and velocities of its centre of gravity   drive
+    vehicle                  ``VehicleConstants`` of this world's car                              reset
+    jitter_seed              seed of the car's step-to-step randomness (uint32)                    reset
+    steering                 commanded steering angle [deg, left positive]                         caller
+    speed                    commanded speed [m/s]                                                 caller
+    route                    where it races: ``Scene.route``                                       reset
+    track                    index in ``Scene.tracks``                                             reset
+    phase                    ``Phase``                                                             judge
+    active                   1 until the episode is over                                           judge
+    drives                   1 if the action takes effect in this step                             judge
+    steps                    steps of the episode so far                                           judge
+    start_ndist              lap fraction at which the episode starts                              reset
+    previous_progress        progress at the step before [%]                                       judge
+    origin_x, origin_y       position of the car's origin at the step before [m]                   judge
+    still_count              steps in a row without motion                                         judge
+    reverse_count            steps in a row with falling progress                                  judge
+    resets                   mishaps forgiven                                                      judge
+    laps                     laps completed                                                        judge
+    pause_left               penalty still to serve [s]                                            judge
+    pose_x, pose_y, pose_yaw pose of the origin during prepare and pause [m, rad]                  judge
+    status                   ``Status`` of the step                                                judge
+    judged_running           1 if the step counts for the reward function                          judge
+    terminated               1 if a rule ended the episode                                         judge
+    truncated                1 if the time limit ended it                                          judge
+    x, y, heading            reward inputs of that name [m, deg], as the reward function gets them judge
+    distance_from_center     reward input [m]                                                      judge
+    projection_distance      reward input [m]                                                      judge
+    progress                 reward input [%]                                                      judge
+    track_width              reward input [m]                                                      judge
+    closest_waypoints        reward input, previous and next: (num_worlds, 2)                      judge
+    nearest_waypoint         the nearer of the two                                                 judge
+    is_left_of_center        reward input, 1 for True                                              judge
+    all_wheels_on_track      reward input, 1 for True                                              judge
+    is_offtrack              reward input, 1 for True                                              judge
+    is_crashed               reward input, 1 for True                                              judge
+    pause_duration           penalty still to serve after the step [s]                             judge
+    ======================== ===================================================================== ======
     """
 
     # For type checkers: the arrays are made in a loop from the table above.
