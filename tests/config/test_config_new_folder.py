@@ -37,7 +37,7 @@ def test_a_new_folder_is_complete_and_reads_back_as_the_defaults(tmp_path: Path)
     space = folder.metadata.action_space
     assert isinstance(space, DiscreteActionSpace)
     assert [action.steering_angle for action in space.actions] == [-30.0, -15.0, 0.0, 15.0, 30.0]
-    assert {action.speed for action in space.actions} == {0.6}
+    assert {action.speed for action in space.actions} == {1.0}
     assert folder.metadata.version == 5.0
     load_reward(folder.reward_file)
 

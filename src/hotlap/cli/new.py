@@ -15,7 +15,7 @@ def new(
         str, typer.Option(help="A shipped reward function (see `hotlap reward examples`), or a file to copy.")
     ] = "follow_center_line",
     track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = "first_lap",
-    speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 0.6,
+    speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
 ) -> None:

@@ -64,6 +64,9 @@ class Training(Config):
     goal_clean_share: float = Field(default=0.95, ge=0, le=1)
     """Stop when this share of the evaluation laps is clean; 0: never for this reason."""
 
+    goal_evaluations: int = Field(default=3, ge=1)
+    """Evaluations in a row that must reach the goal: one may be luck."""
+
     eval_laps: int = Field(default=64, ge=1)
     """Laps driven at once, without exploring, in each evaluation between iterations."""
 

@@ -11,7 +11,7 @@ from hotlap.config.hyperparameters import STARTER, Hyperparameters
 from hotlap.config.job import Job
 
 STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
-STARTER_SPEED = 0.6  # [m/s] as in DeepRacer-for-Cloud's default file
+STARTER_SPEED = 1.0  # [m/s] DeepRacer-for-Cloud begins with 0.6, which is learned no sooner and takes longer to watch
 
 
 def job_toml(job: Job) -> str:

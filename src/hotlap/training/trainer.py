@@ -373,6 +373,9 @@ class Trainer:
                     lap_time_best_s=lap_time.min if lap_time else None,
                 ),
             )
+            reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
+            in_a_row = self.state.extra.get("goal_evaluations", 0) + 1 if reached else 0
+            self.state = replace(self.state, extra=self.state.extra | {"goal_evaluations": in_a_row})
             self._go_back_if_collapsed(new)
         elapsed_s = time.perf_counter() - clock
         record = replace(record, elapsed_s=elapsed_s, stages_s={k: round(v, 3) for k, v in self.stages.items()})
@@ -411,8 +414,7 @@ class Trainer:
 
     def _stop_reason(self, elapsed_s: float) -> str | None:
         training = self.job.training
-        best = self.state.best
-        if training.goal_clean_share and best is not None and best.clean_rate >= training.goal_clean_share:
+        if training.goal_clean_share and self.state.extra.get("goal_evaluations", 0) >= training.goal_evaluations:
             return "goal"
         if training.max_minutes and elapsed_s >= 60 * training.max_minutes:
             return "max_minutes"
