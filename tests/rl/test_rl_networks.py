@@ -147,6 +147,13 @@ def test_every_network_answers(network):
     assert outputs.values is None
 
 
+def test_frames_that_are_not_uint8_are_refused():
+    """Scaled frames would be scaled once more, without a sign of it."""
+    tower = front_camera().policy
+    with pytest.raises(ValueError, match="must be uint8"):
+        tower.pack({"FRONT_FACING_CAMERA": torch.rand(1, 1, 120, 160)})
+
+
 def test_unknown_network_lists_the_known_ones():
     with pytest.raises(ValueError, match="known: DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"):
         front_camera("RESNET")

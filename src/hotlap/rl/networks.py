@@ -22,6 +22,7 @@ from hotlap.rl.distributions import Categorical, Distribution, Gaussian
 from hotlap.rl.specs import CAMERA_CHANNELS, ActionSpec, DiscreteActions
 
 PIXEL_MAX = 255.0
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by their bytes
 
 
 @dataclass(frozen=True)
@@ -108,16 +109,22 @@ class CameraEmbedder(nn.Module):
         self.output_size = channels * _output_pixels(height, layers.convs) * _output_pixels(width, layers.convs)
 
     def pack(self, frames: Tensor) -> Tensor:
-        """Rearrange frames, shape (batch, channels, height, width), into what `forward` reads.
+        """Rearrange uint8 frames, shape (batch, channels, height, width), into what `forward` reads.
 
         Returns:
-            Cells of the same dtype, shape (batch, num_rows, num_columns, channels * block**2), contiguous.
+            Cells, uint8, shape (batch, num_rows, num_columns, channels * block**2), contiguous.
+
+        Raises:
+            ValueError: If the frames are not uint8.
         """
+        if frames.dtype != torch.uint8:
+            raise ValueError(f"frames must be uint8, 0 to 255, got {frames.dtype}")
         batch, channels = frames.shape[:2]
         rows, columns, block = self.num_rows, self.num_columns, self.block
-        used = frames[:, :, : rows * block, : columns * block]
-        cells = used.reshape(batch, channels, rows, block, columns, block).permute(0, 2, 4, 1, 3, 5)
-        return cells.reshape(batch, rows, columns, channels * block * block)
+        # One word per row of a block: moving words is several times faster than moving bytes.
+        words = frames.contiguous().view(_WORDS[block])[:, :, : rows * block, :columns]
+        cells = words.reshape(batch, channels, rows, block, columns).permute(0, 2, 4, 1, 3)
+        return cells.contiguous().view(batch, rows, columns, channels * block).view(torch.uint8)
 
     def forward(self, cells: Tensor, dtype: torch.dtype) -> Tensor:
         """Features in ``dtype``, shape (batch, output_size), of packed frames."""
