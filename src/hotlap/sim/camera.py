@@ -325,7 +325,7 @@ def _make_render(channels: int, max_columns: int) -> Any:
 
             # Where even the row's farthest rays end on the ground at both ends, no ray of it can meet a wall: what is
             # seen of a rectangle from within is convex.
-            farthest = rays[row, wp.static((1 << int(WALL_COUNT)) - 1)]
+            farthest = rays[row, wp.static(RAY_COUNTS[-1] - 1)]
             count_log2 = wp.max(ray_counts[row], WALL_COUNT)
             sees_wall = int(1)
             if farthest.plane == GROUND:
