@@ -29,6 +29,7 @@ from hotlap.sim.vehicle import (
     VehicleParams,
     advance,
     command,
+    drive,
     front_points,
     steer_decay,
     substep,
@@ -270,6 +271,44 @@ def replay_errors(windows: Windows, poses: np.ndarray) -> dict[str, dict[str, fl
     return errors
 
 
+def from_rest_errors(
+    traces: Sequence[Trace], car: VehicleParams, *, device: str = "cpu"
+) -> dict[str, dict[str, float]]:
+    """Like ``replay_errors``, from the first driving row of every episode that begins with a ``prepare`` row.
+
+    There all speeds are zero and the wheels straight, so nothing has to be observed. Horizons up to a second only.
+    """
+    longest = HORIZONS["1"]
+    starts = []
+    for trace in traces:
+        for row in np.flatnonzero(trace.first & (trace.status == "prepare")) + 1:
+            end = row + longest
+            if end < len(trace) and trace.driving[row : end + 1].all() and not trace.first[row : end + 1].any():
+                starts.append((trace, int(row)))
+    if not starts:
+        return {}
+
+    def rows(name: str) -> np.ndarray:
+        return np.stack([getattr(trace, name)[row : row + longest + 1] for trace, row in starts])
+
+    x, y, yaw = rows("x"), rows("y"), rows("yaw")
+    still: np.ndarray = np.zeros(len(starts), dtype=MOTION_DTYPE)
+    still["x"] = x[:, 0] - car.logged_point_ahead_of_cg_m * np.cos(yaw[:, 0])
+    still["y"] = y[:, 0] - car.logged_point_ahead_of_cg_m * np.sin(yaw[:, 0])
+    still["yaw"] = yaw[:, 0]
+    commands = rows("steering")[:, :-1], rows("speed")[:, :-1]
+    poses = front_points(car, drive(car, *commands, start=still, device=device))
+    errors: dict[str, dict[str, float]] = {"median_m": {}, "heading_deg": {}}
+    for name in ("0.5", "1"):
+        step = HORIZONS[name]
+        pose = poses[:, step - 1]
+        distance = np.hypot(pose[:, 0] - x[:, step], pose[:, 1] - y[:, step])
+        turned = np.degrees(np.abs(np.angle(np.exp(1j * (pose[:, 2] - yaw[:, step])))))
+        errors["median_m"][name] = float(np.median(distance))
+        errors["heading_deg"][name] = float(np.median(turned))
+    return errors
+
+
 def is_reference(file: TraceFile) -> bool:
     """Whether the replay error of a trace counts: it was not used in the fit.
 
@@ -284,7 +323,9 @@ def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = 
     Returns:
         For each group ``role`` and ``windows`` (number of windows, by horizon), then ``median_m``, ``p90_m`` (position
         error), ``heading_deg``, ``heading_p90_deg`` (heading error: median, 90th percentile), each a number for
-        horizons "0.5", "1", "2" and "5", and ``bicycle`` with the same four of the naive bicycle.
+        horizons "0.5", "1", "2" and "5"; ``bicycle`` with the same four of the naive bicycle; and ``from_rest`` with
+        ``median_m`` and ``heading_deg`` of the first half second and second of the episodes of all traces, empty where
+        the log does not show the start.
     """
     result: dict[str, dict[str, object]] = {}
     for group in GROUPS:
@@ -298,5 +339,8 @@ def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = 
             "windows": {name: int(np.sum(windows.horizon >= steps)) for name, steps in HORIZONS.items()},
             **replay_errors(windows, poses),
             "bicycle": replay_errors(windows, replay_bicycle(windows, BICYCLES[group])),
+            "from_rest": from_rest_errors(
+                [trace for file, trace in traces if file.version == group], VEHICLES[group], device=device
+            ),
         }
     return result

@@ -182,15 +182,12 @@ def read_trace(path: Path) -> Trace:
     def counts(name: str) -> np.ndarray:
         return numbers(name).astype(np.int64)
 
-    # 2019 logged angles in radians; its largest command is half a radian, that of all others at least five degrees.
-    in_radians = (
-        float(np.abs(numbers("steer")).max()) < 1.0
-        and "episode_status" in columns
-        and not any(columns["episode_status"])
-    )
-    to_radians = 1.0 if in_radians else np.pi / 180.0
     missing = ("",) * len(rows)
+    status = columns.get("episode_status", missing)
     iteration = columns.get("iteration", missing)
+    # 2019 logged radians, and no status; its largest steering is half a radian, that of all later cars many degrees.
+    in_radians = not any(status) and float(np.abs(numbers("steer")).max()) < 1.0
+    to_radians = 1.0 if in_radians else np.pi / 180.0
     return Trace(
         iteration=counts("iteration") if all(iteration) else np.zeros(len(rows), dtype=np.int64),
         episode=counts("episode"),
@@ -206,7 +203,7 @@ def read_trace(path: Path) -> Trace:
         closest_waypoint=counts("closest_waypoint"),
         track_length=numbers("track_len"),
         time=numbers("tstamp"),
-        status=np.array(columns.get("episode_status", missing)),
+        status=np.array(status),
     )
 
 
