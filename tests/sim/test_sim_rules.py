@@ -365,6 +365,8 @@ def test_the_step_limit_truncates_and_a_lap_in_that_step_still_terminates():
     sim.state.previous_progress.assign(previous)
     assert sim.state.host("active").all()
     drive_along(sim)
+    # What comes after time is up is still driven and seen; after a lap nothing is.
+    assert sim.state.host("drives").tolist() == sim.state.host("looks").tolist() == [1, 0]
     assert [status(sim, 0), status(sim, 1)] == [Status.TIME_UP, Status.LAP_COMPLETE]
     assert sim.state.host("truncated").tolist() == [1, 0]
     assert sim.state.host("terminated").tolist() == [0, 1]
@@ -488,7 +490,7 @@ def test_a_reset_touches_its_own_worlds_only(seeing: Simulator):
     assert snapshot(seeing, others) == before
     fresh = Simulator(seeing.scene, 3, spread=1.0, grounds=seeing.grounds)
     fresh.reset(range(3), [Start(seed=k) for k in range(3)])
-    judged = set(STATE_FIELDS[STATE_FIELDS.index("status") :]) | {"steering", "speed", "drives"}
+    judged = set(STATE_FIELDS[STATE_FIELDS.index("status") :]) | {"steering", "speed", "drives", "looks"}
     new, expected = snapshot(seeing, [7, 2, 5]), snapshot(fresh, range(3))
     for name in expected.keys() - judged | {"terminated", "truncated"}:
         assert new[name] == expected[name], name
@@ -509,7 +511,7 @@ def test_a_world_that_is_done_neither_moves_nor_looks(seeing: Simulator):
         seeing.command(steering, speed)
         seeing.step()
     after = snapshot(seeing, done)
-    for name in after.keys() - {"steering", "speed", "drives"}:
+    for name in after.keys() - {"steering", "speed", "drives", "looks"}:
         assert after[name] == before[name], name
     assert not np.any(images.numpy()[[0, 3, 4, 5, 7]] == marked[[0, 3, 4, 5, 7]], axis=0).all()
     assert (seeing.state.host("phase")[[0, 4]] != int(Phase.DONE)).all()

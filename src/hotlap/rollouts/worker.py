@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -128,7 +129,7 @@ class RolloutWorker:
             self.policy.actor_critic.load_state_dict(weights, strict=False)
             self.policy.refresh()
         race = self.race
-        waiting: Iterator[EpisodePlan] = iter(plans)
+        waiting = deque(plans)
         playing: dict[int, _Recording] = {}
         finished: list[PlayedEpisode] = []
         steps_played = 0
@@ -158,14 +159,14 @@ class RolloutWorker:
                     finished.append(self._finish(playing.pop(world), final[row], learn=learn))
                 self._start(ended, waiting, playing)
             if step_cap is not None:
-                self._drop_beyond(step_cap, plans, playing, finished)
+                self._drop_beyond(step_cap, plans, waiting, playing, finished)
             if on_step is not None:
                 on_step(len(finished), steps_played)
         finished.sort(key=lambda episode: episode.plan.number)
         return finished
 
-    def _start(self, worlds: Sequence[int], waiting: Iterator[EpisodePlan], playing: dict[int, _Recording]) -> None:
-        pairs = list(zip(worlds, waiting, strict=False))
+    def _start(self, worlds: Sequence[int], waiting: deque[EpisodePlan], playing: dict[int, _Recording]) -> None:
+        pairs = [(world, waiting.popleft()) for world in worlds[: len(waiting)]]
         if not pairs:
             return
         starting, plans = zip(*pairs, strict=True)
@@ -215,6 +216,7 @@ class RolloutWorker:
         self,
         step_cap: int,
         plans: Sequence[EpisodePlan],
+        waiting: deque[EpisodePlan],
         playing: dict[int, _Recording],
         finished: list[PlayedEpisode],
     ) -> None:
@@ -234,3 +236,4 @@ class RolloutWorker:
         self.race.stop(dropped)
         for world in dropped:
             del playing[world]
+        waiting.clear()

@@ -141,6 +141,7 @@ def _judge(
     active: wp.array(dtype=wp.int32),
     phase: wp.array(dtype=wp.int32),
     drives: wp.array(dtype=wp.int32),
+    looks: wp.array(dtype=wp.int32),
     steps: wp.array(dtype=wp.int32),
     previous_progress: wp.array(dtype=wp.float32),
     origin_x: wp.array(dtype=wp.float32),
@@ -175,6 +176,7 @@ def _judge(
 ):
     i = wp.tid()
     drives[i] = 0
+    looks[i] = 0
     if active[i] == 0:
         return
     route = route_of[i]
@@ -289,11 +291,14 @@ def _judge(
         status = _TIME_UP
     terminated[i] = done
     truncated[i] = over_time
+    if done == 0:
+        # Also when time is up: what would come next is worth what the car sees then.
+        looks[i] = 1
+        if was == _RUN and next_phase == _RUN:
+            drives[i] = 1
     if done != 0 or over_time != 0:
         next_phase = _DONE
         active[i] = 0
-    elif was == _RUN and next_phase == _RUN:
-        drives[i] = 1
     status_out[i] = status
     pause_duration[i] = pause_left[i]
     phase[i] = next_phase
@@ -325,6 +330,7 @@ def judge(scene: Scene, state: State) -> None:
             state.active,
             state.phase,
             state.drives,
+            state.looks,
             state.steps,
             state.previous_progress,
             state.origin_x,

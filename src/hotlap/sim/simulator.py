@@ -116,7 +116,6 @@ def at_rest(car: VehicleConstants, x: float, y: float, yaw: float) -> Motion:
 @no_type_check
 def _drive(
     # State in:
-    active: wp.array(dtype=wp.int32),
     drives: wp.array(dtype=wp.int32),
     phase: wp.array(dtype=wp.int32),
     steps: wp.array(dtype=wp.int32),
@@ -135,8 +134,6 @@ def _drive(
     origin_y: wp.array(dtype=wp.float32),
 ):
     i = wp.tid()
-    if active[i] == 0:
-        return
     car = vehicle[i]
     if drives[i] != 0:
         steer = wp.radians(wp.clamp(steering[i], -_MAX_STEERING_DEG, _MAX_STEERING_DEG))
@@ -177,7 +174,8 @@ class Simulator:
 
     ``reset`` starts episodes, ``step`` advances all active worlds by one control step of 1/15 s: the rules judge the
     present pose (``state``), the action moves the car, the camera looks (``images``). A world whose episode is over
-    stands still and costs nothing until it is reset.
+    stands still and costs nothing until it is reset. An action that a rule forestalls moves nothing; one that the
+    time limit meets still does.
 
     Args:
         scene: Tracks and rules.
@@ -275,9 +273,10 @@ class Simulator:
 
     def stop(self, worlds: Sequence[int]) -> None:
         """End the episodes of ``worlds`` at once."""
-        active = self.state.host("active").copy()
-        active[list(worlds)] = 0
-        self.state.active.assign(active)
+        for field, value in ((self.state.active, 0), (self.state.phase, int(Phase.DONE))):
+            values = field.numpy().copy()
+            values[list(worlds)] = value
+            field.assign(values)
 
     def judge(self) -> None:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""
@@ -290,7 +289,6 @@ class Simulator:
             _drive,
             dim=self.num_worlds,
             inputs=[
-                state.active,
                 state.drives,
                 state.phase,
                 state.steps,
@@ -305,7 +303,7 @@ class Simulator:
             outputs=[state.motion, state.origin_x, state.origin_y],
             device=self.device,
         )
-        self._render(state.active)
+        self._render(state.looks)
 
     def step(self) -> None:
         """Advance all active worlds by one control step with ``state.steering`` and ``state.speed`` as commands."""

@@ -44,6 +44,7 @@ _FIELDS: dict[str, tuple[type, int]] = {
     "phase": (wp.int32, 1),
     "active": (wp.int32, 1),
     "drives": (wp.int32, 1),
+    "looks": (wp.int32, 1),
     "steps": (wp.int32, 1),
     "start_ndist": (wp.float32, 1),
     "previous_progress": (wp.float32, 1),
@@ -95,6 +96,7 @@ class State:
     phase                    ``Phase``                                                             judge
     active                   1 until the episode is over                                           judge
     drives                   1 if the action takes effect in this step                             judge
+    looks                    1 if the camera looks after this step                                 judge
     steps                    steps of the episode so far                                           judge
     start_ndist              lap fraction at which the episode starts                              reset
     previous_progress        progress at the step before [%]                                       judge
