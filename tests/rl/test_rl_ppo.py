@@ -220,6 +220,22 @@ def test_resuming_continues_byte_for_byte(actions):
     assert not same(saved, ppo.state_dict())
 
 
+@pytest.mark.gpu
+def test_gpu_learns_what_the_cpu_learns():
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    states = []
+    for device in ("cpu", "cuda"):
+        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3))
+        episodes = episodes_of(actor_critic, [20, 13])
+        ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=2), device, precision="float32")
+        ppo.update(episodes, seed=0)
+        states.append({name: tensor.cpu() for name, tensor in ppo.state_dict().items() if name.startswith("model")})
+    for name, weight in states[0].items():
+        # Eight steps of 3e-4; convolutions on a GPU round to 10 bits by default.
+        torch.testing.assert_close(states[1][name], weight, rtol=0, atol=3e-4)
+
+
 def test_state_of_another_model_is_refused():
     ppo = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), PPOConfig())
     with pytest.raises(ValueError, match=r"another model: .*policy\.head\.logits"):

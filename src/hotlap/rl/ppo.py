@@ -13,10 +13,10 @@ Source: DeepRacer simapp, `rl_coach/agents/clipped_ppo_agent.py`; Schulman et al
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -177,9 +177,11 @@ class PPO:
         self.device = torch.device(device)
         self.actor_critic = actor_critic.to(self.device)
         self.config = config
-        dtype = compute_dtype(precision, self.device)
+        self.dtype = compute_dtype(precision, self.device)
         towers = {"policy": actor_critic.policy, "value": actor_critic.value}
-        self._learners = {name: _Learner(tower, config, dtype) for name, tower in towers.items() if tower is not None}
+        self._learners = {
+            name: _Learner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
+        }
 
     def update(self, episodes: Sequence[Episode], seed: int) -> UpdateStats:
         """Learn from the episodes of one iteration.
@@ -297,12 +299,10 @@ class PPO:
 
     def _optimize(self, samples: _Samples, minibatches: Sequence[Tensor]) -> dict[str, float]:
         learners = list(self._learners.values())
-        num_threads = torch.get_num_threads()
-        if self.device.type != "cpu" or len(learners) == 1 or num_threads == 1:
-            parts = [learner.optimize(samples, minibatches) for learner in learners]
+        if self.device.type == "cpu":
+            parts = _run_on_threads([partial(learner.optimize, samples, minibatches) for learner in learners])
         else:
-            with _torch_threads(num_threads // len(learners)), ThreadPoolExecutor(len(learners)) as pool:
-                parts = list(pool.map(lambda learner: learner.optimize(samples, minibatches), learners))
+            parts = [learner.optimize(samples, minibatches) for learner in learners]
         return {name: term for part in parts for name, term in part.items()}
 
     def _weights_are_finite(self) -> bool:
@@ -357,12 +357,20 @@ def minibatch_size(batch_size: int, num_steps: int) -> int:
     return batch_size if num_steps > batch_size else 1 << (num_steps.bit_length() - 1)
 
 
-@contextmanager
-def _torch_threads(num_threads: int) -> Iterator[None]:
-    """Let every operation, on any Python thread, use ``num_threads`` threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(num_threads)
+def _run_on_threads(jobs: Sequence[Callable[[], dict[str, float]]]) -> list[dict[str, float]]:
+    """Run the jobs side by side, torch's threads divided among them, or one after the other if there is but one.
+
+    Never on the calling thread: the C library's heap of a process's first thread gives large blocks back to the system
+    after each minibatch and takes them again page by page, which costs a sixth of the time; heaps of other threads
+    keep them.
+    """
+    num_threads = torch.get_num_threads()
+    num_workers = min(len(jobs), num_threads)
     try:
-        yield
+        with ThreadPoolExecutor(
+            num_workers, initializer=torch.set_num_threads, initargs=(num_threads // num_workers,)
+        ) as pool:
+            return list(pool.map(lambda job: job(), jobs))
     finally:
-        torch.set_num_threads(before)
+        # The number of threads that a worker sets is also the default of threads to come.
+        torch.set_num_threads(num_threads)
