@@ -214,15 +214,19 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode in all environments, or where ``options["reset_mask"]``, bool (num_envs,), is set."""
         super().reset(seed=seed if isinstance(seed, int) else None)
         if isinstance(seed, list):
             self._rngs = [gymnasium.utils.seeding.np_random(each)[0] for each in seed]
         elif seed is not None or not self._rngs:
             first = int(self.np_random.integers(2**31)) if seed is None else seed
             self._rngs = [gymnasium.utils.seeding.np_random(first + k)[0] for k in range(self.num_envs)]
-        starts = [_start(rng, self.start, options) for rng in self._rngs]
-        self.race.reset(self._all.tolist(), starts)
-        return self._observe(), {"ndist": np.array([start.ndist for start in starts])}
+        mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool))
+        starts = {int(world): _start(self._rngs[world], self.start, options) for world in np.flatnonzero(mask)}
+        self.race.reset(list(starts), list(starts.values()))
+        ndist = np.zeros(self.num_envs)
+        ndist[list(starts)] = [start.ndist for start in starts.values()]
+        return self._observe(), {"ndist": ndist, "_ndist": np.asarray(mask, dtype=bool).copy()}
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         actions = np.asarray(actions)

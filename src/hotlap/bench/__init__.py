@@ -1,0 +1,1 @@
+"""Measurements: how fast this machine simulates, trains and learns."""
