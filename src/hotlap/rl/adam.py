@@ -14,8 +14,8 @@ class Adam:
     """Adam with constant learning rate, without weight decay.
 
     A large weight that is computed with in a narrower dtype is updated chunk by chunk: widen its gradient, step, narrow
-    the weight again, all while the chunk is in the cache. On a CPU these three passes over main memory would otherwise
-    cost a sixth of a minibatch.
+    the weight again, all while the chunk is in the cache. On one Zen 4 core that takes 5.4 ms instead of 8.6 ms for the
+    shallow network, of some 65 ms for a minibatch of 64.
 
     Args:
         weights: By name; changed in place.
@@ -39,7 +39,7 @@ class Adam:
         """Change every weight by its gradient, and bring narrower copies of weights up to date.
 
         Args:
-            gradients: By name, of any dtype.
+            gradients: By name; of the dtype of the copy where there is one, else of the weight.
             copies: By name, of some of the weights; overwritten.
         """
         self.num_steps += 1
