@@ -33,7 +33,7 @@ APRON = 0.25  # [m] painted beyond the walls: blurred texels and rounding errors
 # What light does to the mean texture colors, fitted to the original's frames of 2019: lines and field are brighter
 # than their textures, and every wall has its own shade because the sun comes from the east.
 GAIN = {ROAD: 1.05, FIELD: 1.05, EDGE_LINE: 1.21, CENTER_LINE: 1.24}
-WALL_GAIN = (0.42, 0.95, 0.95, 0.0)
+WALL_GAIN = (0.0, 0.9, 1.0, 0.4)
 """Of the walls in the order of ``Ground.corners``: south, east, north, west."""
 
 MAX_TEXELS = 32_000_000
