@@ -1,0 +1,298 @@
+"""Playing episodes: what is paired with what, what is kept, and that nothing depends on who plays beside whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hotlap.config.metadata import ModelMetadata
+from hotlap.envs.race import Race, RaceConfig
+from hotlap.errors import RewardError
+from hotlap.rl.policy import Policy
+from hotlap.rl.precision import Precision
+from hotlap.rollouts.model import build_network
+from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
+from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.sim.scene import CONTROL_PERIOD, RaceRules
+from hotlap.sim.simulator import Start
+from hotlap.tracks.route_file import write_route
+from hotlap.tracks.track import Track
+
+DISCRETE = ModelMetadata.from_dict(
+    {
+        "action_space": [{"steering_angle": angle, "speed": 2.5} for angle in (-30, 0, 30)],
+        "sensor": ["FRONT_FACING_CAMERA"],
+        "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        "version": "5",
+    }
+)
+CONTINUOUS = ModelMetadata.from_dict(
+    {
+        "action_space": {"steering_angle": {"low": -20, "high": 30}, "speed": {"low": 1.5, "high": 3.5}},
+        "action_space_type": "continuous",
+        "sensor": ["FRONT_FACING_CAMERA"],
+        "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        "version": "5",
+    }
+)
+
+
+def telltale(params: dict[str, Any]) -> float:
+    """A reward in which pose, step and action can be recognized."""
+    return params["x"] + 10 * params["steps"] + 1000 * params["steering_angle"]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> RaceConfig:
+    """A small round track that a car at 2.5 m/s soon leaves."""
+    angle = np.linspace(0, 2 * np.pi, 41)
+    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    path = tmp_path_factory.mktemp("tracks") / "ring.npy"
+    write_route(Track("ring", 1.3 * unit, 0.9 * unit, 1.7 * unit, closed=True), path)
+    return RaceConfig(metadata=DISCRETE, reward=telltale, tracks=(str(path),))
+
+
+def worker(config: RaceConfig, num_worlds: int, *, seed: int = 1, precision: Precision = "float32") -> RolloutWorker:
+    policy = Policy(build_network(config.metadata, seed=seed), precision=precision)
+    return RolloutWorker(config, policy, num_worlds=num_worlds)
+
+
+def plans(num_episodes: int, *, first_number: int = 0) -> list[EpisodePlan]:
+    return plan_training(
+        StartRule(alternate_direction=True),
+        job_seed=4,
+        iteration=2,
+        num_episodes=num_episodes,
+        first_number=first_number,
+        clock=100.0,
+    )
+
+
+def assert_same(one: PlayedEpisode, other: PlayedEpisode) -> None:
+    assert one.plan == other.plan
+    for name, column in one.trace.items():
+        np.testing.assert_array_equal(column, other.trace[name], err_msg=name)
+    assert one.experience is not None
+    assert other.experience is not None
+    for sensor, frames in one.experience.obs.items():
+        np.testing.assert_array_equal(frames, other.experience.obs[sensor])
+    np.testing.assert_array_equal(one.experience.actions, other.experience.actions)
+    np.testing.assert_array_equal(one.experience.rewards, other.experience.rewards)
+    np.testing.assert_allclose(one.experience.log_probs, other.experience.log_probs, rtol=1e-6)
+    assert one.experience.terminated == other.experience.terminated
+    assert one.experience.truncated == other.experience.truncated
+
+
+def test_episodes_do_not_depend_on_how_many_are_played_at_once(config: RaceConfig):
+    """1, 3 or 20 worlds: the same episodes to the last bit, in order of number."""
+    # In single precision the last digit of a matrix product may depend on how many rows it has.
+    alone = worker(config, 1, precision="float64").collect(None, plans(7))
+    assert [episode.plan.number for episode in alone] == list(range(7))
+    assert len({episode.num_steps for episode in alone}) > 1
+    for num_worlds in (3, 20):
+        together = worker(config, num_worlds, precision="float64").collect(None, plans(7))
+        for one, other in zip(alone, together, strict=True):
+            assert_same(one, other)
+
+
+def test_a_worker_forgets_what_it_played_before(config: RaceConfig):
+    """The same plan in another order, after other episodes, in other worlds, gives the same episode."""
+    player = worker(config, 3)
+    first = player.collect(None, plans(5))
+    second = player.collect(None, plans(5)[::-1])
+    for one, other in zip(first, second, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("metadata", [DISCRETE, CONTINUOUS], ids=["discrete", "continuous"])
+def test_observation_action_and_reward_belong_together(config: RaceConfig, metadata: ModelMetadata):
+    """Action k is chosen from image k; reward k is judged on the pose that image k shows, with the command of action k.
+
+    Checked by driving the recorded actions again.
+    """
+    config = replace(config, metadata=metadata)
+    (episode,) = worker(config, 2).collect(None, plans(1))
+    experience, trace = episode.experience, episode.trace
+    assert experience is not None
+    # The prepare step is in the trace only.
+    assert trace["status"][0] == "prepare"
+    assert "prepare" not in trace["status"][1:]
+    assert trace["steps"].tolist() == list(range(1, episode.num_steps + 1))
+    assert experience.num_steps == episode.num_steps - 1
+    assert trace["reward"][0] == 0.0
+    np.testing.assert_array_equal(experience.actions, trace["action"][1:])
+    np.testing.assert_array_equal(experience.rewards, trace["reward"][1:].astype(np.float32))
+    assert trace["done"].tolist() == [False] * (episode.num_steps - 1) + [True]
+    assert (experience.terminated, experience.truncated, experience.final_obs) == (True, False, None)
+
+    race = Race(config, 1)
+    race.reset([0], [episode.plan.start])
+    world = np.array([0])
+    for step, action in enumerate(trace["action"]):
+        image, pose = race.images(world), race.poses(world)[0]
+        np.testing.assert_allclose([trace["x"][step], trace["y"][step]], pose[:2], atol=1e-5)
+        if step > 0:
+            np.testing.assert_array_equal(experience.obs["FRONT_FACING_CAMERA"][step - 1], image)
+            steering = race.decoder.commands(action[None])[0, 0]
+            assert trace["reward"][step] == pytest.approx(pose[0] + 10 * (step + 1) + 1000 * steering, abs=1e-4)
+        race.step(world, action[None])
+
+
+def test_the_last_reward_is_judged_where_the_car_left_the_road(config: RaceConfig):
+    """The terminal reward goes to the action that followed the one which caused it, as in the original."""
+    offtrack = replace(config, reward=lambda params: -1.0 if params["is_offtrack"] else 1.0)
+    (episode,) = worker(offtrack, 1).collect(None, plans(1))
+    assert episode.status == "off_track"
+    assert episode.trace["reward"].tolist() == [0.0] + [1.0] * (episode.num_steps - 2) + [-1.0]
+    assert episode.reward == episode.num_steps - 3
+
+
+def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
+    """final_obs is the image after the last action, which the value of the future is estimated from."""
+    config = replace(config, rules=RaceRules(max_steps=6))
+    (episode,) = worker(config, 1).collect(None, plans(1))
+    experience = episode.experience
+    assert experience is not None
+    assert (experience.terminated, experience.truncated, experience.num_steps) == (False, True, 5)
+    assert episode.status == "time_up"
+    assert experience.final_obs is not None
+    race = Race(config, 1)
+    race.reset([0], [episode.plan.start])
+    for action in episode.trace["action"]:
+        race.step(np.array([0]), action[None])
+    np.testing.assert_array_equal(experience.final_obs["FRONT_FACING_CAMERA"], race.images(np.array([0])))
+    before = experience.obs["FRONT_FACING_CAMERA"]
+    assert np.any(experience.final_obs["FRONT_FACING_CAMERA"] != before[-1])
+    assert all(np.any(one != other) for one, other in pairwise(before[1:]))
+
+
+def test_continuous_actions_are_kept_unclipped_and_driven_clipped(config: RaceConfig):
+    """The learner gets the sample itself; steering and speed in trace and rewards are within the ranges."""
+    episodes = worker(replace(config, metadata=CONTINUOUS), 4).collect(None, plans(4))
+    actions = np.concatenate([episode.trace["action"] for episode in episodes])
+    assert actions.shape[1] == 2
+    assert actions.dtype == np.float32
+    assert np.abs(actions).max() > 1.0
+    clipped = np.clip(actions.astype(float), -1, 1)
+    steering = np.concatenate([episode.trace["steering_angle"] for episode in episodes])
+    speed = np.concatenate([episode.trace["speed"] for episode in episodes])
+    np.testing.assert_allclose(steering, -20 + 50 * (clipped[:, 0] + 1) / 2, atol=1e-5)
+    np.testing.assert_allclose(speed, 1.5 + 2 * (clipped[:, 1] + 1) / 2, atol=1e-6)
+
+
+def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: RaceConfig):
+    """In order of number, `prepare` steps included, whoever finishes first; later ones are dropped even if short."""
+    players = [worker(config, num_worlds) for num_worlds in (1, 4)]
+    lengths = [episode.num_steps for episode in players[1].collect(None, plans(4))]
+    total = np.cumsum(lengths)
+    # Reaching the cap is not exceeding it.
+    for cap, num_kept in [(total[2], 3), (total[2] - 1, 2), (lengths[0] - 1, 0), (total[3], 4)]:
+        for player in players:
+            kept = player.collect(None, plans(4), step_cap=int(cap))
+            assert [episode.plan.number for episode in kept] == list(range(num_kept)), (cap, player.race.num_worlds)
+            assert [episode.num_steps for episode in kept] == lengths[:num_kept]
+            assert not len(player.race.active)
+
+
+def test_a_dropped_episode_makes_no_room_for_later_ones(config: RaceConfig):
+    """A long episode exceeds the cap; a short one behind it would fit, but is not asked for any more."""
+    player = worker(config, 1)
+    num_steps = {episode.plan.number: episode.num_steps for episode in player.collect(None, plans(8))}
+    longest, shortest = max(num_steps, key=num_steps.__getitem__), min(num_steps, key=num_steps.__getitem__)
+    by_number = {plan.number: plan for plan in plans(8)}
+    order = [by_number[longest], by_number[shortest]]
+    cap = num_steps[shortest]
+    assert cap < num_steps[longest]
+    assert player.collect(None, order, step_cap=cap) == []
+
+
+def test_greedy_laps_take_the_best_action_and_keep_nothing_to_learn_from(config: RaceConfig):
+    """Without differences between cars, greedy episodes with different seeds are one and the same."""
+    player = worker(replace(config, spread=0.0), 2)
+    laps = [EpisodePlan(number=k, start=Start(seed=episode_seed(0, 0, k))) for k in range(2)]
+    first, second = player.collect(None, laps, greedy=True, learn=False)
+    assert first.experience is None
+    np.testing.assert_array_equal(first.trace["action"], second.trace["action"])
+    np.testing.assert_array_equal(first.trace["x"], second.trace["x"])
+    sampled, other = player.collect(None, laps)
+    num_steps = min(sampled.num_steps, other.num_steps)
+    assert np.any(sampled.trace["action"][:num_steps] != other.trace["action"][:num_steps])
+
+
+def test_the_given_weights_are_those_that_drive(config: RaceConfig):
+    """A worker built with one network and given the policy of another plays like the other."""
+    other = build_network(config.metadata, seed=2)
+    weights = {name: value for name, value in other.state_dict().items() if name.startswith("policy.")}
+    (given,) = worker(config, 1).collect(weights, plans(1))
+    (expected,) = worker(config, 1, seed=2).collect(None, plans(1))
+    assert_same(given, expected)
+
+
+def test_progress_is_told_as_it_happens(config: RaceConfig):
+    """Episodes finished and steps played, after every control step."""
+    told: list[tuple[int, int]] = []
+    episodes = worker(config, 2).collect(None, plans(3), on_step=lambda done, steps: told.append((done, steps)))
+    assert told[-1] == (3, sum(episode.num_steps for episode in episodes))
+    assert all(one[0] <= other[0] and one[1] < other[1] for one, other in pairwise(told))
+
+
+@pytest.fixture
+def reward_file(tmp_path: Path) -> Callable[[str], str]:
+    def write(source: str) -> str:
+        path = tmp_path / "reward_function.py"
+        path.write_text(source)
+        return str(path)
+
+    return write
+
+
+def test_each_world_has_the_globals_of_its_own_reward_function(config: RaceConfig, reward_file: Callable[[str], str]):
+    """A reward function that keeps state and looks for `steps` <= 2 sees the steps of one car in order."""
+    source = """
+state = {"seen": 0, "last": 0}
+
+def reward_function(params):
+    if params["steps"] <= 2:
+        state["seen"] = 0
+        state["last"] = 1
+    state["seen"] += 1
+    assert params["steps"] == state["last"] + 1, "another car's step came between"
+    state["last"] = params["steps"]
+    return float(state["seen"])
+"""
+    episodes = worker(replace(config, reward=reward_file(source)), 3).collect(None, plans(7))
+    for episode in episodes:
+        assert episode.trace["reward"].tolist() == list(range(episode.num_steps))
+
+
+def test_a_failing_reward_function_names_file_line_episode_and_step(
+    config: RaceConfig, reward_file: Callable[[str], str]
+):
+    """The user must find the case again."""
+    source = """
+def reward_function(params):
+    if params["steps"] == 6 and params["is_reversed"]:
+        return 1.0 / (params["steps"] - 6)
+    return 1.0
+"""
+    player = worker(replace(config, reward=reward_file(source)), 3)
+    with pytest.raises(RewardError, match=r"reward_function.py, line 4, episode 41, step 6: ZeroDivisionError"):
+        player.collect(None, plans(2, first_number=40))
+
+
+def test_the_clock_runs_on_from_the_plan(config: RaceConfig):
+    """`sim_time` is the moment of the pose; the trace stamps a row one step later, when the next frame has come."""
+    clocks: list[float] = []
+    (episode,) = worker(replace(config, reward=lambda params: clocks.append(params["sim_time"]) or 0.0), 1).collect(
+        None, plans(1)
+    )
+    expected = 100.0 + CONTROL_PERIOD * np.arange(episode.num_steps)
+    np.testing.assert_allclose(clocks, expected[1:])
+    np.testing.assert_allclose(trace_rows(episode, 8.1).tstamp, expected + CONTROL_PERIOD)
