@@ -6,6 +6,7 @@ torch threads is tried.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,8 +16,9 @@ import numpy as np
 import torch
 
 from hotlap.bench.machine import num_cores
-from hotlap.bench.recipe import stock_metadata
+from hotlap.bench.recipe import STOCK_REWARD
 from hotlap.config.hyperparameters import STARTER
+from hotlap.config.template import metadata_json
 from hotlap.envs.time_trial import TimeTrialVectorEnv
 from hotlap.errors import MissingExtraError
 
@@ -161,6 +163,7 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
         def _on_rollout_end(self) -> None:
             self.ends.append(time.perf_counter())
             # The first iteration only warms up.
+            assert isinstance(self.model, PPO)
             self.model.n_epochs = STARTER.num_epochs if len(self.ends) > 1 else 1
 
         def _on_training_end(self) -> None:
@@ -172,8 +175,8 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
     env = TimeTrialVectorEnv(
         num_envs,
         track=track,
-        reward="follow_center_line",
-        metadata={"action_space": [action.model_dump() for action in stock_metadata().action_space.actions]},
+        reward=STOCK_REWARD,
+        metadata=json.loads(metadata_json()),
     )
     model = PPO(
         "CnnPolicy",

@@ -19,7 +19,7 @@ import numpy as np
 import warp as wp
 
 from hotlap.bench.machine import provenance
-from hotlap.bench.recipe import stock_metadata
+from hotlap.bench.recipe import STOCK_REWARD, stock_metadata
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError
 from hotlap.rewards.params import RewardParams
@@ -70,10 +70,12 @@ def bench_sim(
     """
     if batch < 1 or seconds <= 0.0:
         raise ConfigError(f"--batch must be at least 1 and --seconds positive, got {batch} and {seconds:g}.")
-    if not wp.is_device_available(device):
+    try:
+        wp.get_device(device)
+    except (ValueError, RuntimeError):
         known = ", ".join(str(each) for each in wp.get_devices())
-        raise ConfigError(f"--device {device!r} is not on this machine; it has {known}.")
-    config = RaceConfig(metadata=stock_metadata(), reward="follow_center_line", tracks=(track,), device=device)
+        raise ConfigError(f"--device {device!r} is not on this machine; it has {known}.") from None
+    config = RaceConfig(metadata=stock_metadata(), reward=STOCK_REWARD, tracks=(track,), device=device)
     with one_core() as pinned:
         seeing, blind = Race(config, batch), Race(config, batch, camera=False)
         drive = record_drive(seeing)

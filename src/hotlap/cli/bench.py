@@ -2,11 +2,178 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-app = typer.Typer(help="Measure the simulator, the training loop and how fast models learn.", no_args_is_help=True)
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+
+if TYPE_CHECKING:
+    from hotlap.records.events import IterationRecord
+
+app = typer.Typer(help="Measure the simulator, the training loop and how soon models learn.", no_args_is_help=True)
+
+TrackOption = Annotated[str | None, typer.Option(help="Name of a track or path of a route file.")]
+ThreadsOption = Annotated[int, typer.Option(min=0, help="Processor threads to use; 0: all.")]
 
 
-@app.callback()
-def _group() -> None:
-    """Measure the simulator, the training loop and how fast models learn."""
+@app.command()
+def sim(
+    batch: Annotated[int, typer.Option(help="Cars in step.")] = 64,
+    seconds: Annotated[float, typer.Option(help="How long to time the drives with a camera.")] = 5.0,
+    device: Annotated[str, typer.Option(help="cpu (one core) or cuda.")] = "cpu",
+    track: TrackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the simulator on one core: cars drive along the center line, 160×120 grey images, rules, reward inputs.
+
+    JSON keys: camera_frames_per_s_per_core, physics_steps_per_s_per_core, reward_calls_per_s, device, batch, median,
+    stage_us, core_share, num_drives, track, seconds, pinned, machine.
+    """
+    out = console()
+    with prints_to_stderr(True), out.status("Driving …"):
+        from hotlap.bench.sim import bench_sim
+        from hotlap.tracks.catalog import DEFAULT_TRACK
+
+        found = bench_sim(track=track or DEFAULT_TRACK, batch=batch, seconds=seconds, device=device)
+    if as_json:
+        print_json(found)
+        return
+    median, stages = found["median"], found["stage_us"]
+    where = "one core" if device == "cpu" else found["machine"]["gpu"]
+    _print_table(
+        f"Simulator: {batch} cars on {found['track']}, {where}",
+        {
+            "camera frames/s": _best_and_median(found, median, "camera_frames_per_s_per_core"),
+            "physics steps/s": _best_and_median(found, median, "physics_steps_per_s_per_core"),
+            "reward calls/s": _best_and_median(found, median, "reward_calls_per_s"),
+            "one frame": ", ".join(f"{name} {stages[name]:.1f}" for name in ("judge", "drive", "render")) + " µs",
+        },
+        found,
+    )
+    if device == "cpu" and found["core_share"] < 0.9:
+        out.print(
+            f"[yellow]Other programs are running: this one got {found['core_share']:.0%} of the core. "
+            "Measure again when the machine is quiet.[/]"
+        )
+
+
+@app.command()
+def train(
+    iterations: Annotated[int, typer.Option(help="Iterations that count; one more warms up.")] = 4,
+    versus: Annotated[
+        str | None, typer.Option(help="sb3: Stable-Baselines3 PPO with the same recipe beside it.")
+    ] = None,
+    shared: Annotated[bool, typer.Option(help="Measure the loop with a shared encoder, too.")] = True,
+    track: TrackOption = None,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the whole training loop with the stock recipe, from scratch.
+
+    JSON keys: env_steps_per_s, update_samples_per_s, gemm_share, sb3_ratio, dtype, threads, peak_gflops,
+    shared_encoder_env_steps_per_s, stages_s, num_steps, iterations, sb3, track, machine.
+    """
+    out = console()
+    with prints_to_stderr(True), out.status("Training …"):
+        from hotlap.bench.train import bench_train
+        from hotlap.tracks.catalog import DEFAULT_TRACK
+
+        found = bench_train(
+            track=track or DEFAULT_TRACK, iterations=iterations, threads=threads, shared=shared, versus=versus
+        )
+    if as_json:
+        print_json(found)
+        return
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in found["stages_s"].items())
+    rows = {
+        "environment steps/s": f"{found['env_steps_per_s']:,.0f}",
+        "samples/s in updates": f"{found['update_samples_per_s']:,.0f}",
+        "share of matmul peak": f"{found['gemm_share']:.0%} of {found['peak_gflops']:,.0f} GFLOP/s ({found['dtype']})",
+        "time": f"{stages} s for {found['num_steps']:,} steps",
+    }
+    if found["shared_encoder_env_steps_per_s"]:
+        rows["… with a shared encoder"] = f"{found['shared_encoder_env_steps_per_s']:,.0f} steps/s"
+    if found["sb3"]:
+        rows["Stable-Baselines3"] = (
+            f"{found['sb3']['env_steps_per_s']:,.0f} steps/s ({found['sb3']['threads']} threads): "
+            f"hotlap is {found['sb3_ratio']:.1f} times as fast"
+        )
+    _print_table(f"Training loop: stock recipe on {found['track']}, {found['threads']} threads", rows, found)
+
+
+@app.command()
+def learn(
+    seeds: Annotated[int, typer.Option(help="How many trainings, with seeds 0, 1, …")] = 5,
+    track: TrackOption = None,
+    max_steps: Annotated[int, typer.Option(help="Where a training ends at the latest.")] = 20_000,
+    until: Annotated[str, typer.Option(help="lap: end at the first complete lap; steps: only at --max-steps.")] = "lap",
+    out: Annotated[Path | None, typer.Option(help="Folder for curves, picture and result.")] = None,
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how soon a car learns to complete a lap: stock recipe, center-line reward, several seeds.
+
+    JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, files, machine.
+    """
+    screen = console()
+
+    def show(seed: int, record: IterationRecord) -> None:
+        laps = f", {record.laps_completed} laps" if record.laps_completed else ""
+        screen.print(
+            f"seed {seed}  iteration {record.iteration:>3}  {record.total_steps:>7,} steps  {record.elapsed_s:>6.1f} s"
+            f"  complete {record.completion_mean:5.1f} %{laps}"
+        )
+
+    with prints_to_stderr(True):
+        from hotlap.bench.learn import bench_learn
+        from hotlap.tracks.catalog import DEFAULT_TRACK
+
+        found = bench_learn(
+            track=track or DEFAULT_TRACK,
+            seeds=seeds,
+            max_steps=max_steps,
+            until=until,  # type: ignore[arg-type]  # checked there
+            threads=threads,
+            out=out,
+            on_iteration=show,
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = {
+        f"seed {row['seed']}": (
+            f"{row['steps']:,} steps, {row['seconds']:.0f} s"
+            if row["steps"]
+            else f"no lap in {row['total_steps']:,} steps, {row['total_seconds']:.0f} s"
+        )
+        for row in found["seeds"]
+    }
+    if found["median_steps"]:
+        rows["median"] = f"[bold]{found['median_steps']:,.0f} steps, {found['median_seconds']:.0f} s[/]"
+    else:
+        rows["median"] = "half of the seeds or more did not get there"
+    if out is not None:
+        rows["written"] = str(out / f"learn_{found['track']}.png")
+    _print_table(f"First complete training lap on {found['track']}", rows, found)
+
+
+def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) -> str:
+    return f"{found[key]:,.0f}, median {median[key]:,.0f}"
+
+
+def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, text in rows.items():
+        table.add_row(name, text)
+    machine = found["machine"]
+    table.add_row("machine", f"{machine['cpu']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
+    screen = Console(highlight=False)
+    screen.print(f"[bold]{title}[/]")
+    screen.print(table)

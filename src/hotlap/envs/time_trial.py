@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -114,7 +114,8 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 15}
+    # Not a ClassVar: Gymnasium declares it as an instance variable.
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
     ``NEXT_STEP``).
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_fps": 15}
+    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_fps": 15}  # noqa: RUF012
 
     def __init__(
         self,
@@ -212,18 +213,19 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self._rngs: list[np.random.Generator] = []
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode in all environments, or where ``options["reset_mask"]``, bool (num_envs,), is set."""
         super().reset(seed=seed if isinstance(seed, int) else None)
-        if isinstance(seed, list):
+        if isinstance(seed, Sequence):
             self._rngs = [gymnasium.utils.seeding.np_random(each)[0] for each in seed]
         elif seed is not None or not self._rngs:
             first = int(self.np_random.integers(2**31)) if seed is None else seed
             self._rngs = [gymnasium.utils.seeding.np_random(first + k)[0] for k in range(self.num_envs)]
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool))
         starts = {int(world): _start(self._rngs[world], self.start, options) for world in np.flatnonzero(mask)}
-        self.race.reset(list(starts), list(starts.values()))
+        if starts:
+            self.race.reset(list(starts), list(starts.values()))
         ndist = np.zeros(self.num_envs)
         ndist[list(starts)] = [start.ndist for start in starts.values()]
         return self._observe(), {"ndist": ndist, "_ndist": np.asarray(mask, dtype=bool).copy()}
