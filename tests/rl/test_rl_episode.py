@@ -1,12 +1,11 @@
-"""Episodes: what they hold and how they become a batch."""
+"""Episodes: what they hold."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from hotlap.rl.episode import Episode, num_steps, to_tensordict
+from hotlap.rl.episode import Episode
 
 
 def episode(steps: int, **settings) -> Episode:
@@ -20,28 +19,6 @@ def episode(steps: int, **settings) -> Episode:
         "truncated": False,
     }
     return Episode(**(fields | settings))
-
-
-def test_batch_is_the_episodes_in_order():
-    cut = episode(
-        2, terminated=False, truncated=True, final_obs={"FRONT_FACING_CAMERA": np.zeros((1, 40, 64), np.uint8)}
-    )
-    episodes = [episode(3), cut, episode(1)]
-    batch = to_tensordict(episodes)
-    assert batch.batch_size == torch.Size([num_steps(episodes)]) == torch.Size([6])
-    frames = batch["observation", "FRONT_FACING_CAMERA"]
-    assert frames.dtype == torch.uint8
-    start = 0
-    for one in episodes:
-        part = batch[start : start + one.num_steps]
-        np.testing.assert_array_equal(part["observation", "FRONT_FACING_CAMERA"], one.obs["FRONT_FACING_CAMERA"])
-        np.testing.assert_array_equal(part["action"], one.actions)
-        np.testing.assert_array_equal(part["action_log_prob"], one.log_probs)
-        np.testing.assert_array_equal(part["next", "reward"].squeeze(-1), one.rewards)
-        start += one.num_steps
-    assert batch["next", "done"].squeeze(-1).tolist() == [False, False, True, False, True, True]
-    assert batch["next", "terminated"].squeeze(-1).tolist() == [False, False, True, False, False, True]
-    assert batch["next", "truncated"].squeeze(-1).tolist() == [False, False, False, False, True, False]
 
 
 def test_total_reward_is_summed_in_double_precision():

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from tensordict import TensorDict
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,37 +56,3 @@ class Episode:
 def num_steps(episodes: Sequence[Episode]) -> int:
     """Steps of all episodes together."""
     return sum(episode.num_steps for episode in episodes)
-
-
-def to_tensordict(episodes: Sequence[Episode]) -> TensorDict:
-    """Join episodes, in order, into one batch of shape (num_steps,) under TorchRL's key names.
-
-    Keys: ``(observation, SENSOR)``, ``action``, ``action_log_prob``, ``(next, reward)``, ``(next, done)``,
-    ``(next, terminated)`` and ``(next, truncated)``, the last four of shape (num_steps, 1). Frames stay uint8. The
-    observations after each step are not repeated: they are those of the next row, or `Episode.final_obs`.
-    """
-    total = num_steps(episodes)
-    done, terminated, truncated = (torch.zeros(total, 1, dtype=torch.bool) for _ in range(3))
-    end = 0
-    for episode in episodes:
-        end += episode.num_steps
-        done[end - 1] = True
-        terminated[end - 1] = episode.terminated
-        truncated[end - 1] = episode.truncated
-    return TensorDict(
-        {
-            "observation": {
-                sensor: torch.from_numpy(np.concatenate([episode.obs[sensor] for episode in episodes]))
-                for sensor in episodes[0].obs
-            },
-            "action": torch.from_numpy(np.concatenate([episode.actions for episode in episodes])),
-            "action_log_prob": torch.from_numpy(np.concatenate([episode.log_probs for episode in episodes])),
-            "next": {
-                "reward": torch.from_numpy(np.concatenate([episode.rewards for episode in episodes])).unsqueeze(-1),
-                "done": done,
-                "terminated": terminated,
-                "truncated": truncated,
-            },
-        },
-        batch_size=[total],
-    )
