@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
 
 MAX_ROWS = 20  # rows of the printed table
 
@@ -57,7 +57,7 @@ def evaluate(
         evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps)
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    with _progress(out) as bar, prints_to_stderr(as_json):
+    with progress_bar(out) as bar, prints_to_stderr(as_json):
         task = bar.add_task("driving", total=evaluator.num_episodes, note="")
         report = evaluator.run(
             on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"),
@@ -94,19 +94,3 @@ def evaluate(
     screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
     for name, path in files.items():
         screen.print(f"{name}: {path}")
-
-
-def _progress(out: Any) -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-        console=out,
-        transient=True,
-        disable=not out.is_terminal,
-    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from hotlap.cli.output import JsonOption, print_json
 
 
 def new(
@@ -17,7 +18,7 @@ def new(
     track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = "first_lap",
     speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a model folder with commented files. Files that exist are kept."""
     from hotlap.config.job import Job
@@ -55,7 +56,7 @@ def new(
 
     written = [name for name in files if name not in kept]
     if as_json:
-        print(json.dumps({"folder": str(directory), "written": written, "kept": kept}))
+        print_json({"folder": str(directory), "written": written, "kept": kept})
         return
     print(f"{directory}: wrote {', '.join(written)}.")
     if kept:

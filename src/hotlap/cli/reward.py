@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hotlap.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:
     from hotlap.rewards.check import RewardReport
@@ -24,7 +25,7 @@ def check(
     file: Annotated[str, typer.Argument(help="A reward function file, or the name of a shipped one.", metavar="FILE")],
     track: Annotated[str | None, typer.Option(help="Track to drive on; otherwise a loop and an open one.")] = None,
     profile: Annotated[bool, typer.Option("--profile", help="Show where the time goes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Call a reward function on steps of every kind; report failures, values and cost. Exit code 2 if it would fail."""
     from hotlap.errors import RewardError
@@ -36,7 +37,7 @@ def check(
     with contextlib.redirect_stdout(sys.stderr):
         report = check_reward(file, tracks, profile=profile)
     if as_json:
-        print(json.dumps(report.to_dict()))
+        print_json(report.to_dict())
     elif not report.calls:
         raise RewardError(report.problems[0].message)
     else:
@@ -48,18 +49,21 @@ def check(
 @app.command()
 def examples(
     name: Annotated[str | None, typer.Argument(help="Print this one.", metavar="[NAME]")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the shipped reward functions, or print one."""
     from hotlap.rewards.loader import example_file, example_names
 
     if name is not None:
         source = example_file(name).read_text(encoding="utf-8")
-        print(json.dumps({"name": name, "source": source}) if as_json else source, end="\n" if as_json else "")
+        if as_json:
+            print_json({"name": name, "source": source})
+        else:
+            print(source, end="")
         return
     about = {each: _first_line(example_file(each)) for each in example_names()}
     if as_json:
-        print(json.dumps({"examples": about}))
+        print_json({"examples": about})
         return
     for each, line in about.items():
         print(f"{each:<22}{line}")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotlap.cli.output import JsonOption, print_json
+
 if TYPE_CHECKING:
     from hotlap.tracks import Track
 
 app = typer.Typer(help="List, show, add and make tracks.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
-
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(as_json: JsonOption = False) -> None:
     """List the tracks that can be named: built-in ones, and those in your own folder."""
     from hotlap.errors import TrackError
     from hotlap.tracks.catalog import DEFAULT_TRACK, list_tracks, load_track, user_folder
@@ -32,7 +31,7 @@ def list_(as_json: AsJson = False) -> None:
             row["error"] = str(error)
         tracks.append(row)
     if as_json:
-        print(json.dumps({"user_folder": str(user_folder()), "tracks": tracks}))
+        print_json({"user_folder": str(user_folder()), "tracks": tracks})
         return
 
     from rich.console import Console
@@ -71,7 +70,7 @@ def show(
     name: Annotated[str, typer.Argument(help="Name of a track, or path of a route file (.npy).")],
     direction: Annotated[str, typer.Option(help="as_is, cw, ccw or reversed.")] = "as_is",
     out: Annotated[Path | None, typer.Option(help="The picture; by default NAME.png.")] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw a track as a PNG and print its figures."""
     from hotlap.tracks.catalog import load_track
@@ -89,7 +88,7 @@ def add(
     name: Annotated[str | None, typer.Option(help="Name of the track; by default the file's.")] = None,
     close: Annotated[bool, typer.Option("--close", help="Join the ends of a loop that was saved open.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace your track of that name.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Check a route file and copy it to your own tracks, to be used by name from then on."""
     from hotlap.tracks.catalog import add_track, user_folder
@@ -108,7 +107,7 @@ def new(
     name: Annotated[str | None, typer.Option(help="Name of the track; by default random_SEED.")] = None,
     out: Annotated[Path | None, typer.Option(help="Route file to write, instead of adding to your tracks.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace your track or file of that name.")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make up a random track that can be driven, and add it to your tracks or write it to a file."""
     from hotlap.errors import TrackError
@@ -151,7 +150,7 @@ def _figures(track: Track) -> dict[str, Any]:
 def _report(track: Track, as_json: bool, **written: str) -> None:
     figures = _figures(track)
     if as_json:
-        print(json.dumps({"name": track.name, **figures, **written}))
+        print_json({"name": track.name, **figures, **written})
         return
 
     from rich.console import Console

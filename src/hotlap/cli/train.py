@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,22 +107,10 @@ class _Display:
     """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
 
     def __init__(self, out: Console, training: Training) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
         self.out = out
         self.training = training
         self.begin = time.perf_counter()
-        self.bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<11}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            console=out,
-            transient=True,
-            disable=not out.is_terminal,
-        )
+        self.bar = progress_bar(out)
         self.task = self.bar.add_task("", total=None, note="")
         self.stage_begin = self.begin
 
