@@ -13,8 +13,8 @@ The frames are consecutive and their poses unknown. Four steps find them:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ CLASSES = {"field": FIELD, "road": ROAD, "edge_line": EDGE_LINE, "center_line": 
 
 SEARCH_EVERY = 6  # frames
 SEARCH_STEP = 0.06  # [m] along the track
-SEARCH_SPEED = 0.48  # [m] at most between two frames that are searched
+SEARCH_SPEED = 0.48  # [m] at most in SEARCH_EVERY frames
 SEARCH_OFFSETS = np.linspace(-0.4, 0.4, 9)  # [m] left of the center line
 SEARCH_YAWS = np.linspace(-0.9, 0.9, 19)  # [rad] relative to it
 SMALL = (40, 30)  # columns, rows
@@ -142,7 +142,9 @@ def _shrink(images: np.ndarray, width: int, height: int) -> np.ndarray:
     return images.reshape(num, height, rows // height, width, columns // width, channels).mean(axis=(2, 4))
 
 
-def search_drive(frames: np.ndarray, scenery: Scenery, setting: Setting, progress: Progress) -> np.ndarray:
+def search_drive(
+    frames: np.ndarray, scenery: Scenery, setting: Setting, progress: Progress, *, every: int = 1
+) -> np.ndarray:
     """Rough poses (n, 3) of all frames, on the assumption that the car moves forward along the track."""
     camera = replace(setting.camera, width=SMALL[0], height=SMALL[1])
     eye = Eye(scenery.with_walls(setting.margins), camera, color=True, batch=1024)
@@ -156,7 +158,8 @@ def search_drive(frames: np.ndarray, scenery: Scenery, setting: Setting, progres
             for turn in SEARCH_YAWS
         ]
     )
-    searched = np.arange(0, len(frames), SEARCH_EVERY)
+    stride = max(1, SEARCH_EVERY // every)
+    searched = np.arange(0, len(frames), stride)
     sought = _without_dashes(_shrink(frames[searched], *SMALL))
     cost = np.full((len(searched), len(s)), np.inf)
     best = np.zeros((len(searched), len(s), 3))
@@ -169,8 +172,9 @@ def search_drive(frames: np.ndarray, scenery: Scenery, setting: Setting, progres
             best[frame, better] = poses[better]
         progress("search", (index + 1) / len(net))
 
-    # The cheapest path (Viterbi): between two frames the car moves 0 to SEARCH_SPEED along the track.
-    moves = np.arange(round(SEARCH_SPEED / SEARCH_STEP) + 1)
+    # The cheapest path (Viterbi): between two frames the car moves at most SEARCH_SPEED along the track, never back.
+    farthest = max(SEARCH_SPEED / SEARCH_EVERY * every * stride, 2 * SEARCH_STEP)
+    moves = np.arange(round(farthest / SEARCH_STEP) + 1)
     total, arrivals = cost[0], []
     for frame_cost in cost[1:]:
         options = np.stack([np.roll(total, move) for move in moves])
@@ -238,19 +242,6 @@ def fit_poses(
     return poses, cost
 
 
-def refit_from_neighbors(grey: np.ndarray, eye: Eye, poses: np.ndarray, costs: np.ndarray, *, sigma: float) -> None:
-    """Try the neighbors' poses, extrapolated, where they may explain a frame better; changes ``poses`` in place."""
-    for direction in (1, -1):
-        moved = poses + 0.5 * (np.roll(poses, direction, axis=0) - np.roll(poses, -direction, axis=0))
-        guess = np.roll(poses, direction, axis=0)
-        for start in (guess, moved):
-            start = start.copy()
-            start[0], start[-1] = poses[0], poses[-1]
-            tried, tried_costs = fit_poses(grey, eye, start, sigma=sigma, iterations=4)
-            better = tried_costs < costs
-            poses[better], costs[better] = tried[better], tried_costs[better]
-
-
 # Camera
 
 
@@ -296,3 +287,184 @@ def fit_setting(
         if _robust_cost(_blur(tried_eye.see(tried_poses), sigma) - sought).mean() < before:
             return tried, tried_poses
     return setting, poses
+
+
+# Comparison
+
+PURE_COLORS = {
+    FIELD: ((100, 143, 109), (0.85, 0.92, 1.0, 1.08, 1.15)),
+    ROAD: ((38, 51, 68), (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)),
+    EDGE_LINE: ((235, 234, 229), (0.84, 0.92, 1.0, 1.06)),
+    CENTER_LINE: ((240, 145, 1), (0.76, 0.88, 1.0, 1.05)),
+    WALL: ((38, 64, 78), (0.0, 0.2, 0.41, 0.6, 0.75, 0.9, 1.0, 1.1, 1.2)),
+}
+"""Colors of the classes in the frames of 2019, and by how much grain and light scale them."""
+PURE_DISTANCE = 22.0
+"""A color farther from all of these mixes those on either side of an edge, and only they may be its class."""
+
+
+def classify_real(image: np.ndarray) -> np.ndarray:
+    """Class of every pixel (height, width) of a real frame (height, width, 3), from its color.
+
+    A mixed pixel is of the class whose color is nearest among those that are pure within two pixels of it; else half
+    white and half road would count as field.
+    """
+    pixels = image.astype(np.float64)
+    distance = np.empty((5, *image.shape[:2]))
+    for label, (color, scales) in PURE_COLORS.items():
+        shades = np.outer(scales, color)
+        distance[label] = np.linalg.norm(pixels[..., None, :] - shades, axis=-1).min(axis=-1)
+    nearest = distance.argmin(axis=0)
+    pure = distance.min(axis=0) < PURE_DISTANCE
+    far = np.stack([distance_transform_edt(~(pure & (nearest == label))) for label in range(5)]) > 2.9
+    nearby = np.where(far, np.inf, distance)
+    return np.where(pure | np.isinf(nearby.min(axis=0)), nearest, nearby.argmin(axis=0))
+
+
+def classify_ours(scenery: Scenery, setting: Setting, poses: np.ndarray) -> np.ndarray:
+    """Class that covers most of every pixel (n, height, width) in our images from ``poses`` (n, 3)."""
+    ground = scenery.with_walls(setting.margins)
+    covered = []
+    for labels in ((FIELD, ROAD, EDGE_LINE), (CENTER_LINE, WALL)):
+        table = np.zeros((5, 3), dtype=np.uint8)
+        for channel, label in enumerate(labels):
+            table[label, channel] = 255
+        walls = np.tile(table[WALL].astype(np.float64), (4, 1))
+        masks = replace(ground, rgb=table[ground.labels], wall_colors=walls, sky=tuple(walls[0]))
+        covered.append(Eye(masks, setting.camera, color=True).see(poses)[..., : len(labels)])
+    order = np.array([FIELD, ROAD, EDGE_LINE, CENTER_LINE, WALL])
+    return order[np.concatenate(covered, axis=-1).argmax(axis=-1)]
+
+
+@dataclass(frozen=True)
+class CameraReport:
+    """What ``validate_camera`` found; arrays have one entry per frame."""
+
+    names: list[str]
+    setting: Setting
+    poses: np.ndarray
+    """(n, 3) of base_link [m, m, rad]."""
+    grey_diff: np.ndarray
+    """Mean absolute difference of grey levels, of 255."""
+    agreement: np.ndarray
+    """Share of pixels whose class agrees."""
+    confusion: np.ndarray
+    """Share of all pixels by real class (rows) and ours (columns), in the order of CLASSES."""
+
+    def to_json(self) -> dict[str, object]:
+        """The report as plain data; its keys are documented in the command's help."""
+        camera = self.setting.camera
+        south, east, north, west = self.setting.margins
+        return {
+            "grey_diff_median": round(float(np.median(self.grey_diff)), 3),
+            "class_agreement": round(float(self.agreement.mean()), 5),
+            "num_frames": len(self.names),
+            "camera": {
+                "height_m": round(camera.height_m, 4),
+                "pitch_rad": round(camera.pitch_rad, 4),
+                "hfov_rad": round(camera.hfov_rad, 4),
+                "forward_m": camera.forward_m,
+            },
+            "field_margin_m": {
+                "south": round(south, 3),
+                "east": round(east, 3),
+                "north": round(north, 3),
+                "west": round(west, 3),
+            },
+            "confusion": {
+                real: {ours: round(float(self.confusion[i, j]), 5) for j, ours in enumerate(CLASSES)}
+                for i, real in enumerate(CLASSES)
+            },
+            "frames": [
+                {
+                    "name": name,
+                    "x": round(float(x), 4),
+                    "y": round(float(y), 4),
+                    "yaw_deg": round(float(np.degrees(yaw)), 2),
+                    "grey_diff": round(float(diff), 3),
+                    "class_agreement": round(float(agreement), 5),
+                }
+                for name, (x, y, yaw), diff, agreement in zip(
+                    self.names, self.poses, self.grey_diff, self.agreement, strict=True
+                )
+            ],
+        }
+
+
+START = Setting(replace(V1_CAMERA, height_m=0.13, pitch_rad=0.27), (0.3, 0.3, 0.3, 0.3))
+"""Where the fit begins. From the nominal height of 0.164 m the search would take wrong bends for the right ones."""
+SETTING_FRAMES = 80  # at most so many frames determine the setting
+BATCH = 96  # frames whose poses are refined at a time
+
+
+def validate_camera(
+    names: list[str],
+    frames: np.ndarray,
+    track: Track,
+    *,
+    theme: Theme = THEMES["reinvent_2018"],
+    every: int = 1,
+    rounds: int = 3,
+    progress: Progress = lambda step, share: None,
+) -> CameraReport:
+    """Fit the poses of consecutive ``frames`` (n, 120, 160, 3) on ``track`` and compare our images with them.
+
+    Args:
+        names: Names of the frames.
+        every: Every how many frames of the recording these are.
+        rounds: Gauss-Newton steps of the setting.
+        progress: Told what is going on.
+    """
+    grey = to_grey(frames)
+    coarse = Scenery(track, theme, texel=0.005)
+    poses = search_drive(frames, coarse, START, progress, every=every)
+
+    scenery = Scenery(track, theme)
+    setting = START
+    chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), SETTING_FRAMES)).astype(int))
+    some = poses[chosen]
+    eye = Eye(scenery.with_walls(setting.margins), setting.camera)
+    for sigma in (6.0, 3.0):
+        some, _ = fit_poses(grey[chosen], eye, some, sigma=sigma, iterations=8)
+    for index in range(rounds):
+        setting, some = fit_setting(grey[chosen], scenery, setting, some, sigma=2.0)
+        eye = Eye(scenery.with_walls(setting.margins), setting.camera)
+        some, _ = fit_poses(grey[chosen], eye, some, sigma=2.0, iterations=3)
+        progress("camera", (index + 1) / rounds)
+
+    some[:, 2] = np.unwrap(some[:, 2])
+    poses = np.stack([np.interp(np.arange(len(frames)), chosen, some[:, k]) for k in range(3)], axis=-1)
+    for start in range(0, len(frames), BATCH):
+        part = slice(start, start + BATCH)
+        for sigma in (4.0, 2.0, 1.0):
+            poses[part], _ = fit_poses(grey[part], eye, poses[part], sigma=sigma, iterations=6)
+        progress("poses", min(1.0, (start + BATCH) / len(frames)))
+
+    grey_diff = np.abs(eye.see(poses) - grey).mean(axis=(1, 2))
+    ours = classify_ours(scenery, setting, poses)
+    confusion = np.zeros((5, 5))
+    agreement = np.empty(len(frames))
+    for index, frame in enumerate(frames):
+        real = classify_real(frame)
+        agreement[index] = (real == ours[index]).mean()
+        np.add.at(confusion, (real, ours[index]), 1.0 / ours.size)
+    order = list(CLASSES.values())
+    return CameraReport(names, setting, poses, grey_diff, agreement, confusion[np.ix_(order, order)])
+
+
+def draw_comparison(
+    report: CameraReport, frames: np.ndarray, track: Track, folder: Path, *, num: int = 12, scale: int = 3
+) -> list[Path]:
+    """Write ``num`` pictures of a real frame, ours and their difference side by side; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenery = Scenery(track, THEMES["reinvent_2018"])
+    eye = Eye(scenery.with_walls(report.setting.margins), report.setting.camera, color=True, batch=num)
+    chosen = np.unique(np.linspace(0, len(frames) - 1, num).astype(int))
+    paths = []
+    for index, ours in zip(chosen, eye.see(report.poses[chosen]), strict=True):
+        difference = np.abs(frames[index].astype(int) - ours).astype(np.uint8)
+        row = Image.fromarray(np.concatenate([frames[index], ours, difference], axis=1))
+        path = folder / f"{Path(report.names[index]).stem}_real_ours_difference.png"
+        row.resize((row.width * scale, row.height * scale), Image.Resampling.NEAREST).save(path)
+        paths.append(path)
+    return paths
