@@ -478,8 +478,8 @@ class CameraRenderer:
         self._lens.elevation, self._lens.forward = camera.height_m, camera.forward_m
         rays, counts, texels_log2 = _trace_rays(camera)
         self._rays = self._table(rays, _Ray)
-        self._counts = wp.array(counts, dtype=int, device=self.device)
-        self._texels_log2 = wp.array(texels_log2, dtype=float, device=self.device)
+        self._counts: wp.array = wp.array(counts, dtype=int, device=self.device)
+        self._texels_log2: wp.array = wp.array(texels_log2, dtype=float, device=self.device)
         self._upload(grounds)
         self._views = wp.empty(num_worlds, dtype=_View, device=self.device)
         # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
@@ -500,7 +500,10 @@ class CameraRenderer:
         return wp.array(flat, dtype=dtype, device=self.device).reshape((len(rows), columns))
 
     def _upload(self, grounds: list[Ground]) -> None:
-        fields, tables, pieces, base = [], [], [], 0
+        fields: list[Any] = []
+        tables: list[list[Any]] = []
+        pieces: list[np.ndarray] = []
+        base = 0
         for ground in grounds:
             pyramid = ground.levels(color=self.color)
             field = _Field()
@@ -525,10 +528,10 @@ class CameraRenderer:
             )
         surfaces = np.array([np.vstack([ground.wall_colors, ground.sky]) for ground in grounds])
         colors = surfaces if self.color else (surfaces @ GREY_WEIGHTS)[..., None]
-        self._fields = wp.array(fields, dtype=_Field, device=self.device)
+        self._fields: wp.array = wp.array(fields, dtype=_Field, device=self.device)
         self._levels = self._table(tables, _Level)
-        self._texels = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)
-        self._colors = wp.array(np.round(colors).astype(np.uint16), dtype=wp.uint16, device=self.device)
+        self._texels: wp.array = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)
+        self._colors: wp.array = wp.array(np.round(colors).astype(np.uint16), dtype=wp.uint16, device=self.device)
 
     def render(self, x: wp.array, y: wp.array, yaw: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
         """Write the images of the active worlds into ``out``; the others keep theirs.

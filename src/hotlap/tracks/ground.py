@@ -30,11 +30,15 @@ FIELD_MARGIN = 0.91  # [m] from the road's bounding box to the walls
 WALL_HEIGHT = 1.0  # [m]
 APRON = 0.25  # [m] painted beyond the walls: blurred texels and rounding errors at the wall stay inside the picture
 
-# What light does to the mean texture colors, fitted to the original's frames of 2019: lines and field are brighter
-# than their textures, and every wall has its own shade because the sun comes from the east.
-GAIN = {ROAD: 1.05, FIELD: 1.05, EDGE_LINE: 1.21, CENTER_LINE: 1.24}
-WALL_GAIN = (0.0, 0.9, 1.0, 0.4)
-"""Of the walls in the order of ``Ground.corners``: south, east, north, west."""
+# What light makes of the mean texture colors, measured on the original's frames of 2019: lines are much brighter than
+# their textures, the ground is darker towards north-east, and every wall has its own shade.
+GAIN = {ROAD: 1.04, FIELD: 1.055, EDGE_LINE: 1.2, CENTER_LINE: 1.21}
+FALLOFF = (0.045, 0.018)
+"""Share of brightness that the ground loses from the middle of the field to its east and north side."""
+WALL_GAIN = (0.0, 0.86, 0.98, 0.38)
+"""Of the south, east, north and west wall."""
+
+GRAIN_SIZE = 0.004  # [m] width of a speck of the surfaces' fine pattern
 
 MAX_TEXELS = 32_000_000
 FINEST_TEXEL = 0.0025  # [m]
@@ -143,16 +147,16 @@ def bake_ground(
     extent = (rectangle[2] + APRON - origin[0], rectangle[3] + APRON - origin[1])
     if texel is None:
         texel = max(FINEST_TEXEL, float(np.sqrt(extent[0] * extent[1] / MAX_TEXELS)))
-    size = (int(np.ceil(extent[0] / texel)), int(np.ceil(extent[1] / texel)))
+    width, height = int(np.ceil(extent[0] / texel)), int(np.ceil(extent[1] / texel))
 
-    labels = Image.new("L", size, FIELD)
+    # Painted at twice the resolution: texels on an edge then have in-between colors, and near edges look smooth.
+    fine = Image.new("L", (2 * width, 2 * height), FIELD)
     for geometry, label in zip(paint_regions(track, theme), (ROAD, EDGE_LINE, CENTER_LINE), strict=True):
-        _fill(labels, geometry, label, origin, texel)
-    surface = np.asarray(labels)
+        _fill(fine, geometry, label, origin, 0.5 * texel)
     return Ground(
         name=track.name,
-        labels=surface,
-        rgb=_colored(surface, theme, seed),
+        labels=np.asarray(fine)[::2, ::2].copy(),
+        rgb=_color(fine, theme, seed, texel),
         origin=origin,
         texel=texel,
         rectangle=rectangle,
@@ -187,45 +191,50 @@ def _fill(labels: Image.Image, geometry: BaseGeometry, label: int, origin: tuple
             continue
         low = np.floor((np.array(polygon.bounds[:2]) - origin) / texel).astype(int) - 1
         high = np.ceil((np.array(polygon.bounds[2:]) - origin) / texel).astype(int) + 2
-        mask = Image.new("L", tuple(map(int, high - low)), 0)
+        mask = Image.new("L", (int(high[0] - low[0]), int(high[1] - low[1])), 0)
         draw = ImageDraw.Draw(mask)
         for ring, value in ((polygon.exterior, 255), *((hole, 0) for hole in polygon.interiors)):
             # Pillow's pixel (0, 0) is centered on (0, 0), our texel on half a texel.
             points = (np.array(ring.coords) - origin) / texel - low - 0.5
             draw.polygon(list(map(tuple, points)), fill=value)
-        labels.paste(label, tuple(map(int, low)), mask)
+        labels.paste(label, (int(low[0]), int(low[1])), mask)
 
 
-def _colored(surface: np.ndarray, theme: Theme, seed: int) -> np.ndarray:
-    """Lit colors of the labeled texels, uint8 (rows, columns, 3), with grain."""
-    colors = {FIELD: theme.field, ROAD: theme.road, EDGE_LINE: theme.edge_line, CENTER_LINE: theme.center_line}
-    grains = {
-        FIELD: theme.field_grain,
-        ROAD: theme.road_grain,
-        EDGE_LINE: theme.line_grain,
-        CENTER_LINE: theme.line_grain,
-    }
-    # One look-up table from (pattern, label) to the color: 64 shades of grain, at -3 to 3 standard deviations.
-    deviations = np.linspace(-3.0, 3.0, 64)
-    table = np.empty((64, 4, 3), dtype=np.uint8)
-    for label, color in colors.items():
-        lit = GAIN[label] * np.array(color)
-        table[:, label] = np.clip(np.outer(1.0 + grains[label] * deviations, lit) + 0.5, 0.0, 255.0)
-    table = table.reshape(-1, 3)
-    pattern = _grain(512, seed) * np.uint8(4)
-    rgb = np.empty((*surface.shape, 3), dtype=np.uint8)
-    for row in range(0, len(surface), 512):
-        strip = surface[row : row + 512]
-        repeats = -(-strip.shape[1] // 512)
-        rgb[row : row + 512] = table[np.tile(pattern, (1, repeats))[: len(strip), : strip.shape[1]] + strip]
+def _color(fine: Image.Image, theme: Theme, seed: int, texel: float) -> np.ndarray:
+    """Lit colors with grain, uint8 (rows, columns, 3), of labels at twice the resolution."""
+    size = (fine.width // 2, fine.height // 2)
+    colors = np.zeros((256, 3))
+    grains = np.zeros(256, dtype=np.float32)
+    for label, color, grain in (
+        (FIELD, theme.field, theme.field_grain),
+        (ROAD, theme.road, theme.road_grain),
+        (EDGE_LINE, theme.edge_line, theme.line_grain),
+        (CENTER_LINE, theme.center_line, theme.line_grain),
+    ):
+        colors[label] = np.clip(GAIN[label] * np.array(color), 0.0, 255.0)
+        grains[label] = grain
+    channels = [
+        fine.point(np.round(table).astype(int).tolist()).resize(size, Image.Resampling.BOX) for table in colors.T
+    ]
+    rgb = np.array(Image.merge("RGB", channels))
+
+    pattern = _grain(512, texel, seed)
+    pattern = np.tile(pattern, (1, -(-size[0] // 512)))[:, : size[0]]
+    labels = np.asarray(fine)[::2, ::2]
+    east = 1.0 - FALLOFF[0] * np.linspace(-1.0, 1.0, size[0], dtype=np.float32)
+    north = 1.0 - FALLOFF[1] * np.linspace(-1.0, 1.0, size[1], dtype=np.float32)
+    for row in range(0, size[1], 512):  # in strips: the whole as float would need gigabytes
+        strip = labels[row : row + 512]
+        gain = 1.0 + grains[strip] * pattern[: len(strip)]
+        gain *= east * north[row : row + 512, None]
+        rgb[row : row + 512] = np.minimum(rgb[row : row + 512] * gain[..., None] + 0.5, 255.0)
     return rgb
 
 
-def _grain(size: int, seed: int) -> np.ndarray:
-    """A pattern that repeats without seam, uint8 (size, size): 0 to 63 for -3 to 3 standard deviations."""
+def _grain(size: int, texel: float, seed: int) -> np.ndarray:
+    """A pattern of GRAIN_SIZE that repeats without seam: float32 (size, size) of mean 0 and deviation 1."""
     noise = np.random.default_rng(seed).standard_normal((size, size))
-    frequency = np.fft.fftfreq(size)
+    frequency = np.fft.fftfreq(size, d=texel)
     distance = np.hypot(frequency[:, None], frequency[None, :])
-    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-((distance / 0.15) ** 2))).real
-    smooth /= smooth.std()
-    return np.clip(np.round((smooth + 3.0) * (63.0 / 6.0)), 0.0, 63.0).astype(np.uint8)
+    smooth = np.fft.ifft2(np.fft.fft2(noise) * np.exp(-((2.0 * distance * GRAIN_SIZE) ** 2))).real
+    return ((smooth - smooth.mean()) / smooth.std()).astype(np.float32)

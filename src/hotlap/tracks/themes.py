@@ -30,11 +30,11 @@ class Theme:
     """Length of a dash [m]."""
     gap: float = 0.0508
     """Length of the gap between dashes [m]."""
-    road_grain: float = 0.05
+    road_grain: float = 0.085
     """Standard deviation of the road's fine brightness pattern, relative to its brightness."""
-    field_grain: float = 0.02
+    field_grain: float = 0.042
     """The same of the field."""
-    line_grain: float = 0.025
+    line_grain: float = 0.045
     """The same of all lines."""
 
 

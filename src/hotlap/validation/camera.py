@@ -101,7 +101,8 @@ class Eye:
             padded = np.zeros((3, self.batch), dtype=np.float32)
             padded[:, : len(part)] = part.T
             active = np.arange(self.batch) < len(part)
-            x, y, yaw = (wp.array(row, dtype=wp.float32, device="cpu") for row in padded)
+            pose: list[wp.array] = [wp.array(row, dtype=wp.float32, device="cpu") for row in padded]
+            x, y, yaw = pose
             self.renderer.render(x, y, yaw, self.track, wp.array(active, dtype=wp.int32, device="cpu"), self.images)
             seen.append(self.images.numpy()[: len(part)].copy())
         return np.concatenate(seen)
