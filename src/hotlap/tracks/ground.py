@@ -17,7 +17,7 @@ from shapely.geometry import LineString, Polygon
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import substring
 
-from hotlap.tracks.themes import RGB, THEMES, Theme
+from hotlap.tracks.themes import RGB, Theme, find_theme
 from hotlap.tracks.track import Track
 
 GREY_WEIGHTS = (0.2989, 0.587, 0.114)
@@ -31,13 +31,10 @@ WALL_HEIGHT = 1.0  # [m]
 APRON = 0.25  # [m] painted beyond the walls: blurred texels and rounding errors at the wall stay inside the picture
 
 # What light makes of the mean texture colors, measured on the original's frames of 2019: lines are much brighter than
-# their textures, the ground is darker towards north-east, and every wall has its own shade.
+# their textures, and the ground is darker towards north-east.
 GAIN = {ROAD: 1.04, FIELD: 1.055, EDGE_LINE: 1.2, CENTER_LINE: 1.21}
 FALLOFF = (0.045, 0.018)
 """Share of brightness that the ground loses from the middle of the field to its east and north side."""
-WALL_GAIN = (0.0, 0.86, 0.98, 0.38)
-"""Of the south, east, north and west wall."""
-
 GRAIN_SIZE = 0.004  # [m] width of a speck of the surfaces' fine pattern
 
 MAX_TEXELS = 32_000_000
@@ -138,9 +135,12 @@ def bake_ground(
         texel: Size of a texel [m]; None: 2.5 mm, or coarser where that would take more than 32 million texels.
         field_margin: Distance from the road's bounding box to the walls [m].
         seed: Seed of the surfaces' grain.
+
+    Raises:
+        TrackError: If there is no such theme.
     """
     if not isinstance(theme, Theme):
-        theme = THEMES[track.theme if theme is None else theme]
+        theme = find_theme(track.theme if theme is None else theme)
     x_min, y_min, x_max, y_max = track.bounds
     rectangle = (x_min - field_margin, y_min - field_margin, x_max + field_margin, y_max + field_margin)
     origin = (rectangle[0] - APRON, rectangle[1] - APRON)
@@ -161,7 +161,7 @@ def bake_ground(
         texel=texel,
         rectangle=rectangle,
         wall_height=WALL_HEIGHT,
-        wall_colors=np.clip(np.outer(WALL_GAIN, theme.wall), 0.0, 255.0),
+        wall_colors=np.clip(np.outer(theme.wall_light, theme.wall), 0.0, 255.0),
         sky=theme.sky,
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hotlap.errors import TrackError
+
 RGB = tuple[float, float, float]
 
 
@@ -30,6 +32,8 @@ class Theme:
     """Length of a dash [m]."""
     gap: float = 0.0508
     """Length of the gap between dashes [m]."""
+    wall_light: tuple[float, float, float, float] = (0.35, 0.86, 0.98, 0.5)
+    """Share of the wall color that light leaves on the south, east, north and west wall."""
     road_grain: float = 0.085
     """Standard deviation of the road's fine brightness pattern, relative to its brightness."""
     field_grain: float = 0.042
@@ -58,6 +62,7 @@ THEMES: dict[str, Theme] = {
             edge_line=(194, 194, 190),
             center_line=(194, 117, 0),
             wall=(36, 70, 81),
+            wall_light=(0.0, 0.86, 0.98, 0.38),
         ),
         replace(_CLASSIC, name="carpet", road=(50, 50, 50)),
         replace(_CLASSIC, name="concrete", road=(116, 110, 107)),
@@ -79,3 +84,14 @@ THEMES: dict[str, Theme] = {
     )
 }
 """Color themes by name."""
+
+
+def find_theme(name: str) -> Theme:
+    """The theme called ``name``.
+
+    Raises:
+        TrackError: If there is none.
+    """
+    if name not in THEMES:
+        raise TrackError(f"there is no color theme {name!r}; the themes are {', '.join(sorted(THEMES))}.")
+    return THEMES[name]
