@@ -167,9 +167,8 @@ class Trainer:
         self.race = race_config(folder, self.job)
         num_worlds = max(self.hyperparameters.num_episodes_between_training, training.eval_laps)
         actor = build_network(self.metadata, shared_encoder=training.shared_encoder)
-        policy = Policy(actor, precision=training.precision, exploration=self._exploration())
-        policy.steps_taken = self.state.total_steps
-        worker = RolloutWorker(self.race, policy, num_worlds=num_worlds)
+        self.policy = Policy(actor, precision=training.precision, exploration=self._exploration())
+        worker = RolloutWorker(self.race, self.policy, num_worlds=num_worlds)
         self.fleet: Fleet = InProcessFleet(worker)
         self.tracks = worker.race.scene.tracks
         self.progress = ProgressLog(self.store, num_iterations=max(0, self.state.iteration - bool(self.pending)))
@@ -271,6 +270,8 @@ class Trainer:
             open_tracks=not all(track.closed for track in self.tracks),
             clock=self.state.sim_time,
         )
+        # Steps of dropped episodes do not count, so that a resumed training explores like one that never stopped.
+        self.policy.steps_taken = self.state.total_steps
         return self.fleet.collect(
             self._policy_weights(), plans, step_cap=self._step_cap, on_step=self.listener.on_advance
         )

@@ -1,0 +1,103 @@
+"""The rooms of the package and who may import whom; the arrows never form a circle."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import hotlap
+
+PACKAGE = Path(hotlap.__file__).parent
+
+# Every room may import `errors` and the package itself (its version).
+ARROWS = {
+    "errors": set(),
+    "config": set(),
+    "tracks": set(),
+    "sim": {"tracks"},
+    "rewards": set(),
+    "envs": {"config", "rewards", "sim", "tracks"},
+    "rl": set(),
+    "rollouts": {"config", "envs", "records", "rl", "sim"},
+    "records": set(),
+    "analysis": {"records", "tracks"},
+    "evaluation": {"analysis", "config", "envs", "records", "rl", "rollouts", "sim"},
+    "training": {"config", "evaluation", "records", "rl", "rollouts", "sim"},
+    "validation": {"analysis", "sim", "tracks"},
+    "bench": None,  # everything
+    "cli": None,
+}
+
+
+def imported(file: Path) -> list[tuple[str, int, bool]]:
+    """Modules of the package that a file imports, without the package's name: name, line, whether at module level."""
+    tree = ast.parse(file.read_text())
+    top = set(map(id, tree.body))
+    found = []
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: relative import"
+            module = node.module or ""
+            # `from hotlap import tracks` and `from hotlap.sim import judge` name modules too.
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        found += [
+            (name.removeprefix("hotlap."), node.lineno, id(node) in top) for name in names if name.startswith("hotlap.")
+        ]
+    return found
+
+
+def files() -> list[tuple[str, Path]]:
+    """Room and path of every file."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [
+        (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in paths if path.parent != PACKAGE
+    ] + [("errors", PACKAGE / "errors.py")]
+
+
+def test_every_room_is_in_the_table():
+    """A new room gets its place here first."""
+    assert {room for room, _ in files()} == set(ARROWS)
+
+
+def test_rooms_import_only_what_they_may():
+    """Each import, wherever it stands in a file, is an arrow of the table; and the table has no arrow unused."""
+    wrong, used = [], {room: set() for room in ARROWS}
+    for room, path in files():
+        for name, line, _ in imported(path):
+            other = name.split(".")[0]
+            allowed = ARROWS[room]
+            if other in (room, "errors", "__version__") or allowed is None:
+                continue
+            arrow = next((each for each in allowed if name == each or name.startswith(f"{each}.")), None)
+            if arrow is None:
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line}: {room} may not import {name}")
+            else:
+                used[room].add(arrow)
+    assert not wrong, "\n".join(wrong)
+    for room, allowed in ARROWS.items():
+        assert used[room] == (allowed or set()), f"{room} does not use {sorted(allowed - used[room])}"
+
+
+def test_arrows_make_no_circle():
+    """There is an order in which every room stands above all that it imports."""
+    rooms = {
+        room: {name for name in allowed if "." not in name} for room, allowed in ARROWS.items() if allowed is not None
+    }
+    TopologicalSorter(rooms).prepare()
+
+
+def test_the_command_line_starts_without_the_heavy_rooms():
+    """Its files import rooms inside functions: `hotlap --help` must not wait for torch and Warp."""
+    light = {"cli", "errors"}
+    wrong = [
+        f"{path.name}:{line}: {name}"
+        for room, path in files()
+        if room == "cli"
+        for name, line, at_top in imported(path)
+        if at_top and name.split(".")[0] not in light
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,397 @@
+"""Whole trainings in small: the same bytes again, resumed after kills, stopped by rules and by mistakes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
+
+from hotlap.cli import main as command_line
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import RecordError, RewardError, TrainingError
+from hotlap.evaluation.statistics import EvaluationReport, LapResult
+from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.events import IterationRecord, ProgressLog
+from hotlap.records.folder import Folder
+from hotlap.rl.ppo import UpdateStats
+from hotlap.training.trainer import COLLAPSE_EVALUATIONS, MAX_BAD_UPDATES, Silence, Trainer
+
+# A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
+WATCHED = """
+import pathlib
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+def reward_function(params):
+    with open(HERE / "calls", "a") as file:
+        file.write(".")
+    for what in ("hang", "fail"):
+        if (HERE / what).exists() and (HERE / "calls").stat().st_size >= int((HERE / what).read_text()):
+            if what == "fail":
+                raise RuntimeError("as asked")
+            (HERE / "hanging").touch()
+            time.sleep(1000)
+    return 1.0 - params["distance_from_center"] / params["track_width"]
+"""
+
+
+class Notes(Silence):
+    """Listens, and notes how often the reward function had been called when each stage began."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls = folder / "calls"
+        self.stages: list[tuple[str, int]] = []
+        self.messages: list[str] = []
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        self.stages.append((stage, self.calls.stat().st_size if self.calls.exists() else 0))
+
+    def on_message(self, message: str) -> None:
+        self.messages.append(message)
+
+
+def lasting_files(folder: Path) -> dict[str, bytes]:
+    """What a training leaves behind and what must not depend on the clock."""
+    kept = {}
+    for pattern in ("model/*.safetensors", "training-simtrace/*.csv", "metrics/**/*.json", "model/deepracer*.json"):
+        kept |= {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob(pattern))}
+    return kept
+
+
+def curve(folder: Path) -> list[IterationRecord]:
+    """The recorded iterations, without what the clock says."""
+    return [replace(record, elapsed_s=0.0, stages_s={}) for record in ProgressLog(Folder(folder)).read()]
+
+
+def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """Run `hotlap` in this process; the exit code."""
+    monkeypatch.setattr(sys, "argv", ["hotlap", *arguments])
+    try:
+        command_line.main()
+    except SystemExit as exit:
+        return exit.code
+    return 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Notes]:
+    """A training of three iterations that nothing disturbed."""
+    model = write_model(tmp_path_factory.mktemp("finished"), reward=WATCHED)
+    notes = Notes(model.path)
+    result = Trainer(model, listener=notes).run()
+    assert (result.reason, result.iterations) == ("max_iterations", 3)
+    return model.path, notes
+
+
+def test_the_same_seed_gives_the_same_bytes(finished: tuple[Path, Notes], tmp_path: Path):
+    """Checkpoints, traces, metrics and choice of the best."""
+    again = write_model(tmp_path / "again", reward=WATCHED)
+    Trainer(again).run()
+    first, second = lasting_files(finished[0]), lasting_files(again.path)
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} == set()
+    assert curve(finished[0]) == curve(again.path)
+    assert len([name for name in first if name.endswith(".safetensors")]) == 5  # 0 to 3, and the newest optimizer
+    assert len([name for name in first if name.endswith(".csv")]) == 3
+
+
+def test_another_seed_gives_another_model(finished: tuple[Path, Notes], tmp_path: Path):
+    """Both the first weights and the episodes follow from the seed."""
+    model = write_model(tmp_path, reward=WATCHED, training={"seed": 1, "max_iterations": 1})
+    Trainer(model).run()
+    name = "model/0_Step-0.safetensors"
+    assert (tmp_path / name).read_bytes() != (finished[0] / name).read_bytes()
+    assert curve(tmp_path)[0].num_steps != curve(finished[0])[0].num_steps
+
+
+def test_the_records_of_a_training_fit_together(finished: tuple[Path, Notes]):
+    """Numbers run through: iterations, episodes, steps, simulation clock, in traces, metrics and progress alike."""
+    folder, _ = finished
+    records = curve(folder)
+    assert [record.iteration for record in records] == [0, 1, 2]
+    metrics = json.loads((folder / "metrics" / "TrainingMetrics.json").read_text())["metrics"]
+    assert [each["episode"] for each in metrics] == list(range(1, 10))
+    steps = 0
+    clock = 0.0
+    for record in records:
+        with open(folder / f"training-simtrace/{record.iteration}-iteration.csv") as file:
+            rows = list(csv.DictReader(file))
+        assert len(rows) == record.num_steps
+        assert sorted({int(row["episode"]) for row in rows}) == [3 * record.iteration + k for k in range(3)]
+        steps += len(rows)
+        assert record.total_steps == steps
+        assert record.checkpoint == f"{record.iteration + 1}_Step-{steps}.ckpt"
+        rewards = [sum(float(row["reward"]) for row in rows if int(row["episode"]) == number) for number in range(9)]
+        assert record.reward_mean == pytest.approx(sum(rewards) / 3, rel=1e-6)
+        assert float(rows[0]["tstamp"]) == pytest.approx(clock + 1 / 15, abs=1e-5)
+        clock += len(rows) / 15
+        for row in rows:
+            assert (row["done"] == "True") == (row["episode_status"] not in ("prepare", "in_progress"))
+
+
+@pytest.mark.parametrize(("stage", "occurrence"), [("collect", 1), ("evaluate", 2)], ids=["collect", "last_evaluation"])
+def test_a_killed_training_resumes_as_if_nothing_had_happened(
+    finished: tuple[Path, Notes], tmp_path: Path, stage: str, occurrence: int
+):
+    """kill -9 in the middle of collecting or of evaluating, then --resume: the same bytes as without the kill."""
+    undisturbed, notes = finished
+    model = write_model(tmp_path / "killed", reward=WATCHED)
+    begin = [calls for name, calls in notes.stages if name == stage][occurrence]
+    (model.path / "hang").write_text(str(begin + 5))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hotlap.cli.main", "train", str(model.path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        deadline = time.monotonic() + 200
+        while not (model.path / "hanging").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert (model.path / "hanging").exists(), "the training never came to the place where it is killed"
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert lasting_files(model.path) != lasting_files(undisturbed)
+    (model.path / "hang").unlink()
+
+    result = Trainer(model, resume=True).run()
+    assert result.iterations == 3
+    resumed, expected = lasting_files(model.path), lasting_files(undisturbed)
+    assert resumed.keys() == expected.keys()
+    assert {name for name in resumed if resumed[name] != expected[name]} == set()
+    assert curve(model.path) == curve(undisturbed)
+
+
+def test_a_finished_training_goes_on_where_it_ended(tmp_path: Path):
+    """One iteration, then a second with --resume, e-greedy: the share of random actions goes on falling too."""
+    settings: dict[str, Any] = {"exploration_type": "e-greedy", "epsilon_steps": 200}
+    whole = write_model(tmp_path / "whole", hyperparameters=settings, training={"max_iterations": 2})
+    Trainer(whole).run()
+    model = write_model(tmp_path / "parts", hyperparameters=settings, training={"max_iterations": 1})
+    Trainer(model).run()
+    result = Trainer(model, job=model.job.updated(training={"max_iterations": 2}), resume=True).run()
+    assert (result.iterations, result.total_steps) == (2, curve(whole.path)[-1].total_steps)
+    resumed, expected = lasting_files(model.path), lasting_files(whole.path)
+    assert {name for name in expected if resumed.get(name) != expected[name]} == set()
+    assert curve(model.path) == curve(whole.path)
+
+
+def test_a_reward_function_that_fails_costs_nothing_of_the_iterations_before(
+    finished: tuple[Path, Notes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """One paragraph, exit code 2; checkpoints, progress and traces stay, and training goes on once it is mended."""
+    undisturbed, notes = finished
+    model = write_model(tmp_path / "model", reward=WATCHED)
+    begin = [calls for name, calls in notes.stages if name == "collect"][2]
+    (model.path / "fail").write_text(str(begin + 5))
+    assert run_command(monkeypatch, "train", str(model.path)) == 2
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    assert "reward_function.py, line 13, episode" in " ".join(told.split())
+    assert "RuntimeError: as asked" in " ".join(told.split())
+    assert [name.number for name in CheckpointStore(model.path).list()] == [0, 1, 2]
+    assert curve(model.path) == curve(undisturbed)[:2]
+    assert (model.path / "training-simtrace" / "1-iteration.csv").exists()
+    (model.path / "fail").unlink()
+    assert run_command(monkeypatch, "train", str(model.path), "--resume", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["iterations"] == 3
+    assert lasting_files(model.path) == lasting_files(undisturbed)
+
+
+def test_an_earlier_training_is_neither_overwritten_nor_mixed_with_a_new_one(tmp_path: Path):
+    """Without --resume or --wipe it is refused; --wipe begins anew without a trace of the old."""
+    model = write_model(tmp_path / "model", training={"max_iterations": 2})
+    Trainer(model).run()
+    before = lasting_files(model.path)
+    with pytest.raises(RecordError, match=r"2_Step-\d+.ckpt.*--resume.*--wipe"):
+        Trainer(model)
+    assert lasting_files(model.path) == before
+    shorter = model.job.updated(training={"max_iterations": 1, "seed": 5})
+    Trainer(model, job=shorter, wipe=True).run()
+    fresh = write_model(tmp_path / "fresh")
+    Trainer(fresh, job=shorter.updated(race={"track": str(fresh.path / "ring.npy")})).run()
+    assert lasting_files(model.path) == lasting_files(fresh.path)
+    assert len(curve(model.path)) == 1
+
+
+def test_a_checkpoint_of_another_network_is_not_resumed(tmp_path: Path):
+    """The files were changed in between: say so, touch nothing."""
+    model = write_model(tmp_path, training={"max_iterations": 1})
+    Trainer(model).run()
+    before = lasting_files(tmp_path)
+    with pytest.raises(RecordError, match="made for another network"):
+        Trainer(write_model(tmp_path, actions=WANDERING[:2]), resume=True)
+    assert lasting_files(tmp_path) == before
+
+
+@pytest.mark.parametrize("folder", ["model", "metrics", "training-simtrace"])
+def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """A file stands where a folder is needed: it also stops the superuser, whom permissions do not."""
+    model = write_model(tmp_path, training={"max_iterations": 1})
+    (tmp_path / folder).write_text("in the way")
+    assert run_command(monkeypatch, "train", str(model.path)) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "could not be written" in told
+    assert f"A file stands where the folder {tmp_path / folder} is needed; move it away" in told
+    assert "Traceback" not in told
+
+
+class Poisoned:
+    """A PPO whose updates break the weights, the first ``times`` of them."""
+
+    def __init__(self, trainer: Trainer, times: int) -> None:
+        self.trainer, self.times, self.update_truly = trainer, times, trainer.ppo.update
+
+    def __call__(self, *arguments: Any, **settings: Any) -> UpdateStats:
+        stats = self.update_truly(*arguments, **settings)
+        if self.times:
+            self.times -= 1
+            next(self.trainer.network.parameters()).data.fill_(torch.nan)
+            stats = replace(stats, finite=False)
+        return stats
+
+
+def test_weights_that_break_are_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The iteration is played again from the good weights, with other episodes; numbering has no gap."""
+    model = write_model(tmp_path, training={"max_iterations": 2})
+    notes = Notes(tmp_path)
+    trainer = Trainer(model, listener=notes)
+    monkeypatch.setattr(trainer.ppo, "update", Poisoned(trainer, 1))
+    assert trainer.run().iterations == 2
+    assert len(notes.messages) == 1
+    assert "not finite" in notes.messages[0]
+    assert [record.iteration for record in curve(tmp_path)] == [0, 1]
+    last = CheckpointStore(tmp_path).load("last")
+    assert last.name.number == 2
+    assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
+
+
+def test_a_learning_rate_beyond_all_measure_ends_with_the_last_good_checkpoint(tmp_path: Path):
+    """Extreme rewards and steps: the weights overflow in each attempt, and after three training gives up."""
+    extreme = "def reward_function(params):\n    return 1e5 if params['steps'] % 2 else -1e5\n"
+    model = write_model(tmp_path, reward=extreme, hyperparameters={"lr": 1e30, "batch_size": 16, "num_epochs": 2})
+    notes = Notes(tmp_path)
+    with pytest.raises(TrainingError, match=r"not finite.*0_Step-0.ckpt.*Lower lr"):
+        Trainer(model, listener=notes).run()
+    assert len(notes.messages) == MAX_BAD_UPDATES
+    last = CheckpointStore(tmp_path).load("last")
+    assert last.name.number == 0
+    assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
+
+
+class Scripted(Trainer):
+    """A trainer whose evaluations find what a script says: the progress at the end of every lap."""
+
+    script: list[float]
+
+    def _evaluate(self, num_laps: int) -> tuple[EvaluationReport, float]:
+        progress = self.script.pop(0)
+        return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), 0.0
+
+
+def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
+    """After several bad evaluations in a row, not after single ones; the numbering goes on."""
+    bad = [1.0] * COLLAPSE_EVALUATIONS
+    script = [80.0, *bad[1:], 79.0, *bad]
+    model = write_model(tmp_path, training={"max_iterations": len(script)}, hyperparameters={"lr": 1e-3})
+    notes = Notes(tmp_path)
+    trainer = Scripted(model, listener=notes)
+    trainer.script = script
+    assert trainer.run().iterations == len(curve(tmp_path))
+    assert len(notes.messages) == 1
+    best = CheckpointStore(tmp_path).load("best")
+    assert best.name.number == 1
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(value, best.weights[name]), name
+
+
+def test_continuous_actions_train(tmp_path: Path):
+    """Both dimensions are written to the trace, within their ranges, and the weights move."""
+    actions = {"steering_angle": {"low": -25, "high": 25}, "speed": {"low": 2.0, "high": 3.0}}
+    model = write_model(tmp_path, actions=actions, training={"max_iterations": 1})
+    assert Trainer(model).run().iterations == 1
+    with open(tmp_path / "training-simtrace" / "0-iteration.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert all(-25 <= float(row["steer"]) <= 25 and 2 <= float(row["throttle"]) <= 3 for row in rows)
+    assert all(row["action"].startswith("[") for row in rows)
+    store = CheckpointStore(tmp_path)
+    first, last = store.load(0), store.load(1)
+    assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
+    assert any(not torch.equal(first.weights[name], value) for name, value in last.weights.items())
+
+
+def test_the_step_cap_bounds_an_iteration(tmp_path: Path):
+    """Episodes beyond it are neither learnt from nor recorded; an iteration without any is an error."""
+    model = write_model(tmp_path / "some", training={"max_iterations": 1, "step_cap": 30})
+    Trainer(model).run()
+    (record,) = curve(model.path)
+    assert record.num_steps <= 30
+    assert 0 < record.num_episodes < 3
+    none = write_model(tmp_path / "none", training={"max_iterations": 1, "step_cap": 3})
+    with pytest.raises(TrainingError, match=r"step cap of 3 steps.*step_cap"):
+        Trainer(none).run()
+
+
+def stop(tmp_path: Path, **changes: Any) -> tuple[str, int]:
+    result = Trainer(write_model(tmp_path, **changes)).run()
+    return result.reason, result.iterations
+
+
+def test_training_stops_at_its_goal(tmp_path: Path):
+    """Here any policy drives clean laps, so as many evaluations are enough as must reach it in a row."""
+    changes: dict[str, Any] = {
+        "actions": ROUND_AND_ROUND,
+        "race": {"randomize_vehicle": 0.0},
+        "training": {"goal_clean_share": 0.95, "goal_evaluations": 2, "max_iterations": 5},
+    }
+    assert stop(tmp_path, **changes) == ("goal", 2)
+    record = curve(tmp_path)[-1]
+    assert record.evaluation is not None
+    assert (record.evaluation.clean_rate, record.laps_completed, record.is_best) == (1.0, 3, True)
+    assert record.evaluation.completion_mean == 100.0
+    best = json.loads((tmp_path / "model" / "deepracer_checkpoints.json").read_text())["best_checkpoint"]
+    assert (best["name"], best["avg_eval_metric"]) == (record.checkpoint, 100.0)
+
+
+def test_training_stops_at_the_limits_of_the_hyperparameters(tmp_path: Path):
+    """term_cond_max_episodes counts iterations; term_cond_avg_score is the mean reward of an iteration's episodes."""
+    assert stop(
+        tmp_path / "episodes", hyperparameters={"term_cond_max_episodes": 1}, training={"max_iterations": 0}
+    ) == ("term_cond_max_episodes", 1)
+    assert stop(tmp_path / "score", hyperparameters={"term_cond_avg_score": 3.0}) == ("term_cond_avg_score", 1)
+
+
+def test_training_stops_when_time_is_up(tmp_path: Path):
+    """Between iterations; the first checkpoint is there in any case."""
+    assert stop(tmp_path, training={"max_minutes": 1e-6}) == ("max_minutes", 0)
+    assert [name.number for name in CheckpointStore(tmp_path).list()] == [0]
+
+
+def test_evaluations_may_be_rarer_than_iterations(tmp_path: Path):
+    """eval_every 2: the second iteration of two is evaluated."""
+    model = write_model(tmp_path, training={"max_iterations": 2, "eval_every": 2})
+    Trainer(model).run()
+    assert [record.evaluation is not None for record in curve(tmp_path)] == [False, True]
+
+
+def test_errors_of_the_reward_function_reach_whoever_trains(tmp_path: Path):
+    """As `RewardError`, before anything else is spoilt."""
+    model = write_model(tmp_path, reward="def reward_function(params):\n    return params['progres']\n")
+    with pytest.raises(RewardError, match="Did you mean 'progress'"):
+        Trainer(ModelFolder(model.path)).run()
+    assert [name.number for name in CheckpointStore(tmp_path).list()] == [0]
