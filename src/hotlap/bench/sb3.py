@@ -16,9 +16,7 @@ import numpy as np
 import torch
 
 from hotlap.bench.machine import num_cores
-from hotlap.bench.recipe import STOCK_REWARD
-from hotlap.config.hyperparameters import STARTER
-from hotlap.config.template import metadata_json
+from hotlap.bench.recipe import STOCK, STOCK_REWARD, stock_metadata_json
 from hotlap.envs.time_trial import TimeTrialVectorEnv
 from hotlap.errors import MissingExtraError
 
@@ -145,7 +143,7 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
 
-    num_envs, batch_size = STARTER.num_episodes_between_training, STARTER.batch_size
+    num_envs, batch_size = STOCK.num_episodes_between_training, STOCK.batch_size
     whole = int(np.lcm(num_envs, batch_size))
     steps_per_env = max(1, round(num_steps / whole)) * whole // num_envs
 
@@ -164,7 +162,7 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
             self.ends.append(time.perf_counter())
             # The first iteration only warms up.
             assert isinstance(self.model, PPO)
-            self.model.n_epochs = STARTER.num_epochs if len(self.ends) > 1 else 1
+            self.model.n_epochs = STOCK.num_epochs if len(self.ends) > 1 else 1
 
         def _on_training_end(self) -> None:
             self.begins.append(time.perf_counter())
@@ -176,19 +174,19 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
         num_envs,
         track=track,
         reward=STOCK_REWARD,
-        metadata=json.loads(metadata_json()),
+        metadata=json.loads(stock_metadata_json()),
     )
     model = PPO(
         "CnnPolicy",
         sb3_environment(env),
-        learning_rate=STARTER.lr,
+        learning_rate=STOCK.lr,
         n_steps=steps_per_env,
         batch_size=batch_size,
-        n_epochs=STARTER.num_epochs,
-        gamma=STARTER.discount_factor,
+        n_epochs=STOCK.num_epochs,
+        gamma=STOCK.discount_factor,
         gae_lambda=0.95,
         clip_range=0.2,
-        ent_coef=STARTER.beta_entropy,
+        ent_coef=STOCK.beta_entropy,
         vf_coef=1.0,
         policy_kwargs={
             "share_features_extractor": False,

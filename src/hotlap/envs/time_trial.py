@@ -52,7 +52,7 @@ def _race_config(
         tracks=(str(track),),
         direction=direction,
         theme=theme,
-        rules=RaceRules(max_steps=max_steps),
+        rules=RaceRules(max_steps=max_steps + 1),  # the original counts the `prepare` step, which is skipped here
         spread=spread,
         device=device,
     )
@@ -71,7 +71,9 @@ def _start(rng: np.random.Generator, start: str, options: dict[str, Any] | None)
     return Start(ndist=float((options or {}).get("ndist", ndist)), seed=seed, prepared=True)
 
 
-def _check_start(start: str) -> None:
+def _check(start: str, max_steps: int) -> None:
+    if max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1, got {max_steps}")
     if start not in ("random", "line"):
         raise ValueError(f'start must be "random" (anywhere on the lap) or "line" (the start line), got {start!r}')
 
@@ -97,15 +99,16 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
 
     ## End of the episode
     ``terminated``: lap complete, all wheels off the track, standing still or driving backwards for a second.
-    ``truncated``: ``max_steps`` steps.
+    ``truncated``: after ``max_steps`` steps.
 
     ## Info
-    ``progress`` [% of the lap], ``status`` (name as in simulation traces), ``steps``, ``x``, ``y`` [m], ``heading``
-    [deg], ``distance_from_center`` [m], ``all_wheels_on_track``; after ``reset`` only ``ndist``.
+    ``progress`` [% of the lap], ``status`` (name as in simulation traces), ``steps`` (from 2 on, as ever), ``x``,
+    ``y`` [m], ``heading`` [deg], ``distance_from_center`` [m], ``all_wheels_on_track``; after ``reset`` only ``ndist``.
 
     ## Arguments
     * ``track``: name of a track, or the path of a route file; ``direction``: ``as_is``, ``cw``, ``ccw``, ``reversed``.
-    * ``reward``: a function of ``params``, a reward function's file, or the name of a shipped example.
+    * ``reward``: a function of ``params``, a reward function's file, or the name of a shipped example. Of a file each
+      environment has a copy with globals of its own; a function is shared.
     * ``metadata``: ``model_metadata.json`` as a path or as a dictionary; default five steering angles at 1 m/s.
     * ``start``, ``max_steps``; ``spread``: how far each episode's car differs from the nominal one (0 to about 1).
     * ``theme``: color theme; ``device``: ``cpu`` or ``cuda``; ``render_mode``: ``rgb_array`` gives a color picture.
@@ -131,13 +134,14 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
         device: str = "cpu",
         render_mode: str | None = None,
     ) -> None:
-        _check_start(start)
+        _check(start, max_steps)
         self.race = Race(_race_config(track, direction, reward, metadata, spread, max_steps, theme, device), 1)
         self.start = start
         self.render_mode = render_mode
         self.observation_space = spaces.Box(0, 255, FRAME_SHAPE, np.uint8)
         self.action_space = _action_space(self.race)
         self._world = np.zeros(1, dtype=np.int64)
+        self._num_episodes = 0
         self._picture: tuple[CameraRenderer, wp.array] | None = None
 
     def reset(
@@ -145,7 +149,8 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         super().reset(seed=seed)
         start = _start(self.np_random, self.start, options)
-        self.race.reset([0], [start])
+        self.race.reset([0], [start], episodes=[self._num_episodes])
+        self._num_episodes += 1
         return self._observe(), {"ndist": start.ndist}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -200,7 +205,7 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         device: str = "cpu",
         render_mode: str | None = None,
     ) -> None:
-        _check_start(start)
+        _check(start, max_steps)
         self.num_envs = num_envs
         self.race = Race(_race_config(track, direction, reward, metadata, spread, max_steps, theme, device), num_envs)
         self.start = start
@@ -211,6 +216,7 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._all = np.arange(num_envs)
         self._rngs: list[np.random.Generator] = []
+        self._num_episodes = 0
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
@@ -223,11 +229,9 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
             first = int(self.np_random.integers(2**31)) if seed is None else seed
             self._rngs = [gymnasium.utils.seeding.np_random(first + k)[0] for k in range(self.num_envs)]
         mask = (options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool))
-        starts = {int(world): _start(self._rngs[world], self.start, options) for world in np.flatnonzero(mask)}
-        if starts:
-            self.race.reset(list(starts), list(starts.values()))
+        worlds = np.flatnonzero(mask)
         ndist = np.zeros(self.num_envs)
-        ndist[list(starts)] = [start.ndist for start in starts.values()]
+        ndist[worlds] = self._begin(worlds, options)
         return self._observe(), {"ndist": ndist, "_ndist": np.asarray(mask, dtype=bool).copy()}
 
     def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
@@ -247,9 +251,17 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
                 full = np.zeros(self.num_envs, dtype=column.dtype)
                 full[active] = column
                 info[name], info[f"_{name}"] = full, present
-        if len(over):
-            self.race.reset(over.tolist(), [_start(self._rngs[world], self.start, None) for world in over])
+        self._begin(over, None)
         return self._observe(), rewards, terminated, truncated, info
+
+    def _begin(self, worlds: np.ndarray, options: dict[str, Any] | None) -> list[float]:
+        """Begin an episode in each of ``worlds``; returns the lap fractions of their starts."""
+        starts = [_start(self._rngs[world], self.start, options) for world in worlds]
+        if starts:
+            numbers = range(self._num_episodes, self._num_episodes + len(starts))
+            self.race.reset(worlds.tolist(), starts, episodes=numbers)
+            self._num_episodes += len(starts)
+        return [start.ndist for start in starts]
 
     def _observe(self) -> np.ndarray:
         return self.race.images(self._all)[..., None]
