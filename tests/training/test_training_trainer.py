@@ -46,6 +46,8 @@ def reward_function(params):
     return 1.0 - params["distance_from_center"] / params["track_width"]
 """
 
+ONE_EPISODE = {"num_episodes_between_training": 1}
+
 
 class Notes(Silence):
     """Listens, and notes how often the reward function had been called when each stage began."""
@@ -307,8 +309,8 @@ class Scripted(Trainer):
 def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
     """After several bad evaluations in a row, not after single ones; the numbering goes on."""
     bad = [1.0] * COLLAPSE_EVALUATIONS
-    script = [80.0, *bad[1:], 79.0, *bad]
-    model = write_model(tmp_path, training={"max_iterations": len(script)}, hyperparameters={"lr": 1e-3})
+    script = [80.0, bad[0], 79.0, *bad]
+    model = write_model(tmp_path, training={"max_iterations": len(script)}, hyperparameters=ONE_EPISODE)
     notes = Notes(tmp_path)
     trainer = Scripted(model, listener=notes)
     trainer.script = script
@@ -357,12 +359,13 @@ def test_training_stops_at_its_goal(tmp_path: Path):
     changes: dict[str, Any] = {
         "actions": ROUND_AND_ROUND,
         "race": {"randomize_vehicle": 0.0},
+        "hyperparameters": ONE_EPISODE,
         "training": {"goal_clean_share": 0.95, "goal_evaluations": 2, "max_iterations": 5},
     }
     assert stop(tmp_path, **changes) == ("goal", 2)
     record = curve(tmp_path)[-1]
     assert record.evaluation is not None
-    assert (record.evaluation.clean_rate, record.laps_completed, record.is_best) == (1.0, 3, True)
+    assert (record.evaluation.clean_rate, record.laps_completed, record.is_best) == (1.0, 1, True)
     assert record.evaluation.completion_mean == 100.0
     best = json.loads((tmp_path / "model" / "deepracer_checkpoints.json").read_text())["best_checkpoint"]
     assert (best["name"], best["avg_eval_metric"]) == (record.checkpoint, 100.0)
@@ -371,9 +374,14 @@ def test_training_stops_at_its_goal(tmp_path: Path):
 def test_training_stops_at_the_limits_of_the_hyperparameters(tmp_path: Path):
     """term_cond_max_episodes counts iterations; term_cond_avg_score is the mean reward of an iteration's episodes."""
     assert stop(
-        tmp_path / "episodes", hyperparameters={"term_cond_max_episodes": 1}, training={"max_iterations": 0}
+        tmp_path / "episodes",
+        hyperparameters=ONE_EPISODE | {"term_cond_max_episodes": 1},
+        training={"max_iterations": 0},
     ) == ("term_cond_max_episodes", 1)
-    assert stop(tmp_path / "score", hyperparameters={"term_cond_avg_score": 3.0}) == ("term_cond_avg_score", 1)
+    assert stop(tmp_path / "score", hyperparameters=ONE_EPISODE | {"term_cond_avg_score": 3.0}) == (
+        "term_cond_avg_score",
+        1,
+    )
 
 
 def test_training_stops_when_time_is_up(tmp_path: Path):
@@ -384,7 +392,8 @@ def test_training_stops_when_time_is_up(tmp_path: Path):
 
 def test_evaluations_may_be_rarer_than_iterations(tmp_path: Path):
     """eval_every 2: the second iteration of two is evaluated."""
-    model = write_model(tmp_path, training={"max_iterations": 2, "eval_every": 2})
+    settings = {"max_iterations": 2, "eval_every": 2, "eval_laps": 1}
+    model = write_model(tmp_path, hyperparameters=ONE_EPISODE, training=settings)
     Trainer(model).run()
     assert [record.evaluation is not None for record in curve(tmp_path)] == [False, True]
 
