@@ -4,7 +4,7 @@
     ├── ConfigError          a file or option of the user's is wrong
     ├── TrackError           a route file or a track name is wrong
     ├── RewardError          the user's reward function cannot be loaded, raised, or returned something unusable
-    ├── RecordError          a record on disk (checkpoint, trace, metrics) is missing, damaged or belongs to another model
+    ├── RecordError          a record on disk (checkpoint, trace, metrics) is missing, damaged or another model's
     ├── DataError            reference data to validate against is missing or damaged
     ├── TrainingError        training cannot go on (numbers became NaN and no good checkpoint is left, …)
     └── MissingExtraError    an optional package is not installed
@@ -48,5 +48,7 @@ class MissingExtraError(HotlapError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}, which is not installed. "
-                         f"Install it with: pip install 'hotlap[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'hotlap[{extra}]'"
+        )

@@ -32,9 +32,8 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
             counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in _MISHAPS}
             # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
             forgiven = {name: count - (not complete and name == status[end]) for name, count in counts.items()}
-            penalty = (forgiven["off_track"] + forgiven["reversed"]) * rules.off_track_penalty + forgiven[
-                "crashed"
-            ] * rules.collision_penalty
+            off_track = forgiven["off_track"] + forgiven["reversed"]
+            penalty = off_track * rules.off_track_penalty + forgiven["crashed"] * rules.collision_penalty
             laps.append(
                 LapResult(
                     trial=len(laps) + 1,
@@ -50,5 +49,5 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
                     clean=complete and not any(counts.values()),
                 )
             )
-            begin = end + 1
+            begin = int(end) + 1
     return EvaluationReport(tuple(laps))

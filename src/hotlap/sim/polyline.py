@@ -88,11 +88,15 @@ def ring_crossings(segments: wp.array2d(dtype=Segment), line: wp.int32, num_segm
     return count
 
 
+# Warp turns the class into its own struct type, which type checkers cannot see.
+SEGMENT_DTYPE = np.dtype(Segment.numpy_dtype())  # type: ignore[attr-defined]
+
+
 def segments_of(points: np.ndarray) -> np.ndarray:
     """Structured ``Segment`` rows, shape (N - 1,), of a polyline of shape (N, 2) [m]."""
     extent = np.diff(points, axis=0)
     length = np.hypot(extent[:, 0], extent[:, 1])
-    rows = np.zeros(len(extent), dtype=Segment.numpy_dtype())
+    rows: np.ndarray = np.zeros(len(extent), dtype=SEGMENT_DTYPE)
     rows["ax"], rows["ay"] = points[:-1, 0], points[:-1, 1]
     rows["dx"], rows["dy"] = extent[:, 0], extent[:, 1]
     rows["inv_length2"] = np.divide(1.0, length**2, out=np.zeros_like(length), where=length > 0)

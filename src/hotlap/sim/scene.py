@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
-from hotlap.sim.polyline import Segment, segments_of
+from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
 CONTROL_PERIOD = 1.0 / 15.0  # [s] one camera frame, one action
@@ -64,7 +64,7 @@ class Scene:
         self.device = device
         self.routes = tuple(route for track in self.tracks for route in (track, track.reversed()))
         num_segments = [len(route.center) - 1 for route in self.routes]
-        rows = np.zeros((LINES_PER_ROUTE * len(self.routes), max(num_segments)), dtype=Segment.numpy_dtype())
+        rows = np.zeros((LINES_PER_ROUTE * len(self.routes), max(num_segments)), dtype=SEGMENT_DTYPE)
         for number, route in enumerate(self.routes):
             caps = np.array([route.inner[0], route.outer[0], route.outer[-1], route.inner[-1]])
             lines = [
@@ -77,12 +77,12 @@ class Scene:
             for line, points in enumerate(lines):
                 rows[LINES_PER_ROUTE * number + line, : num_segments[number]] = segments_of(points)
             rows[LINES_PER_ROUTE * number + CAPS, :2] = segments_of(caps)[[0, 2]]
-        self.segments = wp.array(rows, dtype=Segment, device=device)
-        self.num_segments = wp.array(num_segments, dtype=wp.int32, device=device)
-        self.length = wp.array([route.length for route in self.routes], dtype=wp.float32, device=device)
-        self.closed = wp.array([int(route.closed) for route in self.routes], dtype=wp.int32, device=device)
+        self.segments: wp.array = wp.array(rows, dtype=Segment, device=device)
+        self.num_segments: wp.array = wp.array(num_segments, dtype=wp.int32, device=device)
+        self.length: wp.array = wp.array([route.length for route in self.routes], dtype=wp.float32, device=device)
+        self.closed: wp.array = wp.array([int(route.closed) for route in self.routes], dtype=wp.int32, device=device)
         ccw = [int(track.ccw) ^ flipped for track in self.tracks for flipped in (0, 1)]
-        self.ccw = wp.array(ccw, dtype=wp.int32, device=device)
+        self.ccw: wp.array = wp.array(ccw, dtype=wp.int32, device=device)
 
     @staticmethod
     def route(track: int, reverse: bool) -> int:

@@ -228,7 +228,7 @@ class Simulator:
             cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
             seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
             routes.append(route)
-        world = wp.array(list(worlds), dtype=wp.int32, device=device)
+        world: wp.array = wp.array(list(worlds), dtype=wp.int32, device=device)
         wp.launch(
             _place,
             dim=len(starts),
@@ -349,5 +349,5 @@ class Simulator:
         return CameraRenderer(self.grounds, camera, self.num_worlds, device=self.device, color=True), images
 
     def _render(self, active: wp.array) -> None:
-        if self.renderer is not None:
+        if self.renderer is not None and self.images is not None:
             self.look(self.renderer, self.images, active)
