@@ -224,6 +224,7 @@ def learning_figure(results: Sequence[SeedResult], summary: dict[str, Any]) -> F
 def _draw(
     axes: Axes, results: Sequence[SeedResult], x: Callable[[IterationRecord], float], middle: float | None
 ) -> None:
+    labeled = False
     for result in results:
         axes.plot(
             [x(record) for record in result.records],
@@ -237,13 +238,15 @@ def _draw(
             axes.plot(
                 [x(lap)],
                 [lap.completion_mean],
+                linestyle="none",
                 marker="o",
                 markersize=6,
                 color=BEST,
                 markeredgecolor="white",
                 zorder=3,
-                label="iteration with the first complete lap" if result is results[0] else None,
+                label=None if labeled else "iteration with the first complete lap",
             )
+            labeled = True
     axes.set_xlim(left=0)
     if middle is not None:
         axes.axvline(middle, color=TRAINING, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label="median")

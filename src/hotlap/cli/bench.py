@@ -96,8 +96,9 @@ def train(
     if found["shared_encoder_env_steps_per_s"]:
         rows["… with a shared encoder"] = f"{found['shared_encoder_env_steps_per_s']:,.0f} steps/s"
     if found["sb3"]:
+        used = found["sb3"]["threads"]
         rows["Stable-Baselines3"] = (
-            f"{found['sb3']['env_steps_per_s']:,.0f} steps/s ({found['sb3']['threads']} threads): "
+            f"{found['sb3']['env_steps_per_s']:,.0f} steps/s ({used} thread{'s' * (used != 1)}): "
             f"hotlap is {found['sb3_ratio']:.1f} times as fast"
         )
     _print_table(f"Training loop: stock recipe on {found['track']}, {found['threads']} threads", rows, found)
