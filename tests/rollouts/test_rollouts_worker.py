@@ -202,15 +202,14 @@ def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: 
 
 
 def test_a_dropped_episode_makes_no_room_for_later_ones(config: RaceConfig):
-    """A long episode exceeds the cap; a short one behind it would fit, but is not asked for any more."""
-    player = worker(config, 1)
-    num_steps = {episode.plan.number: episode.num_steps for episode in player.collect(None, plans(8))}
-    longest, shortest = max(num_steps, key=num_steps.__getitem__), min(num_steps, key=num_steps.__getitem__)
-    by_number = {plan.number: plan for plan in plans(8)}
-    order = [by_number[longest], by_number[shortest]]
-    cap = num_steps[shortest]
-    assert cap < num_steps[longest]
-    assert player.collect(None, order, step_cap=cap) == []
+    """The second of three exceeds the cap; the third would fit but is not asked for, though a world becomes free."""
+    player = worker(config, 2)
+    by_length = sorted(player.collect(None, plans(8)), key=lambda episode: -episode.num_steps)
+    first, second, third = by_length[0], by_length[1], by_length[-1]
+    assert third.num_steps < second.num_steps
+    cap = first.num_steps + third.num_steps
+    kept = player.collect(None, [first.plan, second.plan, third.plan], step_cap=cap)
+    assert [episode.plan.number for episode in kept] == [first.plan.number]
 
 
 def test_greedy_laps_take_the_best_action_and_keep_nothing_to_learn_from(config: RaceConfig):
