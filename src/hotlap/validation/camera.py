@@ -5,7 +5,8 @@ The frames are consecutive and their poses unknown. Four steps find them:
 1. *Search.* Every few frames, the images of a net of poses along the track are compared with the frame, coarsely and
    without the center line, whose dashes look alike everywhere. The cheapest path through these costs that only moves
    forward is the drive.
-2. *Poses.* Every frame's pose follows by Levenberg and Marquardt's method on blurred images, from coarse to fine.
+2. *Poses.* Every frame's pose follows by Levenberg and Marquardt's method on blurred images, from coarse to fine,
+   with some tries which dash of the center line is which.
 3. *Camera.* Height, pitch, field of view and the walls' distances, common to all frames, are refined together with the
    poses by Gauss and Newton's method.
 4. *Comparison* of grey levels and of what is seen where.
@@ -39,6 +40,7 @@ SEARCH_SPEED = 0.48  # [m] at most in SEARCH_EVERY frames
 SEARCH_OFFSETS = np.linspace(-0.4, 0.4, 9)  # [m] left of the center line
 SEARCH_YAWS = np.linspace(-0.9, 0.9, 19)  # [rad] relative to it
 SMALL = (40, 30)  # columns, rows
+MAX_DASHES = 5  # so far the search may be wrong along the track
 OUTLIER = 20.0  # [grey levels] larger differences count linearly
 POSE_STEPS = np.array([0.004, 0.004, 0.006])  # [m, m, rad] for differences
 """Steps of central differences; about a pixel near the car."""
@@ -160,7 +162,7 @@ def search_drive(
         ]
     )
     stride = max(1, SEARCH_EVERY // every)
-    searched = np.arange(0, len(frames), stride)
+    searched = np.unique(np.append(np.arange(0, len(frames), stride), len(frames) - 1))
     sought = _without_dashes(_shrink(frames[searched], *SMALL))
     cost = np.full((len(searched), len(s)), np.inf)
     best = np.zeros((len(searched), len(s), 3))
@@ -243,6 +245,36 @@ def fit_poses(
     return poses, cost
 
 
+def shift_along(track: Track, poses: np.ndarray, distance: float) -> np.ndarray:
+    """Poses (n, 3) ``distance`` [m] farther along the track, at the same offset and angle to it."""
+    s = track.project(poses[:, :2])
+    here, there = track.point_at(s), track.point_at(s + distance)
+    # Over a length, because from waypoint to waypoint the direction jumps by several degrees.
+    yaw, ahead_yaw = (
+        np.arctan2(*(track.point_at(at + 0.15) - track.point_at(at - 0.15)).T[::-1]) for at in (s, s + distance)
+    )
+    turn = np.arctan2(np.sin(ahead_yaw - yaw), np.cos(ahead_yaw - yaw))
+    offset = poses[:, :2] - here
+    return np.column_stack(
+        [
+            there[:, 0] + np.cos(turn) * offset[:, 0] - np.sin(turn) * offset[:, 1],
+            there[:, 1] + np.sin(turn) * offset[:, 0] + np.cos(turn) * offset[:, 1],
+            poses[:, 2] + turn,
+        ]
+    )
+
+
+def fit_dashes(grey: np.ndarray, eye: Eye, poses: np.ndarray, track: Track, period: float) -> np.ndarray:
+    """The better of ``poses`` and those a few dashes on or back: every dash that lies on another is a local optimum."""
+    base, costs = fit_poses(grey, eye, poses, sigma=2.0, iterations=5)
+    poses = base.copy()
+    for num in range(-MAX_DASHES, MAX_DASHES + 1):
+        tried, tried_costs = fit_poses(grey, eye, shift_along(track, base, num * period), sigma=2.0, iterations=5)
+        better = tried_costs < costs
+        poses[better], costs[better] = tried[better], tried_costs[better]
+    return poses
+
+
 # Camera
 
 
@@ -278,7 +310,8 @@ def fit_setting(
     eliminated = np.einsum("nij,nik->jk", pose_setting, solved)
     system = np.einsum("npi,np,npj->ij", by_setting, weights, by_setting) - eliminated[:, :-1]
     gradient = np.einsum("npi,np->i", by_setting, weights * residuals) - eliminated[:, -1]
-    change = -np.linalg.solve(system + 1e-6 * np.diag(np.diag(system)), gradient)
+    # Least squares leaves alone what no frame shows, such as a wall always behind the car.
+    change = -np.linalg.lstsq(system, gradient, rcond=1e-9)[0]
     pose_change = -(solved[..., -1] + np.einsum("nij,j->ni", solved[..., :-1], change))
     before = _robust_cost(residuals).mean()
     for share in (1.0, 0.5, 0.25, 0.125):
@@ -427,6 +460,9 @@ def validate_camera(
     eye = Eye(scenery.with_walls(setting.margins), setting.camera)
     for sigma in (6.0, 3.0):
         some, _ = fit_poses(grey[chosen], eye, some, sigma=sigma, iterations=8)
+    progress("dashes", 0.0)
+    some = fit_dashes(grey[chosen], eye, some, track, theme.dash + theme.gap)
+    progress("dashes", 1.0)
     for index in range(rounds):
         setting, some = fit_setting(grey[chosen], scenery, setting, some, sigma=2.0)
         eye = Eye(scenery.with_walls(setting.margins), setting.camera)
