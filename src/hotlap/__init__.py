@@ -12,9 +12,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from hotlap.envs.registration import register_with_gymnasium
+
 # Threads that wait by spinning lose a factor of five as soon as anything else runs on the machine (a browser is
 # enough), and gain nothing measurable where nothing does. It must be set before torch loads its OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+register_with_gymnasium()
 
 __version__ = "0.1.0"
 __all__ = ["Track", "evaluate", "load_track", "make", "train"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -103,6 +102,12 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
 
 
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
 class _Display:
     """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
 
@@ -116,8 +121,9 @@ class _Display:
 
     def __enter__(self) -> _Display:
         self.out.print(
-            f"{'iteration':>9} {'episodes':>8} {'steps':>9} {'reward':>8} {'complete':>8} {'laps':>4} "
-            f"{'clean':>6} {'lap s':>6} {'steps/s':>7}  time, left"
+            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} {'clean':>5} "
+            f"{'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
+            soft_wrap=True,
         )
         self.bar.start()
         return self
@@ -136,13 +142,14 @@ class _Display:
     def on_iteration(self, record: IterationRecord) -> None:
         seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
         evaluation = record.evaluation
-        clean = f"{evaluation.clean_rate:6.0%}" if evaluation else "     –"
+        clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
         lap = evaluation.lap_time_median_s if evaluation else None
         self.out.print(
-            f"{record.iteration:>9} {record.total_episodes:>8,} {record.total_steps:>9,} {record.reward_mean:>8.1f} "
-            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean} {lap or math.nan:>6.2f} "
-            f"{record.num_steps / max(seconds, 1e-3):>7.0f}  {_duration(record.elapsed_s)}, {self._left(record)}"
-            + (" [green]best[/]" if record.is_best else "")
+            f"{record.iteration:>4} {record.total_episodes:>8,} {record.total_steps:>8,} {record.reward_mean:>7.1f} "
+            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
+            f"{f'{lap:.2f}' if lap else '–':>6} {record.num_steps / max(seconds, 1e-3):>7.0f} "
+            f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
+            soft_wrap=True,
         )
 
     def on_message(self, message: str) -> None:
@@ -156,4 +163,4 @@ class _Display:
         if self.training.max_iterations:
             pace = record.elapsed_s / (record.iteration + 1)
             limits.append(pace * (self.training.max_iterations - record.iteration - 1))
-        return f"at most {_duration(max(0.0, min(limits)))}" if limits else "no limit"
+        return _clock(max(0.0, min(limits))) if limits else "–"

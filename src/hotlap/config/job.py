@@ -67,7 +67,7 @@ class Training(Config):
     goal_evaluations: int = Field(default=3, ge=1)
     """Evaluations in a row that must reach the goal: one may be luck."""
 
-    eval_laps: int = Field(default=64, ge=1)
+    eval_laps: int = Field(default=32, ge=1)
     """Laps driven at once, without exploring, in each evaluation between iterations."""
 
     eval_every: int = Field(default=1, ge=1)

@@ -28,19 +28,21 @@ def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Ta
     from rich.table import Table
 
     table = Table(title="Evaluation results", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("Trial", justify="right")
-    table.add_column("Time (MM:SS.mmm)", justify="right")
-    table.add_column("Complete", justify="right")
-    table.add_column("Status")
-    for heading in ("Off-tracks", "Crashes", "Penalties", "Resets"):
-        table.add_column(heading, justify="right")
+    table.padding = (0, 1, 0, 0)
+    # Two-line headings: the whole table fits into eighty columns.
+    table.add_column("\nTrial", justify="right", no_wrap=True)
+    table.add_column("Time\nMM:SS.mmm", justify="right", no_wrap=True)
+    table.add_column("%\ncomplete", justify="right", no_wrap=True)
+    table.add_column("\nStatus", no_wrap=True)
+    for heading in ("Off-\ntracks", "\nCrashes", "\nPenalties", "\nResets"):
+        table.add_column(heading, justify="right", no_wrap=True)
     shown = report.laps if max_rows is None else report.laps[:max_rows]
     for lap in shown:
         style = "green" if lap.clean else "yellow" if lap.complete else "red"
         table.add_row(
             str(lap.trial),
             format_lap_time(lap.time_ms),
-            f"{int(lap.completion_percentage)} %",
+            f"{int(lap.completion_percentage)}",
             f"[{style}]{STATUS_LABELS.get(lap.status, lap.status)}[/]",
             str(lap.off_track_count),
             str(lap.crash_count),
