@@ -95,6 +95,6 @@ def test_tables_show_the_conventional_columns():
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert "Trial MM:SS.mmm complete Status tracks Crashes Penalties Resets" in lines
     assert "1 00:11.234 100 Lap complete 0 0 -- 0" in lines
-    assert "2 00:16.801 100 % Lap complete 1 0 00:05.000 1" in lines
+    assert "2 00:16.801 100 Lap complete 1 0 00:05.000 1" in lines
     assert "and 1 more trials" in lines
     assert "Laps clean 33.3 % 6.1 % to 79.2 %" in lines
