@@ -84,7 +84,7 @@ def test_drive_is_found_without_a_guess(scenery: Scenery, drive: np.ndarray, fil
     for sigma in (6.0, 3.0):
         poses, _ = fit_poses(to_grey(film), eye, poses, sigma=sigma, iterations=8)
     poses = fit_dashes(to_grey(film), eye, poses, scenery.track, 0.1016)
-    assert (np.abs(poses - drive).max(axis=1) < 0.02).mean() >= 0.8  # a fifth of a dash
+    assert (np.abs(poses - drive).max(axis=1) < 0.02).mean() >= 0.9  # a fifth of a dash
 
 
 def test_colors_tell_the_classes(scenery: Scenery, drive: np.ndarray, film: np.ndarray) -> None:
@@ -94,6 +94,7 @@ def test_colors_tell_the_classes(scenery: Scenery, drive: np.ndarray, film: np.n
     assert (ours == real).mean() > 0.98
 
 
+@pytest.mark.data
 def test_real_frames_are_explained(reference_data: Path, tmp_path: Path) -> None:
     """Every twentieth frame, one round of fitting: the goals are 8 grey levels and 97 %, met on all frames."""
     names, frames = load_frames(reference_data / "frames", every=20)

@@ -266,12 +266,13 @@ def shift_along(track: Track, poses: np.ndarray, distance: float) -> np.ndarray:
 
 def fit_dashes(grey: np.ndarray, eye: Eye, poses: np.ndarray, track: Track, period: float) -> np.ndarray:
     """The better of ``poses`` and those a few dashes on or back: every dash that lies on another is a local optimum."""
-    base, costs = fit_poses(grey, eye, poses, sigma=2.0, iterations=5)
-    poses = base.copy()
-    for num in range(-MAX_DASHES, MAX_DASHES + 1):
-        tried, tried_costs = fit_poses(grey, eye, shift_along(track, base, num * period), sigma=2.0, iterations=5)
-        better = tried_costs < costs
-        poses[better], costs[better] = tried[better], tried_costs[better]
+    for _ in range(2):  # a frame that went astray needs a second start from where the first led
+        base, costs = fit_poses(grey, eye, poses, sigma=2.0, iterations=5)
+        poses = base.copy()
+        for num in range(-MAX_DASHES, MAX_DASHES + 1):
+            tried, tried_costs = fit_poses(grey, eye, shift_along(track, base, num * period), sigma=2.0, iterations=5)
+            better = tried_costs < costs
+            poses[better], costs[better] = tried[better], tried_costs[better]
     return poses
 
 
