@@ -34,7 +34,7 @@ def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None) -> Dri
     )
 
 
-def film(config: RaceConfig, episode: PlayedEpisode, *, scale: int = 4) -> Drive:
+def film(config: RaceConfig, episode: PlayedEpisode, *, scale: int = 3) -> Drive:
     """The drive of an episode with what its car saw, in color.
 
     Args:

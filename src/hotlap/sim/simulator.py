@@ -16,7 +16,7 @@ from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
 from hotlap.sim.vehicle_spread import sample_vehicle, step_period
 from hotlap.tracks.ground import Ground, bake_ground
-from hotlap.tracks.themes import THEMES
+from hotlap.tracks.themes import find_theme
 
 MAX_STEERING_DEG = 30.0
 MIN_SPEED, MAX_SPEED = 0.1, 4.0  # [m/s] limits of the actuators
@@ -211,7 +211,9 @@ class Simulator:
         self.images: wp.array | None = None
         self.renderer: CameraRenderer | None = None
         if camera is not None:
-            self.grounds = list(grounds or (bake_ground(track, THEMES[theme or track.theme]) for track in scene.tracks))
+            self.grounds = list(
+                grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
+            )
             shape = (num_worlds, camera.height, camera.width) + ((3,) if color else ())
             self.images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
             self.renderer = CameraRenderer(self.grounds, camera, num_worlds, device=self.device, color=color)
