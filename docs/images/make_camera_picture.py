@@ -1,4 +1,4 @@
-"""Draw ``camera.png``: what the car's camera sees on some tracks, in color for people and in grey as the policy gets it.
+"""Draw ``camera.png``: what the car sees on some tracks, in color for people and in grey as the policy gets it.
 
 Run: python docs/images/make_camera_picture.py
 """
