@@ -229,6 +229,17 @@ def test_an_earlier_training_is_neither_overwritten_nor_mixed_with_a_new_one(tmp
     assert len(curve(model.path)) == 1
 
 
+def test_wiping_waits_until_the_new_training_can_begin(tmp_path: Path):
+    """A mistake in the reward function must not cost the model that --wipe was to replace."""
+    model = write_model(tmp_path / "model", training={"max_iterations": 1})
+    Trainer(model).run()
+    kept = sorted((model.path / "model").iterdir())
+    model.reward_file.write_text("def reward_function(params)\n")
+    with pytest.raises(RewardError):
+        Trainer(model, wipe=True)
+    assert sorted((model.path / "model").iterdir()) == kept
+
+
 def test_a_checkpoint_of_another_network_is_not_resumed(tmp_path: Path):
     """The files were changed in between: say so, touch nothing."""
     model = write_model(tmp_path, training={"max_iterations": 1})

@@ -144,12 +144,7 @@ class Trainer:
         self.store = Folder(folder.path)
         self.checkpoints = CheckpointStore(self.store)
         earlier = bool(self.checkpoints.list())
-        if earlier and wipe:
-            for prefix in ("model", "metrics", "training-simtrace"):
-                for key in self.store.list(prefix):
-                    self.store.delete(key)
-            earlier = False
-        if earlier and not resume:
+        if earlier and not (resume or wipe):
             raise RecordError(
                 f"{folder.path} already holds a trained model (checkpoint {self.checkpoints.list()[-1]}). "
                 "Continue it with --resume, or delete it and begin anew with --wipe."
@@ -160,10 +155,6 @@ class Trainer:
         self.state = TrainerState(
             iteration=0, total_steps=0, num_episodes=0, elapsed_s=0.0, sim_time=0.0, seed=training.seed
         )
-        self.pending: dict[str, Any] | None = None
-        if earlier:
-            self._restore()
-
         self.race = race_config(folder, self.job)
         num_worlds = max(self.hyperparameters.num_episodes_between_training, training.eval_laps)
         actor = build_network(self.metadata, shared_encoder=training.shared_encoder)
@@ -171,6 +162,15 @@ class Trainer:
         worker = RolloutWorker(self.race, self.policy, num_worlds=num_worlds)
         self.fleet: Fleet = InProcessFleet(worker)
         self.tracks = worker.race.scene.tracks
+
+        # Only now, when track, reward function and metadata have proved usable, is anything deleted.
+        if earlier and wipe:
+            for prefix in ("model", "metrics", "training-simtrace"):
+                for key in self.store.list(prefix):
+                    self.store.delete(key)
+        self.pending: dict[str, Any] | None = None
+        if earlier and not wipe:
+            self._restore()
         self.progress = ProgressLog(self.store, num_iterations=max(0, self.state.iteration - bool(self.pending)))
         self.metrics = TrainingMetrics(self.store, num_records=self.state.num_metric_records)
         self.last_reward_mean = -math.inf
