@@ -16,8 +16,11 @@ help:
 
 # The stamp is remade when the dependencies change.
 $(VENV)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@echo "Setting up $(VENV): about a gigabyte to install, a minute or two ..."
+	@start=$$(date +%s); \
+	$(PYTHON) -m venv $(VENV) && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . && \
+	echo "Set up in $$(($$(date +%s) - start)) s."
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
