@@ -147,7 +147,7 @@ def test_adam_is_adam_with_and_without_copies():
     for _ in range(3):
         gradients = {name: torch.randn(weight.shape, generator=generator) for name, weight in start.items()}
         gradients["large"] = gradients["large"].bfloat16()
-        adam.step(gradients, copies)
+        adam.step([gradients], copies)
         for name, weight in theirs.items():
             weight.grad = gradients[name].float()
         reference.step()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+
+Spread = Callable[..., Iterable[Any]]
+"""``map``, or that of an executor, which calls side by side."""
 
 CPU_CHUNK = 1 << 17  # [elements] a chunk of weights, moments and gradients stays in a core's cache between its passes
 
@@ -34,24 +38,29 @@ class Adam:
         self.num_steps = torch.zeros((), dtype=torch.float32, device=device)
         self._lr, self._betas, self._eps = lr, betas, eps
 
-    @torch.no_grad()
-    def step(self, gradients: Mapping[str, Tensor], copies: Mapping[str, Tensor]) -> None:
+    def step(
+        self, gradients: Sequence[Mapping[str, Tensor]], copies: Mapping[str, Tensor], spread: Spread = map
+    ) -> None:
         """Change every weight by its gradient, and bring narrower copies of weights up to date.
 
         Args:
-            gradients: By name; of the dtype of the copy where there is one, else of the weight.
+            gradients: By name, of as many parts of the loss as there are; their sum counts. Of the dtype of the copy
+                where there is one, else of the weight.
             copies: By name, of some of the weights; overwritten.
+            spread: Calls a function for each of the shares of the work, as many as there are parts.
         """
         self.num_steps += 1
         whole = [name for name in self.weights if name not in copies]
         self._update(
             [self.weights[name] for name in whole],
-            [gradients[name].contiguous() for name in whole],
+            [_sum([part[name] for part in gradients]) for name in whole],
             [self.first_moments[name] for name in whole],
             [self.second_moments[name] for name in whole],
         )
         for name, copy in copies.items():
-            self._update_with_copy(name, gradients[name], copy.detach())
+            chunks = self._chunks(name, [part[name] for part in gradients], copy.detach())
+            shares = [chunks[start :: len(gradients)] for start in range(len(gradients))]
+            list(spread(self._update_chunks, shares))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Moments ``first.NAME`` and ``second.NAME`` and the count ``num_steps``: the tensors themselves, no copies."""
@@ -61,18 +70,23 @@ class Adam:
             **{f"second.{name}": moment for name, moment in self.second_moments.items()},
         }
 
-    def _update_with_copy(self, name: str, gradient: Tensor, copy: Tensor) -> None:
+    def _chunks(self, name: str, gradients: Sequence[Tensor], copy: Tensor) -> list[tuple[Tensor, ...]]:
+        """Weight, moments, copy and gradients, cut into pieces of the cache's size."""
         weight = self.weights[name]
         chunk = CPU_CHUNK if weight.device.type == "cpu" else weight.numel()
-        flat = (weight, gradient.contiguous(), self.first_moments[name], self.second_moments[name], copy)
-        widened = weight.new_empty(min(chunk, weight.numel()))
-        for part, part_gradient, first, second, part_copy in zip(
-            *(tensor.view(-1).split(chunk) for tensor in flat), strict=True
-        ):
-            wide = widened[: len(part)].copy_(part_gradient)
-            self._update([part], [wide], [first], [second])
-            part_copy.copy_(part)
+        tensors = (weight, self.first_moments[name], self.second_moments[name], copy, *gradients)
+        return list(zip(*(tensor.reshape(-1).split(chunk) for tensor in tensors), strict=True))
 
+    @torch.no_grad()
+    def _update_chunks(self, chunks: Sequence[tuple[Tensor, ...]]) -> None:
+        for weight, first, second, copy, *gradients in chunks:
+            wide = gradients[0].to(weight.dtype)
+            for gradient in gradients[1:]:
+                wide += gradient
+            self._update([weight], [wide], [first], [second])
+            copy.copy_(weight)
+
+    @torch.no_grad()
     def _update(
         self, weights: list[Tensor], gradients: list[Tensor], first: list[Tensor], second: list[Tensor]
     ) -> None:
@@ -91,3 +105,7 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    return sum(parts[1:], start=parts[0]).contiguous()

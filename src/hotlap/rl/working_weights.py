@@ -8,10 +8,10 @@ they are used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from hotlap.rl.networks import Outputs, Tower
 
@@ -19,7 +19,7 @@ LARGE = 1 << 18  # [elements] from here on a converted copy pays
 
 
 class WorkingWeights:
-    """A tower that computes in ``dtype``.
+    """A tower that computes in ``dtype``. Several threads may go forward at once.
 
     Attributes:
         copies: In ``dtype``, of the large weights, by name.
@@ -37,10 +37,13 @@ class WorkingWeights:
         }
         self.leaves: dict[str, Tensor] = parameters | self.copies
         self._originals = {name: parameters[name] for name in self.copies}
+        # Exchanging weights for the time of a call, as torch's functional_call does, would not be safe with threads.
+        self._working_tower = deepcopy(tower, {id(parameters[name]): leaf for name, leaf in self.leaves.items()})
 
     def forward(self, packed: Mapping[str, Tensor]) -> Outputs:
         """Outputs of the tower for packed observations."""
-        return functional_call(self.tower, self.copies, (packed, self.dtype))
+        outputs: Outputs = self._working_tower(packed, self.dtype)
+        return outputs
 
     @torch.no_grad()
     def refresh(self) -> None:
