@@ -11,7 +11,7 @@ from torch import Tensor
 Spread = Callable[..., Iterable[Any]]
 """``map``, or that of an executor, which calls side by side."""
 
-CPU_CHUNK = 1 << 17  # [elements] a chunk of weights, moments and gradients stays in a core's cache between its passes
+CPU_CHUNK = 1 << 18  # [elements] a chunk of weights, moments and gradients stays in a core's cache between its passes
 
 
 class Adam:
