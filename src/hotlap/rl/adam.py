@@ -18,8 +18,8 @@ class Adam:
     """Adam with constant learning rate, without weight decay.
 
     A large weight that is computed with in a narrower dtype is updated chunk by chunk: widen its gradient, step, narrow
-    the weight again, all while the chunk is in the cache. On one Zen 4 core that takes 5.4 ms instead of 8.6 ms for the
-    shallow network, of some 65 ms for a minibatch of 64.
+    the weight again, all while the chunk is in the cache. On one Zen 4 core that takes some 6 ms for the shallow
+    network, of some 55 ms for a minibatch of 64.
 
     Args:
         weights: By name; changed in place.
@@ -79,8 +79,11 @@ class Adam:
 
     @torch.no_grad()
     def _update_chunks(self, chunks: Sequence[tuple[Tensor, ...]]) -> None:
+        if not chunks:
+            return
+        widened = torch.empty_like(chunks[0][0])
         for weight, first, second, copy, *gradients in chunks:
-            wide = gradients[0].to(weight.dtype)
+            wide = widened[: len(weight)].copy_(gradients[0])
             for gradient in gradients[1:]:
                 wide += gradient
             self._update([weight], [wide], [first], [second])
