@@ -53,8 +53,15 @@ def train(
         f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
         f"ready after {time.perf_counter() - begin:.1f} s"
     )
-    with display, prints_to_stderr(as_json):
-        result = trainer.run()
+    try:
+        with display, prints_to_stderr(as_json):
+            result = trainer.run()
+    except KeyboardInterrupt:
+        out.print(
+            f"Stopped. {trainer.state.iteration} finished iterations are saved; "
+            f"`hotlap train {folder} --resume` goes on from there."
+        )
+        raise typer.Exit(130) from None
     curve = _learning_curve(trainer.progress.read(), folder)
     if as_json:
         print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
@@ -142,12 +149,15 @@ class _Display:
     def on_iteration(self, record: IterationRecord) -> None:
         seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
         evaluation = record.evaluation
+        pace = (
+            f"{record.num_steps / seconds:.0f}" if seconds else "–"
+        )  # an interrupted iteration is only evaluated anew
         clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
         lap = evaluation.lap_time_median_s if evaluation else None
         self.out.print(
             f"{record.iteration:>4} {record.total_episodes:>8,} {record.total_steps:>8,} {record.reward_mean:>7.1f} "
             f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
-            f"{f'{lap:.2f}' if lap else '–':>6} {record.num_steps / max(seconds, 1e-3):>7.0f} "
+            f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
             soft_wrap=True,
         )
