@@ -11,7 +11,8 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.registration import register
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.evaluation.statistics import EvaluationReport
-from hotlap.training.trainer import Listener, Trainer, TrainingResult
+from hotlap.training.listener import Listener
+from hotlap.training.trainer import Trainer, TrainingResult
 
 
 def make(num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasium.vector.VectorEnv:

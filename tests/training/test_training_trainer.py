@@ -25,7 +25,8 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.rl.ppo import UpdateStats
-from hotlap.training.trainer import COLLAPSE_EVALUATIONS, MAX_BAD_UPDATES, Silence, Trainer
+from hotlap.training.listener import Silence
+from hotlap.training.trainer import COLLAPSE_EVALUATIONS, MAX_BAD_UPDATES, Trainer
 
 # A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
 WATCHED = """

@@ -29,7 +29,8 @@ from hotlap.bench.recipe import stock_model
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.events import IterationRecord
 from hotlap.tracks.catalog import DEFAULT_TRACK
-from hotlap.training.trainer import Silence, Trainer
+from hotlap.training.listener import Silence
+from hotlap.training.trainer import Trainer
 
 COLUMNS = ("iteration", "steps", "seconds", "completion_mean", "laps", "episodes", "reward_mean")
 

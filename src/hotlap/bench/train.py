@@ -18,7 +18,8 @@ from hotlap.rl.ppo import minibatch_size
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.model import build_network
 from hotlap.tracks.catalog import DEFAULT_TRACK
-from hotlap.training.trainer import Silence, Trainer
+from hotlap.training.listener import Silence
+from hotlap.training.trainer import Trainer
 
 MAX_SB3_STEPS = 1280  # per iteration: an iteration of Stable-Baselines3 takes about half a minute with them
 

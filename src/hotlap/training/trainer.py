@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,43 +35,12 @@ from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import CONTROL_PERIOD
+from hotlap.training.listener import Listener, Silence
 from hotlap.training.selection import candidate, is_better
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 COLLAPSE_SHARE = 0.3  # of the best checkpoint's progress: an evaluation below it drives as if it had forgotten …
 COLLAPSE_EVALUATIONS = 3  # … and after so many of them in a row training goes back to the best checkpoint
-
-
-class Listener(Protocol):
-    """Whoever shows a training: a progress bar, a page."""
-
-    def on_stage(self, stage: str, total: int | None) -> None:
-        """A stage begins: collect, update, checkpoint, evaluate or record, of ``total`` units if that is known."""
-
-    def on_advance(self, done: int, steps: int) -> None:
-        """Units done in the stage, and steps played."""
-
-    def on_iteration(self, record: IterationRecord) -> None:
-        """An iteration is finished and recorded."""
-
-    def on_message(self, message: str) -> None:
-        """Something the user should know."""
-
-
-class Silence:
-    """Listens and says nothing."""
-
-    def on_stage(self, stage: str, total: int | None) -> None:
-        pass
-
-    def on_advance(self, done: int, steps: int) -> None:
-        pass
-
-    def on_iteration(self, record: IterationRecord) -> None:
-        pass
-
-    def on_message(self, message: str) -> None:
-        pass
 
 
 @dataclass

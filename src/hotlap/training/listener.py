@@ -1,0 +1,39 @@
+"""Who is told what a training does: a progress bar, a benchmark, a page."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hotlap.records.events import IterationRecord
+
+
+class Listener(Protocol):
+    """Whoever shows a training: a progress bar, a page."""
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        """A stage begins: collect, update, checkpoint, evaluate or record, of ``total`` units if that is known."""
+
+    def on_advance(self, done: int, steps: int) -> None:
+        """Units done in the stage, and steps played."""
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        """An iteration is finished and recorded."""
+
+    def on_message(self, message: str) -> None:
+        """Something the user should know."""
+
+
+class Silence:
+    """Listens and says nothing."""
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        pass
+
+    def on_advance(self, done: int, steps: int) -> None:
+        pass
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        pass
+
+    def on_message(self, message: str) -> None:
+        pass
