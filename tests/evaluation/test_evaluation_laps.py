@@ -31,7 +31,7 @@ def episode(*parts: tuple[int, str, float]) -> PlayedEpisode:
     """An episode of parts (number of steps, status, progress at the end of the part)."""
     status = np.concatenate([np.full(num_steps, name) for num_steps, name, _ in parts])
     progress = np.concatenate([np.linspace(end, 0.5 * end, num_steps)[::-1] for num_steps, _, end in parts])
-    return PlayedEpisode(EpisodePlan(0, Start()), {"status": status, "progress": progress}, track=0, experience=None)
+    return PlayedEpisode(EpisodePlan(0, Start()), {"status": status, "progress": progress}, experience=None)
 
 
 def laps(*parts: tuple[int, str, float], rules: RaceRules = RULES) -> tuple[LapResult, ...]:

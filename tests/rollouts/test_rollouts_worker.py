@@ -20,8 +20,9 @@ from hotlap.rollouts.model import build_network
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
-from hotlap.sim.scene import CONTROL_PERIOD, RaceRules
+from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
+from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 

@@ -13,32 +13,19 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.actions import ActionDecoder
 from hotlap.errors import ConfigError
 from hotlap.rewards.function import RewardFunction
-from hotlap.rewards.loader import load_reward
-from hotlap.rewards.params import RewardParams
+from hotlap.rewards.loader import load_rewards
+from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
-from hotlap.sim.scene import CONTROL_PERIOD, RaceRules, Scene
+from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.state import STATUS_NAMES
-from hotlap.sim.vehicle import vehicle_for_version
+from hotlap.sim.vehicle import CONTROL_PERIOD, vehicle_for_version
 from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
 
-# Reward inputs that the simulator computes, by their names in `params`.
-_POSE_INPUTS = (
-    "x",
-    "y",
-    "heading",
-    "distance_from_center",
-    "projection_distance",
-    "progress",
-    "steps",
-    "track_width",
-    "closest_waypoints",
-    "is_left_of_center",
-    "all_wheels_on_track",
-    "is_crashed",
-    "is_offtrack",
-    "route",
-)
+# Reward inputs that the race adds to what the simulator computes.
+_ADDED_INPUTS = ("speed", "steering_angle", "is_reversed", "sim_time")
+_STATE_INPUTS = tuple(name for name in COLUMNS if name not in _ADDED_INPUTS)
+_STATUS_NAMES = np.array(STATUS_NAMES)
 SUPPORTED_SENSORS = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA")
 
 
@@ -109,7 +96,7 @@ class Race:
             theme=config.theme,
         )
         self.reward_params = RewardParams(self.scene.routes)
-        self.rewards = [_load(config.reward) for _ in range(num_worlds)]
+        self.rewards = _load(config.reward, num_worlds)
         self._is_reversed = np.zeros(num_worlds, dtype=bool)
         self._start_clock = np.zeros(num_worlds)
         self._episodes = list(range(num_worlds))
@@ -176,7 +163,7 @@ class Race:
         simulator.command(all_commands[:, 0], all_commands[:, 1])
         simulator.judge()
         state = simulator.state
-        columns = {name: state.host(name)[worlds] for name in _POSE_INPUTS}
+        columns = {name: state.host(name)[worlds] for name in _STATE_INPUTS}
         columns["speed"] = commands[:, 1]
         columns["steering_angle"] = commands[:, 0]
         columns["is_reversed"] = self._is_reversed[worlds]
@@ -186,7 +173,7 @@ class Race:
         asked = np.flatnonzero(running)
         if len(asked):
             rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
-        columns["status"] = np.array(STATUS_NAMES)[state.host("status")[worlds]]
+        columns["status"] = _STATUS_NAMES[state.host("status")[worlds]]
         columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
         columns["pause_duration"] = state.host("pause_duration")[worlds]
         judged = JudgedStep(
@@ -211,7 +198,7 @@ class Race:
         ]
 
 
-def _load(reward: str | Callable[[dict[str, Any]], float]) -> RewardFunction:
+def _load(reward: str | Callable[[dict[str, Any]], float], count: int) -> list[RewardFunction]:
     if callable(reward):
-        return RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)
-    return load_reward(reward)
+        return [RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)] * count
+    return load_rewards(reward, count)

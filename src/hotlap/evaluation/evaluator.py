@@ -143,9 +143,9 @@ class Evaluator:
         }
 
     def film(self) -> Path:
-        """Film the first episode, or where there are many the first clean one (the farthest, if none is)."""
+        """Film the first episode that ends with a complete lap, or the farthest if none does."""
         chosen = max(
-            self.episodes[:1] if self.num_episodes == 1 else self.episodes,
+            self.episodes,
             key=lambda episode: (episode.completed, episode.progress if not episode.completed else math.inf),
         )
         path = self.model.path / f"evaluation-{self._stamp}" / "evaluation.mp4"

@@ -8,7 +8,8 @@ import numpy as np
 
 from hotlap.evaluation.statistics import EvaluationReport, LapResult
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.scene import CONTROL_PERIOD, RaceRules
+from hotlap.sim.scene import RaceRules
+from hotlap.sim.vehicle import CONTROL_PERIOD
 
 _MISHAPS = ("off_track", "crashed", "reversed", "immobilized")
 

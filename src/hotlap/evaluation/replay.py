@@ -9,7 +9,7 @@ import numpy as np
 from hotlap.analysis.drives import Drive
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.scene import CONTROL_PERIOD
+from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
 def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None) -> Drive:

@@ -7,7 +7,6 @@ import pstats
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -45,16 +44,6 @@ class HotSpot:
     calls: int
     own_us: float
     """Time in the function itself [µs], all calls together; a profiler's, so slower than without one."""
-
-
-def measure_cost(reward: RewardFunction, rows: Iterable[dict[str, Any]]) -> RewardCost:
-    """Time a reward function on dictionaries of inputs, each used once; the checks around a call are included."""
-    durations = []
-    for params in rows:
-        begin = perf_counter_ns()
-        reward(params)
-        durations.append(perf_counter_ns() - begin)
-    return RewardCost.of(durations)
 
 
 def hot_spots(reward: RewardFunction, rows: Iterable[dict[str, Any]], *, top: int = 8) -> list[HotSpot]:

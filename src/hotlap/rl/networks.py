@@ -342,10 +342,5 @@ class ActorCritic(nn.Module):
     def shared_encoder(self) -> bool:
         return self.value is None
 
-    @property
-    def value_tower(self) -> Tower:
-        """The tower that knows values: `value`, or `policy` where the encoder is shared."""
-        return self.policy if self.value is None else self.value
-
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

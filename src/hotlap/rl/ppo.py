@@ -337,11 +337,16 @@ class PPO:
         ``model.NAME`` are the weights of the actor-critic; ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
         ``adam.TOWER.num_steps`` the optimizer's moments and count. They are copies.
         """
-        state = {f"model.{name}": weight.detach().clone() for name, weight in self.actor_critic.state_dict().items()}
-        for tower, learner in self._learners.items():
-            for name, tensor in learner.adam.state_dict().items():
-                state[f"adam.{tower}.{name}"] = tensor.clone()
-        return state
+        weights = self.actor_critic.state_dict()
+        return {f"model.{name}": weight.detach().clone() for name, weight in weights.items()} | self.optimizer_state()
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """The ``adam.…`` part of `state_dict`."""
+        return {
+            f"adam.{tower}.{name}": tensor.clone()
+            for tower, learner in self._learners.items()
+            for name, tensor in learner.adam.state_dict().items()
+        }
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hotlap.records.sim_trace import TraceRows
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.scene import CONTROL_PERIOD
+from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
 def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:

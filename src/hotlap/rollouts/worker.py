@@ -40,10 +40,13 @@ class PlayedEpisode:
     trace: dict[str, np.ndarray]
     """Columns of one row per step, the `prepare` step included: those of `_TRACE_COLUMNS`, ``action``, ``reward``,
     ``done``."""
-    track: int
-    """Index in the scene."""
     experience: Episode | None
     """The steps to learn from; None in evaluations, and for episodes without any."""
+
+    @property
+    def track(self) -> int:
+        """Index in the scene."""
+        return self.plan.start.track
 
     @property
     def num_steps(self) -> int:
@@ -210,7 +213,7 @@ class RolloutWorker:
                 truncated=truncated,
                 final_obs={self.sensor: final_frame} if truncated else None,
             )
-        return PlayedEpisode(plan=recording.plan, trace=trace, track=recording.plan.start.track, experience=experience)
+        return PlayedEpisode(plan=recording.plan, trace=trace, experience=experience)
 
     def _drop_beyond(
         self,

@@ -10,9 +10,9 @@ from typing import no_type_check
 import warp as wp
 
 from hotlap.sim.polyline import Segment, nearest_on_line, ring_crossings
-from hotlap.sim.scene import CAPS, CENTER, CONTROL_PERIOD, INNER, LINES_PER_ROUTE, OUTER, Scene
+from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene
 from hotlap.sim.state import Phase, State, Status
-from hotlap.sim.vehicle import Motion, VehicleConstants
+from hotlap.sim.vehicle import CONTROL_PERIOD, Motion, VehicleConstants
 
 STILL_DISTANCE = 0.0003  # [m] an origin that moves no farther in a step stands still
 STILL_COUNT = 15  # steps of standing still that end the attempt

@@ -11,8 +11,6 @@ import warp as wp
 from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
-CONTROL_PERIOD = 1.0 / 15.0  # [s] one camera frame, one action
-
 # Lines of a route in `Scene.segments`, in this order; the caps close the road of an open track at both ends.
 CENTER, INNER, OUTER, INNER_LANE, OUTER_LANE, CAPS = range(6)
 LINES_PER_ROUTE = 6

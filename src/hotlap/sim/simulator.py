@@ -214,9 +214,8 @@ class Simulator:
             self.grounds = list(
                 grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
             )
-            shape = (num_worlds, camera.height, camera.width) + ((3,) if color else ())
-            self.images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
             self.renderer = CameraRenderer(self.grounds, camera, num_worlds, device=self.device, color=color)
+            self.images = wp.zeros(self.renderer.image_shape, dtype=wp.uint8, device=self.device)
 
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Begin an episode in each of ``worlds``; the others are left as they are."""
@@ -346,9 +345,8 @@ class Simulator:
         assert self.renderer is not None
         own = self.renderer.camera
         camera = replace(own, width=own.width * scale, height=own.height * scale)
-        shape = (self.num_worlds, camera.height, camera.width, 3)
-        images = wp.zeros(shape, dtype=wp.uint8, device=self.device)
-        return CameraRenderer(self.grounds, camera, self.num_worlds, device=self.device, color=True), images
+        renderer = CameraRenderer(self.grounds, camera, self.num_worlds, device=self.device, color=True)
+        return renderer, wp.zeros(renderer.image_shape, dtype=wp.uint8, device=self.device)
 
     def _render(self, active: wp.array) -> None:
         if self.renderer is not None and self.images is not None:

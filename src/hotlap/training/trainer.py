@@ -34,7 +34,7 @@ from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
-from hotlap.sim.scene import CONTROL_PERIOD
+from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.selection import candidate, is_better
 
@@ -167,7 +167,6 @@ class Trainer:
         bad_updates = 0
         while (reason := self._stop_reason(time.perf_counter() - clock)) is None:
             self.stages = {}
-            begin = time.perf_counter()
             with self._stage("collect", self.hyperparameters.num_episodes_between_training):
                 episodes = self._collect()
             experience = [episode.experience for episode in episodes if episode.experience is not None]
@@ -206,9 +205,8 @@ class Trainer:
                     [trace_rows(episode, self.tracks[episode.track].length) for episode in episodes],
                 )
                 self.metrics.save()
-            self._checkpoint(record)
+            self._checkpoint()
             self._evaluate_and_record(record, clock)
-            self.stages["iteration"] = time.perf_counter() - begin
         return TrainingResult(
             reason=reason,
             iterations=self.state.iteration,
@@ -293,7 +291,7 @@ class Trainer:
         )
         return record
 
-    def _checkpoint(self, record: IterationRecord | None = None) -> None:
+    def _checkpoint(self) -> None:
         with self._stage("checkpoint", None):
             space = self.metadata.action_space
             self.checkpoints.save(
@@ -307,7 +305,7 @@ class Trainer:
                     "shared_encoder": self.job.training.shared_encoder,
                     "seed": self.state.seed,
                 },
-                optimizer={name: value for name, value in self.ppo.state_dict().items() if name.startswith("adam.")},
+                optimizer=self.ppo.optimizer_state(),
                 state=self.state,
             )
 
