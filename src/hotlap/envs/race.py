@@ -13,7 +13,7 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.actions import ActionDecoder
 from hotlap.errors import ConfigError
 from hotlap.rewards.function import RewardFunction
-from hotlap.rewards.loader import load_rewards
+from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
 from hotlap.sim.scene import RaceRules, Scene
@@ -21,6 +21,7 @@ from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.state import STATUS_NAMES
 from hotlap.sim.vehicle import CONTROL_PERIOD, vehicle_for_version
 from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
+from hotlap.tracks.track import Track
 
 # Reward inputs that the race adds to what the simulator computes.
 _ADDED_INPUTS = ("speed", "steering_angle", "is_reversed", "sim_time")
@@ -34,9 +35,10 @@ class RaceConfig:
     """Everything that defines a race; plain data, so that it can be sent to another process."""
 
     metadata: ModelMetadata
-    reward: str | Callable[[dict[str, Any]], float]
-    """A reward function's file, the name of a shipped example, or a function of ``params``."""
-    tracks: tuple[str, ...] = (DEFAULT_TRACK,)
+    reward: str | RewardSource | Callable[[dict[str, Any]], float]
+    """A reward function's file, the name of a shipped example, what was read from one, or a function of ``params``."""
+    tracks: tuple[str | Track, ...] = (DEFAULT_TRACK,)
+    """Names or route files, which ``direction`` turns; or tracks as they are."""
     direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
     theme: str | None = None
     """Color theme; None: each track's own."""
@@ -84,7 +86,10 @@ class Race:
         self.config = config
         self.num_worlds = num_worlds
         self.decoder = ActionDecoder(metadata.action_space)
-        tracks = [load_track(name, direction=config.direction) for name in config.tracks]
+        tracks = [
+            track if isinstance(track, Track) else load_track(track, direction=config.direction)
+            for track in config.tracks
+        ]
         self.scene = Scene(tracks, config.rules, device=config.device)
         self.simulator = Simulator(
             self.scene,
@@ -198,7 +203,7 @@ class Race:
         ]
 
 
-def _load(reward: str | Callable[[dict[str, Any]], float], count: int) -> list[RewardFunction]:
+def _load(reward: str | RewardSource | Callable[[dict[str, Any]], float], count: int) -> list[RewardFunction]:
     if callable(reward):
         return [RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)] * count
     return load_rewards(reward, count)

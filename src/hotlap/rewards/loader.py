@@ -7,6 +7,7 @@ import inspect
 import itertools
 import linecache
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -45,45 +46,30 @@ def example_file(name: str) -> Path:
     return EXAMPLES_FOLDER / f"{name}.py"
 
 
-def load_reward(name_or_path: str | Path) -> RewardFunction:
-    """Execute a reward file once, in a module of its own, and take its `reward_function`.
+@dataclass(frozen=True)
+class RewardSource:
+    """A reward file as it was when it was read: what other processes and machines load, whatever lies on their disks.
 
-    Module globals live as long as the returned object. Files beside it can be imported; two files of the same name from
-    different folders stay apart as long as each is imported at the top of its reward file.
+    Files beside it do not travel: they can be imported where the folder of ``path`` exists.
+    """
 
-    Args:
-        name_or_path: A file, or the name of a shipped example.
+    path: Path
+    """Absolute path on the machine that read it, for errors."""
+    text: bytes
+
+
+def read_reward(name_or_path: str | Path) -> RewardSource:
+    """Read a reward file, or a shipped example, without executing it.
 
     Raises:
-        RewardError: If the file is absent, is not Python, raises while it is executed, or has no `reward_function` that
-            takes one argument; names file and line.
+        RewardError: If it is absent or cannot be read.
     """
     path = Path(name_or_path)
     if not path.exists() and path.suffix != ".py" and path.parent == Path():
         path = example_file(str(name_or_path))
-    module = _execute(path.absolute())
-    function = getattr(module, "reward_function", None)
-    if function is None:
-        raise RewardError(f"{path}: {_what_is_there(module)} It must define `def reward_function(params):`.")
-    _check_signature(path, function, "reward_function")
-    batch_function = getattr(module, "reward_function_batch", None)
-    if batch_function is not None:
-        _check_signature(path, batch_function, "reward_function_batch")
-    return RewardFunction(path.absolute(), function, batch_function, vars(module))
-
-
-def load_rewards(name_or_path: str | Path, count: int) -> list[RewardFunction]:
-    """Load the same file ``count`` times, each with globals of its own: one for every world of a batch.
-
-    A function that remembers, say, the last steering angle in a global variable was written for a process with one car.
-    With a copy for each world it works as ever, and a batch gives what single worlds give.
-    """
-    return [load_reward(name_or_path) for _ in range(count)]
-
-
-def _execute(path: Path) -> ModuleType:
+    path = path.absolute()
     try:
-        source = path.read_bytes()
+        return RewardSource(path, path.read_bytes())
     except FileNotFoundError:
         raise RewardError(
             f"{path}: there is no such file. `hotlap new DIR` writes a model folder with a reward function in it."
@@ -92,8 +78,48 @@ def _execute(path: Path) -> ModuleType:
         raise RewardError(f"{path}: this is a folder; name the Python file in it.") from None
     except OSError as error:
         raise RewardError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def load_reward(file: str | Path | RewardSource) -> RewardFunction:
+    """Execute a reward file once, in a module of its own, and take its `reward_function`.
+
+    Module globals live as long as the returned object. Files beside it can be imported; two files of the same name from
+    different folders stay apart as long as each is imported at the top of its reward file.
+
+    Args:
+        file: A file, the name of a shipped example, or what was read from one.
+
+    Raises:
+        RewardError: If the file is absent, is not Python, raises while it is executed, or has no `reward_function` that
+            takes one argument; names file and line.
+    """
+    source = file if isinstance(file, RewardSource) else read_reward(file)
+    path = source.path
+    module = _execute(source)
+    function = getattr(module, "reward_function", None)
+    if function is None:
+        raise RewardError(f"{path}: {_what_is_there(module)} It must define `def reward_function(params):`.")
+    _check_signature(path, function, "reward_function")
+    batch_function = getattr(module, "reward_function_batch", None)
+    if batch_function is not None:
+        _check_signature(path, batch_function, "reward_function_batch")
+    return RewardFunction(path, function, batch_function, vars(module))
+
+
+def load_rewards(file: str | Path | RewardSource, count: int) -> list[RewardFunction]:
+    """Load the same file ``count`` times, each with globals of its own: one for every world of a batch.
+
+    A function that remembers, say, the last steering angle in a global variable was written for a process with one car.
+    With a copy for each world it works as ever, and a batch gives what single worlds give.
+    """
+    source = file if isinstance(file, RewardSource) else read_reward(file)
+    return [load_reward(source) for _ in range(count)]
+
+
+def _execute(source: RewardSource) -> ModuleType:
+    path = source.path
     try:
-        code = compile(source, str(path), "exec")
+        code = compile(source.text, str(path), "exec")
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
         text = f" in `{error.text.strip()}`" if error.text and error.text.strip() else ""
@@ -102,8 +128,8 @@ def _execute(path: Path) -> ModuleType:
         raise RewardError(f"{path}: this is not valid Python: {error}.") from error
 
     # Errors hours later shall quote the file as it was when it was loaded; without a time stamp it is not read anew.
-    lines = source.decode("utf-8", errors="replace").splitlines(keepends=True)
-    linecache.cache[str(path)] = (len(source), None, lines, str(path))
+    lines = source.text.decode("utf-8", errors="replace").splitlines(keepends=True)
+    linecache.cache[str(path)] = (len(source.text), None, lines, str(path))
     _let_siblings_be_imported(path.parent)
     module = ModuleType(f"hotlap_reward_{next(_load_numbers)}_{path.stem}")
     module.__file__ = str(path)
