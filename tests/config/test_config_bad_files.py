@@ -98,6 +98,29 @@ BAD_JOBS = {
     "goal below one lap": ("[training]\ngoal_clean_share = 0.1\neval_laps = 2\n", "less than one lap"),
     "one reset": ("[evaluation]\nnumber_of_resets = 1\n", "0 or at least 2"),
     "no trials": ("[evaluation]\ntrials = 0\n", "evaluation.trials"),
+    "unknown race": ('[race]\nrace_type = "drag"\n', "race.race_type should be 'time_trial', 'object_avoidance'"),
+    "section in the wrong place": ("[obstacles]\nnumber = 3\n", "obstacles belongs into the section [race]"),
+    "unknown obstacle key": ("[race.obstacles]\nnumbers = 3\n", "race.obstacles.numbers'. Did you mean 'number'?"),
+    "obstacle before the lap": ("[race.obstacles]\npositions = [[-0.5, 1]]\n", "[-0.5, 1] lies at -0.5 of the lap"),
+    "obstacle without lane": ("[race.obstacles]\npositions = [[0.5]]\n", "race.obstacles.positions.0.1"),
+    "obstacle in words": ('[race.obstacles]\npositions = "everywhere"\n', "race.obstacles.positions should be"),
+    "longest before shortest": (
+        "[race.bots]\nlower_lane_change_time = 6\n",
+        "6 is longer than upper_lane_change_time = 5",
+    ),
+    "workers are a number": ("workers = 3\n", "workers should be a valid tuple, got 3"),
+    "one table for all workers": ('[workers]\ntrack = "oval"\n', "One [[workers]] table per rollout worker"),
+    "unknown worker key": (
+        '[[workers]]\n[[workers]]\ntrak = "x"\n',
+        "[[workers]] table 2: Unknown key 'trak'. Did you",
+    ),
+    "bad worker value": ("[[workers]]\nobstacles = 3\n", "[[workers]] table 1: obstacles must be a section"),
+    "bad worker together with race": (
+        "[race.bots]\nlower_lane_change_time = 4\n[[workers]]\nbots = {upper_lane_change_time = 3}\n",
+        "[[workers]] table 1: bots = ",
+    ),
+    "as many workers as tables": ("[training]\nworkers = 3\n[[workers]]\n[[workers]]\n", "there are 2 [[workers]]"),
+    "no workers": ("[training]\nworkers = 0\n", "training.workers should be greater than or equal to 1"),
     "empty track": ('[race]\ntrack = ""\n', "race.track"),
 }
 

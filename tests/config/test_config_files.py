@@ -11,13 +11,18 @@ from pathlib import Path
 import pytest
 
 from hotlap.config import (
+    BotCars,
     ConfigWarning,
     ContinuousActionSpace,
     DiscreteActionSpace,
+    Evaluation,
     Hyperparameters,
     Job,
     ModelFolder,
     ModelMetadata,
+    Obstacles,
+    Race,
+    Training,
 )
 from hotlap.config.hyperparameters import STARTER
 from hotlap.config.metadata import CAMERAS, LIDARS
@@ -183,6 +188,42 @@ def test_updates_leave_the_rest_and_none_updates_nothing():
     assert job.race.reverse_dir is False
 
 
+def test_updates_reach_into_tables_and_leave_their_other_keys():
+    job = Job().updated(race={"obstacles": {"number": 2}}).updated(race={"obstacles": {"kind": "amazon_box_obstacle"}})
+    assert (job.race.obstacles.number, job.race.obstacles.kind) == (2, "amazon_box_obstacle")
+
+
+def test_without_tables_all_workers_drive_the_same_race():
+    job = Job().updated(training={"workers": 4})
+    assert (job.num_workers, job.races) == (4, (job.race,))
+
+
+def test_each_worker_table_lies_over_the_race(tmp_path: Path):
+    path = tmp_path / "job.toml"
+    path.write_text(
+        """
+[race]
+track = "oval"
+start = "fixed"
+[race.obstacles]
+number = 4
+positions = [[0.25, -1], [0.5, 1]]
+[[workers]]
+[[workers]]
+track = "paperclip"
+race_type = "object_avoidance"
+[workers.obstacles]
+number = 2
+"""
+    )
+    job = Job.load(path)
+    one, two = job.races
+    assert (job.num_workers, one) == (2, job.race)
+    assert (two.track, two.start, two.race_type) == ("paperclip", "fixed", "object_avoidance")
+    assert (two.obstacles.number, two.obstacles.positions) == (2, ((0.25, -1.0), (0.5, 1.0)))
+    assert [race.track for race in job.updated(race={"track": "bow_tie"}).races] == ["bow_tie", "paperclip"]
+
+
 def test_a_model_folder_without_job_has_its_defaults(tmp_path: Path):
     (tmp_path / "reward_function.py").write_text("")
     (tmp_path / "model_metadata.json").write_text(json.dumps({"action_space": ACTIONS}))
@@ -194,12 +235,13 @@ def test_a_model_folder_without_job_has_its_defaults(tmp_path: Path):
 
 
 def test_a_job_survives_json():
-    job = Job().updated(race={"theme": "night"}, evaluation={"trials": 5})
+    job = Job(workers=({"track": "oval"}, {"obstacles": {"positions": [[0.5, -1]]}}))
+    job = job.updated(race={"theme": "night", "obstacles": {"positions": [[0.5, 1.0]]}}, evaluation={"trials": 5})
     assert Job.model_validate_json(job.model_dump_json()) == job
 
 
 def test_every_setting_is_documented():
-    for section in (Job, *(type(getattr(Job(), name)) for name in Job.model_fields), Hyperparameters):
+    for section in (Job, Training, Evaluation, Race, Obstacles, BotCars, Hyperparameters):
         for key, field in section.model_fields.items():
             assert field.description, f"{section.__name__}.{key} has no text under it"
 

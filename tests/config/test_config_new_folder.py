@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from hotlap.cli.new import new
-from hotlap.config import DiscreteActionSpace, Job, ModelFolder
+from hotlap.config import BotCars, DiscreteActionSpace, Evaluation, Job, ModelFolder, Obstacles, Race, Training
 from hotlap.config.hyperparameters import STARTER
 from hotlap.config.template import job_toml
 from hotlap.errors import HotlapError
@@ -88,11 +88,28 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path):
 def test_job_toml_holds_every_key_with_its_text():
     text = job_toml(Job())
     assert Job.model_validate(tomllib.loads(text)) == Job()
-    for name in Job.model_fields:
-        for key in type(getattr(Job(), name)).model_fields:
-            assert f"{key} = " in text
+    for section in (Race, Obstacles, BotCars, Training, Evaluation):
+        for key in section.model_fields:
+            assert f"\n{key} = " in text or f"\n# {key} = " in text or f".{key}]\n" in text
 
 
 def test_text_with_quotes_survives_the_template():
     job = Job().updated(race={"track": 'my "fast" \\ track\n'})
     assert Job.model_validate(tomllib.loads(job_toml(job))) == job
+
+
+def test_tables_in_tables_and_workers_survive_the_template():
+    race = {"race_type": "object_avoidance", "obstacles": {"number": 2, "positions": [[0.5, -1.0], [0.75, 1.0]]}}
+    workers = ({"track": "oval"}, {"obstacles": {"positions": ((0.25, 1.0),)}, "bots": {"lane_change": True}})
+    job = Job(workers=workers).updated(race=race, training={"cluster": "10.0.0.5:6379"})
+    read = Job.model_validate(tomllib.loads(job_toml(job)))
+    assert read.model_dump() | {"workers": ()} == job.model_dump() | {"workers": ()}
+    assert read.races == job.races
+
+
+def test_the_example_of_workers_in_a_new_file_is_good_once_its_hashes_are_gone():
+    text = job_toml(Job())
+    start = text.index("# [[workers]]")
+    job = Job.model_validate(tomllib.loads(text[:start] + text[start:].replace("# ", "")))
+    assert [race.track for race in job.races] == ["copper_oval", "paperclip"]
+    assert [race.reverse_dir for race in job.races] == [False, True]

@@ -2,7 +2,7 @@
 
 from hotlap.config.base import Config, ConfigWarning
 from hotlap.config.hyperparameters import Hyperparameters
-from hotlap.config.job import Evaluation, Job, Race, Training
+from hotlap.config.job import Evaluation, Job, Training
 from hotlap.config.metadata import (
     Action,
     ContinuousActionSpace,
@@ -12,9 +12,11 @@ from hotlap.config.metadata import (
     Range,
 )
 from hotlap.config.model_folder import ModelFolder
+from hotlap.config.race import BotCars, Obstacles, Race
 
 __all__ = [
     "Action",
+    "BotCars",
     "Config",
     "ConfigWarning",
     "ContinuousActionSpace",
@@ -25,6 +27,7 @@ __all__ = [
     "LidarConfig",
     "ModelFolder",
     "ModelMetadata",
+    "Obstacles",
     "Race",
     "Range",
     "Training",

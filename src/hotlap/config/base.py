@@ -30,6 +30,11 @@ class Config(BaseModel):
 ConfigType = TypeVar("ConfigType", bound=Config)
 
 
+def as_tuple(value: Any) -> Any:
+    """A list as a tuple, for fields of fixed things; TOML and JSON know only lists."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def warn(message: str) -> None:
     """Tell the user about a setting that is accepted but doubtful."""
     warnings.warn(message, ConfigWarning, stacklevel=3)
@@ -75,7 +80,7 @@ def _describe(model: type[Config], problem: Any) -> str:
     if problem["type"] == "value_error":
         return f"{key} = {_shown(problem['input'])}: {expected}."
     field = _section(model, problem["loc"][:-1]).model_fields.get(str(problem["loc"][-1]))
-    meaning = f" ({field.description})" if field is not None and field.description else ""
+    meaning = f" ({' '.join(field.description.split())})" if field is not None and field.description else ""
     return f"{key} {expected}, got {_shown(problem['input'])}.{meaning}"
 
 

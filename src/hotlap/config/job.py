@@ -3,50 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from hotlap.config.base import Config, build
+from hotlap.config.base import Config, as_tuple, build
 from hotlap.config.files import read_toml
-
-DEFAULT_TRACK: Final = "first_lap"
+from hotlap.config.race import Race
+from hotlap.errors import ConfigError
 
 # Beyond these an iteration discards further episodes (DeepRacer simapp, `markov/deepracer_memory.py`).
 _STEP_CAP = 10_000
 _STEP_CAP_DEEPER_NETWORKS = 3_000
-
-
-class Race(Config):
-    """Where the car drives and how episodes start."""
-
-    track: str = Field(default=DEFAULT_TRACK, min_length=1)
-    """Name of a built-in track, of one in your track folder, or the path of a route file (.npy)."""
-
-    direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
-    """Driving direction: as_is (that of the track file), cw, ccw, or reversed."""
-
-    reverse_dir: bool = False
-    """Drive the chosen direction the other way round; `is_reversed` tells the reward function."""
-
-    alternate_driving_direction: bool = False
-    """Turn round after every training episode."""
-
-    start: Literal["spread", "round_robin", "fixed"] = "spread"
-    """Start of training episodes: spread (evenly over the lap), round_robin (each a little farther), or fixed."""
-
-    start_position_offset: float = Field(default=0.0, ge=0, le=1)
-    """Fraction of the lap at which the first episode starts."""
-
-    round_robin_advance_dist: float = Field(default=0.05, ge=0, le=1)
-    """Fraction of the lap that round_robin moves on after each episode."""
-
-    randomize_vehicle: float = Field(default=1.0, ge=0)
-    """Differences between cars: 1 is the spread of the original simulator, 0 makes all alike."""
-
-    theme: str | None = Field(default=None, min_length=1, examples=["classic"])
-    """Colour theme of the scene; without it the track's own."""
 
 
 class Training(Config):
@@ -83,7 +53,28 @@ class Training(Config):
     """Number format of the network's arithmetic; auto takes bfloat16 where the machine has it."""
 
     threads: int = Field(default=0, ge=0)
-    """Processor threads to use; 0: all."""
+    """Processor threads of the trainer; 0: all. Every rollout worker process uses one."""
+
+    workers: int = Field(default=1, ge=1, le=10_000)
+    """Rollout workers. One plays in the trainer's process; several are processes of their own (Ray)."""
+
+    cluster: str | None = Field(default=None, min_length=1, examples=["10.0.0.5:6379"])
+    """Address of a running Ray cluster for the workers; without it they run on this machine."""
+
+    max_policy_lag: int = Field(default=0, ge=0, le=1)
+    """1: collect the next iteration while the network learns from this one, with weights one update old. 0: never."""
+
+    worker_timeout_s: float = Field(default=60.0, ge=1)
+    """A worker whose episodes make no step for so long is ended, and its episodes are planned again elsewhere [s]."""
+
+    best_model_metric: Literal["clean_laps", "progress", "reward", "laptime"] = "clean_laps"
+    """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
+
+    clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
+    """Begin with the weights of the model in this folder instead of random ones."""
+
+    clone_checkpoint: Literal["best", "last"] = "best"
+    """Which of its checkpoints."""
 
     def step_cap_for(self, network: str) -> int:
         """Most steps in an iteration with this ``network`` of the metadata."""
@@ -135,6 +126,45 @@ class Job(Config):
     evaluation: Evaluation = Evaluation()
     """The rules of `hotlap evaluate`."""
 
+    workers: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_tuple)] = Field(
+        default=(), examples=[({"track": "copper_oval"}, {"track": "paperclip", "reverse_dir": True})]
+    )
+    """One [[workers]] table per rollout worker, each with the keys of [race] in which it differs. With them there are
+    as many workers as tables; training.workers may be left out."""
+
+    @property
+    def num_workers(self) -> int:
+        """Rollout workers: as many as there are [[workers]] tables, or else training.workers."""
+        return len(self.workers) or self.training.workers
+
+    @cached_property
+    def races(self) -> tuple[Race, ...]:
+        """The race of each rollout worker, or a single one if all drive the same."""
+        if not self.workers:
+            return (self.race,)
+        race = self.race.model_dump()
+        return tuple(
+            build(Race, _merged(race, changes), source=f"[[workers]] table {number}")
+            for number, changes in enumerate(self.workers, start=1)
+        )
+
+    @model_validator(mode="after")
+    def _every_worker_drives_a_race(self) -> Job:
+        try:
+            assert self.races
+        except ConfigError as error:
+            raise ValueError(str(error).removesuffix(".")) from None
+        return self
+
+    @model_validator(mode="after")
+    def _as_many_workers_as_tables(self) -> Job:
+        if self.workers and self.training.workers not in (1, len(self.workers)):
+            raise ValueError(
+                f"training.workers = {self.training.workers}, but there are {len(self.workers)} [[workers]] tables; "
+                "leave training.workers out"
+            )
+        return self
+
     @model_validator(mode="after")
     def _goal_needs_enough_laps(self) -> Job:
         training = self.training
@@ -162,5 +192,15 @@ class Job(Config):
         """
         values = self.model_dump()
         for section, changes in sections.items():
-            values[section] |= {key: value for key, value in changes.items() if value is not None}
+            given = {key: value for key, value in changes.items() if value is not None}
+            values[section] = _merged(values[section], given)
         return build(type(self), values, source)
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` laid over it, also inside of its tables."""
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
+    return merged

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from pydantic.fields import FieldInfo
 
 from hotlap.config.base import Config
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
@@ -18,14 +21,39 @@ def job_toml(job: Job) -> str:
     """``job`` as a job.toml in which every key is explained; a key without a value stands there as a comment."""
     lines = ["# How this model trains and is evaluated. A key that you delete takes its default."]
     for name, field in Job.model_fields.items():
-        section: Config = getattr(job, name)
-        lines += ["", *_comment(field.description), f"[{name}]"]
-        for key, setting in type(section).model_fields.items():
-            value = getattr(section, key)
-            example = setting.examples[0] if setting.examples else None
-            line = f"# {key} = {_toml_value(example)}" if value is None else f"{key} = {_toml_value(value)}"
-            lines += [*_comment(setting.description), line]
+        value = getattr(job, name)
+        if isinstance(value, Config):
+            lines += _section(name, value, field.description)
+        else:
+            lines += ["", *_comment(field.description), *_tables(name, value or _example(field), comment=not value)]
     return "\n".join(lines) + "\n"
+
+
+def _section(name: str, section: Config, description: str | None) -> list[str]:
+    """A table of TOML, and after it the tables inside of it."""
+    lines, inner = ["", *_comment(description), f"[{name}]"], []
+    for key, setting in type(section).model_fields.items():
+        value = getattr(section, key)
+        if isinstance(value, Config):
+            inner += _section(f"{name}.{key}", value, setting.description)
+            continue
+        line = f"# {key} = {_toml_value(_example(setting))}" if value is None else f"{key} = {_toml_value(value)}"
+        lines += [*_comment(setting.description), line]
+    return lines + inner
+
+
+def _example(field: FieldInfo) -> Any:
+    """What stands in the file, as a comment, for a key without a value."""
+    assert field.examples
+    return field.examples[0]
+
+
+def _tables(name: str, tables: Sequence[Mapping[str, Any]], *, comment: bool) -> list[str]:
+    """An array of tables, or an example of one."""
+    lines = []
+    for table in tables:
+        lines += [f"[[{name}]]", *(f"{key} = {_toml_value(value)}" for key, value in table.items())]
+    return [f"# {line}" for line in lines] if comment else lines
 
 
 def metadata_json(speed: float = STARTER_SPEED) -> str:
@@ -93,6 +121,10 @@ def _comment(text: str | None) -> list[str]:
 
 
 def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
     # JSON's texts, numbers and booleans are TOML's as well.
     assert isinstance(value, str | bool | int | float)
     return json.dumps(value, ensure_ascii=False)
