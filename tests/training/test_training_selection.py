@@ -32,6 +32,36 @@ def test_clean_laps_first_then_progress_then_speed(worse: int, better: int):
     assert is_better(RANKING[better], RANKING[worse]) == (better >= worse)
 
 
+# The measure of each, from worse to better; the clean laps and their times decide only where it is equal.
+ORIGINAL = {
+    "progress": [best(1, 1.0, 60.0, 9_000), best(2, 0.0, 80.0, None), best(3, 0.5, 80.0, 9_000)],
+    "reward": [best(1, 1.0, -5.0, 9_000), best(2, 0.5, 3.0, 9_000), best(3, 0.5, 3.0, 8_000)],
+    "laptime": [best(1, 1.0, 999_999.0, 9_000), best(2, 0.5, 12_000.0, 9_000), best(3, 0.0, 11_000.0, None)],
+}
+
+
+@pytest.mark.parametrize("metric", ORIGINAL)
+def test_the_measures_of_the_original_count_first(metric):
+    """Highest mean progress or reward, or lowest mean lap time; ties by clean laps, then by speed."""
+    for worse, one in enumerate(ORIGINAL[metric]):
+        for better, other in enumerate(ORIGINAL[metric]):
+            assert is_better(other, one, metric=metric) == (better >= worse)
+        assert is_better(one, None, metric=metric)
+
+
+def test_a_candidate_is_measured_as_in_the_original():
+    """A lap time of 999,999 ms for each incomplete lap, whatever it took; the reward is that of the episodes."""
+    laps = (LapResult(1, 10_000, 100.0, "", clean=True), LapResult(2, 3_000, 20.0, ""))
+    name, report = CheckpointName(1, 0), EvaluationReport(laps)
+    assert candidate(name, report, metric="progress").metric == 60.0
+    assert candidate(name, report, metric="laptime").metric == (10_000 + 999_999) / 2
+    assert candidate(name, report, metric="reward", reward_mean=-7.5).metric == -7.5
+    assert candidate(name, EvaluationReport(()), metric="laptime").metric == 999_999
+    for metric in ORIGINAL:
+        found = candidate(name, report, metric=metric, reward_mean=0.0)
+        assert (found.clean_rate, found.lap_time_ms) == (0.5, 10_000)
+
+
 def test_the_first_evaluated_checkpoint_is_the_best_so_far():
     """However bad it is."""
     assert is_better(RANKING[0], None)

@@ -14,6 +14,8 @@ from hotlap.config.files import read_toml
 from hotlap.config.race import Race
 from hotlap.errors import ConfigError
 
+BestModelMetric = Literal["clean_laps", "progress", "reward", "laptime"]
+
 # Beyond these an iteration discards further episodes (DeepRacer simapp, `markov/deepracer_memory.py`).
 _STEP_CAP = 10_000
 _STEP_CAP_DEEPER_NETWORKS = 3_000
@@ -67,7 +69,7 @@ class Training(Config):
     worker_timeout_s: float = Field(default=60.0, ge=1)
     """A worker whose episodes make no step for so long is ended, and its episodes are planned again elsewhere [s]."""
 
-    best_model_metric: Literal["clean_laps", "progress", "reward", "laptime"] = "clean_laps"
+    best_model_metric: BestModelMetric = "clean_laps"
     """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
 
     clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
