@@ -1,0 +1,70 @@
+"""One training at a time in a model folder: a lock that the operating system frees when its process ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from hotlap.errors import RecordError
+
+# `model/.lock` of the original means something else: that a checkpoint is being uploaded.
+LOCK = ".training.lock"
+HOLDER = ".training.json"  # beside the lock: on Windows nobody else can read a locked file
+
+
+class FolderLock:
+    """Keeps other trainings out of a model folder from now until `release`, or until this process ends in any way.
+
+    Args:
+        folder: The model folder; made if it does not exist.
+
+    Raises:
+        RecordError: If a training holds it, in this process or another, or if the folder cannot be written to.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        # Whichever thread ends a training may release it.
+        self._lock = FileLock(self.folder / LOCK, blocking=False, thread_local=False)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise RecordError(
+                f"{folder} is being trained already{_holder(self.folder)}. Two trainings would mix their checkpoints. "
+                f"End the other one with `hotlap stop {folder}` (or where it was started), wait for it, or train a "
+                "copy of the folder."
+            ) from None
+        except OSError as error:
+            raise RecordError(
+                f"{self.folder / LOCK} could not be locked ({error.strerror}). A training needs a model folder that "
+                "this user may write to."
+            ) from error
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().astimezone().isoformat()}
+        with contextlib.suppress(OSError):  # only the message to others is poorer without it
+            (self.folder / HOLDER).write_text(json.dumps(holder))
+
+    def release(self) -> None:
+        """Let others in; nothing happens if this was done before."""
+        self._lock.release()
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _holder(folder: Path) -> str:
+    """Who holds the lock, as the end of a sentence; empty if that cannot be read."""
+    try:
+        holder = json.loads((folder / HOLDER).read_text())
+        since = datetime.fromisoformat(holder["since"])
+        return f", by process {holder['pid']} on {holder['host']} since {since:%Y-%m-%d %H:%M:%S}"
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
