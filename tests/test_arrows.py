@@ -10,9 +10,10 @@ import hotlap
 
 PACKAGE = Path(hotlap.__file__).parent
 
-# Every room may import `errors` and the package itself (its version).
+# Every room may import the files that stand beside the rooms, and the package itself (its version).
+FILES = ("errors", "user_folders")
 ARROWS = {
-    "errors": set(),
+    **{name: set() for name in FILES},
     "config": set(),
     "tracks": set(),
     "sim": {"tracks"},
@@ -55,7 +56,7 @@ def files() -> list[tuple[str, Path]]:
     paths = sorted(PACKAGE.rglob("*.py"))
     return [
         (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in paths if path.parent != PACKAGE
-    ] + [("errors", PACKAGE / "errors.py")]
+    ] + [(name, PACKAGE / f"{name}.py") for name in FILES]
 
 
 def test_every_room_is_in_the_table():
@@ -70,7 +71,7 @@ def test_rooms_import_only_what_they_may():
         for name, line, _ in imported(path):
             other = name.split(".")[0]
             allowed = ARROWS[room]
-            if other in (room, "errors", "__version__") or allowed is None:
+            if other in (room, *FILES, "__version__") or allowed is None:
                 continue
             arrow = next((each for each in allowed if name == each or name.startswith(f"{each}.")), None)
             if arrow is None:
@@ -92,7 +93,7 @@ def test_arrows_make_no_circle():
 
 def test_the_command_line_starts_without_the_heavy_rooms():
     """Its files import rooms inside functions: `hotlap --help` must not wait for torch and Warp."""
-    light = {"cli", "errors"}
+    light = {"cli", *FILES}
     wrong = [
         f"{path.name}:{line}: {name}"
         for room, path in files()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -13,6 +11,7 @@ from typing import Literal
 from hotlap.errors import TrackError
 from hotlap.tracks.route_file import read_route, write_route
 from hotlap.tracks.track import Track
+from hotlap.user_folders import data_folder, given_folder
 
 DEFAULT_TRACK = "first_lap"
 BUILT_IN_FOLDER = Path(__file__).parent / "data"
@@ -48,16 +47,7 @@ class TrackEntry:
 
 def user_folder() -> Path:
     """Folder of the user's own tracks: ``HOTLAP_TRACKS``, or the platform's place for data. It may not exist yet."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "hotlap" / "tracks"
+    return given_folder(FOLDER_VARIABLE) or data_folder() / "tracks"
 
 
 def list_tracks() -> list[TrackEntry]:
