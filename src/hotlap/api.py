@@ -32,7 +32,8 @@ def train(
     folder: str | Path, *, resume: bool = False, wipe: bool = False, listener: Listener | None = None
 ) -> TrainingResult:
     """Train the model in a folder; see `hotlap.training.trainer.Trainer`."""
-    return Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener).run()
+    with Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener) as trainer:
+        return trainer.run()
 
 
 def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:

@@ -67,11 +67,12 @@ def worker(config: RaceConfig, num_worlds: int, *, seed: int = 1, precision: Pre
 
 def plans(num_episodes: int, *, first_number: int = 0) -> list[EpisodePlan]:
     return plan_training(
-        StartRule(alternate_direction=True),
+        [StartRule(alternate_direction=True)],
         job_seed=4,
         iteration=2,
         num_episodes=num_episodes,
         first_number=first_number,
+        earlier=[first_number],
         clock=100.0,
     )
 

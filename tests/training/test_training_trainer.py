@@ -25,6 +25,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.rl.ppo import UpdateStats
+from hotlap.rollouts.fleet import Batch
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import COLLAPSE_EVALUATIONS, MAX_BAD_UPDATES, Trainer
 
@@ -313,7 +314,7 @@ class Scripted(Trainer):
 
     script: list[float]
 
-    def _evaluate(self, num_laps: int) -> tuple[EvaluationReport, float]:
+    def _report(self, evaluation: Batch) -> tuple[EvaluationReport, float]:
         progress = self.script.pop(0)
         return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), 0.0
 

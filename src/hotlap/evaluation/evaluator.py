@@ -81,7 +81,7 @@ class Evaluator:
                 f"checkpoint {loaded.name} in {model.path} was made for another network than model_metadata.json "
                 "describes. Put back the file that the model was trained with."
             ) from error
-        self.config = race_config(model, self.job, rules=self.rules)
+        self.config = race_config(model, self.job.race, rules=self.rules)
         policy = Policy(network, precision=self.job.training.precision)
         self.worker = RolloutWorker(self.config, policy, num_worlds=min(self.num_episodes, MAX_PARALLEL))
         self.track = self.worker.race.scene.tracks[0]
@@ -95,7 +95,7 @@ class Evaluator:
             job_seed=self.job.evaluation.seed,
             iteration=0,
             num_laps=self.num_episodes,
-            reverse=self.job.race.reverse_dir,
+            reverse=[self.job.race.reverse_dir],
         )
         self.episodes = self.worker.collect(None, plans, greedy=True, learn=False, on_step=on_step)
         self.report = laps_of(self.episodes, self.rules)

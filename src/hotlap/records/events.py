@@ -40,6 +40,28 @@ class EvaluationSummary:
 
 
 @dataclass(frozen=True)
+class WorkerSummary:
+    """The episodes that one of several workers played in an iteration."""
+
+    worker: int
+    """From 0."""
+
+    track: str
+    """Where it drives."""
+
+    num_episodes: int
+    num_steps: int
+
+    reward_mean: float | None
+    """Mean sum of rewards of an episode. None: it played none, like the next."""
+
+    completion_mean: float | None
+    """Mean progress at the end of an episode [%]."""
+
+    laps_completed: int
+
+
+@dataclass(frozen=True)
 class IterationRecord:
     """One line of the file. Totals count from the beginning of the training, over all resumes."""
 
@@ -81,7 +103,12 @@ class IterationRecord:
     """By name, means over the update."""
 
     stages_s: dict[str, float] = field(default_factory=dict)
-    """Wall-clock of each stage by name: collect, update, checkpoint, evaluate, record [s]."""
+    """Wall-clock of each stage by name: collect, update, checkpoint, evaluate, record [s].
+
+    Where episodes are played beside the update, collect and evaluate are what the trainer waited for them."""
+
+    workers: list[WorkerSummary] = field(default_factory=list)
+    """By worker, where there are several."""
 
     def to_line(self) -> str:
         """One line of JSON; a number that is not finite becomes null."""
@@ -90,9 +117,15 @@ class IterationRecord:
     @classmethod
     def from_line(cls, line: str) -> IterationRecord:
         """Read a line; fields that a newer version added are ignored. Raises ValueError or TypeError if it is none."""
-        values = _known(cls, json.loads(line))
+        return cls.from_json(json.loads(line))
+
+    @classmethod
+    def from_json(cls, data: Any) -> IterationRecord:
+        """The record of what `dataclasses.asdict` made of one; see `from_line`."""
+        values = _known(cls, data)
         if values.get("evaluation") is not None:
             values["evaluation"] = EvaluationSummary(**_known(EvaluationSummary, values["evaluation"]))
+        values["workers"] = [WorkerSummary(**_known(WorkerSummary, each)) for each in values.get("workers", [])]
         return cls(**values)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hotlap.errors import RecordError
 
-STATE_FORMAT = 1
+STATE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,19 @@ class TrainerState:
     seed: int
     """The job's seed, from which each episode's own seed is made."""
 
-    num_metric_records: int = 0
-    """Records in ``TrainingMetrics.json`` that belong to this state; later ones are dropped on resume."""
+    worker_episodes: tuple[int, ...] = ()
+    """Training episodes of each worker so far, which are the records in its metrics file; on resume later ones are
+    dropped."""
 
     best: BestCheckpoint | None = None
     """None until the first evaluation."""
 
     extra: dict[str, Any] = field(default_factory=dict)
     """Whatever else the trainer needs, such as generator states; JSON values."""
+
+    def episodes_of(self, worker: int) -> int:
+        """Training episodes of a worker so far."""
+        return self.worker_episodes[worker] if worker < len(self.worker_episodes) else 0
 
     def to_json(self) -> bytes:
         """The file's bytes; equal states give equal bytes."""
@@ -78,6 +83,9 @@ class TrainerState:
         try:
             values = json.loads(data)
             found = values.pop("format")
+            if found == 1:  # there was one worker
+                values["worker_episodes"] = [values.pop("num_metric_records")]
+                found = STATE_FORMAT
             if found != STATE_FORMAT:
                 raise RecordError(
                     f"{source} has format {found!r}, this version of hotlap reads format {STATE_FORMAT}. {way_out}"
@@ -86,6 +94,7 @@ class TrainerState:
             missing = {each.name for each in fields(cls)} - set(values) - {"best"}
             if missing:
                 raise KeyError(", ".join(sorted(missing)))
+            values["worker_episodes"] = tuple(values["worker_episodes"])
             return cls(**values, best=BestCheckpoint(**best) if best is not None else None)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RecordError(

@@ -34,9 +34,9 @@ class EpsilonGreedy:
 
     GREEDY_EPSILON: ClassVar[float] = 0.05
 
-    def epsilon(self, steps_taken: int) -> float:
-        """Epsilon after a number of policy steps."""
-        share = min(steps_taken / self.num_steps, 1.0)
+    def epsilon(self, steps_taken: Tensor) -> Tensor:
+        """Epsilon, float64, after so many policy steps."""
+        share = (steps_taken.double() / self.num_steps).clamp_max(1.0)
         return 1.0 + share * (self.final - 1.0)
 
 
@@ -74,8 +74,6 @@ class Policy:
         self.actor_critic = actor_critic
         self.exploration = exploration
         self.device = next(actor_critic.parameters()).device
-        self.steps_taken = 0
-        """Policy steps taken with exploration, which the schedule of epsilon counts; one per world and call."""
         self._weights = WorkingWeights(actor_critic.policy, compute_dtype(precision, self.device))
 
     @property
@@ -89,13 +87,17 @@ class Policy:
         self._weights.refresh()
 
     @torch.inference_mode()
-    def act(self, obs: Mapping[str, Tensor], noise: Tensor, greedy: bool = False) -> Actions:
+    def act(
+        self, obs: Mapping[str, Tensor], noise: Tensor, greedy: bool = False, steps_taken: Tensor | None = None
+    ) -> Actions:
         """Choose an action for every world.
 
         Args:
             obs: What each world's car sees, by sensor; cameras uint8 (num_worlds, channels, 120, 160).
             noise: Shape (num_worlds, noise_size): uniform in [0, 1) with discrete actions, else standard normal.
             greedy: Take the most probable action (e-greedy: with its residual epsilon), or the mean.
+            steps_taken: Policy steps taken before this one, (num_worlds,), which the schedule of epsilon counts;
+                None: none.
 
         Returns:
             Actions on the device of the actor-critic.
@@ -108,20 +110,22 @@ class Policy:
         noise = _fill_up(noise.to(self.device))
         if self.exploration is not None:
             assert isinstance(distribution, Categorical)
-            action = self._epsilon_greedy(distribution, noise, greedy, self.exploration)
-            self.steps_taken += 0 if greedy else num_worlds
+            if steps_taken is None:
+                steps_taken = torch.zeros(num_worlds)
+            epsilon = self.exploration.epsilon(_fill_up(steps_taken.to(self.device)))
+            if greedy:
+                epsilon = torch.full_like(epsilon, self.exploration.GREEDY_EPSILON)
+            action = self._epsilon_greedy(distribution, noise, epsilon)
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)
         return Actions(action[:num_worlds], distribution.log_prob(action).float()[:num_worlds])
 
-    def _epsilon_greedy(
-        self, distribution: Categorical, noise: Tensor, greedy: bool, exploration: EpsilonGreedy
-    ) -> Tensor:
-        epsilon = exploration.GREEDY_EPSILON if greedy else exploration.epsilon(self.steps_taken)
+    @staticmethod
+    def _epsilon_greedy(distribution: Categorical, noise: Tensor, epsilon: Tensor) -> Tensor:
         # One uniform number decides both: below epsilon it is, stretched, uniform again.
         uniform = noise.double().squeeze(-1)
         num_actions = distribution.probs.shape[-1]
-        random = (uniform / max(epsilon, 1e-12) * num_actions).long().clamp_max(num_actions - 1)
+        random = (uniform / epsilon.clamp_min(1e-12) * num_actions).long().clamp_max(num_actions - 1)
         return torch.where(uniform < epsilon, random, distribution.mode())
 
 

@@ -2,28 +2,77 @@
 
 from __future__ import annotations
 
-from hotlap.config.job import Job
+from dataclasses import dataclass
+
+from hotlap.config.hyperparameters import Hyperparameters
+from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
 from hotlap.errors import ConfigError
+from hotlap.rewards.loader import read_reward
 from hotlap.rl.networks import ActorCritic
+from hotlap.rl.policy import EpsilonGreedy
+from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
 from hotlap.sim.scene import RaceRules
+from hotlap.tracks.catalog import load_track
+from hotlap.tracks.track import Track
 
 
-def race_config(folder: ModelFolder, job: Job, *, rules: RaceRules | None = None) -> RaceConfig:
-    """The race that a model trains on."""
-    race = job.race
+@dataclass(frozen=True)
+class RolloutSetup:
+    """What plays the episodes of a job; plain data, so that it can be sent to another process or machine."""
+
+    races: tuple[RaceConfig, ...]
+    """One per worker of the job, or a single one that all share."""
+    metadata: ModelMetadata
+    num_worlds: int
+    """How many episodes of a race run side by side in a process."""
+    shared_encoder: bool = False
+    precision: Precision = "auto"
+    exploration: EpsilonGreedy | None = None
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The track of each race."""
+        tracks = [race.tracks[0] for race in self.races]
+        assert all(isinstance(track, Track) for track in tracks)
+        return tracks  # type: ignore[return-value]
+
+
+def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
+    """What the training of a model plays its episodes with; each process plays its share side by side."""
+    num_workers = job.num_workers
+    num_episodes = folder.hyperparameters.num_episodes_between_training
+    return RolloutSetup(
+        races=tuple(race_config(folder, race) for race in job.races),
+        metadata=folder.metadata,
+        num_worlds=-(-max(num_episodes, job.training.eval_laps) // num_workers),
+        shared_encoder=job.training.shared_encoder,
+        precision=job.training.precision,
+        exploration=exploration(folder.hyperparameters, folder.metadata),
+    )
+
+
+def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = None) -> RaceConfig:
+    """A race that a model drives, with its track and its reward function as they are now."""
     return RaceConfig(
         metadata=folder.metadata,
-        reward=str(folder.reward_file),
-        tracks=(race.track,),
-        direction=race.direction,
+        reward=read_reward(folder.reward_file),
+        tracks=(load_track(race.track, direction=race.direction),),
         theme=race.theme,
         rules=rules or RaceRules(),
         spread=race.randomize_vehicle,
     )
+
+
+def exploration(hyperparameters: Hyperparameters, metadata: ModelMetadata) -> EpsilonGreedy | None:
+    """How training explores; None: by sampling from the network's distribution."""
+    discrete = isinstance(metadata.action_space, DiscreteActionSpace)
+    if hyperparameters.exploration_type == "categorical" or not discrete:
+        return None
+    return EpsilonGreedy(final=hyperparameters.e_greedy_value, num_steps=hyperparameters.epsilon_steps)
 
 
 def action_spec(metadata: ModelMetadata) -> ActionSpec:

@@ -1,7 +1,8 @@
-"""Which episodes an iteration plays: numbers, seeds and starts, before anyone plays them."""
+"""Which episodes an iteration plays: numbers, seeds, starts and workers, before anyone plays them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,24 +19,34 @@ class EpisodePlan:
     start: Start
     clock: float = 0.0
     """Simulation clock at the start [s]."""
+    worker: int = 0
+    """Index of the worker whose race it is, whichever process plays it."""
+    worker_number: int = 0
+    """0-based number among the episodes of that worker."""
+    steps_before: int = 0
+    """Policy steps of the job before this episode, for exploration that fades."""
+    pace: int = 1
+    """Policy steps of the job for each of this episode: with the others that are played at the same time."""
 
 
 @dataclass(frozen=True)
 class StartRule:
-    """Where episodes start; the first is ours, the others are the original's."""
+    """Where the episodes of a worker start; ``spread`` is ours, the others are the original's."""
 
     spread: bool = True
     """Spread the starts of an iteration evenly over the lap, at a new offset each iteration."""
     change_start_position: bool = True
-    """Without spreading: advance the start by ``advance`` after each episode, round robin."""
+    """Without spreading: advance the start by ``advance`` after each episode of the worker, round robin."""
     offset: float = 0.0
     """Lap fraction of the first start."""
     advance: float = 0.05
-    """Lap fraction between the starts of consecutive episodes, round robin."""
+    """Lap fraction between the starts of consecutive episodes of a worker, round robin."""
     reverse: bool = False
     """Drive against the row order of the route."""
     alternate_direction: bool = False
-    """Turn the direction around after each episode."""
+    """Turn the direction around after each episode of the worker."""
+    open_track: bool = False
+    """Start every episode at ``offset``: an open track has no lap to spread over."""
 
 
 def episode_seed(job_seed: int, iteration: int, number: int, *, purpose: int = 0) -> int:
@@ -44,62 +55,80 @@ def episode_seed(job_seed: int, iteration: int, number: int, *, purpose: int = 0
 
 
 def plan_training(
-    rule: StartRule,
+    rules: Sequence[StartRule],
     *,
     job_seed: int,
     iteration: int,
     num_episodes: int,
     first_number: int,
-    num_tracks: int = 1,
-    open_tracks: bool = False,
+    num_workers: int = 1,
+    earlier: Sequence[int] | None = None,
     clock: float = 0.0,
+    steps_before: int = 0,
 ) -> list[EpisodePlan]:
-    """The episodes of a training iteration.
+    """The episodes of a training iteration, interleaved over the workers: worker k plays k, k + n, k + 2n, …
 
     Args:
-        rule: Where they start.
+        rules: Where they start: one rule per worker, or one for all.
         job_seed: Seed of the job.
         iteration: Number of the iteration.
         num_episodes: How many.
         first_number: Number of the first episode in the job.
-        num_tracks: Tracks of the scene; episodes take turns on them.
-        open_tracks: Start every episode at the beginning of the track, which has no lap to spread over.
+        num_workers: Workers that share them, at most ``num_episodes``.
+        earlier: Episodes that each worker has played before.
         clock: Simulation clock when the iteration begins [s].
+        steps_before: Policy steps of the job before the iteration.
     """
+    earlier = earlier or [0] * num_workers
     plans = []
     # The golden ratio spreads the offsets of successive iterations without a period.
     shift = (iteration * 0.6180339887498949) % 1.0 / num_episodes
     for k in range(num_episodes):
-        number = first_number + k
-        if open_tracks or not (rule.spread or rule.change_start_position):
+        number, worker = first_number + k, k % num_workers
+        worker_number = earlier[worker] + k // num_workers
+        rule = rules[worker % len(rules)]
+        if rule.open_track or not (rule.spread or rule.change_start_position):
             ndist = rule.offset
         elif rule.spread:
             ndist = (rule.offset + shift + k / num_episodes) % 1.0
         else:
-            ndist = (rule.offset + rule.advance * number) % 1.0
+            ndist = (rule.offset + rule.advance * worker_number) % 1.0
         start = Start(
             ndist=ndist,
-            reverse=rule.reverse ^ (rule.alternate_direction and number % 2 == 1),
-            track=number % num_tracks,
+            reverse=rule.reverse ^ (rule.alternate_direction and worker_number % 2 == 1),
             seed=episode_seed(job_seed, iteration, number),
         )
-        plans.append(EpisodePlan(number=number, start=start, clock=clock))
+        plans.append(
+            EpisodePlan(
+                number=number,
+                start=start,
+                clock=clock,
+                worker=worker,
+                worker_number=worker_number,
+                steps_before=steps_before,
+                pace=num_episodes,
+            )
+        )
     return plans
 
 
 def plan_evaluation(
-    *, job_seed: int, iteration: int, num_laps: int, reverse: bool = False, offset: float = 0.0, num_tracks: int = 1
+    *, job_seed: int, iteration: int, num_laps: int, reverse: Sequence[bool] = (False,)
 ) -> list[EpisodePlan]:
-    """Laps that all begin at the start line; they differ by the car's small differences from run to run."""
+    """Laps that all begin at the start line; they differ by the car's small differences from run to run.
+
+    Args:
+        job_seed: Seed of the job.
+        iteration: Number of the iteration.
+        num_laps: How many.
+        reverse: Driving direction in each race; the races take turns.
+    """
     return [
         EpisodePlan(
             number=k,
-            start=Start(
-                ndist=offset,
-                reverse=reverse,
-                track=k % num_tracks,
-                seed=episode_seed(job_seed, iteration, k, purpose=1),
-            ),
+            start=Start(reverse=reverse[k % len(reverse)], seed=episode_seed(job_seed, iteration, k, purpose=1)),
+            worker=k % len(reverse),
+            worker_number=k // len(reverse),
         )
         for k in range(num_laps)
     ]

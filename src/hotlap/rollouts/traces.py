@@ -11,7 +11,7 @@ def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:
     """The trace of an episode on a track of ``track_length`` [m]."""
     trace = episode.trace
     return TraceRows(
-        episode=episode.plan.number,
+        episode=episode.plan.worker_number,
         steps=trace["steps"],
         x=trace["x"],
         y=trace["y"],

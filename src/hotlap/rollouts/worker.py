@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.plan import EpisodePlan
+from hotlap.sim.simulator import Start
 
 _NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
 _TRACE_COLUMNS = (
@@ -116,11 +117,8 @@ class RolloutWorker:
         Args:
             weights: Weights of the policy tower by their names in `ActorCritic`; None keeps the present ones.
             plans: The episodes; more than there are worlds wait their turn.
-            greedy: Take the best action instead of a sampled one.
-            learn: Keep what the learner needs (frames, log-probabilities).
-            step_cap: Most steps of all episodes together. Counting in order of number, the episode that would exceed
-                it and all after it are dropped, as the original's trainer does.
-            on_step: Called with (episodes finished, steps played) as they change.
+            greedy, learn, on_step: See `play`.
+            step_cap: Most steps of all episodes together; see `within_cap`.
 
         Returns:
             The played episodes in order of number.
@@ -131,42 +129,85 @@ class RolloutWorker:
         if weights is not None:
             self.policy.actor_critic.load_state_dict(weights, strict=False)
             self.policy.refresh()
+        return within_cap(self.play(plans, greedy=greedy, learn=learn, step_cap=step_cap, on_step=on_step), step_cap)
+
+    def play(
+        self,
+        plans: Sequence[EpisodePlan],
+        *,
+        greedy: bool = False,
+        learn: bool = True,
+        step_cap: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Iterator[PlayedEpisode]:
+        """Play ``plans`` with the present weights, and give each episode when it ends.
+
+        Args:
+            plans: The episodes; more than there are worlds wait their turn.
+            greedy: Take the best action instead of a sampled one.
+            learn: Keep what the learner needs (frames, log-probabilities).
+            step_cap: Stop episodes that cannot be among those that `within_cap` keeps; some that it drops may come.
+            on_step: Called with (episodes finished, steps played) as they change.
+
+        Raises:
+            RewardError: If the reward function fails.
+        """
         race = self.race
         waiting = deque(plans)
         playing: dict[int, _Recording] = {}
-        finished: list[PlayedEpisode] = []
+        finished: dict[int, int] = {}  # steps by number
         steps_played = 0
-        self._start(range(race.num_worlds), waiting, playing)
-        while playing:
-            worlds = np.array(sorted(playing))
-            frames = race.images(worlds)[:, None]  # one channel
-            noise = np.stack([self._noise(playing[world]) for world in worlds])
-            acted = self.policy.act({self.sensor: torch.from_numpy(frames)}, torch.from_numpy(noise), greedy=greedy)
-            actions = acted.action.numpy()
-            log_probs = acted.log_prob.numpy()
-            judged = race.step(worlds, actions)
-            steps_played += len(worlds)
-            ended = []
-            for row, world in enumerate(worlds):
-                recording = playing[world]
-                recording.rows.append((judged, row))
-                recording.actions.append(actions[row])
-                if learn:
-                    recording.frames.append(frames[row])
-                    recording.log_probs.append(float(log_probs[row]))
-                if judged.terminated[row] or judged.truncated[row]:
-                    ended.append(world)
-            if ended:
-                final = race.images(np.array(ended))[:, None]
-                for row, world in enumerate(ended):
-                    finished.append(self._finish(playing.pop(world), final[row], learn=learn))
-                self._start(ended, waiting, playing)
-            if step_cap is not None:
-                self._drop_beyond(step_cap, plans, waiting, playing, finished)
-            if on_step is not None:
-                on_step(len(finished), steps_played)
-        finished.sort(key=lambda episode: episode.plan.number)
-        return finished
+        try:
+            self._start(range(race.num_worlds), waiting, playing)
+            while playing:
+                worlds = np.array(sorted(playing))
+                ended = self._step(worlds, [playing[world] for world in worlds], greedy=greedy, learn=learn)
+                steps_played += len(worlds)
+                if len(ended):
+                    final = race.images(ended)[:, None]
+                    for row, world in enumerate(ended.tolist()):
+                        recording = playing.pop(world)
+                        finished[recording.plan.number] = len(recording.rows)
+                        yield self._finish(recording, final[row], learn=learn)
+                    self._start(ended.tolist(), waiting, playing)
+                if step_cap is not None:
+                    self._drop_beyond(step_cap, plans, waiting, playing, finished)
+                if on_step is not None:
+                    on_step(len(finished), steps_played)
+        finally:
+            race.stop(list(playing))
+
+    def warm_up(self) -> None:
+        """Make the first step without asking the reward function, so that the first episode waits for no compiler."""
+        world = np.zeros(1, dtype=np.int64)
+        self.race.reset([0], [Start()])
+        frames = torch.from_numpy(self.race.images(world)[:, None])
+        self.policy.act({self.sensor: frames}, torch.zeros(1, self.policy.noise_size), greedy=True)
+        self.race.simulator.judge()
+        self.race.simulator.drive()
+        self.race.stop([0])
+
+    def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], *, greedy: bool, learn: bool) -> np.ndarray:
+        """Act in ``worlds`` and record what comes of it; returns the worlds whose episodes ended."""
+        frames = self.race.images(worlds)[:, None]  # one channel
+        noise = np.stack([self._noise(recording) for recording in recordings])
+        steps_taken = [each.plan.steps_before + each.plan.pace * len(each.rows) for each in recordings]
+        acted = self.policy.act(
+            {self.sensor: torch.from_numpy(frames)},
+            torch.from_numpy(noise),
+            greedy=greedy,
+            steps_taken=torch.tensor(steps_taken),
+        )
+        actions = acted.action.numpy()
+        log_probs = acted.log_prob.numpy()
+        judged = self.race.step(worlds, actions)
+        for row, recording in enumerate(recordings):
+            recording.rows.append((judged, row))
+            recording.actions.append(actions[row])
+            if learn:
+                recording.frames.append(frames[row])
+                recording.log_probs.append(float(log_probs[row]))
+        return worlds[judged.terminated | judged.truncated]
 
     def _start(self, worlds: Sequence[int], waiting: deque[EpisodePlan], playing: dict[int, _Recording]) -> None:
         pairs = [(world, waiting.popleft()) for world in worlds[: len(waiting)]]
@@ -221,11 +262,10 @@ class RolloutWorker:
         plans: Sequence[EpisodePlan],
         waiting: deque[EpisodePlan],
         playing: dict[int, _Recording],
-        finished: list[PlayedEpisode],
+        finished: Mapping[int, int],
     ) -> None:
         """Stop episodes that cannot fit under the cap any more; what the earlier ones have played so far is known."""
-        steps = {episode.plan.number: episode.num_steps for episode in finished}
-        steps |= {recording.plan.number: len(recording.rows) for recording in playing.values()}
+        steps = dict(finished) | {each.plan.number: len(each.rows) for each in playing.values()}
         total = 0
         beyond: set[int] = set()
         for plan in plans:
@@ -234,9 +274,23 @@ class RolloutWorker:
                 beyond.add(plan.number)
         if not beyond:
             return
-        finished[:] = [episode for episode in finished if episode.plan.number not in beyond]
         dropped = [world for world, recording in playing.items() if recording.plan.number in beyond]
         self.race.stop(dropped)
         for world in dropped:
             del playing[world]
         waiting.clear()
+
+
+def within_cap(episodes: Iterable[PlayedEpisode], step_cap: int | None) -> list[PlayedEpisode]:
+    """Episodes in order of number, up to the one that would bring their steps over ``step_cap``.
+
+    That one and all after it are dropped, as the original's trainer does.
+    """
+    kept: list[PlayedEpisode] = []
+    total = 0
+    for episode in sorted(episodes, key=lambda each: each.plan.number):
+        total += episode.num_steps
+        if step_cap is not None and total > step_cap:
+            break
+        kept.append(episode)
+    return kept

@@ -1,41 +1,47 @@
-"""The trainer: one iteration is plan, collect, update, checkpoint, evaluate, record."""
+"""The trainer: one iteration is plan, collect, update, checkpoint, evaluate, record.
+
+Where a fleet plays in other processes, they never wait for the trainer's book-keeping: as soon as the new weights are
+there it starts the next collection, with the evaluation of those weights behind it, and only then writes the files of
+the iteration before. The evaluation is played while the next update runs, and counted after it. With a policy lag of
+one, the next collection starts even before the update, with the weights that are to be updated.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
 
 from hotlap.config.hyperparameters import Hyperparameters
-from hotlap.config.job import Job
-from hotlap.config.metadata import DiscreteActionSpace
+from hotlap.config.job import Job, Race
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
-from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
-from hotlap.records.sim_trace import training_trace_key, write_trace
+from hotlap.records.metrics import BestModelMetric
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
-from hotlap.rl.policy import EpsilonGreedy, Policy
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.precision import compute_dtype
-from hotlap.rollouts.fleet import Fleet, InProcessFleet
-from hotlap.rollouts.model import build_network, race_config
+from hotlap.rollouts.fleet import Batch, build_fleet
+from hotlap.rollouts.model import build_network, rollout_setup
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
-from hotlap.rollouts.traces import trace_rows
-from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
+from hotlap.tracks.track import Track
 from hotlap.training.listener import Listener, Silence
+from hotlap.training.recorder import Recorder, worker_summaries
 from hotlap.training.selection import candidate, is_better
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
@@ -48,7 +54,8 @@ class TrainingResult:
     """How a training ended."""
 
     reason: str
-    """``goal``, ``max_minutes``, ``max_iterations``, ``term_cond_max_episodes`` or ``term_cond_avg_score``."""
+    """``goal``, ``max_minutes``, ``max_iterations``, ``term_cond_max_episodes``, ``term_cond_avg_score`` or ``stopped``
+    (see `Trainer.stop`)."""
     iterations: int
     """Finished, over all resumes."""
     total_steps: int
@@ -79,8 +86,19 @@ def _losses(stats: UpdateStats) -> dict[str, float]:
     return {name: getattr(stats, name) for name in names}
 
 
+@dataclass
+class _OpenIteration:
+    """An iteration whose weights are there, but not all of its records."""
+
+    record: IterationRecord
+    saved: bool = False
+    """Whether traces, metrics and checkpoint are written."""
+    evaluation: Batch | None = None
+    """The evaluation of its checkpoint, once that has begun."""
+
+
 class Trainer:
-    """Trains the model in a folder.
+    """Trains the model in a folder. Use it in a ``with`` statement, or `close` it: it may hold processes.
 
     Args:
         folder: The model.
@@ -124,27 +142,62 @@ class Trainer:
         self.state = TrainerState(
             iteration=0, total_steps=0, num_episodes=0, elapsed_s=0.0, sim_time=0.0, seed=training.seed
         )
-        self.race = race_config(folder, self.job)
-        num_worlds = max(self.hyperparameters.num_episodes_between_training, training.eval_laps)
-        actor = build_network(self.metadata, shared_encoder=training.shared_encoder)
-        self.policy = Policy(actor, precision=training.precision, exploration=self._exploration())
-        worker = RolloutWorker(self.race, self.policy, num_worlds=num_worlds)
-        self.fleet: Fleet = InProcessFleet(worker)
-        self.tracks = worker.race.scene.tracks
-
-        # Only now, when track, reward function and metadata have proved usable, is anything deleted.
-        if earlier and wipe:
-            for prefix in ("model", "metrics", "training-simtrace"):
-                for key in self.store.list(prefix):
-                    self.store.delete(key)
-        self.pending: dict[str, Any] | None = None
-        if earlier and not wipe:
-            self._restore()
-        self.progress = ProgressLog(self.store, num_iterations=max(0, self.state.iteration - bool(self.pending)))
-        self.metrics = TrainingMetrics(self.store, num_records=self.state.num_metric_records)
+        if training.clone_from and not (earlier and resume):
+            self._clone(training.clone_from)
+        self.setup = rollout_setup(folder, self.job)
+        self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
+        self.tracks = self.setup.tracks
+        self.fleet = build_fleet(self.setup, self.job, self.num_workers, self.listener.on_message)
+        try:
+            self._begin(earlier=earlier, wipe=wipe)
+        except BaseException:
+            self.close()
+            raise
         self.last_reward_mean = -math.inf
         self.stages: dict[str, float] = {}
         self.result_stages: dict[str, float] = {}
+        self._clock = time.perf_counter()
+        self._stopped = False
+        self._ahead: Batch | None = None
+
+    def _begin(self, *, earlier: bool, wipe: bool) -> None:
+        """Take up an earlier training or delete it; only now, when all that the user gave has proved usable."""
+        if earlier and wipe:
+            for prefix in ("model", "metrics", *self._trace_prefixes()):
+                for key in self.store.list(prefix):
+                    self.store.delete(key)
+        self._open: _OpenIteration | None = None
+        if earlier and not wipe:
+            self._restore()
+        self.recorder = Recorder(
+            self.store,
+            self.state,
+            num_lines=max(0, self.state.iteration - bool(self._open)),
+            num_workers=self.num_workers,
+            tracks=self.tracks,
+            best_model_metric=_index_metric(self.job),
+        )
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes that play for this training."""
+        self.fleet.close()
+
+    def stop(self) -> None:
+        """Let `run` end after the present iteration; may be called from a signal handler or another thread."""
+        self._stopped = True
+
+    @property
+    def progress(self) -> ProgressLog:
+        """The lines of all finished iterations."""
+        return self.recorder.progress
 
     @property
     def arithmetic(self) -> str:
@@ -157,56 +210,43 @@ class Trainer:
 
         Raises:
             RewardError: If the reward function fails; all finished iterations are saved.
-            TrainingError: If the numbers stay broken after going back to the last good checkpoint.
+            TrainingError: If the numbers stay broken after going back to the last good checkpoint, or episodes cannot
+                be played.
         """
-        clock = time.perf_counter() - self.state.elapsed_s
+        self._clock = time.perf_counter() - self.state.elapsed_s
+        concurrent = self.fleet.concurrent
+        lagged = self.job.training.max_policy_lag > 0
+        bad_updates = 0
         if self.state.iteration == 0 and not self.checkpoints.list():
             self._checkpoint()
-        if self.pending is not None:  # killed between checkpoint and record: the evaluation is done again
-            self._evaluate_and_record(IterationRecord(**self.pending), clock)
-        bad_updates = 0
-        while (reason := self._stop_reason(time.perf_counter() - clock)) is None:
-            self.stages = {}
+        if not concurrent:  # killed between checkpoint and record: the evaluation is done again
+            self._wrap_up()
+        while (reason := self._stop_reason()) is None:
+            off_policy = self._ahead is not None
+            collection = self._ahead or self._start_collection(self.state)
+            if concurrent:
+                self._start_evaluation()
+                self._save()
             with self._stage("collect", self.hyperparameters.num_episodes_between_training):
-                episodes = self._collect()
-            experience = [episode.experience for episode in episodes if episode.experience is not None]
-            if not experience:
-                raise TrainingError(
-                    f"iteration {self.state.iteration} brought no step to learn from: its first episode alone exceeds "
-                    f"the step cap of {self._step_cap} steps. Raise training.step_cap in job.toml."
-                )
-            before = self.ppo.state_dict()
-            with self._stage("update", None):
-                stats = self.ppo.update(
-                    experience,
-                    seed=int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0]),
-                )
+                episodes = collection.result(self.listener.on_advance)
+            next_state = self._count(episodes)
+            self._ahead = self._start_collection(next_state) if lagged else None
+            stats = self._update(episodes, off_policy=off_policy)
             if not stats.finite:
                 bad_updates += 1
-                self.ppo.load_state_dict(before)
-                self.listener.on_message(
-                    f"iteration {self.state.iteration}: the update gave numbers that are not finite. "
-                    "Went back to the weights before it; the episodes are played anew."
-                )
-                if bad_updates >= MAX_BAD_UPDATES:
-                    raise TrainingError(
-                        f"{MAX_BAD_UPDATES} updates in a row gave numbers that are not finite. The last good "
-                        f"checkpoint is {self.checkpoints.list()[-1]}. Lower lr in hyperparameters.json or the size "
-                        "of the rewards."
-                    )
-                self.state = replace(self.state, num_episodes=self.state.num_episodes + len(episodes))
+                self._give_up_after(bad_updates)
+                self._drop_ahead()
+                self.state = replace(self.state, num_episodes=next_state.num_episodes)
                 continue
             bad_updates = 0
-            record = self._advance(episodes, _losses(stats), time.perf_counter() - clock)
-            with self._stage("record", None):
-                write_trace(
-                    self.store,
-                    training_trace_key(record.iteration),
-                    [trace_rows(episode, self.tracks[episode.track].length) for episode in episodes],
-                )
-                self.metrics.save()
-            self._checkpoint()
-            self._evaluate_and_record(record, clock)
+            if self._settle():  # of the iteration before; other weights than those that were to be updated
+                self._drop_ahead()
+            self._advance(episodes, next_state, stats)
+            del episodes, collection  # their frames lie in shared memory
+            if not concurrent:
+                self._wrap_up()
+        self._drop_ahead()
+        self._wrap_up()
         return TrainingResult(
             reason=reason,
             iterations=self.state.iteration,
@@ -218,85 +258,220 @@ class Trainer:
             first_lap=self.state.extra.get("first_lap"),
         )
 
-    def _collect(self) -> list[PlayedEpisode]:
-        race = self.job.race
-        rule = StartRule(
-            spread=race.start == "spread",
-            change_start_position=race.start == "round_robin",
-            offset=race.start_position_offset,
-            advance=race.round_robin_advance_dist,
-            reverse=race.reverse_dir,
-            alternate_direction=race.alternate_driving_direction,
-        )
+    def _start_collection(self, state: TrainerState) -> Batch:
+        """Let the fleet begin with the iteration that follows ``state``, with the present weights."""
         plans = plan_training(
-            rule,
-            job_seed=self.state.seed,
-            iteration=self.state.iteration,
+            [_start_rule(race, track) for race, track in zip(self.job.races, self.tracks, strict=True)],
+            job_seed=state.seed,
+            iteration=state.iteration,
             num_episodes=self.hyperparameters.num_episodes_between_training,
-            first_number=self.state.num_episodes,
-            open_tracks=not all(track.closed for track in self.tracks),
-            clock=self.state.sim_time,
+            first_number=state.num_episodes,
+            num_workers=self.num_workers,
+            earlier=[state.episodes_of(worker) for worker in range(self.num_workers)],
+            clock=state.sim_time,
+            steps_before=state.total_steps,
         )
-        # Steps of dropped episodes do not count, so that a resumed training explores like one that never stopped.
-        self.policy.steps_taken = self.state.total_steps
-        return self.fleet.collect(
-            self._policy_weights(), plans, step_cap=self._step_cap, on_step=self.listener.on_advance
+        return self.fleet.start(self._policy_weights(), plans, explore=True, step_cap=self._step_cap)
+
+    def _drop_ahead(self) -> None:
+        """Give up a collection that was started before the update."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+        self._ahead = None
+
+    def _update(self, episodes: Sequence[PlayedEpisode], *, off_policy: bool) -> UpdateStats:
+        """Learn from ``episodes``; weights and optimizer are as before if the numbers break."""
+        experience = [episode.experience for episode in episodes if episode.experience is not None]
+        if not experience:
+            raise TrainingError(
+                f"iteration {self.state.iteration} brought no step to learn from: its first episode alone exceeds "
+                f"the step cap of {self._step_cap} steps. Raise training.step_cap in job.toml."
+            )
+        before = self.ppo.state_dict()
+        seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
+        with self._stage("update", None):
+            stats = self.ppo.update(experience, seed=seed, **({"lagged": True} if off_policy else {}))  # TODO
+        if not stats.finite:
+            self.ppo.load_state_dict(before)
+            self.listener.on_message(
+                f"iteration {self.state.iteration}: the update gave numbers that are not finite. "
+                "Went back to the weights before it; the episodes are played anew."
+            )
+        return stats
+
+    def _give_up_after(self, bad_updates: int) -> None:
+        if bad_updates >= MAX_BAD_UPDATES:
+            raise TrainingError(
+                f"{MAX_BAD_UPDATES} updates in a row gave numbers that are not finite. The last good "
+                f"checkpoint is {self.checkpoints.list()[-1]}. Lower lr in hyperparameters.json or the size "
+                "of the rewards."
+            )
+
+    def _count(self, episodes: Sequence[PlayedEpisode]) -> TrainerState:
+        """The state after an iteration with ``episodes``, as far as they tell."""
+        state = self.state
+        num_steps = sum(episode.num_steps for episode in episodes)
+        shares = [sum(episode.plan.worker == worker for episode in episodes) for worker in range(self.num_workers)]
+        return replace(
+            state,
+            iteration=state.iteration + 1,
+            total_steps=state.total_steps + num_steps,
+            num_episodes=state.num_episodes + len(episodes),
+            sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
+            worker_episodes=tuple(state.episodes_of(worker) + share for worker, share in enumerate(shares)),
         )
 
-    def _advance(self, episodes: list[PlayedEpisode], losses: dict[str, float], elapsed_s: float) -> IterationRecord:
-        """The state and the record after an update with ``episodes``."""
-        state = self.state
-        self.metrics.add(
-            EpisodeMetrics(
-                reward=episode.reward,
-                start_time=episode.plan.clock,
-                end_time=episode.plan.clock + episode.num_steps * CONTROL_PERIOD,
-                episode=state.num_episodes + k + 1,
-                trial=k + 1,
-                phase="training",
-                progress=episode.progress,
-                status=episode.status,
-            )
-            for k, episode in enumerate(episodes)
-        )
-        num_steps = sum(episode.num_steps for episode in episodes)
+    def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: UpdateStats) -> None:
+        """Open the record of the iteration that was just learned from."""
+        self.recorder.add(episodes)
+        iteration, elapsed_s = self.state.iteration, self._elapsed()
         laps = [episode.num_steps * CONTROL_PERIOD for episode in episodes if episode.completed]
-        total_steps = state.total_steps + num_steps
-        extra = dict(state.extra)
+        extra = dict(self.state.extra)
         if laps and "first_lap" not in extra:
-            extra["first_lap"] = {"steps": total_steps, "elapsed_s": elapsed_s}
+            extra["first_lap"] = {"steps": next_state.total_steps, "elapsed_s": elapsed_s}
+        # What the evaluation before has changed meanwhile stays.
+        self.state = replace(next_state, best=self.state.best, elapsed_s=elapsed_s)
         record = IterationRecord(
-            iteration=state.iteration,
-            checkpoint=str(CheckpointName(state.iteration + 1, total_steps)),
-            total_episodes=state.num_episodes + len(episodes),
-            total_steps=total_steps,
+            iteration=iteration,
+            checkpoint=str(self._checkpoint_name()),
+            total_episodes=self.state.num_episodes,
+            total_steps=self.state.total_steps,
             elapsed_s=elapsed_s,
             num_episodes=len(episodes),
-            num_steps=num_steps,
+            num_steps=sum(episode.num_steps for episode in episodes),
             reward_mean=float(np.mean([episode.reward for episode in episodes])),
             completion_mean=float(np.mean([episode.progress for episode in episodes])),
             laps_completed=len(laps),
             lap_time_best_s=min(laps, default=None),
-            losses=losses,
+            losses=_losses(stats),
+            workers=worker_summaries(episodes, self.tracks, self.num_workers),
         )
-        self.state = replace(
-            state,
-            iteration=state.iteration + 1,
-            total_steps=total_steps,
-            num_episodes=state.num_episodes + len(episodes),
-            elapsed_s=elapsed_s,
-            sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
-            num_metric_records=len(self.metrics),
-            extra=extra | {"record": asdict(record)},
+        self.state = replace(self.state, extra=extra | {"record": asdict(record)})
+        self._open = _OpenIteration(record)
+
+    def _wrap_up(self) -> None:
+        """Write all records of the open iteration, if there is one."""
+        self._save()
+        self._start_evaluation()
+        self._settle()
+
+    def _save(self) -> None:
+        """Write traces, metrics and checkpoint of the open iteration."""
+        if self._open is None or self._open.saved:
+            return
+        with self._stage("record", None):
+            self.recorder.write(self._open.record.iteration)
+        self._checkpoint()
+        self._open.saved = True
+
+    def _start_evaluation(self) -> None:
+        """Let the fleet begin to evaluate the weights of the open iteration, if they are to be evaluated."""
+        training = self.job.training
+        if self._open is None or self._open.evaluation or self.state.iteration % training.eval_every:
+            return
+        plans = plan_evaluation(
+            job_seed=self.state.seed,
+            iteration=self.state.iteration,
+            num_laps=max(training.eval_laps, len(self.job.races)),
+            reverse=[race.reverse_dir for race in self.job.races],
         )
-        return record
+        self._open.evaluation = self.fleet.start(self._policy_weights(), plans, explore=False)
+
+    def _settle(self) -> bool:
+        """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
+
+        Returns:
+            Whether training went back to the best checkpoint's weights.
+        """
+        if self._open is None:
+            return False
+        record, evaluation = self._open.record, self._open.evaluation
+        went_back = False
+        if evaluation is not None:
+            with self._stage("evaluate", self.job.training.eval_laps):
+                report, reward_mean = self._report(evaluation)
+            record, went_back = self._judge(record, report, reward_mean)
+        elapsed_s = self._elapsed()
+        record = replace(record, elapsed_s=elapsed_s, stages_s={k: round(v, 3) for k, v in self.stages.items()})
+        self.state = replace(self.state, elapsed_s=elapsed_s)
+        self._open = None
+        self.stages = {}
+        self.progress.append(record)
+        self.last_reward_mean = record.reward_mean
+        self.listener.on_iteration(record)
+        return went_back
+
+    def _judge(
+        self, record: IterationRecord, report: EvaluationReport, reward_mean: float
+    ) -> tuple[IterationRecord, bool]:
+        """Take the evaluation of a checkpoint into state, index and record; see `_settle`."""
+        training = self.job.training
+        metric = training.best_model_metric
+        name = CheckpointName.parse(record.checkpoint)
+        assert name is not None
+        new = candidate(name, report, metric=metric, reward_mean=reward_mean)
+        better = is_better(new, self.state.best, metric=metric)
+        completion = report.completion_mean or 0.0
+        extra = dict(self.state.extra)
+        if better:
+            self.state = replace(self.state, best=new)
+            extra["best_completion"] = completion
+        best = self.state.best
+        assert best is not None
+        best_name = CheckpointName.parse(best.name)
+        assert best_name is not None
+        self.checkpoints.write_index(
+            best=IndexEntry(best_name, best.metric, self.state.sim_time),
+            last=IndexEntry(name, new.metric, self.state.sim_time),
+        )
+        lap_time = report.clean_lap_time
+        record = replace(
+            record,
+            is_best=better,
+            evaluation=EvaluationSummary(
+                num_laps=report.num_laps,
+                completion_mean=completion,
+                clean_rate=new.clean_rate,
+                reward_mean=reward_mean,
+                lap_time_median_s=lap_time.median if lap_time else None,
+                lap_time_best_s=lap_time.min if lap_time else None,
+            ),
+        )
+        reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
+        extra["goal_evaluations"] = extra.get("goal_evaluations", 0) + 1 if reached else 0
+        collapsed = completion < COLLAPSE_SHARE * extra["best_completion"]
+        extra["bad_evaluations"] = extra.get("bad_evaluations", 0) + 1 if collapsed else 0
+        went_back = extra["bad_evaluations"] >= COLLAPSE_EVALUATIONS
+        if went_back:
+            self._go_back_to(best.name, extra["bad_evaluations"])
+            extra["bad_evaluations"] = 0
+        self.state = replace(self.state, extra=extra)
+        return record, went_back
+
+    def _go_back_to(self, best: str, bad_evaluations: int) -> None:
+        """Take the best checkpoint's weights again, with a fresh optimizer."""
+        weights = self.checkpoints.load("best").weights
+        self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
+        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in weights.items()}
+        self.ppo.load_state_dict(state)
+        self.listener.on_message(
+            f"the last {bad_evaluations} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
+            "went back to its weights."
+        )
+
+    def _report(self, evaluation: Batch) -> tuple[EvaluationReport, float]:
+        """What came of an evaluation, and its mean reward."""
+        episodes = evaluation.result(self.listener.on_advance)
+        rules = self.setup.races[0].rules
+        return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
 
     def _checkpoint(self) -> None:
         with self._stage("checkpoint", None):
             space = self.metadata.action_space
+            name = self._checkpoint_name()
             self.checkpoints.save(
-                self.state.iteration,
-                self.state.total_steps,
+                name.number,
+                name.steps,
                 self.network.state_dict(),
                 metadata={
                     "network": self.metadata.network,
@@ -309,82 +484,19 @@ class Trainer:
                 state=self.state,
             )
 
-    def _evaluate_and_record(self, record: IterationRecord, clock: float) -> None:
-        """Drive the evaluation laps of the newest checkpoint, choose the best, add the iteration's line."""
-        training = self.job.training
-        name = CheckpointName(self.state.iteration, self.state.total_steps)
-        if self.state.iteration % training.eval_every == 0:
-            with self._stage("evaluate", training.eval_laps):
-                report, reward_mean = self._evaluate(training.eval_laps)
-            new = candidate(name, report)
-            better = is_better(new, self.state.best)
-            if better:
-                self.state = replace(self.state, best=new)
-            best = self.state.best
-            assert best is not None
-            best_name = CheckpointName.parse(best.name)
-            assert best_name is not None
-            self.checkpoints.write_index(
-                best=IndexEntry(best_name, best.metric, self.state.sim_time),
-                last=IndexEntry(name, new.metric, self.state.sim_time),
-            )
-            lap_time = report.clean_lap_time
-            record = replace(
-                record,
-                is_best=better,
-                evaluation=EvaluationSummary(
-                    num_laps=report.num_laps,
-                    completion_mean=new.metric,
-                    clean_rate=new.clean_rate,
-                    reward_mean=reward_mean,
-                    lap_time_median_s=lap_time.median if lap_time else None,
-                    lap_time_best_s=lap_time.min if lap_time else None,
-                ),
-            )
-            reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
-            in_a_row = self.state.extra.get("goal_evaluations", 0) + 1 if reached else 0
-            self.state = replace(self.state, extra=self.state.extra | {"goal_evaluations": in_a_row})
-            self._go_back_if_collapsed(new)
-        elapsed_s = time.perf_counter() - clock
-        record = replace(record, elapsed_s=elapsed_s, stages_s={k: round(v, 3) for k, v in self.stages.items()})
-        self.state = replace(self.state, elapsed_s=elapsed_s)
-        self.pending = None
-        self.progress.append(record)
-        self.last_reward_mean = record.reward_mean
-        self.listener.on_iteration(record)
-
-    def _go_back_if_collapsed(self, new: BestCheckpoint) -> None:
-        """Take the best checkpoint's weights again, with a fresh optimizer, when evaluations stay far below it."""
-        best = self.state.best
-        assert best is not None
-        bad = self.state.extra.get("bad_evaluations", 0) + 1 if new.metric < COLLAPSE_SHARE * best.metric else 0
-        if bad >= COLLAPSE_EVALUATIONS:
-            weights = self.checkpoints.load("best").weights
-            self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
-            state = self.ppo.state_dict() | {f"model.{name}": value for name, value in weights.items()}
-            self.ppo.load_state_dict(state)
-            self.listener.on_message(
-                f"the last {bad} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best.name}: "
-                "went back to its weights."
-            )
-            bad = 0
-        self.state = replace(self.state, extra=self.state.extra | {"bad_evaluations": bad})
-
-    def _evaluate(self, num_laps: int) -> tuple[EvaluationReport, float]:
-        plans = plan_evaluation(
-            job_seed=self.state.seed,
-            iteration=self.state.iteration,
-            num_laps=num_laps,
-            reverse=self.job.race.reverse_dir,
+    def _checkpoint_name(self) -> CheckpointName:
+        """Name of the checkpoint of the present state; a clone's numbers follow those of the model it came from."""
+        return CheckpointName(
+            self.state.extra.get("first_checkpoint", 0) + self.state.iteration, self.state.total_steps
         )
-        episodes = self.fleet.evaluate(self._policy_weights(), plans, on_step=self.listener.on_advance)
-        return laps_of(episodes, self.race.rules), float(np.mean([episode.reward for episode in episodes]))
 
-    def _stop_reason(self, elapsed_s: float) -> str | None:
+    def _stop_reason(self) -> str | None:
         training = self.job.training
+        if self._stopped:
+            return "stopped"
         if training.goal_clean_share and self.state.extra.get("goal_evaluations", 0) >= training.goal_evaluations:
             return "goal"
-        if training.max_minutes and elapsed_s >= 60 * training.max_minutes:
+        if training.max_minutes and self._elapsed() >= 60 * training.max_minutes:
             return "max_minutes"
         if training.max_iterations and self.state.iteration >= training.max_iterations:
             return "max_iterations"
@@ -402,34 +514,48 @@ class Trainer:
                 f"checkpoint {checkpoint.name} in {self.folder.path} has no trainer state, so training cannot be "
                 "resumed from it. Begin anew with --wipe."
             )
+        self._check_network(checkpoint, self.folder.path, "Put the files back as they were, or begin anew with --wipe.")
+        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
+        self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
+        self.state = checkpoint.state
+        if pending := checkpoint.state.extra.get("record"):
+            self._open = _OpenIteration(IterationRecord.from_json(pending), saved=True)
+
+    def _clone(self, source: str) -> None:
+        """Begin with the weights of another model; its numbers go on, its statistics do not."""
+        checkpoint = CheckpointStore(Folder(source)).load(self.job.training.clone_checkpoint)
+        self._check_network(checkpoint, source, "Clone a model of the same network, sensors and number of actions.")
+        self.network.load_state_dict(checkpoint.weights)
+        self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
+        self.state = replace(self.state, extra={"first_checkpoint": checkpoint.name.number + 1})
+
+    def _check_network(self, checkpoint: Checkpoint, place: Any, way_out: str) -> None:
+        """Refuse weights of another network than the one to be trained."""
         expected = {"network": self.metadata.network, "sensors": list(self.metadata.sensors)}
         found = {key: checkpoint.metadata.get(key) for key in expected}
         shapes = {key: value.shape for key, value in self.network.state_dict().items()}
         if found != expected or shapes != {key: value.shape for key, value in checkpoint.weights.items()}:
             raise RecordError(
-                f"checkpoint {checkpoint.name} was made for another network ({found['network']}, sensors "
-                f"{found['sensors']}) than model_metadata.json and job.toml describe now. Put the files back as they "
-                "were, or begin anew with --wipe."
+                f"checkpoint {checkpoint.name} in {place} was made for another network ({found['network']}, sensors "
+                f"{found['sensors']}) than model_metadata.json and job.toml describe now. {way_out}"
             )
-        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
-        self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
-        self.state = checkpoint.state
-        self.pending = checkpoint.state.extra.get("record")
-
-    def _exploration(self) -> EpsilonGreedy | None:
-        settings = self.hyperparameters
-        discrete = isinstance(self.metadata.action_space, DiscreteActionSpace)
-        if settings.exploration_type == "categorical" or not discrete:
-            return None
-        return EpsilonGreedy(final=settings.e_greedy_value, num_steps=settings.epsilon_steps)
 
     def _policy_weights(self) -> dict[str, torch.Tensor]:
         """What a worker needs to act."""
         return {name: value for name, value in self.network.state_dict().items() if name.startswith("policy.")}
 
+    def _trace_prefixes(self) -> list[str]:
+        """Where traces of training lie: of a single worker, or of each of several."""
+        of_workers = (f"{worker}/training-simtrace" for worker in itertools.count())
+        return ["training-simtrace", *itertools.takewhile(self.store.list, of_workers)]
+
     @property
     def _step_cap(self) -> int:
         return self.job.training.step_cap_for(self.metadata.network)
+
+    def _elapsed(self) -> float:
+        """Wall-clock spent training, over all resumes [s]."""
+        return time.perf_counter() - self._clock
 
     @contextmanager
     def _stage(self, name: str, total: int | None) -> Iterator[None]:
@@ -439,3 +565,21 @@ class Trainer:
         seconds = time.perf_counter() - begin
         self.stages[name] = self.stages.get(name, 0.0) + seconds
         self.result_stages[name] = self.result_stages.get(name, 0.0) + seconds
+
+
+def _index_metric(job: Job) -> BestModelMetric:
+    """What the index and metrics files, which know no clean laps, name as the measure of the best checkpoint."""
+    metric = job.training.best_model_metric
+    return "progress" if metric == "clean_laps" else metric
+
+
+def _start_rule(race: Race, track: Track) -> StartRule:
+    return StartRule(
+        spread=race.start == "spread",
+        change_start_position=race.start == "round_robin",
+        offset=race.start_position_offset,
+        advance=race.round_robin_advance_dist,
+        reverse=race.reverse_dir,
+        alternate_direction=race.alternate_driving_direction,
+        open_track=not track.closed,
+    )

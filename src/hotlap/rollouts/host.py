@@ -1,0 +1,71 @@
+"""All that a process needs to play episodes of a job: its races, each with its worker, and one policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import torch
+
+from hotlap.rl.policy import Policy
+from hotlap.rollouts.model import RolloutSetup, build_network
+from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+
+
+class RolloutHost:
+    """Plays planned episodes of all races of a job; a race is built when its first episode comes.
+
+    Raises:
+        HotlapError: If the first race cannot be built.
+    """
+
+    def __init__(self, setup: RolloutSetup) -> None:
+        self.setup = setup
+        network = build_network(setup.metadata, shared_encoder=setup.shared_encoder)
+        self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
+        self._workers: dict[int, RolloutWorker] = {}
+        self.worker(0)
+
+    def worker(self, race: int) -> RolloutWorker:
+        """The worker of a race, by the index of the race."""
+        if race not in self._workers:
+            self._workers[race] = RolloutWorker(self.setup.races[race], self.policy, num_worlds=self.setup.num_worlds)
+        return self._workers[race]
+
+    def play(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        plans: Sequence[EpisodePlan],
+        *,
+        explore: bool,
+        step_cap: int | None = None,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> Iterator[PlayedEpisode]:
+        """Play ``plans``, race by race, and give each episode when it ends.
+
+        Args:
+            weights: Of the policy tower; they are copied before the first episode begins.
+            plans: The episodes.
+            explore: Sample actions and keep what a learner needs; otherwise take the best actions.
+            step_cap, on_step: See `RolloutWorker.play`.
+        """
+        self.policy.actor_critic.load_state_dict(weights, strict=False)
+        self.policy.refresh()
+        num_races = len(self.setup.races)
+        finished = steps = 0
+
+        def tell(done: int, played: int) -> None:
+            if on_step is not None:
+                on_step(finished + done, steps + played)
+
+        for race in range(num_races):
+            share = [plan for plan in plans if plan.worker % num_races == race]
+            if not share:
+                continue
+            played = 0
+            for episode in self.worker(race).play(
+                share, greedy=not explore, learn=explore, step_cap=step_cap, on_step=tell
+            ):
+                played += episode.num_steps
+                yield episode
+            finished, steps = finished + len(share), steps + played

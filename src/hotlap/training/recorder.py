@@ -1,0 +1,111 @@
+"""What the episodes of a training leave behind, worker by worker: traces, metrics, a line per iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hotlap.records.events import ProgressLog, WorkerSummary
+from hotlap.records.folder import Store
+from hotlap.records.metrics import BestModelMetric, EpisodeMetrics, TrainingMetrics
+from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
+from hotlap.records.trainer_state import TrainerState
+from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.vehicle import CONTROL_PERIOD
+from hotlap.tracks.track import Track
+
+
+class Recorder:
+    """Keeps the records of training episodes; nothing is written before `write`.
+
+    Args:
+        store: Where the model lies.
+        state: The state to go on from; what a killed run wrote after it is dropped.
+        num_lines: Finished iterations whose lines stay in the progress file.
+        num_workers: Workers that share the episodes; each has files of its own.
+        tracks: Track of each worker, or one that all share.
+        best_model_metric: As written into the metrics files.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        state: TrainerState,
+        *,
+        num_lines: int,
+        num_workers: int,
+        tracks: Sequence[Track],
+        best_model_metric: BestModelMetric,
+    ) -> None:
+        self.store = store
+        self.num_workers = num_workers
+        self.tracks = tracks
+        self.progress = ProgressLog(store, num_iterations=num_lines)
+        self.metrics = [
+            TrainingMetrics(
+                store, worker=worker, num_records=state.episodes_of(worker), best_model_metric=best_model_metric
+            )
+            for worker in range(num_workers)
+        ]
+        self._traces: dict[int, list[TraceRows]] = {}
+
+    def track(self, worker: int) -> Track:
+        """The track that a worker drives on."""
+        return self.tracks[worker % len(self.tracks)]
+
+    def add(self, episodes: Sequence[PlayedEpisode]) -> None:
+        """Take the episodes of an iteration; their camera frames are not held."""
+        self._traces = {worker: [] for worker in range(self.num_workers)}
+        for episode in episodes:
+            worker = episode.plan.worker
+            metrics, traces = self.metrics[worker], self._traces[worker]
+            metrics.add(
+                [
+                    EpisodeMetrics(
+                        reward=episode.reward,
+                        start_time=episode.plan.clock,
+                        end_time=episode.plan.clock + episode.num_steps * CONTROL_PERIOD,
+                        episode=len(metrics) + 1,
+                        trial=len(traces) + 1,
+                        phase="training",
+                        progress=episode.progress,
+                        status=episode.status,
+                    )
+                ]
+            )
+            traces.append(trace_rows(episode, self.track(worker).length))
+
+    def write(self, iteration: int) -> None:
+        """Write the traces and metrics of the episodes that were added for ``iteration``.
+
+        Raises:
+            RecordError: If a file could not be written; what was there before is untouched.
+        """
+        for worker, traces in self._traces.items():
+            key = training_trace_key(iteration, worker if self.num_workers > 1 else None)
+            write_trace(self.store, key, traces)
+            self.metrics[worker].save()
+        self._traces = {}
+
+
+def worker_summaries(
+    episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_workers: int
+) -> list[WorkerSummary]:
+    """What the episodes of each worker brought; empty with a single worker."""
+    if num_workers == 1:
+        return []
+    shares = [[each for each in episodes if each.plan.worker == worker] for worker in range(num_workers)]
+    return [
+        WorkerSummary(
+            worker=worker,
+            track=tracks[worker % len(tracks)].name,
+            num_episodes=len(share),
+            num_steps=sum(episode.num_steps for episode in share),
+            reward_mean=float(np.mean([episode.reward for episode in share])) if share else None,
+            completion_mean=float(np.mean([episode.progress for episode in share])) if share else None,
+            laps_completed=sum(episode.completed for episode in share),
+        )
+        for worker, share in enumerate(shares)
+    ]
