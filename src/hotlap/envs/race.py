@@ -45,6 +45,8 @@ class RaceConfig:
     rules: RaceRules = field(default_factory=RaceRules)
     spread: float = 1.0
     """How far each episode's car differs from the nominal one; see `Simulator`."""
+    randomize_domain: bool = False
+    """Draw the lights anew for every episode."""
     device: str = "cpu"
 
 
@@ -99,6 +101,7 @@ class Race:
             camera=(DEEPRACER_CAMERA if metadata.version >= 3 else V1_CAMERA) if camera else None,
             color=color,
             theme=config.theme,
+            randomize_domain=config.randomize_domain,
         )
         self.reward_params = RewardParams(self.scene.routes)
         self.rewards = _load(config.reward, num_worlds)

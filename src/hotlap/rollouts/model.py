@@ -64,6 +64,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
         theme=race.theme,
         rules=rules or RaceRules(),
         spread=race.randomize_vehicle,
+        randomize_domain=race.randomize_domain,
     )
 
 

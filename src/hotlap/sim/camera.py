@@ -8,6 +8,9 @@ A pixel averages a few such rows of rays, spread over the area that Pillow's bil
 640×480 images weighs. How many depends on how much deeper than wide the pixel is on the ground; how wide it is chooses
 the texture level.
 
+Where the lights of a world may change, colors are summed even for grey images, and the ground's are dimmed when a pixel
+is stored; walls are added as what becomes right by the same dimming.
+
 The same kernel runs everywhere. On the CPU, where a launch is a loop over its indices, an index is a whole image; on
 CUDA it is a short piece of one row.
 """
@@ -20,6 +23,7 @@ from typing import Any, no_type_check
 import numpy as np
 import warp as wp
 
+from hotlap.sim.light import DAYLIGHT, Light, brightness
 from hotlap.tracks.ground import GREY_WEIGHTS, LEVELS_PER_OCTAVE, Ground
 
 wp.set_module_options({"enable_backward": False})
@@ -112,11 +116,13 @@ class _Level:
 class _View:
     """What all rows of one world's image share; ``track`` is -1 where nothing is to be drawn.
 
+    ``palette`` is the row of the colors of walls and sky: the track, or the world where each has its own light.
     ``left`` and ``right`` are the slopes (leftward over ahead) of the rays through the ends of the south, east, north
     and west wall, both zero where it is out of view.
     """
 
     track: int
+    palette: int
     x: float
     y: float
     cos_yaw: float
@@ -156,6 +162,7 @@ def _set_up_views(
     view.track = -1
     if active_in[world] != 0 and wp.isfinite(x_in[world] + y_in[world] + yaw_in[world]):
         view.track = track_in[world]
+        view.palette = view.track
         field = fields[view.track]
         view.cos_yaw = wp.cos(yaw_in[world])
         view.sin_yaw = wp.sin(yaw_in[world])
@@ -183,12 +190,47 @@ def _set_up_views(
     views_out[world] = view
 
 
+@wp.kernel
+@no_type_check
+def _light_surfaces(
+    # Model:
+    daylight: wp.array(dtype=Light),
+    colors: wp.array3d(dtype=wp.uint16),
+    # In:
+    lights: wp.array(dtype=Light),
+    # In and out:
+    views: wp.array(dtype=_View),
+    # Out:
+    lit_colors: wp.array3d(dtype=wp.uint16),
+    dimming_out: wp.array(dtype=wp.vec3),
+):
+    world = wp.tid()
+    view = views[world]
+    if view.track < 0:
+        return
+    view.palette = world
+    views[world] = view
+    up = wp.vec3(0.0, 0.0, 1.0)
+    dimming = wp.cw_div(brightness(lights[world], up), brightness(daylight[0], up))
+    dimming_out[world] = dimming
+    for surface in range(5):
+        share = wp.vec3(1.0, 1.0, 1.0)  # of the sky
+        if surface < 4:
+            # The walls in their order face north, west, south and east.
+            normal = wp.vec3()
+            normal[(surface + 1) % 2] = wp.where(surface == 0 or surface == 3, 1.0, -1.0)
+            share = wp.cw_div(brightness(lights[world], normal), brightness(daylight[0], normal))
+        for channel in range(3):
+            color = float(colors[view.track, surface, channel]) * share[channel] / dimming[channel]
+            lit_colors[world, surface, channel] = wp.uint16(color + 0.5)
+
+
 # The innermost loops are native, because Warp's array access must assume that a byte it writes may be part of any
 # other variable, which keeps the compiler from vector instructions: 1.1 instead of 0.5 ns per texel on one core.
 
 
-def _make_row_loops(channels: int) -> tuple[Any, Any, Any, Any]:
-    """Loops over columns for images of so many channels: clear sums, add texels, add a surface's color, store means."""
+def _make_row_loops(channels: int) -> tuple[Any, Any, Any]:
+    """Loops over columns for sums of so many channels: clear them, add texels, add a surface's color."""
     each_channel = range(channels)
 
     @wp.func_native(f"for (int i = 0; i < {channels} * columns; ++i) sums.data[i] = 0;")
@@ -228,29 +270,48 @@ def _make_row_loops(channels: int) -> tuple[Any, Any, Any, Any]:
     @wp.func_native(f"""
         uint16_t* __restrict__ sum = sums.data;
         uint16_t color[{channels}];
-        for (int k = 0; k < {channels}; ++k) color[k] = colors.data[{channels} * (5 * track + surface) + k];
+        for (int k = 0; k < {channels}; ++k) color[k] = colors.data[{channels} * (5 * palette + surface) + k];
         for (int i = start; i < end; ++i) {{ {add_color} }}
     """)
     @no_type_check
     def add_surface(
         colors: wp.array3d(dtype=wp.uint16),
-        track: int,
+        palette: int,
         surface: int,
         start: int,
         end: int,
         sums: wp.array(dtype=wp.uint16),
     ): ...
 
+    return clear, add_texels, add_surface
+
+
+def _make_store(channels: int, lit: bool) -> Any:
+    """The loop over columns that stores means in images of so many channels; of lit worlds, after dimming the sums."""
+    store_pixels = (
+        f"for (int i = 0; i < {channels} * columns; ++i) pixel[i] = (uint8_t)((sum[i] + half) >> count_log2);"
+    )
+    if lit:
+        red, green, blue = (f"dimming.data[world][{k}] * sum[3 * i + {k}]" for k in range(3))
+        grey = " + ".join(f"{share}f * {each}" for share, each in zip(GREY_WEIGHTS, (red, green, blue), strict=True))
+        values = [red, green, blue] if channels == 3 else [grey]
+        store_pixels = " ".join(
+            f"for (int i = 0; i < columns; ++i) pixel[{channels} * i + {k}] = (uint8_t)(scale * ({value}) + 0.5f);"
+            for k, value in enumerate(values)
+        )
+
     @wp.func_native(f"""
         const uint16_t* __restrict__ sum = sums.data;
         uint8_t* __restrict__ pixel =
             (uint8_t*)image.data + world * image.strides[0] + row * image.strides[1] + {channels} * first;
         const int half = (1 << count_log2) >> 1;
-        for (int i = 0; i < {channels} * columns; ++i) pixel[i] = (uint8_t)((sum[i] + half) >> count_log2);
+        const float scale = 1.0f / (float)(1 << count_log2);
+        {store_pixels}
     """)
     @no_type_check
-    def store_mean(
+    def store(
         sums: wp.array(dtype=wp.uint16),
+        dimming: wp.array(dtype=wp.vec3),
         count_log2: int,
         columns: int,
         world: int,
@@ -259,7 +320,7 @@ def _make_row_loops(channels: int) -> tuple[Any, Any, Any, Any]:
         image: wp.array3d(dtype=wp.uint8),
     ): ...
 
-    return clear, add_texels, add_surface, store_mean
+    return store
 
 
 @wp.func
@@ -286,13 +347,15 @@ def _is_inside(field: _Field, x: float, y: float) -> bool:
     return x >= field.x_min and x <= field.x_max and y >= field.y_min and y <= field.y_max
 
 
-def _make_render(channels: int, max_columns: int) -> Any:
+def _make_render(channels: int, max_columns: int, lit: bool) -> Any:
     """The kernel for images of one channel or three, rendered in pieces of at most ``max_columns`` columns.
 
     Making them static keeps a piece's sums on the stack.
     """
-    num_sums = channels * max_columns
-    clear, add_texels, add_surface, store_mean = _make_row_loops(channels)
+    summed = 3 if lit else channels
+    num_sums = summed * max_columns
+    clear, add_texels, add_surface = _make_row_loops(summed)
+    store = _make_store(channels, lit)
 
     @wp.kernel(module="unique", enable_backward=False)
     @no_type_check
@@ -307,6 +370,7 @@ def _make_render(channels: int, max_columns: int) -> Any:
         texels: wp.array(dtype=wp.uint8),
         colors: wp.array3d(dtype=wp.uint16),
         # In:
+        dimming: wp.array(dtype=wp.vec3),
         views: wp.array(dtype=_View),
         rows_each: int,
         # Out:
@@ -369,8 +433,8 @@ def _make_render(channels: int, max_columns: int) -> Any:
                             wall_high = -column - view.right[wall] * ray.columns_per_slope
                             wall_start = int(wp.clamp(wp.ceil(wall_low), 0.0, float(columns)))
                             wall_end = int(wp.clamp(wp.ceil(wall_high), 0.0, float(columns)))
-                            add_surface(colors, view.track, wall, wall_start, wp.min(wall_end, start), sums)
-                            add_surface(colors, view.track, wall, wp.max(wall_start, end), wall_end, sums)
+                            add_surface(colors, view.palette, wall, wall_start, wp.min(wall_end, start), sums)
+                            add_surface(colors, view.palette, wall, wp.max(wall_start, end), wall_end, sums)
                 if ray.plane == GROUND:
                     u = (x + float(start) * x_step - field.x_origin) * level.x_scale
                     v = (y + float(start) * y_step - field.y_origin) * level.y_scale
@@ -387,17 +451,17 @@ def _make_render(channels: int, max_columns: int) -> Any:
                         sums,
                     )
                 else:
-                    add_surface(colors, view.track, SKY, start, end, sums)
-            store_mean(sums, count_log2, columns, world, row, first, image)
+                    add_surface(colors, view.palette, SKY, start, end, sums)
+            store(sums, dimming, count_log2, columns, world, row, first, image)
 
     return render
 
 
-_KERNELS: dict[tuple[int, int], Any] = {}
+_KERNELS: dict[tuple[int, int, bool], Any] = {}
 
 
-def _render_kernel(channels: int, max_columns: int) -> Any:
-    key = (channels, max_columns)
+def _render_kernel(channels: int, max_columns: int, lit: bool) -> Any:
+    key = (channels, max_columns, lit)
     if key not in _KERNELS:
         _KERNELS[key] = _make_render(*key)
     return _KERNELS[key]
@@ -459,10 +523,18 @@ class CameraRenderer:
         camera: The camera that every car carries; below the top of the walls.
         device: Warp device.
         color: Images of (height, width, 3) red, green, blue instead of grey (height, width).
+        lights: The light of every world (num_worlds,), read at each rendering; ``None``: all have daylight, which is
+            faster.
     """
 
     def __init__(
-        self, grounds: list[Ground], camera: PinholeCamera, num_worlds: int, device: str, color: bool = False
+        self,
+        grounds: list[Ground],
+        camera: PinholeCamera,
+        num_worlds: int,
+        device: str,
+        color: bool = False,
+        lights: wp.array | None = None,
     ) -> None:
         lowest = min(ground.wall_height for ground in grounds)
         if not 0.0 < camera.height_m < lowest:
@@ -473,6 +545,7 @@ class CameraRenderer:
         self.num_worlds = num_worlds
         self.device = wp.get_device(device)
         self.color = color
+        self.lights = lights
         self._lens = _Lens()
         self._lens.width, self._lens.height = camera.width, camera.height
         self._lens.elevation, self._lens.forward = camera.height_m, camera.forward_m
@@ -485,7 +558,11 @@ class CameraRenderer:
         # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
         self._rows_each, max_columns = (camera.height, 160) if self.device.is_cpu else (1, 8)
         self._dim = (num_worlds, -(-camera.height // self._rows_each), -(-camera.width // max_columns))
-        self._kernel = _render_kernel(3 if color else 1, max_columns)
+        self._kernel = _render_kernel(3 if color else 1, max_columns, lights is not None)
+        num_lit = num_worlds if lights is not None else 0
+        self._daylight: wp.array = wp.array(DAYLIGHT[None], dtype=Light, device=self.device)
+        self._lit_colors = wp.empty((num_lit, 5, 3), dtype=wp.uint16, device=self.device)
+        self._dimming = wp.empty(num_lit, dtype=wp.vec3, device=self.device)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -504,8 +581,9 @@ class CameraRenderer:
         tables: list[list[Any]] = []
         pieces: list[np.ndarray] = []
         base = 0
+        colored = self.color or self.lights is not None
         for ground in grounds:
-            pyramid = ground.levels(color=self.color)
+            pyramid = ground.levels(color=colored)
             field = _Field()
             field.x_min, field.y_min, field.x_max, field.y_max = ground.rectangle
             field.wall_height = ground.wall_height
@@ -527,7 +605,7 @@ class CameraRenderer:
                 f"the pictures of {len(grounds)} grounds take {base / 2**30:.1f} GiB, at most 2 are possible"
             )
         surfaces = np.array([np.vstack([ground.wall_colors, ground.sky]) for ground in grounds])
-        colors = surfaces if self.color else (surfaces @ GREY_WEIGHTS)[..., None]
+        colors = surfaces if colored else (surfaces @ GREY_WEIGHTS)[..., None]
         self._fields: wp.array = wp.array(fields, dtype=_Field, device=self.device)
         self._levels = self._table(tables, _Level)
         self._texels: wp.array = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)
@@ -553,11 +631,21 @@ class CameraRenderer:
             outputs=[self._views],
             device=self.device,
         )
-        scene = [self._rays, self._counts, self._texels_log2, self._fields, self._levels, self._texels, self._colors]
+        colors = self._colors
+        if self.lights is not None:
+            colors = self._lit_colors
+            wp.launch(
+                _light_surfaces,
+                dim=self.num_worlds,
+                inputs=[self._daylight, self._colors, self.lights],
+                outputs=[self._views, colors, self._dimming],
+                device=self.device,
+            )
+        scene = [self._rays, self._counts, self._texels_log2, self._fields, self._levels, self._texels, colors]
         wp.launch(
             self._kernel,
             dim=self._dim,
-            inputs=[self._lens, *scene, self._views, self._rows_each],
+            inputs=[self._lens, *scene, self._dimming, self._views, self._rows_each],
             outputs=[out],
             device=self.device,
         )

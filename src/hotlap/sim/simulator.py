@@ -11,6 +11,7 @@ import warp as wp
 
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.sim.judge import judge
+from hotlap.sim.light import sample_light
 from hotlap.sim.scene import Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
@@ -186,6 +187,7 @@ class Simulator:
         camera: What looks; ``None`` renders nothing.
         color: RGB images instead of grey ones.
         theme: Color theme of all tracks; ``None``: each track's own.
+        randomize_domain: Draw the lights anew for every episode.
         grounds: Baked grounds of the scene's tracks, to share them between simulators.
     """
 
@@ -199,12 +201,14 @@ class Simulator:
         camera: PinholeCamera | None = DEEPRACER_CAMERA,
         color: bool = False,
         theme: str | None = None,
+        randomize_domain: bool = False,
         grounds: Sequence[Ground] | None = None,
     ) -> None:
         self.scene = scene
         self.num_worlds = num_worlds
         self.vehicle = vehicle
         self.spread = spread
+        self.randomize_domain = randomize_domain
         self.device = scene.device
         self.state = State(num_worlds, device=self.device)
         self._camera_pose = [wp.zeros(num_worlds, dtype=wp.float32, device=self.device) for _ in range(3)]
@@ -214,7 +218,7 @@ class Simulator:
             self.grounds = list(
                 grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
             )
-            self.renderer = CameraRenderer(self.grounds, camera, num_worlds, device=self.device, color=color)
+            self.renderer = self._make_renderer(camera, color=color)
             self.images = wp.zeros(self.renderer.image_shape, dtype=wp.uint8, device=self.device)
 
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
@@ -268,6 +272,8 @@ class Simulator:
             ],
             device=device,
         )
+        if self.randomize_domain:
+            self._light(worlds, starts)
         only_these = np.zeros(self.num_worlds, dtype=np.int32)
         only_these[list(worlds)] = 1
         self._render(wp.array(only_these, dtype=wp.int32, device=device))
@@ -345,8 +351,18 @@ class Simulator:
         assert self.renderer is not None
         own = self.renderer.camera
         camera = replace(own, width=own.width * scale, height=own.height * scale)
-        renderer = CameraRenderer(self.grounds, camera, self.num_worlds, device=self.device, color=True)
+        renderer = self._make_renderer(camera, color=True)
         return renderer, wp.zeros(renderer.image_shape, dtype=wp.uint8, device=self.device)
+
+    def _make_renderer(self, camera: PinholeCamera, *, color: bool) -> CameraRenderer:
+        lights = self.state.light if self.randomize_domain else None
+        return CameraRenderer(self.grounds, camera, self.num_worlds, self.device, color=color, lights=lights)
+
+    def _light(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
+        """Draw the lights of new episodes."""
+        lights = self.state.light.numpy().copy()
+        lights[list(worlds)] = [sample_light(np.random.default_rng([start.seed, 2])) for start in starts]
+        self.state.light.assign(lights)
 
     def _render(self, active: wp.array) -> None:
         if self.renderer is not None and self.images is not None:

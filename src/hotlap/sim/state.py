@@ -7,6 +7,7 @@ from enum import IntEnum
 import numpy as np
 import warp as wp
 
+from hotlap.sim.light import DAYLIGHT, Light
 from hotlap.sim.vehicle import Motion, VehicleConstants
 
 
@@ -89,6 +90,7 @@ class State:
     motion                   ``Motion`` of the car: pose and velocities of its centre of gravity   drive
     vehicle                  ``VehicleConstants`` of this world's car                              reset
     jitter_seed              seed of the car's step-to-step randomness (uint32)                    reset
+    light                    ``Light`` of the world                                                reset
     steering                 commanded steering angle [deg, left positive]                         caller
     speed                    commanded speed [m/s]                                                 caller
     route                    where it races: ``Scene.route``                                       reset
@@ -130,6 +132,7 @@ class State:
     motion: wp.array
     vehicle: wp.array
     jitter_seed: wp.array
+    light: wp.array
 
     def __init__(self, num_worlds: int, *, device: str = "cpu") -> None:
         self.num_worlds = num_worlds
@@ -137,6 +140,7 @@ class State:
         self.motion = wp.zeros(num_worlds, dtype=Motion, device=device)
         self.vehicle = wp.zeros(num_worlds, dtype=VehicleConstants, device=device)
         self.jitter_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
+        self.light = wp.array(np.full(num_worlds, DAYLIGHT), dtype=Light, device=device)
         for name, (dtype, columns) in _FIELDS.items():
             shape: int | tuple[int, int] = num_worlds if columns == 1 else (num_worlds, columns)
             setattr(self, name, wp.zeros(shape, dtype=dtype, device=device))
