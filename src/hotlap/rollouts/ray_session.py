@@ -1,0 +1,97 @@
+"""Join a Ray cluster, or start one on this machine that nobody else sees."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+import warnings
+from dataclasses import dataclass
+
+from hotlap.errors import MissingExtraError, TrainingError
+
+_SMALLEST_STORE = 256 << 20  # [bytes]
+
+
+@dataclass(frozen=True)
+class RaySession:
+    """A connection to Ray; `close` ends what `connect` started."""
+
+    owned: bool
+    """Whether the cluster was started here and ends with the session."""
+    joined: bool
+    """Whether this process was not connected before."""
+
+    def close(self) -> None:
+        """Leave the cluster; end it if it is ours."""
+        import ray
+
+        if self.joined and ray.is_initialized():
+            ray.shutdown()
+
+
+def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySession:
+    """Connect this process to Ray.
+
+    Args:
+        address: Of a running cluster, as for `ray.init`; None starts one on this machine, on loopback only. In a
+            process that is already connected, that connection is used.
+        num_workers: Workers that shall find room in a cluster of our own.
+        store_bytes: What its object store shall hold.
+
+    Raises:
+        MissingExtraError: If Ray is not installed.
+        TrainingError: If the cluster cannot be reached or started.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # two workers may well print the same
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if address is None:
+        # Despite its name this keeps Ray on 127.0.0.1 on Linux as well.
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("ray", "cluster", "Training with several workers") from None
+    if ray.is_initialized():
+        return RaySession(owned=False, joined=False)
+    namespace = f"hotlap-{uuid.uuid4().hex[:12]}"  # jobs on one cluster do not see each other's names
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=max(num_workers, os.cpu_count() or 1),
+                include_dashboard=False,
+                object_store_memory=max(_SMALLEST_STORE, store_bytes),
+                namespace=namespace,
+                logging_level=logging.ERROR,
+            )
+        else:
+            ray.init(address=address, namespace=namespace, logging_level=logging.ERROR)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        where = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
+        reason = str(error).strip().splitlines()
+        raise TrainingError(
+            f"cannot {where}: {reason[0] if reason else type(error).__name__}. Expected the address of the head that "
+            "`ray start --head` printed, with the same versions of Python and Ray and, if the cluster asks for a "
+            "token, RAY_AUTH_MODE=token with the same token here. Without training.cluster workers run on this "
+            "machine."
+        ) from error
+    return RaySession(owned=address is None, joined=True)
+
+
+def accept_shared_views() -> None:
+    """Keep torch from warning of read-only arrays: what Ray gives are views of shared memory, which nobody changes."""
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+
+
+def spilled_bytes() -> int:
+    """What the cluster's object stores have moved to disk so far, for want of memory; 0 if Ray does not tell."""
+    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+    from ray.exceptions import RayError
+
+    try:
+        reply = get_memory_info_reply(get_state_from_address())
+    except (RayError, RuntimeError, OSError):
+        return 0
+    return int(reply.store_stats.spilled_bytes_total)
