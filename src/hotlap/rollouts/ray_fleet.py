@@ -157,7 +157,7 @@ class RayFleet:
 
             self._ray = ray
             self._setup = ray.put(setup)
-            self._actor = ray.remote(
+            self._actor = ray.remote(  # type: ignore[call-overload]  # Ray's types know no concurrency groups
                 num_cpus=1,
                 concurrency_groups={"health": 1},
                 scheduling_strategy="DEFAULT" if cluster is None else "SPREAD",
