@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,119 @@ def test_gae_is_the_discounted_sum_of_its_deltas(steps, final_value, gamma, gae_
     np.testing.assert_allclose(
         gae(rewards, values, final_value, gamma=gamma, gae_lambda=gae_lambda), expected, atol=1e-9
     )
+
+
+@given(
+    steps=st.lists(st.tuples(finite, finite, st.floats(0, 3)), min_size=1, max_size=12),
+    final_value=finite,
+    gamma=st.floats(0, 1),
+    gae_lambda=st.floats(0, 1),
+)
+def test_weights_make_the_targets_of_v_trace(steps, final_value, gamma, gae_lambda):
+    """v_s = V_s + sum_t gamma^(t-s) (prod_{i=s}^{t-1} c_i) rho_t delta_t, in the paper's words and indices."""
+    rewards, values, ratios = map(np.array, zip(*steps, strict=True))
+    rho = np.minimum(1.0, ratios)
+    c = gae_lambda * np.minimum(1.0, ratios)
+    deltas = rewards + gamma * np.append(values[1:], final_value) - values
+    num = len(steps)
+    corrections = np.array(
+        [sum(gamma ** (t - s) * c[s:t].prod() * rho[t] * deltas[t] for t in range(s, num)) for s in range(num)]
+    )
+    advantages = gae(rewards, values, final_value, gamma=gamma, gae_lambda=gae_lambda, weights=rho)
+    np.testing.assert_allclose(values + rho * advantages, values + corrections, atol=1e-9)
+    following = np.append(corrections[1:], 0.0)  # v_{s+1} - V_{s+1}
+    np.testing.assert_allclose(advantages, deltas + gamma * gae_lambda * following, atol=1e-9)
+
+
+# A chain of three states. Action 1 goes right, beyond the last state to the end; action 0 goes left, or stays at the
+# first. Every step costs 0.1, the end brings 1. Rows: probability of each action in each state.
+GAMMA = 0.9
+BEHAVIOR = np.array([[0.6, 0.4], [0.5, 0.5], [0.3, 0.7]])
+TARGET = np.array([[0.2, 0.8], [0.3, 0.7], [0.1, 0.9]])
+
+
+def follow(state: int, action: int) -> tuple[float, int | None]:
+    """Reward and next state; None after the end."""
+    if action == 1 and state == 2:
+        return 0.9, None
+    return -0.1, max(0, state + (1 if action == 1 else -1))
+
+
+def look_ahead(values: np.ndarray) -> np.ndarray:
+    """Action values, (states, actions), of values."""
+    steps = [[follow(state, action) for action in (0, 1)] for state in range(3)]
+    return np.array([[r + (0.0 if s is None else GAMMA * values[s]) for r, s in row] for row in steps])
+
+
+def values_of(policy: np.ndarray) -> np.ndarray:
+    """Of the policy, by solving its Bellman equation."""
+    offset = (policy * look_ahead(np.zeros(3))).sum(axis=1)
+    slope = np.array([(policy * (look_ahead(unit) - look_ahead(np.zeros(3)))).sum(axis=1) for unit in np.eye(3)]).T
+    return np.linalg.solve(np.eye(3) - slope, offset)
+
+
+def expect_advantages(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean advantage of each first action, (states, actions), over all attempts of four steps that BEHAVIOR makes.
+
+    Args:
+        values: Estimates; those of the last state count where an attempt is cut.
+        weights: Importance of each action in each state.
+    """
+    mean = np.zeros((3, 2))
+    for start, *actions in itertools.product(range(3), *[(0, 1)] * 4):
+        state: int | None = start
+        visited, rewards, probability = [], [], 1.0
+        for action in actions:
+            probability *= 1.0 if state is None else BEHAVIOR[state, action]
+            if state is None:
+                # The rest is the same attempt again: count it once.
+                probability *= 0.5
+                continue
+            visited.append((state, action))
+            reward, state = follow(state, action)
+            rewards.append(reward)
+        estimates = gae(
+            rewards,
+            [values[s] for s, _ in visited],
+            0.0 if state is None else values[state],
+            gamma=GAMMA,
+            gae_lambda=0.95,
+            weights=[weights[s, a] for s, a in visited],
+        )
+        mean[start, actions[0]] += probability / BEHAVIOR[start, actions[0]] * estimates[0]
+    return mean
+
+
+def learn_values(weights: np.ndarray) -> np.ndarray:
+    """Where values end that are set to their expected targets again and again."""
+    values = np.zeros(3)
+    for _ in range(60):
+        values = values + (BEHAVIOR * weights * expect_advantages(values, weights)).sum(axis=1)
+    return values
+
+
+def test_weighted_targets_teach_the_values_of_a_policy_that_did_not_act():
+    """Without weights one learns the values of who acted; with them those of the target policy; with truncated ones
+    those of the policy proportional to min(behavior, target), which lies between the two (V-trace, theorem 1)."""
+    ratios = TARGET / BEHAVIOR
+    between = np.minimum(BEHAVIOR, TARGET)
+    between /= between.sum(axis=1, keepdims=True)
+    uncorrected, truncated = learn_values(np.ones((3, 2))), learn_values(np.minimum(1.0, ratios))
+    wanted = values_of(TARGET)
+    np.testing.assert_allclose(uncorrected, values_of(BEHAVIOR), atol=1e-9)
+    np.testing.assert_allclose(learn_values(ratios), wanted, atol=1e-9)
+    np.testing.assert_allclose(truncated, values_of(between), atol=1e-9)
+    # The target policy is the more eager to arrive in every state.
+    assert (uncorrected < truncated).all()
+    assert (truncated < wanted).all()
+
+
+def test_weighted_advantages_are_those_of_the_policy_that_did_not_act():
+    """The step itself bears no weight yet: whoever took it, it is followed by the target policy."""
+    values = values_of(TARGET)
+    expected = look_ahead(values) - values[:, None]
+    np.testing.assert_allclose(expect_advantages(values, TARGET / BEHAVIOR), expected, atol=1e-12)
+    assert np.abs(expect_advantages(values, np.ones((3, 2))) - expected).max() > 0.02
 
 
 def test_gae_with_lambda_one_is_the_return_less_the_value():
