@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from hotlap.rl.flops import forward_flops, update_flops
 from hotlap.rl.networks import SHALLOW, ActorCritic
 from hotlap.rl.policy import Policy
 from hotlap.rl.ppo import LOSS_TERMS, PPO, PPOConfig, minibatch_size
+from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ContinuousActions, DiscreteActions, observation_shapes
 
 SENSOR = "FRONT_FACING_CAMERA"
@@ -22,12 +25,17 @@ STEERING_AND_SPEED = ContinuousActions((-30.0, 0.6), (30.0, 1.0))
 
 
 def episodes_of(
-    actor_critic: ActorCritic, lengths: list[int], *, seed: int = 0, truncated: bool = False
+    actor_critic: ActorCritic,
+    lengths: list[int],
+    *,
+    seed: int = 0,
+    truncated: bool = False,
+    precision: Precision = "auto",
 ) -> list[Episode]:
     """Episodes of random frames and rewards, acted by the actor-critic."""
     rng = np.random.default_rng(seed)
     shape = actor_critic.observations[SENSOR]
-    policy = Policy(actor_critic)
+    policy = Policy(actor_critic, precision=precision)
     episodes = []
     for steps in lengths:
         frames = rng.integers(0, 256, (steps, *shape), dtype=np.uint8)
@@ -48,6 +56,16 @@ def episodes_of(
     return episodes
 
 
+def older(actor_critic: ActorCritic) -> ActorCritic:
+    """One that acts somewhat differently."""
+    actor = deepcopy(actor_critic)
+    generator = torch.Generator().manual_seed(9)
+    with torch.no_grad():
+        for parameter in actor.policy.head.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return actor
+
+
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
@@ -55,37 +73,58 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 class PlainTower(nn.Module):
     """The shallow network as anyone would write it, on frames scaled to [0, 1]."""
 
-    def __init__(self, weights: dict[str, torch.Tensor], head: str) -> None:
+    def __init__(self, weights: dict[str, torch.Tensor]) -> None:
         super().__init__()
-        self.head = head
         self.weights = nn.ParameterDict({name.replace(".", "/"): weight for name, weight in weights.items()})
 
     def layer(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         return self.weights[f"{name}/weight"], self.weights[f"{name}/bias"]
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+    def values(self, frames: torch.Tensor) -> torch.Tensor:
+        return F.linear(self.features(frames), *self.layer("head/value")).squeeze(-1)
+
+    def distribution(self, frames: torch.Tensor) -> torch.distributions.Distribution:
+        features = self.features(frames)
+        if "head/log_std" not in self.weights:
+            return torch.distributions.Categorical(logits=F.linear(features, *self.layer("head/logits")))
+        std = self.weights["head/log_std"].exp() + torch.finfo(torch.float32).eps
+        normal = torch.distributions.Normal(F.linear(features, *self.layer("head/mean")), std)
+        return torch.distributions.Independent(normal, 1)
+
+    def features(self, frames: torch.Tensor) -> torch.Tensor:
         x = frames.double() / 255.0
         for index, stride in enumerate((4, 2, 1), start=1):
             x = F.relu(F.conv2d(x, *self.layer(f"embedder/{SENSOR}/conv{index}"), stride=stride))
-        x = F.relu(F.linear(x.permute(0, 2, 3, 1).flatten(1), *self.layer("middleware/dense1")))
-        return F.linear(x, *self.layer(f"head/{self.head}"))
+        return F.relu(F.linear(x.permute(0, 2, 3, 1).flatten(1), *self.layer("middleware/dense1")))
 
 
-@pytest.mark.parametrize("loss_type", ["huber", "mse"])
-def test_update_is_the_recipe_in_plain_float64(loss_type):
-    """Two epochs of minibatches with plain convolutions, one loss for both towers, and torch's own Adam."""
-    actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3)).double()
-    episodes = [*episodes_of(actor_critic.float(), [9, 4]), *episodes_of(actor_critic, [8], seed=1, truncated=True)]
+@pytest.mark.parametrize(
+    ("loss_type", "actions", "lagged"),
+    [
+        ("huber", DiscreteActions(3), False),
+        ("mse", DiscreteActions(3), False),
+        ("huber", DiscreteActions(3), True),
+        ("huber", STEERING_AND_SPEED, True),
+    ],
+)
+def test_update_is_the_recipe_in_plain_float64(loss_type, actions, lagged):
+    """Two epochs of minibatches with plain convolutions, one loss for both towers, and torch's own Adam.
+
+    If lagged, targets are those of V-trace and the surrogate is that of decoupled PPO, in the words of their papers.
+    """
+    actor_critic = ActorCritic(SHALLOW, TINY, actions)
+    actor = older(actor_critic) if lagged else actor_critic
+    episodes = [*episodes_of(actor, [9, 4]), *episodes_of(actor, [8], seed=1, truncated=True)]
     actor_critic.double()
     config = PPOConfig(lr=1e-3, batch_size=8, num_epochs=2, beta_entropy=0.02, loss_type=loss_type)
     state = {name: weight.clone() for name, weight in actor_critic.state_dict().items()}
     towers = {
-        name: PlainTower({key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(name)}, head)
-        for name, head in (("policy", "logits"), ("value", "value"))
+        name: PlainTower({key.removeprefix(f"{name}."): state[key] for key in state if key.startswith(name)})
+        for name in ("policy", "value")
     }
-    stats = PPO(actor_critic, config, precision="float64").update(episodes, seed=5)
+    stats = PPO(actor_critic, config, precision="float64").update(episodes, seed=5, lagged=lagged)
 
-    frames, actions, old = (
+    frames, chosen, noted = (
         torch.from_numpy(np.concatenate(parts))
         for parts in (
             [episode.obs[SENSOR] for episode in episodes],
@@ -93,22 +132,32 @@ def test_update_is_the_recipe_in_plain_float64(loss_type):
             [episode.log_probs for episode in episodes],
         )
     )
+    with torch.no_grad():
+        proximal = towers["policy"].distribution(frames).log_prob(chosen) if lagged else noted.double()
+    importance = np.exp(proximal.numpy() - noted.double().numpy())
+    weights = np.minimum(1.0, importance)
+    assert (weights.min() < 0.95) == lagged
     advantages, targets = [], []
     with torch.no_grad():
         for episode in episodes:
-            values = towers["value"](torch.from_numpy(episode.obs[SENSOR])).squeeze(-1)
+            values = towers["value"].values(torch.from_numpy(episode.obs[SENSOR]))
             after = 0.0
             if episode.truncated:
                 assert episode.final_obs is not None
-                after = towers["value"](torch.from_numpy(episode.final_obs[SENSOR])[None]).item()
-            running = 0.0
-            estimates = []
+                after = towers["value"].values(torch.from_numpy(episode.final_obs[SENSOR])[None]).item()
+            first = len(targets)
+            target = following = after
+            estimates, corrected = [], []
             for t in reversed(range(episode.num_steps)):
-                following = after if t + 1 == episode.num_steps else values[t + 1].item()
-                running = episode.rewards[t] + 0.99 * following - values[t].item() + 0.99 * 0.95 * running
-                estimates.insert(0, running)
+                rho = weights[first + t]
+                c = 0.95 * rho
+                delta = episode.rewards[t] + 0.99 * following - values[t].item()
+                estimates.insert(0, delta + 0.99 * 0.95 * (target - following))
+                target = values[t].item() + rho * delta + 0.99 * c * (target - following)
+                corrected.insert(0, target)
+                following = values[t].item()
             advantages += estimates
-            targets += [a + v for a, v in zip(estimates, values.tolist(), strict=True)]
+            targets += corrected
     advantages = np.array(advantages)
     advantages = torch.from_numpy(((advantages - advantages.mean()) / (advantages.std() + 1e-8)).astype(np.float32))
     targets = torch.tensor(targets, dtype=torch.float32)
@@ -118,10 +167,11 @@ def test_update_is_the_recipe_in_plain_float64(loss_type):
     for _ in range(2):
         order = torch.randperm(21, generator=generator)
         for indices in (order[:8], order[8:16]):  # 5 of 21 samples fill no minibatch
-            policy = torch.distributions.Categorical(logits=towers["policy"](frames[indices]))
-            ratio = (policy.log_prob(actions[indices]) - old[indices]).exp()
+            policy = towers["policy"].distribution(frames[indices])
+            ratio = (policy.log_prob(chosen[indices]) - proximal[indices]).exp()
             gain = torch.min(ratio * advantages[indices], ratio.clamp(0.8, 1.2) * advantages[indices])
-            error = towers["value"](frames[indices]).squeeze(-1) - targets[indices]
+            gain = torch.from_numpy(weights)[indices] * gain
+            error = towers["value"].values(frames[indices]) - targets[indices]
             quadratic = 0.5 * error**2 if loss_type == "huber" else error**2
             value = torch.where(error.abs() <= 1, quadratic, error.abs() - 0.5) if loss_type == "huber" else quadratic
             optimizer.zero_grad()
@@ -134,6 +184,7 @@ def test_update_is_the_recipe_in_plain_float64(loss_type):
             # Four steps moved the weights by up to 4e-3; advantages and targets were rounded to float32 on the way.
             torch.testing.assert_close(actual, expected.detach(), rtol=0, atol=1e-7)
     assert (stats.num_steps, stats.batch_size, stats.num_samples) == (21, 8, 32)
+    assert stats.behavior_kl == pytest.approx((importance - 1.0 - np.log(importance)).mean(), abs=1e-12)
 
 
 def test_adam_is_adam_with_and_without_copies():
@@ -156,16 +207,46 @@ def test_adam_is_adam_with_and_without_copies():
     assert torch.equal(copies["large"], ours["large"].bfloat16())
 
 
+@pytest.mark.parametrize("lagged", [False, True])
 @pytest.mark.parametrize("actions", [DiscreteActions(5), STEERING_AND_SPEED])
-def test_first_minibatch_has_ratio_one(actions):
-    """Acting and learning see the same probabilities, so nothing is clipped and KL is zero before the first step."""
+def test_first_minibatch_has_ratio_one(actions, lagged):
+    """Acting and learning see the same probabilities, so nothing is clipped and KL is zero before the first step.
+
+    If lagged, the probabilities of acting are others, but what is clipped is the way from the present ones.
+    """
     actor_critic = ActorCritic(SHALLOW, observation_shapes([SENSOR]), actions)
     config = PPOConfig(batch_size=16, num_epochs=1)
-    stats = PPO(actor_critic, config).update(episodes_of(actor_critic, [16]), seed=0)
+    actor = older(actor_critic) if lagged else actor_critic
+    stats = PPO(actor_critic, config).update(episodes_of(actor, [16]), seed=0, lagged=lagged)
     # One minibatch; what is left is the float32 rounding of the heads over another batch size.
     assert stats.num_samples == 16
     assert stats.approx_kl == pytest.approx(0.0, abs=1e-8)
     assert stats.clip_fraction == 0.0
+    assert (stats.behavior_kl > 1e-3) == lagged
+
+
+@pytest.mark.parametrize(
+    ("actions", "shared_encoder"),
+    [(DiscreteActions(3), False), (STEERING_AND_SPEED, False), (DiscreteActions(3), True)],
+)
+def test_correction_changes_nothing_where_the_present_policy_acted(actions, shared_encoder):
+    """Only if asked for, and then only by rounding; where older weights acted, it does change something."""
+
+    def learn(aged: bool = False, **settings: bool) -> dict[str, torch.Tensor]:
+        actor_critic = ActorCritic(SHALLOW, TINY, actions, shared_encoder=shared_encoder)
+        actor = older(actor_critic) if aged else actor_critic
+        episodes = episodes_of(actor, [20, 13], precision="float32")
+        episodes += episodes_of(actor, [7], seed=1, truncated=True, precision="float32")
+        ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=2), precision="float32")
+        ppo.update(episodes, seed=0, **settings)
+        return ppo.state_dict()
+
+    assert same(learn(), learn(lagged=False))
+    for aged in (False, True):
+        plain, corrected = learn(aged), learn(aged, lagged=True)
+        difference = max(float((corrected[name] - plain[name]).abs().max()) for name in plain)
+        # Ten steps moved the weights by up to 3e-3; log probabilities are rounded at 1e-7.
+        assert (difference < 1e-5) == (not aged)
 
 
 @pytest.mark.parametrize("shared_encoder", [False, True])
@@ -294,11 +375,20 @@ def test_numbers_that_are_none_are_reported():
 
 
 @pytest.mark.parametrize(
-    ("actions", "shared_encoder"),
-    [(DiscreteActions(2), False), (STEERING_AND_SPEED, False), (DiscreteActions(2), True)],
+    ("actions", "shared_encoder", "lagged"),
+    [
+        (DiscreteActions(2), False, False),
+        (STEERING_AND_SPEED, False, False),
+        (DiscreteActions(2), True, False),
+        (DiscreteActions(2), False, True),
+        (STEERING_AND_SPEED, False, True),
+    ],
 )
-def test_learns_which_half_of_the_frame_is_bright(actions, shared_encoder):
-    """A random policy is right half of the time; a dozen iterations are more than enough."""
+def test_learns_which_half_of_the_frame_is_bright(actions, shared_encoder, lagged):
+    """A random policy is right half of the time; a dozen iterations are more than enough.
+
+    If lagged, the policy that acts and is judged is always one update behind.
+    """
     rng = np.random.default_rng(0)
     actor_critic = ActorCritic(SHALLOW, TINY, actions, shared_encoder=shared_encoder)
     ppo = PPO(actor_critic, PPOConfig(lr=1e-3, batch_size=32, num_epochs=4, gamma=0.0))
@@ -320,8 +410,11 @@ def test_learns_which_half_of_the_frame_is_bright(actions, shared_encoder):
         acted = policy.act({SENSOR: torch.from_numpy(frames)}, torch.from_numpy(noise))
         rewards = (points_right(acted.action) == answers).astype(np.float32)
         episode = Episode({SENSOR: frames}, acted.action.numpy(), acted.log_prob.numpy(), rewards, True, False)
-        ppo.update([episode], seed=iteration)
-        policy.refresh()
+        if lagged:
+            policy.refresh()
+        ppo.update([episode], seed=iteration, lagged=lagged)
+        if not lagged:
+            policy.refresh()
         frames, answers = show(256)
         acted = policy.act({SENSOR: torch.from_numpy(frames)}, torch.zeros(256, policy.noise_size), greedy=True)
         if (points_right(acted.action) == answers).mean() > 0.98:

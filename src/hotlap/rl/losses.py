@@ -48,8 +48,8 @@ def policy_loss(
     Args:
         policy: What the network says now about the states of the batch.
         actions: What was done, (batch,) or (batch, num_dims).
-        old_log_probs: Its log probability then, (batch,).
-        advantages: Normalized, (batch,).
+        old_log_probs: Its log probability before the update, (batch,).
+        advantages: Normalized, (batch,); times the importance of the sample where another policy acted.
         clip_coef: Half-width of the range in which the ratio counts.
         beta_entropy: Weight of the entropy.
 

@@ -8,13 +8,17 @@ cores per operation: hardly anything waits.
 Differences from the original, which only hurt learning there: a time limit bootstraps, and ratios are taken to the log
 probabilities that acting noted, not to ones computed again.
 
-Source: DeepRacer simapp, `rl_coach/agents/clipped_ppo_agent.py`; Schulman et al. (2017), arXiv:1707.06347.
+Where older weights acted, two things that are one elsewhere come apart: the update is kept near the policy that it
+begins with, and what the older policy did counts by how much of it this policy would have done.
+
+Source: DeepRacer simapp, `rl_coach/agents/clipped_ppo_agent.py`; Schulman et al. (2017), arXiv:1707.06347; Hilton et
+al. (2022), arXiv:2110.00641.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -27,11 +31,11 @@ from hotlap.rl.adam import Adam, Spread
 from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
 from hotlap.rl.losses import LossType, policy_loss, value_loss
-from hotlap.rl.networks import ActorCritic, Tower
+from hotlap.rl.networks import ActorCritic, Outputs, Tower
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.working_weights import WorkingWeights
 
-EVALUATION_BATCH = 256  # [samples] in the pass that estimates values
+EVALUATION_BATCH = 256  # [samples] in the passes before the update
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 LOSS_TERMS = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
 
@@ -62,7 +66,7 @@ class UpdateStats:
         policy_loss: Clipped surrogate, without the entropy term.
         value_loss: Huber or mean squared error.
         entropy: [nat].
-        approx_kl: KL between the policy that acted and the updated one [nat].
+        approx_kl: KL between the policy before the update and the updated one [nat].
         clip_fraction: Share of samples outside of the clip range.
         explained_variance: 1 - var(targets - values) / var(targets) with the values before the update; NaN if the
             targets are all equal or not finite.
@@ -72,6 +76,7 @@ class UpdateStats:
         num_samples: Samples that went through each tower, over all epochs.
         seconds: By stage: ``pack``, ``evaluate`` (values and advantages), ``optimize``.
         finite: Whether rewards, values, losses and all weights are finite. If not, go back to an earlier state.
+        behavior_kl: KL between the policy that acted and the one before the update [nat]; 0 if they are taken as one.
     """
 
     policy_loss: float
@@ -86,6 +91,7 @@ class UpdateStats:
     num_samples: int
     seconds: dict[str, float]
     finite: bool
+    behavior_kl: float
 
 
 @dataclass(frozen=True)
@@ -206,13 +212,15 @@ class PPO:
             name: _Learner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
 
-    def update(self, episodes: Sequence[Episode], seed: int) -> UpdateStats:
+    def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> UpdateStats:
         """Learn from the episodes of one iteration.
 
         Args:
-            episodes: Collected with the present weights. A first transition whose action was not executed is left out
-                by the caller.
+            episodes: Collected with the present weights, unless ``lagged``. A first transition whose action was not
+                executed is left out by the caller.
             seed: Of the order of the samples. Same weights, episodes, seed and machine: the same bytes.
+            lagged: Some episodes, or all, may be those of slightly older weights: weigh each step by min(1, present
+                probability / noted probability), and clip around the present policy. Costs one more pass forward.
 
         Raises:
             ValueError: If there is no step at all.
@@ -224,15 +232,21 @@ class PPO:
         clock = [time.perf_counter()]
         packed = self._pack([episode.obs for episode in episodes])
         clock.append(time.perf_counter())
-        values, advantages = self._estimate(episodes, packed)
-        targets = advantages + values
+        actions = self._to_device(np.concatenate([episode.actions for episode in episodes]))
+        noted = self._to_device(np.concatenate([episode.log_probs for episode in episodes]).astype(np.float32))
+        old_log_probs = self._log_probs(packed, actions) if lagged else noted
+        log_importance = old_log_probs.double() - noted
+        weights = log_importance.clamp_max(0.0).exp().cpu().numpy()
+        values, advantages = self._estimate(episodes, packed, weights)
+        targets = weights * advantages + values
         finite = bool(np.isfinite(targets).all())
         normalized = self._normalize(advantages) if finite else advantages
         samples = _Samples(
             packed,
-            self._to_device(np.concatenate([episode.actions for episode in episodes])),
-            self._to_device(np.concatenate([episode.log_probs for episode in episodes]).astype(np.float32)),
-            self._to_device(normalized.astype(np.float32)),
+            actions,
+            old_log_probs,
+            # Weights are not negative: inside of the surrogate's min and clip they do what they do outside.
+            self._to_device((weights * normalized).astype(np.float32)),
             self._to_device(targets.astype(np.float32)),
         )
         clock.append(time.perf_counter())
@@ -250,6 +264,7 @@ class PPO:
             num_samples=len(minibatches) * batch_size,
             seconds=dict(zip(("pack", "evaluate", "optimize"), np.diff(clock).tolist(), strict=True)),
             finite=finite,
+            behavior_kl=float((log_importance.expm1() - log_importance).mean()),
         )
 
     def _normalize(self, advantages: np.ndarray) -> np.ndarray:
@@ -275,20 +290,35 @@ class PPO:
         return joined
 
     @torch.no_grad()
-    def _evaluate(self, packed: Mapping[str, Tensor]) -> np.ndarray:
-        """Values, float64, of packed observations."""
-        learner = self._learners.get("value", self._learners["policy"])
-        parts = []
+    def _forward(self, learner: _Learner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
+        """Outputs of a tower for packed observations, batch after batch."""
         for start in range(0, len(next(iter(packed.values()))), EVALUATION_BATCH):
-            outputs = learner.weights.forward(
+            yield learner.weights.forward(
                 {sensor: cells[start : start + EVALUATION_BATCH] for sensor, cells in packed.items()}
             )
+
+    def _evaluate(self, packed: Mapping[str, Tensor]) -> np.ndarray:
+        """Values, float64, of packed observations."""
+        parts = []
+        for outputs in self._forward(self._learners.get("value", self._learners["policy"]), packed):
             assert outputs.values is not None
             parts.append(outputs.values)
         return torch.cat(parts).double().cpu().numpy()
 
-    def _estimate(self, episodes: Sequence[Episode], packed: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
-        """Values and advantages of all steps, float64 (num_steps,)."""
+    def _log_probs(self, packed: Mapping[str, Tensor], actions: Tensor) -> Tensor:
+        """Log probabilities (num_steps,) that the present policy gives to the actions."""
+        parts = []
+        for outputs, chosen in zip(
+            self._forward(self._learners["policy"], packed), actions.split(EVALUATION_BATCH), strict=True
+        ):
+            assert outputs.policy is not None
+            parts.append(outputs.policy.log_prob(chosen))
+        return torch.cat(parts)
+
+    def _estimate(
+        self, episodes: Sequence[Episode], packed: Mapping[str, Tensor], weights: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values and advantages of all steps, float64 (num_steps,) like their importance weights."""
         values = self._evaluate(packed)
         final_obs = [episode.final_obs for episode in episodes if episode.bootstraps]
         final_values = iter(
@@ -306,6 +336,7 @@ class PPO:
                 next(final_values) if episode.bootstraps else 0.0,
                 gamma=self.config.gamma,
                 gae_lambda=self.config.gae_lambda,
+                weights=weights[end - episode.num_steps : end],
             )
             for episode, end in zip(episodes, ends, strict=True)
         ]
