@@ -26,6 +26,8 @@ ARROWS = {
     "evaluation": {"analysis", "config", "envs", "records", "rl", "rollouts", "sim"},
     "training": {"config", "evaluation", "records", "rl", "rollouts", "sim"},
     "validation": {"analysis", "sim", "tracks"},
+    "deploy": {"config", "records", "training"},
+    "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything
     "cli": None,
 }

@@ -1,0 +1,98 @@
+"""The host that trains: the head of the cluster, if there are others."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+from hotlap.config.job import Job
+from hotlap.config.model_folder import ModelFolder
+from hotlap.deploy.contract import Contract
+from hotlap.deploy.log_lines import LogLines, say
+from hotlap.deploy.meeting import End, Meeting
+from hotlap.deploy.network import Network
+from hotlap.deploy.ray_node import RayNode, set_token
+from hotlap.deploy.settings import Settings
+from hotlap.deploy.workspace import deliver, not_read, prepare
+from hotlap.training.trainer import Trainer
+
+JOIN_S = 600.0  # how long the hosts of a job may take to start, from the first to the last
+_LEAVE_S = 30.0
+
+# SageMaker kills 120 s after SIGTERM. So long the present iteration may take to finish; the rest is for the delivery.
+_FINISH_S = 75
+
+
+def lead(contract: Contract, settings: Settings, network: Network) -> None:
+    """Train, with all hosts of the job, and deliver the model.
+
+    A SIGTERM ends the training after the present iteration, or after 75 s; what it has learned by then is delivered.
+
+    Raises:
+        HotlapError: If the user can mend it.
+    """
+    others = [host for host in contract.hosts if host != contract.host]
+    if not others:
+        _train(contract, settings, num_cpus=contract.num_cpus, cluster=None)
+        return
+    ip = network.ip_of(contract.host)
+    meeting = Meeting((ip, network.port), set_token(contract.identity), say)
+    node: RayNode | None = None
+    end: End = "failed"
+    try:
+        prepare(contract, settings)  # what is wrong with the job should not wait for its hosts
+        node = RayNode(ip=ip, num_cpus=contract.num_cpus, port=network.ray_port)
+        node.wait_until_up()
+        cluster = f"{ip}:{network.ray_port}"
+        meeting.invite(cluster)
+        if missing := meeting.wait_for(others, JOIN_S):
+            say(f"training begins without {', '.join(missing)}, not here after {JOIN_S:.0f} s; they may still join.")
+        _train(contract, settings, num_cpus=contract.num_cpus + meeting.num_cpus, cluster=cluster)
+        end = "done"
+    finally:
+        meeting.end(end, others, _LEAVE_S)  # before the head goes: a node whose head vanishes takes it for a crash
+        if node is not None:
+            node.close()
+
+
+def _train(contract: Contract, settings: Settings, *, num_cpus: int, cluster: str | None) -> None:
+    """Train and deliver, with the hosts that are there."""
+    folder, job = prepare(contract, settings)
+    for name in not_read(settings):
+        say(f"{name} = {settings.places[name]!r} is not read: this version takes files from channels, not from S3.")
+    os.chdir(folder.path)  # a route file in the channel is named relative to it
+    try:
+        _run(folder, _with_workers(folder, job, settings, num_cpus, cluster))
+    except (KeyboardInterrupt, SystemExit):  # Ray turns an early SIGTERM into the latter
+        say("stopped before the iteration was finished; all before it are saved.")
+    deliver(contract)
+    say(f"the model lies in {contract.model_dir}.")
+
+
+def _run(folder: ModelFolder, job: Job) -> None:
+    with Trainer(folder, job=job, resume=True, listener=LogLines()) as trainer:
+
+        def stop(number: int, _: FrameType | None) -> None:
+            say(f"{signal.Signals(number).name}: the training ends after this iteration, or in {_FINISH_S} s.")
+            trainer.stop()
+            signal.signal(signal.SIGALRM, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            signal.alarm(_FINISH_S)
+
+        signal.signal(signal.SIGTERM, stop)  # only now, because Ray sets its own when it connects
+        track = ", ".join(track.name for track in trainer.tracks)
+        say(f"{folder.path}: {track}, {job.num_workers} workers, {trainer.state.iteration} iterations done before.")
+        result = trainer.run()
+        signal.alarm(0)
+    best = f"; best checkpoint {result.best.name}, {result.best.clean_rate:.0%} clean laps" if result.best else ""
+    say(f"training ended: {result.reason}, {result.iterations} iterations, {result.total_steps} steps{best}.")
+
+
+def _with_workers(folder: ModelFolder, job: Job, settings: Settings, num_cpus: int, cluster: str | None) -> Job:
+    """As many workers as there are processors, unless the job says how many; at most one per episode."""
+    job = job.updated(training={"cluster": cluster})
+    if settings.sets("training", "workers") or job.num_workers > 1:
+        return job
+    num_workers = min(num_cpus, folder.hyperparameters.num_episodes_between_training)
+    return job.updated(training={"workers": num_workers})

@@ -1,0 +1,42 @@
+"""What a training prints where nobody watches a terminal: one line for each thing that happens, at once."""
+
+from __future__ import annotations
+
+import sys
+
+from hotlap.records.events import IterationRecord
+
+
+def say(message: str) -> None:
+    """Print one line; a log service that follows the output sees it now."""
+    print(f"hotlap: {message}", file=sys.stdout, flush=True)
+
+
+class LogLines:
+    """Prints a line per iteration, as ``name=value`` for the filters of log services."""
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        """Stages are over too soon to be worth a line."""
+
+    def on_advance(self, done: int, steps: int) -> None:
+        """See `on_stage`."""
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        """See `hotlap.training.listener.Listener.on_iteration`."""
+        values: dict[str, float | str] = {
+            "iteration": record.iteration,
+            "episodes": record.total_episodes,
+            "steps": record.total_steps,
+            "minutes": round(record.elapsed_s / 60, 1),
+            "reward": round(record.reward_mean, 3),
+            "completion": round(record.completion_mean, 2),
+        }
+        if record.evaluation is not None:
+            values["clean"] = round(record.evaluation.clean_rate, 4)
+            values["eval_completion"] = round(record.evaluation.completion_mean, 2)
+        values |= {name: round(value, 5) for name, value in record.losses.items()}
+        say(" ".join(f"{name}={value}" for name, value in values.items()) + " best" * record.is_best)
+
+    def on_message(self, message: str) -> None:
+        """See `hotlap.training.listener.Listener.on_message`."""
+        say(message)
