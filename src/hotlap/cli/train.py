@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
+from hotlap.cli.output import JsonOption, console, prints_to_stderr
+from hotlap.cli.train_display import TrainingDisplay, go_on, report
+from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
+from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from hotlap.config.job import Training
-    from hotlap.records.events import IterationRecord
+    from hotlap.config.job import Job
+    from hotlap.config.model_folder import ModelFolder
 
 
 def train(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder; `hotlap new DIR` makes one.")],
     resume: Annotated[bool, typer.Option(help="Continue where the last checkpoint ends, or begin.")] = False,
     wipe: Annotated[bool, typer.Option(help="Delete an earlier training of this folder first.")] = False,
@@ -27,150 +29,115 @@ def train(
     minutes: Annotated[float | None, typer.Option(help="Override training.max_minutes.")] = None,
     iterations: Annotated[int | None, typer.Option(help="Override training.max_iterations.")] = None,
     goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Train a copy of the model in this folder.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
+    submit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let a Ray cluster train, given the address of its dashboard (http://head:8265). Needs --output: a "
+            "folder that the cluster's head can write to, on a shared file system if you are to reach the results.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a model until its goal, its time limit or its iteration limit.
 
+    Ctrl-C ends it after the iteration in hand, a second one at once; --resume goes on.
+
     JSON keys: folder, reason, iterations, total_steps, total_episodes, elapsed_s, stages_s, first_lap, best,
-    learning_curve.
+    learning_curve. With --detach or --submit: job, folder, log.
     """
     from hotlap.config.model_folder import ModelFolder
 
     model = ModelFolder(folder)
     job = model.job.updated(
-        training={"seed": seed, "max_minutes": minutes, "max_iterations": iterations, "goal_clean_share": goal},
+        training={
+            "seed": seed,
+            "max_minutes": minutes,
+            "max_iterations": iterations,
+            "goal_clean_share": goal,
+            "workers": workers,
+        },
         race={"track": track},
     )
-    out = console()
-    with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
-        begin = time.perf_counter()
-        from hotlap.training.trainer import Trainer
-
-        display = _Display(out, job.training)
-        trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=display)
-    out.print(
-        f"[bold]{folder}[/]: {', '.join(track.name for track in trainer.tracks)}, "
-        f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
-        f"ready after {time.perf_counter() - begin:.1f} s"
-    )
-    try:
-        with display, prints_to_stderr(as_json):
-            result = trainer.run()
-    except KeyboardInterrupt:
-        out.print(
-            f"Stopped. {trainer.state.iteration} finished iterations are saved; "
-            f"`hotlap train {folder} --resume` goes on from there."
-        )
-        raise typer.Exit(130) from None
-    curve = _learning_curve(trainer.progress.read(), folder)
-    if as_json:
-        print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
+    _ = model.metadata, model.hyperparameters  # what is wrong with them shows here, not in a log
+    run = os.environ.get("DR_RUN_ID")
+    name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
+    if submit is not None:
+        if output is None or detach or cluster:
+            raise ConfigError(
+                f"--submit {submit} goes with --output PATH, and without --detach and --cluster: the cluster that "
+                "takes the job also trains it, and deletes the job's own folder at the end. PATH must be a folder that "
+                "the cluster's head can write to, such as one on a shared file system."
+            )
+        submit_training(model, job, submit, output, name, resume=resume, wipe=wipe, as_json=as_json)
         return
-    out.print(f"Training ended: {_REASONS[result.reason]}.")
-    out.print(
-        f"{result.iterations} iterations, {result.total_episodes:,} episodes, {result.total_steps:,} steps in "
-        f"{_duration(result.elapsed_s)}: "
-        + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
-    )
-    if result.first_lap:
-        out.print(
-            f"First complete training lap after {result.first_lap['steps']:,} steps, "
-            f"{_duration(result.first_lap['elapsed_s'])}."
-        )
-    if result.best:
-        lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
-        out.print(f"Best checkpoint {result.best.name}: {result.best.clean_rate:.0%} clean laps{lap}.")
-    if curve:
-        out.print(f"Learning curve: {curve}")
+    if detach:
+        train_in_background(context, output or folder, name, as_json=as_json)
+        return
+    _train(model, job, output, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
 
 
-_REASONS = {
-    "goal": "its goal is reached",
-    "max_minutes": "its time is up (training.max_minutes)",
-    "max_iterations": "its iterations are done (training.max_iterations)",
-    "term_cond_max_episodes": "its iterations are done (term_cond_max_episodes)",
-    "term_cond_avg_score": "its score is reached (term_cond_avg_score)",
-}
+def _train(
+    model: ModelFolder,
+    job: Job,
+    output: Path | None,
+    cluster: str | None,
+    name: str | None,
+    *,
+    resume: bool,
+    wipe: bool,
+    as_json: bool,
+) -> None:
+    """Train here and now, as a job that is listed."""
+    from hotlap.jobs.interruption import Interruption
+    from hotlap.jobs.running import running_job
+
+    out = console()
+    folder = output or model.path
+    try:
+        with running_job(folder, name) as listed, Interruption(listed.stop_level) as interruption:
+            if folder.resolve() != model.path.resolve():
+                model = _copied(model, job, folder)
+                job = model.job
+            job = job.updated(training={"cluster": cluster})
+            display = TrainingDisplay(out, job.training)
+
+            def on_first_wish() -> None:
+                display.on_message("Ending after this iteration. Once more (Ctrl-C or hotlap stop --now): at once.")
+                listed.stopping()
+
+            with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
+                begin = time.perf_counter()
+                from hotlap.training.trainer import Trainer
+
+                trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=display)
+            with trainer:
+                out.print(
+                    f"[bold]{folder}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
+                    f"{READY} {time.perf_counter() - begin:.1f} s",
+                    soft_wrap=True,
+                )
+                listed.began()
+                with display, prints_to_stderr(as_json), interruption.finishing(trainer.stop, on_first_wish):
+                    result = trainer.run()
+            report(result, trainer.progress.read(), folder, out, as_json)
+            listed.finished(result.reason)
+    except KeyboardInterrupt:
+        out.print(f"Stopped at once. {go_on(folder)}", soft_wrap=True)
+        raise typer.Exit(130) from None
 
 
-def _learning_curve(records: list[IterationRecord], folder: Path) -> Path | None:
-    if not records:
-        return None
-    from hotlap.analysis.learning_curve import draw_learning_curve
+def _copied(model: ModelFolder, job: Job, output: Path) -> ModelFolder:
+    """A copy of the model in ``output``, which nobody else is training."""
+    from hotlap.jobs.model_copy import copy_model
+    from hotlap.records.lock import FolderLock
 
-    return draw_learning_curve(records, folder / "learning_curve.png", title=folder.resolve().name)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-class _Display:
-    """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
-
-    def __init__(self, out: Console, training: Training) -> None:
-        self.out = out
-        self.training = training
-        self.begin = time.perf_counter()
-        self.bar = progress_bar(out)
-        self.task = self.bar.add_task("", total=None, note="")
-        self.stage_begin = self.begin
-
-    def __enter__(self) -> _Display:
-        self.out.print(
-            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} {'clean':>5} "
-            f"{'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
-            soft_wrap=True,
-        )
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-    def on_stage(self, stage: str, total: int | None) -> None:
-        self.stage_begin = time.perf_counter()
-        self.bar.reset(self.task, description=stage, total=total, note="")
-
-    def on_advance(self, done: int, steps: int) -> None:
-        seconds = max(time.perf_counter() - self.stage_begin, 1e-3)
-        self.bar.update(self.task, completed=done, note=f"{steps:,} steps, {steps / seconds:,.0f}/s")
-
-    def on_iteration(self, record: IterationRecord) -> None:
-        seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
-        evaluation = record.evaluation
-        pace = (
-            f"{record.num_steps / seconds:.0f}" if seconds else "–"
-        )  # an interrupted iteration is only evaluated anew
-        clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
-        lap = evaluation.lap_time_median_s if evaluation else None
-        self.out.print(
-            f"{record.iteration:>4} {record.total_episodes:>8,} {record.total_steps:>8,} {record.reward_mean:>7.1f} "
-            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
-            f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
-            f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
-            soft_wrap=True,
-        )
-
-    def on_message(self, message: str) -> None:
-        self.out.print(f"[yellow]{message}[/]")
-
-    def _left(self, record: IterationRecord) -> str:
-        """Time until a limit at the present pace; a goal may end the training earlier."""
-        limits = []
-        if self.training.max_minutes:
-            limits.append(60 * self.training.max_minutes - record.elapsed_s)
-        if self.training.max_iterations:
-            pace = record.elapsed_s / (record.iteration + 1)
-            limits.append(pace * (self.training.max_iterations - record.iteration - 1))
-        return _clock(max(0.0, min(limits))) if limits else "–"
+    with FolderLock(output):
+        return copy_model(model, job, output)

@@ -1,0 +1,179 @@
+"""``hotlap jobs``, ``hotlap stop``, ``hotlap logs``: look after trainings from another terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.errors import ConfigError, RecordError
+
+if TYPE_CHECKING:
+    from hotlap.jobs.record import JobRecord
+    from hotlap.jobs.registry import JobRegistry
+
+POLL_S = 0.3
+
+Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a job, or the model folder it trains.")]
+
+
+def jobs(as_json: JsonOption = False) -> None:
+    """List trainings: those that run, here and on clusters, and the last ones that ended.
+
+    JSON keys: jobs (each with id, name, folder, state, started, ended, iterations, clean_rate, reason, error, log,
+    process, cluster), notes.
+    """
+    from hotlap.jobs.overview import overview
+    from hotlap.jobs.registry import JobRegistry
+
+    found, complaints = overview(JobRegistry())
+    if as_json:
+        rows = [asdict(job) | dict(zip(("iterations", "clean_rate"), _progress(job), strict=True)) for job in found]
+        print_json({"jobs": rows, "notes": complaints})
+        return
+
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    for column in ("job", "state", "started", "iter", "clean"):
+        table.add_column(column, no_wrap=True, justify="right" if column in ("job", "iter", "clean") else "left")
+    table.add_column("folder", overflow="fold")
+    for job in found:
+        iterations, clean_rate = _progress(job)
+        table.add_row(
+            job.id,
+            f"[{_COLORS[job.state]}]{job.state}[/]",
+            job.started_here[:16],
+            "–" if iterations is None else str(iterations),
+            "–" if clean_rate is None else f"{clean_rate:.0%}",
+            escape(_place(job) + (f" ({job.name})" if job.name else "")),
+        )
+    screen = Console(highlight=False)
+    if found:
+        screen.print(table)
+    else:
+        screen.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
+    for complaint in complaints:
+        console().print(f"[yellow]{escape(complaint)}[/]")
+
+
+def stop(
+    target: Target,
+    now: Annotated[bool, typer.Option("--now", help="At once, not after the iteration in hand.")] = False,
+) -> None:
+    """End a training as Ctrl-C does, and wait until it has ended; all finished iterations stay saved.
+
+    Exit code 1 if it ended in another way.
+    """
+    from hotlap.jobs.registry import JobRegistry
+    from hotlap.jobs.stopping import stop_job
+
+    out = console()
+    registry = JobRegistry()
+    job = registry.find(target)
+    if not job.live:
+        out.print(f"Job {job.id} is {job.state}: there is nothing to end.")
+        return
+    try:
+        with out.status(f"Waiting until job {job.id} has ended{'' if now else ' its iteration'} …"):
+            ended = stop_job(registry, job, at_once=now)
+    except KeyboardInterrupt:
+        out.print(f"Job {job.id} ends all the same; `hotlap jobs` shows when.")
+        raise typer.Exit(130) from None
+    if ended.state != "finished":
+        out.print(f"Job {job.id} is {ended.state}{f': {ended.error}' if ended.error else '.'}", soft_wrap=True)
+        raise typer.Exit(1)
+    done = f" after {ended.iterations} iterations" if ended.iterations else ""
+    where = f" --submit {job.cluster.address} --output {job.cluster.output}" if job.cluster else ""
+    out.print(
+        f"Job {job.id} has ended{done}. `hotlap train {_short(job.folder)}{where} --resume` goes on.", soft_wrap=True
+    )
+
+
+def logs(
+    target: Target,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
+) -> None:
+    """Print what a background job, or one on a cluster, has written."""
+    from hotlap.jobs.cluster import Cluster
+    from hotlap.jobs.registry import JobRegistry
+
+    registry = JobRegistry()
+    job = registry.find(target)
+    try:
+        if job.cluster:
+            cluster = Cluster(job.cluster.address)
+            if follow:
+                cluster.follow(job.cluster, _write)
+            else:
+                _write(cluster.logs(job.cluster))
+        elif job.log:
+            _print_file(registry, job, follow)
+        else:
+            raise ConfigError(
+                f"job {job.id} has no log: it trains {job.folder} in the foreground of a terminal, which shows what it "
+                "writes. `hotlap train DIR --detach` trains in the background with a log."
+            )
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+_COLORS = {
+    "starting": "yellow",
+    "running": "green",
+    "stopping": "yellow",
+    "finished": "dim",
+    "failed": "red",
+    "lost": "red",
+    "unknown": "yellow",
+}
+
+
+def _progress(job: JobRecord) -> tuple[int | None, float | None]:
+    """Iterations and clean laps: of the folder as it is while the job runs, then as they were at its end."""
+    from hotlap.jobs.registry import progress_of
+
+    if job.live:
+        return progress_of(job.cluster.output if job.cluster else job.folder)
+    return job.iterations, job.clean_rate
+
+
+def _place(job: JobRecord) -> str:
+    """Where it trains."""
+    if job.cluster:
+        return f"{job.cluster.output} on {job.cluster.address}"
+    folder = _short(job.folder)
+    return folder if job.process is None or job.process.here else f"{folder} on {job.process.host}"
+
+
+def _short(folder: str) -> str:
+    """A path as one would type it here."""
+    path = Path(folder)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
+
+
+def _print_file(registry: JobRegistry, job: JobRecord, follow: bool) -> None:
+    """Write a job's log; with ``follow`` until the job has ended."""
+    assert job.log is not None
+    try:
+        with open(job.log, encoding="utf-8", errors="replace") as log:
+            while True:
+                live = follow and registry.get(job.id).live
+                _write(log.read())  # after the question, so that the job's last words are not missed
+                if not live:
+                    return
+                time.sleep(POLL_S)
+    except OSError as error:
+        raise RecordError(f"the log of job {job.id}, {job.log}, cannot be read ({error.strerror}).") from error
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

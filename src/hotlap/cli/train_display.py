@@ -1,0 +1,141 @@
+"""What `hotlap train` shows: a line per iteration, a bar for what is going on, and the figures of the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotlap.cli.output import print_json, progress_bar
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hotlap.config.job import Training
+    from hotlap.records.events import IterationRecord
+    from hotlap.training.trainer import TrainingResult
+
+
+class TrainingDisplay:
+    """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
+
+    def __init__(self, out: Console, training: Training) -> None:
+        self.out = out
+        self.training = training
+        self.begin = time.perf_counter()
+        self.bar = progress_bar(out)
+        self.task = self.bar.add_task("", total=None, note="")
+        self.stage_begin = self.begin
+
+    def __enter__(self) -> TrainingDisplay:
+        self.out.print(
+            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} {'clean':>5} "
+            f"{'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
+            soft_wrap=True,
+        )
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        self.stage_begin = time.perf_counter()
+        self.bar.reset(self.task, description=stage, total=total, note="")
+
+    def on_advance(self, done: int, steps: int) -> None:
+        seconds = max(time.perf_counter() - self.stage_begin, 1e-3)
+        self.bar.update(self.task, completed=done, note=f"{steps:,} steps, {steps / seconds:,.0f}/s")
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
+        evaluation = record.evaluation
+        pace = (
+            f"{record.num_steps / seconds:.0f}" if seconds else "–"
+        )  # an interrupted iteration is only evaluated anew
+        clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
+        lap = evaluation.lap_time_median_s if evaluation else None
+        self.out.print(
+            f"{record.iteration:>4} {record.total_episodes:>8,} {record.total_steps:>8,} {record.reward_mean:>7.1f} "
+            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
+            f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
+            f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
+            soft_wrap=True,
+        )
+
+    def on_message(self, message: str) -> None:
+        self.out.print(f"[yellow]{message}[/]")
+
+    def _left(self, record: IterationRecord) -> str:
+        """Time until a limit at the present pace; a goal may end the training earlier."""
+        limits = []
+        if self.training.max_minutes:
+            limits.append(60 * self.training.max_minutes - record.elapsed_s)
+        if self.training.max_iterations:
+            pace = record.elapsed_s / (record.iteration + 1)
+            limits.append(pace * (self.training.max_iterations - record.iteration - 1))
+        return _clock(max(0.0, min(limits))) if limits else "–"
+
+
+def report(result: TrainingResult, records: list[IterationRecord], folder: Path, out: Console, as_json: bool) -> None:
+    """Say how a training ended, and draw its learning curve."""
+    curve = _learning_curve(records, folder)
+    if as_json:
+        print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
+        return
+    out.print(f"Training ended: {_REASONS[result.reason]}.")
+    out.print(
+        f"{result.iterations} iterations, {result.total_episodes:,} episodes, {result.total_steps:,} steps in "
+        f"{_duration(result.elapsed_s)}: "
+        + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
+    )
+    if result.first_lap:
+        out.print(
+            f"First complete training lap after {result.first_lap['steps']:,} steps, "
+            f"{_duration(result.first_lap['elapsed_s'])}."
+        )
+    if result.best:
+        lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
+        out.print(f"Best checkpoint {result.best.name}: {result.best.clean_rate:.0%} clean laps{lap}.")
+    if curve:
+        out.print(f"Learning curve: {curve}")
+    if result.reason == "stopped":
+        out.print(go_on(folder), soft_wrap=True)
+
+
+def go_on(folder: Path) -> str:
+    """How to continue an interrupted training."""
+    return f"All finished iterations are saved; `hotlap train {folder} --resume` goes on from there."
+
+
+_REASONS = {
+    "stopped": "it was told to stop",
+    "goal": "its goal is reached",
+    "max_minutes": "its time is up (training.max_minutes)",
+    "max_iterations": "its iterations are done (training.max_iterations)",
+    "term_cond_max_episodes": "its iterations are done (term_cond_max_episodes)",
+    "term_cond_avg_score": "its score is reached (term_cond_avg_score)",
+}
+
+
+def _learning_curve(records: list[IterationRecord], folder: Path) -> Path | None:
+    if not records:
+        return None
+    from hotlap.analysis.learning_curve import draw_learning_curve
+
+    return draw_learning_curve(records, folder / "learning_curve.png", title=folder.resolve().name)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

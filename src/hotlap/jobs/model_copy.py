@@ -1,0 +1,85 @@
+"""A copy of a model folder that can be trained elsewhere: its files, its tracks, and no earlier training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from hotlap.config.job import Job
+from hotlap.config.model_folder import ModelFolder
+from hotlap.config.template import job_toml
+from hotlap.errors import RecordError
+from hotlap.tracks.catalog import list_tracks, load_track
+from hotlap.tracks.route_file import write_route
+
+TRACKS = "tracks"
+PICTURES = (".png", ".mp4")  # of earlier trainings and evaluations
+
+
+def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: bool = False) -> ModelFolder:
+    """Copy what a training needs: the folder's own files, and Python packages in it that a reward function may import.
+
+    Tracks that do not come with hotlap are copied as well. What ``job`` says is written into the copy's job.toml.
+
+    Args:
+        model: The folder.
+        job: Its settings.
+        destination: Made if it does not exist; files of the same name there are replaced.
+        portable: Name the copied tracks relative to the copy, which then is to be trained from inside. Otherwise their
+            paths are absolute.
+
+    Raises:
+        TrackError: If a track cannot be loaded.
+        RecordError: If something could not be written.
+    """
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        for path in model.path.iterdir():
+            if path.name.startswith(".") or path.suffix in PICTURES:
+                continue
+            if path.is_file():
+                shutil.copyfile(path, destination / path.name)
+            elif (path / "__init__.py").is_file():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(path, destination / path.name, ignore=ignored, dirs_exist_ok=True)
+        folder = destination / TRACKS
+        moved = _copy_tracks(job, folder, Path(TRACKS) if portable else folder.resolve())
+        (destination / "job.toml").write_text(job_toml(_moved(job, moved)), encoding="utf-8")
+    except (OSError, shutil.Error) as error:
+        raise RecordError(
+            f"{model.path} could not be copied to {destination} ({error}). Check that there is room and that this user "
+            "may write there."
+        ) from error
+    return ModelFolder(destination)
+
+
+def _copy_tracks(job: Job, folder: Path, named: Path) -> dict[str, str]:
+    """Write the user's tracks into ``folder``; where each is to be found then, if that is called ``named``."""
+    own = {entry.name for entry in list_tracks() if not entry.built_in}
+    moved: dict[str, str] = {}
+    for track in dict.fromkeys(race.track for race in (job.race, *job.races)):
+        name = Path(track).stem
+        if not track.endswith(".npy") and track not in own and name.rpartition("_")[0] not in own:
+            continue  # every hotlap has it
+        taken = {Path(each).stem for each in moved.values()}
+        while name in taken:
+            name += "-"
+        folder.mkdir(exist_ok=True)
+        write_route(load_track(track), folder / f"{name}.npy")
+        moved[track] = str(named / f"{name}.npy")
+    return moved
+
+
+def _moved(job: Job, tracks: dict[str, str]) -> Job:
+    """``job`` with its tracks where they are now, and other paths in it absolute."""
+    changes: dict[str, Any] = {"track": tracks.get(job.race.track, job.race.track)}
+    workers = [
+        each | {"track": tracks.get(each["track"], each["track"])} if "track" in each else each for each in job.workers
+    ]
+    training = job.training
+    if training.clone_from and Path(training.clone_from).exists():
+        training = training.model_copy(update={"clone_from": str(Path(training.clone_from).resolve())})
+    return job.model_copy(
+        update={"race": job.race.model_copy(update=changes), "workers": tuple(workers), "training": training}
+    )

@@ -1,0 +1,43 @@
+"""All of the user's jobs as they are now, also those of clusters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hotlap.errors import HotlapError
+from hotlap.jobs.cluster import Cluster
+from hotlap.jobs.record import LIVE, ClusterJob, JobRecord, now
+from hotlap.jobs.registry import JobRegistry
+
+
+def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
+    """Every job, oldest first, and what is to be said about clusters that could not be asked.
+
+    What has ended on a cluster is written down, so that it is not asked for again.
+    """
+    clusters: dict[str, Cluster | None] = {}
+    complaints: list[str] = []
+    jobs = []
+    for job in registry.jobs():
+        if (place := job.cluster) is not None and job.live:
+            try:
+                job = _on_cluster(registry, job, place, clusters)
+            except HotlapError as error:
+                clusters[place.address] = None
+                complaints.append(str(error))
+                job = replace(job, state="unknown")
+        jobs.append(job)
+    return jobs, complaints
+
+
+def _on_cluster(
+    registry: JobRegistry, job: JobRecord, place: ClusterJob, clusters: dict[str, Cluster | None]
+) -> JobRecord:
+    """``job`` as its cluster knows it; each one is asked once, and not again if it does not answer."""
+    if place.address not in clusters:
+        clusters[place.address] = Cluster(place.address)
+    cluster = clusters[place.address]
+    if cluster is None:
+        return replace(job, state="unknown")
+    state = cluster.state(place)
+    return replace(job, state=state) if state in LIVE else registry.update(job.id, state=state, ended=now())

@@ -1,0 +1,161 @@
+"""The user's jobs on this machine: one small file each, in the folder for state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hotlap.errors import ConfigError, RecordError
+from hotlap.jobs.record import JobRecord, ProcessId
+from hotlap.records.events import ProgressLog
+from hotlap.records.folder import Folder
+from hotlap.user_folders import STATE_VARIABLE, state_folder
+
+KEPT = 20  # ended jobs that are remembered
+
+StopLevel = Literal[0, 1, 2]
+"""What a job is asked to do: 0 nothing, 1 end after its iteration, 2 end at once."""
+
+
+class JobRegistry:
+    """Jobs by number. Any process of the user's may read it; a job's own process writes its file.
+
+    Args:
+        folder: Where it lies; default: the user's folder for state.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or state_folder() / "jobs"
+        # A power cut ends the jobs as well; what they know of themselves need not outlive it.
+        self._store = Folder(self.folder, sync=False)
+
+    def add(self, folder: Path, **details: Any) -> JobRecord:
+        """Begin the record of a job that this process starts, and forget the oldest ones that have ended.
+
+        Args:
+            folder: The model folder.
+            details: Further fields of `JobRecord`.
+
+        Raises:
+            RecordError: If the folder for state cannot be written to.
+        """
+        details = {"process": ProcessId.own()} | details
+        job = JobRecord(id=self._new_number(), folder=str(folder.resolve()), **details)
+        self._write(job)
+        for old in [each for each in self.jobs() if not each.live][:-KEPT]:
+            for suffix in ("json", "stop"):
+                self._store.delete(f"{old.id}.{suffix}")
+        return job
+
+    def update(self, number: str, **changes: Any) -> JobRecord:
+        """Change some fields of a job's record; those of an ended one stay as they are."""
+        job = self._read(number)
+        if job.live:
+            job = replace(job, **changes)
+            self._write(job)
+        return job
+
+    def get(self, number: str) -> JobRecord:
+        """A job by its number, as it is now.
+
+        Raises:
+            ConfigError: If it is not there, or its file is torn.
+        """
+        job = self._read(number)
+        if job.live and job.process is not None and not job.process.alive():
+            return replace(job, state="lost")
+        return job
+
+    def jobs(self) -> list[JobRecord]:
+        """All jobs as they are now, oldest first. A torn file hides its own job only."""
+        jobs = []
+        for number in self._numbers():
+            with contextlib.suppress(ConfigError):
+                jobs.append(self.get(str(number)))
+        return jobs
+
+    def find(self, target: str) -> JobRecord:
+        """The job that a user means by a number, a name, or a folder: the newest such job, a live one first.
+
+        Raises:
+            ConfigError: If there is none.
+        """
+        jobs = self.jobs()
+        folder = str(Path(target).resolve())
+        found = [job for job in jobs if job.id == target] or [
+            job for job in jobs if target == job.name or folder in (job.folder, job.cluster and job.cluster.output)
+        ]
+        if not found:
+            raise _unknown(target)
+        return max(found, key=lambda job: (job.live, int(job.id)))
+
+    def refuse_second(self, folder: Path) -> None:
+        """Object to a training of a folder that a job of this machine is training.
+
+        Raises:
+            RecordError: Names that job and the way out.
+        """
+        for job in self.jobs():
+            if job.live and job.folder == str(folder.resolve()) and job.process and job.process.here:
+                raise RecordError(
+                    f"{folder} is being trained already, by job {job.id} (process {job.process.pid}) since "
+                    f"{job.started_here}. Two trainings would mix their checkpoints. End the other one with "
+                    f"`hotlap stop {job.id}`, wait for it, or train a copy of the folder."
+                )
+
+    def ask_to_stop(self, number: str, level: StopLevel) -> None:
+        """Leave the wish for the job's process, which looks for it; a stronger one stays."""
+        if level > self.stop_level(number):
+            self._store.put(f"{number}.stop", str(level).encode())
+
+    def stop_level(self, number: str) -> StopLevel:
+        """The wish that was left for a job."""
+        try:
+            level = (self.folder / f"{number}.stop").read_bytes()
+        except OSError:
+            return 0
+        return 2 if level == b"2" else 1
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdecimal())
+
+    def _new_number(self) -> str:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            number = max(self._numbers(), default=0)
+            while True:  # jobs that start at the same moment take different numbers
+                number += 1
+                with contextlib.suppress(FileExistsError):
+                    os.close(os.open(self.folder / f"{number}.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+                    return str(number)
+        except OSError as error:
+            raise RecordError(
+                f"the list of jobs in {self.folder} could not be written ({error.strerror}). Set the environment "
+                f"variable {STATE_VARIABLE} to a folder that this user may write to."
+            ) from error
+
+    def _read(self, number: str) -> JobRecord:
+        try:
+            return JobRecord.from_json(self._store.get(f"{number}.json"))
+        except (RecordError, ValueError):
+            raise _unknown(number) from None
+
+    def _write(self, job: JobRecord) -> None:
+        self._store.put(f"{job.id}.json", job.to_json())
+
+
+def progress_of(folder: str | Path) -> tuple[int | None, float | None]:
+    """Finished iterations of the model in a folder, and the share of clean laps in its last evaluation, 0-1."""
+    records = ProgressLog(Folder(folder)).read()
+    rates = [record.evaluation.clean_rate for record in records if record.evaluation]
+    return (records[-1].iteration + 1 if records else None), (rates[-1] if rates else None)
+
+
+def _unknown(target: str) -> ConfigError:
+    return ConfigError(
+        f"there is no job {target!r}. Name a job by its number or by the model folder that it trains; `hotlap jobs` "
+        "lists them."
+    )

@@ -1,0 +1,82 @@
+"""The job that this process is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hotlap.errors import ConfigError, RecordError
+from hotlap.jobs.record import JobRecord, ProcessId, now
+from hotlap.jobs.registry import JobRegistry, StopLevel, progress_of
+
+JOB_VARIABLE = "HOTLAP_JOB"  # number of the record that a background job was given by the command that started it
+
+
+class RunningJob:
+    """Keeps the record of this process's job up to date; see `running_job`."""
+
+    def __init__(self, registry: JobRegistry, record: JobRecord) -> None:
+        self.registry = registry
+        self.id = record.id
+        self.folder = record.folder
+
+    def stop_level(self) -> StopLevel:
+        """The wish of `hotlap stop`."""
+        return self.registry.stop_level(self.id)
+
+    def began(self) -> None:
+        """All that the user gave has proved usable."""
+        self.registry.update(self.id, state="running")
+
+    def stopping(self) -> None:
+        """The iteration in hand is the last."""
+        self._note(state="stopping")
+
+    def finished(self, reason: str) -> None:
+        """It ended as it should; ``reason`` as in `TrainingResult`."""
+        self._end(state="finished", reason=reason)
+
+    def failed(self, error: BaseException) -> None:
+        """It ended by an error."""
+        self._end(state="failed", error=" ".join(str(error).split()) or type(error).__name__)
+
+    def _end(self, **changes: str) -> None:
+        iterations, clean_rate = progress_of(self.folder)
+        self._note(**changes, ended=now(), iterations=iterations, clean_rate=clean_rate)
+
+    def _note(self, **changes: object) -> None:
+        # The list of jobs must not spoil a training, nor hide its own error, when the disk is full or somebody tidies.
+        with contextlib.suppress(RecordError, ConfigError):
+            self.registry.update(self.id, **changes)
+
+
+@contextmanager
+def running_job(folder: Path, name: str | None = None) -> Iterator[RunningJob]:
+    """Be a job: within this the training of ``folder`` is listed, and an exception is recorded as its end.
+
+    Raises:
+        RecordError: If a job of this machine is training the folder already.
+    """
+    registry = JobRegistry()
+    record = _given(registry)
+    if record is None:
+        registry.refuse_second(folder)
+        record = registry.add(folder, name=name)
+    job = RunningJob(registry, record)
+    try:
+        yield job
+    except KeyboardInterrupt:
+        job.finished("interrupted")
+        raise
+    except BaseException as error:
+        job.failed(error)
+        raise
+
+
+def _given(registry: JobRegistry) -> JobRecord | None:
+    """The record that the starter of a background job made for it."""
+    number = os.environ.pop(JOB_VARIABLE, None)  # this process's own children are no jobs
+    return registry.update(number, process=ProcessId.own()) if number else None
