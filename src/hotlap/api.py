@@ -32,8 +32,7 @@ def train(
     folder: str | Path, *, resume: bool = False, wipe: bool = False, listener: Listener | None = None
 ) -> TrainingResult:
     """Train the model in a folder; see `hotlap.training.trainer.Trainer`."""
-    with Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener) as trainer:
-        return trainer.run()
+    return Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener).run()
 
 
 def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:

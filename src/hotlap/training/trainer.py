@@ -13,7 +13,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -30,6 +30,7 @@ from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
+from hotlap.records.lock import FolderLock
 from hotlap.records.metrics import BestModelMetric
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
@@ -82,7 +83,7 @@ def ppo_config(hyperparameters: Hyperparameters) -> PPOConfig:
 
 
 def _losses(stats: UpdateStats) -> dict[str, float]:
-    names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance")
+    names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance", "behavior_kl")
     return {name: getattr(stats, name) for name in names}
 
 
@@ -98,7 +99,9 @@ class _OpenIteration:
 
 
 class Trainer:
-    """Trains the model in a folder. Use it in a ``with`` statement, or `close` it: it may hold processes.
+    """Trains the model in a folder, once.
+
+    It locks the folder and may hold processes: `run` it, or `close` it, or use it in a ``with`` statement.
 
     Args:
         folder: The model.
@@ -108,7 +111,8 @@ class Trainer:
         listener: Shows what happens.
 
     Raises:
-        RecordError: If the folder holds an earlier training and neither ``resume`` nor ``wipe`` is set.
+        RecordError: If the folder holds an earlier training and neither ``resume`` nor ``wipe`` is set, or if it is
+            being trained at this moment.
     """
 
     def __init__(
@@ -128,12 +132,27 @@ class Trainer:
         training = self.job.training
         torch.set_num_threads(training.threads or os.cpu_count() or 1)
 
-        self.store = Folder(folder.path)
+        self.last_reward_mean = -math.inf
+        self.stages: dict[str, float] = {}
+        self.result_stages: dict[str, float] = {}
+        self._clock = time.perf_counter()
+        self._stopped = False
+        self._open: _OpenIteration | None = None
+        self._ahead: Batch | None = None
+        with ExitStack() as held:
+            held.enter_context(FolderLock(folder.path))
+            self._begin(held, resume=resume, wipe=wipe)
+            self._held = held.pop_all()
+
+    def _begin(self, held: ExitStack, *, resume: bool, wipe: bool) -> None:
+        """Build everything, then take up an earlier training or delete it."""
+        training = self.job.training
+        self.store = Folder(self.folder.path)
         self.checkpoints = CheckpointStore(self.store)
         earlier = bool(self.checkpoints.list())
         if earlier and not (resume or wipe):
             raise RecordError(
-                f"{folder.path} already holds a trained model (checkpoint {self.checkpoints.list()[-1]}). "
+                f"{self.folder.path} already holds a trained model (checkpoint {self.checkpoints.list()[-1]}). "
                 "Continue it with --resume, or delete it and begin anew with --wipe."
             )
 
@@ -144,29 +163,17 @@ class Trainer:
         )
         if training.clone_from and not (earlier and resume):
             self._clone(training.clone_from)
-        self.setup = rollout_setup(folder, self.job)
+        self.setup = rollout_setup(self.folder, self.job)
         self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
         self.tracks = self.setup.tracks
         self.fleet = build_fleet(self.setup, self.job, self.num_workers, self.listener.on_message)
-        try:
-            self._begin(earlier=earlier, wipe=wipe)
-        except BaseException:
-            self.close()
-            raise
-        self.last_reward_mean = -math.inf
-        self.stages: dict[str, float] = {}
-        self.result_stages: dict[str, float] = {}
-        self._clock = time.perf_counter()
-        self._stopped = False
-        self._ahead: Batch | None = None
+        held.callback(self.fleet.close)
 
-    def _begin(self, *, earlier: bool, wipe: bool) -> None:
-        """Take up an earlier training or delete it; only now, when all that the user gave has proved usable."""
+        # Only now, when all that the user gave has proved usable, is anything deleted.
         if earlier and wipe:
             for prefix in ("model", "metrics", *self._trace_prefixes()):
                 for key in self.store.list(prefix):
                     self.store.delete(key)
-        self._open: _OpenIteration | None = None
         if earlier and not wipe:
             self._restore()
         self.recorder = Recorder(
@@ -187,8 +194,8 @@ class Trainer:
         self.close()
 
     def close(self) -> None:
-        """End the processes that play for this training."""
-        self.fleet.close()
+        """End the processes that play for this training, and unlock its folder."""
+        self._held.close()
 
     def stop(self) -> None:
         """Let `run` end after the present iteration; may be called from a signal handler or another thread."""
@@ -213,6 +220,10 @@ class Trainer:
             TrainingError: If the numbers stay broken after going back to the last good checkpoint, or episodes cannot
                 be played.
         """
+        with self:
+            return self._run()
+
+    def _run(self) -> TrainingResult:
         self._clock = time.perf_counter() - self.state.elapsed_s
         concurrent = self.fleet.concurrent
         lagged = self.job.training.max_policy_lag > 0
@@ -290,7 +301,7 @@ class Trainer:
         before = self.ppo.state_dict()
         seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
         with self._stage("update", None):
-            stats = self.ppo.update(experience, seed=seed, **({"lagged": True} if off_policy else {}))  # TODO
+            stats = self.ppo.update(experience, seed=seed, lagged=off_policy)
         if not stats.finite:
             self.ppo.load_state_dict(before)
             self.listener.on_message(
