@@ -35,6 +35,15 @@ def as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def overlaid(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` laid over it, also inside of its tables."""
+    merged = dict(base)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = overlaid(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
 def warn(message: str) -> None:
     """Tell the user about a setting that is accepted but doubtful."""
     warnings.warn(message, ConfigWarning, stacklevel=3)
@@ -43,9 +52,15 @@ def warn(message: str) -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that points from an unknown name to the known one it resembles, or else lists what is known."""
     known = sorted(known)
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f"Did you mean {by_lower[close[0]]!r}?" if close else f"Known: {', '.join(known)}."
+    close = resembling(name, known)
+    return f"Did you mean {close!r}?" if close else f"Known: {', '.join(known)}."
+
+
+def resembling(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that ``name`` is most like, or None if none is like it at all."""
+    by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
+    return by_lower[close[0]] if close else None
 
 
 def build(model: type[ConfigType], values: Mapping[str, Any], source: str) -> ConfigType:
@@ -58,9 +73,14 @@ def build(model: type[ConfigType], values: Mapping[str, Any], source: str) -> Co
         return model.model_validate(dict(values))
     except ValidationError as error:
         problems = [_describe(model, problem) for problem in error.errors()]
-    shown = " ".join(problems[:3])
-    more = f" ({len(problems) - 3} more after these.)" if len(problems) > 3 else ""
-    raise ConfigError(f"{source}: {shown}{more}")
+    raise ConfigError(f"{source}: {mistakes(problems)}")
+
+
+def mistakes(problems: Iterable[str]) -> str:
+    """The first three sentences, and how many more there are; a fourth mistake is seldom read before the first."""
+    problems = list(problems)
+    more = [f"({len(problems) - 3} more after these.)"] if len(problems) > 3 else []
+    return " ".join(problems[:3] + more)
 
 
 def _describe(model: type[Config], problem: Any) -> str:

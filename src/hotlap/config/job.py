@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from hotlap.config.base import Config, as_tuple, build
+from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import read_toml
 from hotlap.config.race import Race
 from hotlap.errors import ConfigError
@@ -146,7 +146,7 @@ class Job(Config):
             return (self.race,)
         race = self.race.model_dump()
         return tuple(
-            build(Race, _merged(race, changes), source=f"[[workers]] table {number}")
+            build(Race, overlaid(race, changes), source=f"[[workers]] table {number}")
             for number, changes in enumerate(self.workers, start=1)
         )
 
@@ -195,14 +195,5 @@ class Job(Config):
         values = self.model_dump()
         for section, changes in sections.items():
             given = {key: value for key, value in changes.items() if value is not None}
-            values[section] = _merged(values[section], given)
+            values[section] = overlaid(values[section], given)
         return build(type(self), values, source)
-
-
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with ``changes`` laid over it, also inside of its tables."""
-    merged = dict(base)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        merged[key] = _merged(inner, value) if isinstance(inner, dict) and isinstance(value, Mapping) else value
-    return merged

@@ -1,0 +1,186 @@
+"""Environment files of DeepRacer-for-Cloud, read as a shell would read them; nothing in them is ever executed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotlap.config.base import mistakes, warn
+from hotlap.config.files import read_text
+from hotlap.errors import ConfigError
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENDS_A_COMMAND = ";&|<>()"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A variable, the value that a file gives it, and where."""
+
+    name: str
+    value: str
+    file: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}, line {self.line}"
+
+
+Environment = Mapping[str, Assignment]
+"""Assignments by name; of several of one name the one that counts."""
+
+
+def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] | None = None) -> Environment:
+    """Read a system.env or run.env by the rules of DeepRacer-for-Cloud's activation script.
+
+    Lines that begin with ``#`` are left out. The others are cut at blanks into words, the words at ``=``: the first
+    part is the name, the second the value, so that a value holds neither a blank nor a second ``=``. Quotes,
+    backslashes, ``$NAME`` and ``${NAME}`` mean what they mean to a shell.
+
+    Args:
+        path: The file.
+        earlier: What earlier files say; ``$NAME`` expands to it, or to what an earlier line of this file says.
+        shell: Variables of the shell, to which other names expand; None: those of this process. None of them begins
+            with ``DR_``, since such would come from another activation.
+
+    Returns:
+        The assignments of this file alone.
+
+    Raises:
+        ConfigError: For what a shell would execute or take for the end of a value; names file and line, up to three.
+    """
+    shell = os.environ if shell is None else shell
+    found: dict[str, Assignment] = {}
+    problems: list[str] = []
+
+    def expand(name: str, place: str) -> str:
+        known = found.get(name) or earlier.get(name)
+        if known is not None:
+            return known.value
+        if name in shell and not name.startswith("DR_"):
+            return shell[name]
+        warn(f"{place}: ${name} has no value on an earlier line, so it expands to nothing.")
+        return ""
+
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.startswith("#"):
+            continue
+        place = f"{path}, line {number}"
+        stray: list[str] = []
+        for word in re.findall(r"[^ \t\r]+", line):
+            name, *parts = word.split("=")
+            if any("`" in part or "$(" in part for part in (name, *parts[1:])):
+                problems.append(f"{place}: {word!r} holds a command for the shell, but nothing is executed here.")
+            elif not parts or name.startswith("#") or (stray and not _NAME.fullmatch(name)):
+                stray.append(word)
+            elif not _NAME.fullmatch(name):
+                problems.append(f"{place}: {name!r} in {word!r} cannot name a variable.")
+            else:
+                try:
+                    value = shell_value(parts[0], lambda name, place=place: expand(name, place))  # type: ignore[misc]
+                except ValueError as error:
+                    problems.append(f"{place}: {name} = {parts[0]!r}: {error}.")
+                    continue
+                if parts[1:]:
+                    rest = "=".join(["", *parts[1:]])
+                    warn(f"{place}: {name} is {value!r}: a value ends at a second '=', so {rest!r} has no effect.")
+                if any(each.startswith("#") for each in stray):
+                    warn(f"{place}: {word!r} counts, though a # stands before it: only whole lines are comments.")
+                _add(found, Assignment(name, value, path, number))
+        if stray:
+            warn(
+                f"{place}: {' '.join(stray)!r} has no effect. A comment needs a line of its own, and a value holds "
+                "no blanks."
+            )
+    _raise(problems)
+    return found
+
+
+def read_worker_file(path: Path) -> Environment:
+    """Read a worker-N.env, which no shell ever saw: each line that is no comment is exactly NAME=VALUE.
+
+    Raises:
+        ConfigError: For an empty line, a line without or with a second ``=``, a name that is none; up to three.
+    """
+    found: dict[str, Assignment] = {}
+    problems = []
+    lines = read_text(path).split("\n")
+    if not lines[-1]:
+        lines.pop()  # what follows the last end of line is no line
+    for number, line in enumerate(lines, start=1):
+        if line.startswith("#"):
+            continue
+        place, line = f"{path}, line {number}", line.rstrip("\r")
+        name, *parts = line.split("=")
+        if not line.strip():
+            problems.append(f"{place} is empty, which a worker's file must not have. Delete the line.")
+        elif len(parts) != 1:
+            problems.append(f"{place}: {line!r} must be NAME=VALUE with exactly one '='.")
+        elif not _NAME.fullmatch(name):
+            problems.append(f"{place}: {name!r} in {line!r} cannot name a variable; no blanks stand before '='.")
+        else:
+            _add(found, Assignment(name, parts[0].strip(), path, number))
+    _raise(problems)
+    return found
+
+
+def shell_value(text: str, expand: Callable[[str], str]) -> str:
+    """What a shell makes of ``text`` behind ``NAME=``, with ``expand`` giving the values of variables.
+
+    Raises:
+        ValueError: If a shell would execute something, or take a character for the end of the value.
+    """
+    value, quote, i = "", "", 0
+    while i < len(text):
+        char, i = text[i], i + 1
+        if quote == "'":
+            quote, value = ("", value) if char == "'" else (quote, value + char)
+        elif char == "\\" and i < len(text) and (not quote or text[i] in '$`"\\'):
+            value, i = value + text[i], i + 1
+        elif char == "`":
+            raise ValueError("a command in backticks, but nothing is executed here")
+        elif char == "$":
+            name, i = _reference(text, i, quoted=bool(quote))
+            value += expand(name) if name else "$"
+        elif char == quote:
+            quote = ""
+        elif not quote and char in "'\"":
+            quote = char
+        elif not quote and char in _ENDS_A_COMMAND:
+            raise ValueError(f"to a shell the value ends at {char!r}; put it in double quotes")
+        else:
+            value += char
+    if quote:
+        raise ValueError(f"the {quote} is not closed; a value holds neither blanks nor '=', also in quotes")
+    return value
+
+
+def _reference(text: str, i: int, *, quoted: bool) -> tuple[str, int]:
+    """Name of the variable whose ``$`` stands before ``text[i]``, and where it ends; no name for a mere dollar."""
+    if text.startswith("(", i):
+        raise ValueError("a command in $(…), but nothing is executed here")
+    if text.startswith("{", i):
+        name, closed, _ = text[i + 1 :].partition("}")
+        if closed and _NAME.fullmatch(name):
+            return name, i + len(name) + 2
+    elif found := _NAME.match(text, i):
+        return found[0], found.end()
+    elif not re.match(r"[0-9?!#@*$-]" if quoted else r"[0-9?!#@*$'\"-]", text[i:]):
+        return "", i
+    raise ValueError("of all that begins with $ only $NAME and ${NAME} can stand here")
+
+
+def _add(found: dict[str, Assignment], new: Assignment) -> None:
+    old = found.get(new.name)
+    if old is not None and old.value != new.value:
+        warn(f"{new.place}: {new.name} is set on line {old.line} already; {new.value!r} counts, the last one.")
+    found[new.name] = new
+
+
+def _raise(problems: Iterable[str]) -> None:
+    if told := mistakes(problems):
+        raise ConfigError(told)
