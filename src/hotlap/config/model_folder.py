@@ -15,22 +15,36 @@ class ModelFolder:
     """Finds the files of a model and reads them when first asked for.
 
     Args:
-        path: The folder with reward_function.py, model_metadata.json, hyperparameters.json and perhaps job.toml.
+        path: The folder of the model, where its training leaves everything. It holds reward_function.py,
+            model_metadata.json, hyperparameters.json and perhaps job.toml, but for those that are given.
+        reward_file: Instead of the folder's own.
+        metadata_file: Instead of the folder's own.
+        hyperparameters_file: Instead of the folder's own.
+        job: Instead of the folder's job.toml.
 
     Raises:
-        ConfigError: If the folder or one of the three files is absent.
+        ConfigError: If one of the three files is absent, or the folder in which they should lie.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        reward_file: Path | None = None,
+        metadata_file: Path | None = None,
+        hyperparameters_file: Path | None = None,
+        job: Job | None = None,
+    ) -> None:
         self.path = Path(path)
-        self.reward_file = self.path / "reward_function.py"
-        self.metadata_file = self.path / "model_metadata.json"
-        self.hyperparameters_file = self.path / "hyperparameters.json"
+        self.reward_file = reward_file or self.path / "reward_function.py"
+        self.metadata_file = metadata_file or self.path / "model_metadata.json"
+        self.hyperparameters_file = hyperparameters_file or self.path / "hyperparameters.json"
         self.job_file = self.path / "job.toml"
-        if not self.path.is_dir():
+        self._job = job
+        needed = (self.reward_file, self.metadata_file, self.hyperparameters_file)
+        if not self.path.is_dir() and any(file.parent == self.path for file in needed):
             what = "is a file, not a folder" if self.path.exists() else "does not exist"
             raise ConfigError(f"{path}: the model folder {what}. `hotlap new {path}` writes one to begin with.")
-        needed = (self.reward_file, self.metadata_file, self.hyperparameters_file)
         missing = [file.name for file in needed if not file.is_file()]
         if missing:
             raise ConfigError(
@@ -49,6 +63,8 @@ class ModelFolder:
     @cached_property
     def job(self) -> Job:
         """What job.toml says; all defaults without one."""
+        if self._job is not None:
+            return self._job
         return Job.load(self.job_file) if self.job_file.is_file() else Job()
 
     def __repr__(self) -> str:

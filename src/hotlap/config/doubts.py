@@ -1,0 +1,32 @@
+"""What a job asks for that is possible but probably not meant."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby
+
+from hotlap.config.hyperparameters import Hyperparameters
+from hotlap.config.job import Job
+
+
+def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
+    """Sentences about workers and starts of episodes that do not fit the number of episodes; often none."""
+    episodes = hyperparameters.num_episodes_between_training
+    workers = min(job.num_workers, episodes)
+    found = []
+    if job.num_workers > episodes:
+        found.append(
+            f"{job.num_workers} workers are too many for {episodes} episode{'s' * (episodes > 1)} in an iteration, of "
+            f"which each plays at least one: {workers} will work. Raise num_episodes_between_training or lower the "
+            "number of workers."
+        )
+    distances = (race.round_robin_advance_dist for race in job.races if race.start == "round_robin")
+    for advance, _ in groupby(sorted(distances)):
+        laps = episodes / workers * advance
+        if not math.isclose(laps, 1):
+            found.append(
+                f"({episodes} episodes / {workers} worker{'s' * (workers > 1)}) × {advance:g} of the lap from start to "
+                f"start is {laps:.3g}, not 1: the starts of an iteration do not go round the lap once. With "
+                f"race.round_robin_advance_dist (DR_TRAIN_ROUND_ROBIN_ADVANCE_DIST) = {workers / episodes:.4g} they do."
+            )
+    return found

@@ -1,0 +1,156 @@
+"""The environment of a DeepRacer-for-Cloud folder: system.env, run.env and the files of further workers, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotlap.config.base import mistakes, resembling, warn
+from hotlap.config.drfc_variables import DEAD, VARIABLES
+from hotlap.config.env_file import Assignment, Environment, read_env_file, read_worker_file
+from hotlap.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Environments:
+    """What the environment files of a folder say."""
+
+    folder: Path
+    """Where run.env, the workers' files and custom_files/ lie: that of an experiment, or the root."""
+    run: Environment
+    """system.env and run.env, which is worker 1 as well."""
+    worker_files: tuple[Environment, ...] = ()
+    """What worker-2.env, worker-3.env, … say by themselves; empty without multi-config."""
+
+    @property
+    def workers(self) -> tuple[Environment, ...]:
+        """The environment of each worker; empty without multi-config. A value stays until a later file replaces it."""
+        environments = [self.run]
+        for file in self.worker_files:
+            environments.append({**environments[-1], **file})
+        return tuple(environments) if self.worker_files else ()
+
+
+def read_environments(path: Path) -> Environments:
+    """Read and check the environment files of a folder.
+
+    Raises:
+        ConfigError: If run.env or a worker's file is absent, cannot be read as such, or sets something to what is not
+            allowed. Names file, line, variable, value and what is allowed, for up to three mistakes.
+    """
+    if not path.is_dir():
+        what = "this is a file, not a folder" if path.exists() else "there is no such folder"
+        raise ConfigError(f"{path}: {what}. Name the folder of DeepRacer-for-Cloud in which run.env lies.")
+    system_file = path / "system.env"
+    activation = {"DR_DIR": Assignment("DR_DIR", str(path), system_file, 0)}
+    if system_file.is_file():
+        system = read_env_file(system_file, activation)
+    else:
+        warn(f"{path}: there is no system.env; the number of workers and the bucket have their defaults.")
+        system = {}
+    folder = _run_folder(path, system)
+    run = {**system, **read_env_file(folder / "run.env", {**activation, **system})}
+    _check(run)
+    late = run.get("DR_EXPERIMENT_NAME")
+    if late is not None and late.file != system_file:
+        warn(f"{late.place}: DR_EXPERIMENT_NAME has no effect here. It belongs into {system_file}.")
+    return Environments(folder, run, _worker_files(folder, run))
+
+
+def _run_folder(path: Path, system: Environment) -> Path:
+    """The folder of run.env: that of the experiment, if system.env names one."""
+    experiment = system.get("DR_EXPERIMENT_NAME")
+    if experiment is None or not experiment.value:
+        if not (path / "run.env").is_file():
+            raise ConfigError(f"{path}: there is no run.env, so this is no folder of DeepRacer-for-Cloud.")
+        return path
+    if problem := _problem(experiment):
+        raise ConfigError(problem)
+    folder = path / "experiments" / experiment.value
+    if not (folder / "run.env").is_file():
+        raise ConfigError(
+            f"{experiment.place}: DR_EXPERIMENT_NAME = {experiment.value!r}, but there is no {folder / 'run.env'}."
+        )
+    return folder
+
+
+def _worker_files(folder: Path, run: Environment) -> tuple[Environment, ...]:
+    if not VARIABLES["DR_TRAIN_MULTI_CONFIG"].value_in(run):
+        return ()
+    num_workers = VARIABLES["DR_WORKERS"].value_in(run)
+    if num_workers == 1:
+        warn(f"{run['DR_TRAIN_MULTI_CONFIG'].place}: DR_TRAIN_MULTI_CONFIG has no effect with DR_WORKERS = 1.")
+        return ()
+    files: list[Environment] = []
+    everything = run
+    for number in range(2, num_workers + 1):
+        file = folder / f"worker-{number}.env"
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: there is no such file. With DR_TRAIN_MULTI_CONFIG = True and DR_WORKERS = {num_workers} "
+                f"there must be one for each worker from 2 to {num_workers}; worker 1 has run.env."
+            )
+        files.append(read_worker_file(file))
+        everything = {**everything, **files[-1]}
+        _check(files[-1], everything)
+    return tuple(files)
+
+
+def _check(environment: Environment, everything: Environment | None = None) -> None:
+    """Complain about values that are not allowed, warn about names without effect.
+
+    Args:
+        environment: What to look at.
+        everything: What counts altogether, if ``environment`` is of a worker's file.
+    """
+    problems = []
+    for name, assignment in environment.items():
+        variable = VARIABLES.get(name)
+        if variable is None:
+            _warn_about_unknown(assignment)
+        elif everything is not None and not variable.per_worker:
+            warn(f"{assignment.place}: {name} has no effect in the file of a worker; run.env sets it for all.")
+        elif problem := _problem(assignment):
+            problems.append(problem)
+    if not problems:
+        problems += _times_in_wrong_order(everything or environment)
+    if problems:
+        raise ConfigError(mistakes(problems))
+
+
+def _problem(assignment: Assignment) -> str | None:
+    """What is wrong with a value, if anything is."""
+    kind = VARIABLES[assignment.name].kind
+    try:
+        kind.parse(assignment.value)
+    except ValueError as error:
+        reason = f": {error}" if str(error) else ""
+        return (
+            f"{assignment.place}: {assignment.name} = {assignment.value!r} is not allowed{reason}. "
+            f"Allowed: {kind.allowed}."
+        )
+    return None
+
+
+def _times_in_wrong_order(environment: Environment) -> Iterator[str]:
+    names = ("DR_H2B_LOWER_LANE_CHANGE_TIME", "DR_H2B_UPPER_LANE_CHANGE_TIME")
+    lower, upper = (VARIABLES[name].value_in(environment) for name in names)
+    if lower > upper:
+        place = next(environment[name].place for name in names if name in environment)
+        yield f"{place}: {names[0]} = {lower:g} is not allowed. Allowed: at most {names[1]}, which is {upper:g}."
+
+
+def _warn_about_unknown(assignment: Assignment) -> None:
+    name = assignment.name
+    if name in DEAD:
+        warn(
+            f"{assignment.place}: {name} does nothing, though the original's documentation calls it so. The variable "
+            f"that works is {DEAD[name]}."
+        )
+        return
+    ours = name.upper().startswith("DR_")
+    close = resembling(name, VARIABLES, cutoff=0.6 if ours else 0.85)
+    if ours or close:
+        hint = f" Did you mean {close}?" if close else ""
+        warn(f"{assignment.place}: {name} is not a variable of DeepRacer-for-Cloud and has no effect.{hint}")

@@ -1,0 +1,157 @@
+"""Kinds of values in DeepRacer-for-Cloud's environment files: what is allowed, and how text becomes a value."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a variable may hold."""
+
+    allowed: str
+    """For people, after "Allowed:"."""
+    parse: Callable[[str], Any]
+    """From the text to the value; a ValueError if it is not allowed, whose words, if any, say more."""
+
+
+def whole(low: int, high: int | None = None) -> Kind:
+    """A whole number within bounds."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[+-]?[0-9]+", text):
+            raise ValueError
+        value = int(text)
+        if value < low or (high is not None and value > high):
+            raise ValueError
+        return value
+
+    return Kind(f"a whole number {_range(low, high)}", parse)
+
+
+def number(low: float, high: float | None = None, *, above: bool = False, unit: str = "") -> Kind:
+    """A number within bounds; ``above`` leaves ``low`` itself out."""
+
+    def parse(text: str) -> float:
+        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
+            raise ValueError
+        value = float(text)
+        if not math.isfinite(value) or value < low or (above and value == low) or (high is not None and value > high):
+            raise ValueError
+        return value
+
+    bounds = f"above {low:g}" if above else _range(low, high)
+    return Kind(f"a number {bounds}{f' ({unit})' if unit else ''}", parse)
+
+
+def choice(*names: str) -> Kind:
+    """One of a few words, exactly so."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError
+        return text
+
+    return Kind(", ".join(names), parse)
+
+
+def optional(kind: Kind) -> Kind:
+    """The same, or nothing, which is as if the variable were not set."""
+    return Kind(f"{kind.allowed}, or nothing", lambda text: kind.parse(text) if text else None)
+
+
+def boolean(true: Any = True, false: Any = False) -> Kind:
+    """True or False in any case.
+
+    The original takes every other text for true as well. What plainly means yes may stay; what does not, such as
+    ``no`` or ``0``, is refused, because nobody who wrote it wanted true.
+    """
+
+    def parse(text: str) -> Any:
+        word = text.lower()
+        if word in ("true", "yes", "y", "t", "1", "on"):
+            return true
+        if word == "false":
+            return false
+        raise ValueError(f"the original takes {text!r} for true, like all that is not False" if text else "")
+
+    return Kind("True, False", parse)
+
+
+def _script_boolean(text: str) -> bool:
+    word = text.lower()
+    if word in ("true", "yes", "t", "1"):
+        return True
+    if word in ("false", "no", "f", "0", "n", "off", ""):
+        return False
+    raise ValueError(f"the original takes {text!r} for false, like all that is not True, yes, t or 1")
+
+
+def _multi_config(text: str) -> bool:
+    if text == "True":
+        return True
+    if text.lower() in ("false", "no", "f", "0", "n", "off", ""):
+        return False
+    raise ValueError(f"only True, exactly so, switches it on; the original takes {text!r} for False")
+
+
+def _resets(text: str) -> int:
+    value: int = whole(0).parse(text)
+    if value == 1:
+        raise ValueError("as in the original a single reset is not possible")
+    return value
+
+
+def _race_type(text: str) -> str:
+    types = {"TIME_TRIAL": "time_trial", "OBJECT_AVOIDANCE": "object_avoidance", "HEAD_TO_BOT": "head_to_bot"}
+    if text == "HEAD_TO_MODEL":
+        raise ValueError("a race against a second model is not available yet")
+    if text not in types:
+        raise ValueError
+    return types[text]
+
+
+def _positions(text: str) -> list[list[float]]:
+    text = text.replace('"', "")  # as in the original, for worker files; in run.env the shell has taken them off
+    places = []
+    for entry in text.split(";") if text else []:
+        fraction, comma, lane = entry.partition(",")
+        if not comma:
+            raise ValueError
+        places.append([FRACTION.parse(fraction), number(-math.inf).parse(lane)])
+    return places
+
+
+def _matching(allowed: str, pattern: str) -> Kind:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError
+        return text
+
+    return Kind(allowed, parse)
+
+
+def _range(low: float, high: float | None) -> str:
+    if math.isinf(low):
+        return "of any size"
+    return f"of at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+
+
+_PART = r"(?!\.\.?(/|$))[^/\s\\'\"$`]+"  # of a path: neither . nor .., no blank, nothing that a shell would change
+
+TEXT = Kind("anything", lambda text: text)
+FRACTION = number(0, 1, unit="fraction of the lap")
+SECONDS = number(0, unit="seconds")
+METERS = number(0, above=True, unit="meters")
+TRACK = _matching("the name of a track, without blanks and quotes", rf"/?{_PART}(/{_PART})*")
+NAME = _matching("a plain name, without blanks, quotes and slashes", _PART)
+KEY = _matching("names with / between them, without blanks and quotes, none of them . or ..", rf"{_PART}(/{_PART})*")
+RESETS = Kind("0, or a whole number of at least 2", _resets)
+RACE_TYPE = Kind("TIME_TRIAL, OBJECT_AVOIDANCE, HEAD_TO_BOT", _race_type)
+SCRIPT_BOOLEAN = Kind("True, yes, t, 1, False, no, f, 0", _script_boolean)
+MULTI_CONFIG = Kind("True, False", _multi_config)
+POSITIONS = Kind("lap fraction (0 to 1), a comma and the lane (-1: outer), with ; between two places", _positions)
