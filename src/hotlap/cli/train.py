@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.model_argument import Choice, DrfcOption, choose_model, warn_about_doubts
 from hotlap.cli.output import JsonOption, console, prints_to_stderr
 from hotlap.cli.train_display import TrainingDisplay, go_on, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 def train(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder; `hotlap new DIR` makes one.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Model folder; `hotlap new DIR` makes one.")
+    ] = None,
+    drfc: DrfcOption = None,
     resume: Annotated[bool, typer.Option(help="Continue where the last checkpoint ends, or begin.")] = False,
     wipe: Annotated[bool, typer.Option(help="Delete an earlier training of this folder first.")] = False,
     seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
@@ -52,10 +56,9 @@ def train(
     JSON keys: folder, reason, iterations, total_steps, total_episodes, elapsed_s, stages_s, first_lap, best,
     learning_curve. With --detach or --submit: job, folder, log.
     """
-    from hotlap.config.model_folder import ModelFolder
-
-    model = ModelFolder(folder)
-    job = model.job.updated(
+    choice = choose_model(folder, drfc)
+    model = choice.model
+    job = choice.job.updated(
         training={
             "seed": seed,
             "max_minutes": minutes,
@@ -65,8 +68,9 @@ def train(
         },
         race={"track": track},
     )
-    _ = model.metadata, model.hyperparameters  # what is wrong with them shows here, not in a log
-    run = os.environ.get("DR_RUN_ID")
+    _ = model.metadata  # what is wrong with the files shows here, not in a log
+    warn_about_doubts(job, model.hyperparameters)
+    run = choice.run_id or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:
         if output is None or detach or cluster:
@@ -78,13 +82,13 @@ def train(
         submit_training(model, job, submit, output, name, resume=resume, wipe=wipe, as_json=as_json)
         return
     if detach:
-        train_in_background(context, output or folder, name, as_json=as_json)
+        train_in_background(context, output or model.path, name, as_json=as_json)
         return
-    _train(model, job, output, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
+    _train(choice, job, output, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
 
 
 def _train(
-    model: ModelFolder,
+    choice: Choice,
     job: Job,
     output: Path | None,
     cluster: str | None,
@@ -99,7 +103,9 @@ def _train(
     from hotlap.jobs.running import running_job
 
     out = console()
+    model = choice.model
     folder = output or model.path
+    words = str(output) if output else choice.words
     try:
         with running_job(folder, name) as listed, Interruption(listed.stop_level) as interruption:
             if folder.resolve() != model.path.resolve():
@@ -111,6 +117,10 @@ def _train(
             def on_first_wish() -> None:
                 display.on_message("Ending after this iteration. Once more (Ctrl-C or hotlap stop --now): at once.")
                 listed.stopping()
+
+            def on_forced() -> None:
+                out.print(f"Stopped by force: the interrupt was swallowed. {go_on(words)}", soft_wrap=True)
+                listed.finished("interrupted")
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
@@ -124,13 +134,16 @@ def _train(
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
                 )
+                for key, content in choice.launch_files.items():
+                    trainer.store.put(key, content)
                 listed.began()
-                with display, prints_to_stderr(as_json), interruption.finishing(trainer.stop, on_first_wish):
+                finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
+                with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), folder, out, as_json)
+            report(result, trainer.progress.read(), folder, words, out, as_json)
             listed.finished(result.reason)
     except KeyboardInterrupt:
-        out.print(f"Stopped at once. {go_on(folder)}", soft_wrap=True)
+        out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)
         raise typer.Exit(130) from None
 
 

@@ -78,8 +78,10 @@ class TrainingDisplay:
         return _clock(max(0.0, min(limits))) if limits else "–"
 
 
-def report(result: TrainingResult, records: list[IterationRecord], folder: Path, out: Console, as_json: bool) -> None:
-    """Say how a training ended, and draw its learning curve."""
+def report(
+    result: TrainingResult, records: list[IterationRecord], folder: Path, words: str, out: Console, as_json: bool
+) -> None:
+    """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
     curve = _learning_curve(records, folder)
     if as_json:
         print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
@@ -101,12 +103,12 @@ def report(result: TrainingResult, records: list[IterationRecord], folder: Path,
     if curve:
         out.print(f"Learning curve: {curve}")
     if result.reason == "stopped":
-        out.print(go_on(folder), soft_wrap=True)
+        out.print(go_on(words), soft_wrap=True)
 
 
-def go_on(folder: Path) -> str:
-    """How to continue an interrupted training."""
-    return f"All finished iterations are saved; `hotlap train {folder} --resume` goes on from there."
+def go_on(words: str) -> str:
+    """How to continue an interrupted training, which ``words`` name on a command line."""
+    return f"All finished iterations are saved; `hotlap train {words} --resume` goes on from there."
 
 
 _REASONS = {

@@ -111,6 +111,11 @@ class DrfcFolder:
         """Whether an evaluation is to be filmed."""
         return bool(VARIABLES["DR_EVAL_SAVE_MP4"].value_in(self._run))
 
+    @property
+    def run_id(self) -> str:
+        """Number of the run among several."""
+        return self._text("DR_RUN_ID")
+
     def launch_files(self) -> dict[str, bytes]:
         """What the launcher of the original leaves in the model's folder when a training begins: names and contents."""
         files = {name: text.encode() for name, text in training_parameters(self.environments).items()}

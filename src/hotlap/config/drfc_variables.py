@@ -233,7 +233,7 @@ _ALL: list[Variable] = [
     _works("DR_LOCAL_S3_TRAINING_PARAMS_FILE", NAME, "training_params.yaml", "name of the training parameters' file"),
     _differs("DR_LOCAL_S3_METRICS_PREFIX", KEY, None, "metrics always lie in metrics/ of the model's folder"),
     _differs("DR_CLOUD", choice("aws", "azure", "local", "remote"), None, f"always in folders: {_STORAGE}"),
-    _differs("DR_RUN_ID", whole(0), "0", "jobs on one machine never disturb each other, with equal numbers as well"),
+    _works("DR_RUN_ID", whole(0), "0", "names the job deepracer-NUMBER; jobs on one machine never disturb each other"),
     # Without effect.
     *_ignored(_LOOKS, "DR_CAR_NAME", "DR_DISPLAY_NAME", "DR_RACER_NAME"),
     *_ignored(_LOOKS, "DR_CAR_BODY_SHELL_TYPE", per_worker=True),

@@ -38,7 +38,7 @@ class BackgroundJob:
         self.registry.refuse_second(folder)
         self.log = folder.resolve() / "logs" / f"training-{datetime.now():%Y%m%d-%H%M%S}.log"
         try:
-            self.log.parent.mkdir(exist_ok=True)
+            self.log.parent.mkdir(parents=True, exist_ok=True)
             output = self.log.open("ab")
         except OSError as error:
             raise RecordError(

@@ -35,7 +35,7 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
     """
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        for path in model.path.iterdir():
+        for path in model.reward_file.parent.iterdir():
             if path.name.startswith(".") or path.suffix in PICTURES:
                 continue
             if path.is_file():
@@ -43,6 +43,9 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
             elif (path / "__init__.py").is_file():
                 ignored = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(path, destination / path.name, ignore=ignored, dirs_exist_ok=True)
+        shutil.copyfile(model.reward_file, destination / "reward_function.py")
+        shutil.copyfile(model.metadata_file, destination / "model_metadata.json")
+        shutil.copyfile(model.hyperparameters_file, destination / "hyperparameters.json")
         folder = destination / TRACKS
         moved = _copy_tracks(job, folder, Path(TRACKS) if portable else folder.resolve())
         (destination / "job.toml").write_text(job_toml(_moved(job, moved)), encoding="utf-8")

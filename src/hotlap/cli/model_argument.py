@@ -1,0 +1,89 @@
+"""Which model a command is about: a model folder, or a folder of DeepRacer-for-Cloud with --drfc."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hotlap.cli.output import console
+from hotlap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hotlap.config.hyperparameters import Hyperparameters
+    from hotlap.config.job import Job
+    from hotlap.config.model_folder import ModelFolder
+
+DrfcOption = Annotated[
+    Path | None,
+    typer.Option("--drfc", metavar="DIR", help="Instead of DIR: an unchanged folder of DeepRacer-for-Cloud."),
+]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model, and how the user asked for it."""
+
+    model: ModelFolder
+    job: Job
+    evaluation_job: Job
+    """The job for an evaluation."""
+    words: str
+    """What names the model on a command line."""
+    film: bool = True
+    """Whether an evaluation is filmed unless the command says."""
+    run_id: str | None = None
+    """Number of the run among several."""
+    launch_files: Mapping[str, bytes] = field(default_factory=dict)
+    """Names and contents of what belongs into the model's folder before its training begins."""
+
+
+def choose_model(folder: Path | None, drfc: Path | None) -> Choice:
+    """The model in ``folder`` or that of the ``drfc`` folder, of which one is given.
+
+    Raises:
+        ConfigError: If both or none are given, or if the folder's files are wrong.
+    """
+    if (folder is None) == (drfc is None):
+        raise ConfigError(
+            "name one folder: DIR, a model folder, or --drfc DIR, a folder of DeepRacer-for-Cloud"
+            f"{', not both' if folder else ''}."
+        )
+    if folder is not None:
+        from hotlap.config.model_folder import ModelFolder
+
+        if (folder / "run.env").is_file() and not (folder / "reward_function.py").is_file():
+            raise ConfigError(f"{folder}: this is a folder of DeepRacer-for-Cloud; name it as --drfc {folder}.")
+        model = ModelFolder(folder)
+        return Choice(model, model.job, model.job, shlex.quote(str(folder)))
+    from hotlap.config.drfc import DrfcFolder
+
+    assert drfc is not None
+    read = DrfcFolder(drfc)
+    choice = Choice(
+        read.model,
+        read.job,
+        read.evaluation_job,
+        f"--drfc {shlex.quote(str(drfc))}",
+        read.film,
+        read.run_id,
+        read.launch_files(),
+    )
+    out = console()
+    if ignored := read.ignored:
+        out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
+    out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
+    return choice
+
+
+def warn_about_doubts(job: Job, hyperparameters: Hyperparameters) -> None:
+    """Tell what a training asks for that is possible but probably not meant."""
+    from hotlap.config.base import warn
+    from hotlap.config.doubts import doubts
+
+    for sentence in doubts(job, hyperparameters):
+        warn(sentence)
