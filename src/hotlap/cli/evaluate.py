@@ -8,13 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
+from hotlap.cli.model_argument import DrfcOption, choose_model
 from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
 
 MAX_ROWS = 20  # rows of the printed table
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder with a trained model.")],
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Model folder with a trained model.")] = None,
+    drfc: DrfcOption = None,
     laps: Annotated[
         int | None,
         typer.Option(min=1, help="So many laps side by side, each ended by its first mistake, instead of the trials."),
@@ -25,7 +27,10 @@ def evaluate(
     checkpoint: Annotated[str | None, typer.Option(help="best, last, or a number.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
-    video: Annotated[bool, typer.Option(help="Film the first trial, or the first clean lap.")] = True,
+    video: Annotated[
+        bool | None,
+        typer.Option(help="Film the first trial, or the first clean lap; with --drfc as DR_EVAL_SAVE_MP4 says."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model: trials with penalties as in a race, or many laps for statistics.
@@ -34,11 +39,11 @@ def evaluate(
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
     trace, figure, video, stages_s.
     """
-    from hotlap.config.model_folder import ModelFolder
     from hotlap.errors import ConfigError
 
-    model = ModelFolder(folder)
-    job = model.job.updated(
+    choice = choose_model(folder, drfc)
+    model = choice.model
+    job = choice.evaluation_job.updated(
         race={"track": track},
         evaluation={"trials": trials, "continuous": continuous, "number_of_resets": resets, "seed": seed},
     )
@@ -66,7 +71,7 @@ def evaluate(
     begin = time.perf_counter()
     files = evaluator.record(time.strftime("%Y%m%d%H%M%S"))
     stages["record"] = time.perf_counter() - begin
-    if video:
+    if choice.film if video is None else video:
         begin = time.perf_counter()
         with out.status("Filming …"):
             files["video"] = evaluator.film()
@@ -74,7 +79,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                "folder": str(folder),
+                "folder": str(model.path),
                 "checkpoint": evaluator.checkpoint_name,
                 "track": evaluator.track.name,
                 **report.to_json(),
@@ -88,7 +93,7 @@ def evaluate(
     from hotlap.evaluation.table import summary_table, trials_table
 
     screen = Console(highlight=False)
-    screen.print(f"[bold]{folder}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    screen.print(f"[bold]{model.path}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
     screen.print(trials_table(report, max_rows=MAX_ROWS))
     screen.print(summary_table(report))
     screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
