@@ -1,4 +1,4 @@
-"""``hotlap doctor``: what this machine has, and what is missing."""
+"""``hotlap doctor``: what this machine has and what is missing, or what becomes of a folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
+from hotlap.cli.doctor_folder import examine_folder, print_report
+from hotlap.cli.model_argument import DrfcOption
 from hotlap.cli.output import JsonOption, print_json, prints_to_stderr
 
 MIN_PYTHON = (3, 11)
@@ -41,20 +43,41 @@ class Finding:
     """What to do about it."""
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine has, and what is missing. Exit code 1 if something essential does not work.
+def doctor(
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Look at this model folder instead.")] = None,
+    drfc: DrfcOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what this machine has, and what is missing; or what a folder asks for that works, differs or is ignored.
 
-    JSON keys: ok, findings (each with name, status, detail, way_out).
+    Exit code 1 if something essential does not work.
+
+    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings;
+    with --drfc also works, differs, ignored (each with variable, text, set: value, file, line).
     """
-    with prints_to_stderr(True):
-        findings = examine()
-    ok = all(finding.status != "broken" for finding in findings)
-    if as_json:
-        print_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
+    if folder is not None or drfc is not None:
+        ok = _look_into(folder, drfc, as_json)
     else:
-        _print(findings)
+        with prints_to_stderr(True):
+            findings = examine()
+        ok = all(finding.status != "broken" for finding in findings)
+        if as_json:
+            print_json({"ok": ok, "findings": [asdict(finding) for finding in findings]})
+        else:
+            _print(findings)
     if not ok:
         raise typer.Exit(1)
+
+
+def _look_into(folder: Path | None, drfc: Path | None, as_json: bool) -> bool:
+    report = examine_folder(folder, drfc)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        from rich.console import Console
+
+        print_report(report, Console(highlight=False))
+    return not report.problems
 
 
 def examine() -> list[Finding]:

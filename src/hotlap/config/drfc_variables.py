@@ -172,7 +172,7 @@ _ALL: list[Variable] = [
     _sets("race.bots.penalty", "DR_H2B_BOT_CAR_PENALTY", SECONDS, "2.0"),
     # Training.
     _sets("training.workers", "DR_WORKERS", whole(1, 10_000), "1"),
-    _works("DR_TRAIN_MULTI_CONFIG", MULTI_CONFIG, "False", "True: worker N drives what worker-N.env says"),
+    _works("DR_TRAIN_MULTI_CONFIG", MULTI_CONFIG, "False", "with True, worker N drives what worker-N.env says"),
     _sets("training.step_cap", "DR_TRAIN_MAX_STEPS_PER_ITERATION", optional(whole(1)), None),
     _differs(
         "DR_TRAIN_MIN_EVAL_TRIALS",
@@ -221,8 +221,15 @@ _ALL: list[Variable] = [
     ),
     _differs("DR_LOCAL_S3_BUCKET", NAME, "bucket", "the folder of this name beside system.env stands for the bucket"),
     _works("DR_LOCAL_S3_MODEL_PREFIX", KEY, "rl-deepracer-sagemaker", "the model's folder inside the bucket's"),
-    _works("DR_LOCAL_S3_PRETRAINED", SCRIPT_BOOLEAN, "False", "begins with the weights of another model"),
-    _works("DR_LOCAL_S3_PRETRAINED_PREFIX", KEY, "rl-sagemaker-pretrained", "that model's folder inside the bucket's"),
+    _works(
+        "DR_LOCAL_S3_PRETRAINED",
+        SCRIPT_BOOLEAN,
+        "False",
+        "with True, training begins with the weights of another model",
+    ),
+    _works(
+        "DR_LOCAL_S3_PRETRAINED_PREFIX", KEY, "rl-sagemaker-pretrained", "the other model's folder inside the bucket's"
+    ),
     _sets("training.clone_checkpoint", "DR_LOCAL_S3_PRETRAINED_CHECKPOINT", choice("best", "last"), "last"),
     _works("DR_LOCAL_S3_CUSTOM_FILES_PREFIX", KEY, "custom_files", "the prefix that stands for custom_files/"),
     _works("DR_LOCAL_S3_MODEL_METADATA_KEY", KEY, "custom_files/model_metadata.json", "where model_metadata.json lies"),

@@ -1,0 +1,133 @@
+"""``hotlap doctor DIR`` and ``hotlap doctor --drfc DIR``: what a folder asks for, and what becomes of it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hotlap.errors import TrackError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hotlap.config.drfc import Row
+    from hotlap.config.job import Job
+    from hotlap.config.model_folder import ModelFolder
+
+_TITLES = {"works": "Works as in the original", "differs": "Works differently", "ignored": "Means nothing here"}
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What was found in a folder whose files are right."""
+
+    folder: Path
+    """Of the model."""
+    problems: list[str]
+    """What keeps it from being trained on this machine."""
+    warnings: list[str]
+    """What is possible but probably not meant, or has no effect."""
+    rows: dict[str, list[Row]]
+    """``works``, ``differs`` and ``ignored`` variables; empty for a model folder."""
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values under the keys that the command documents."""
+        rows = {
+            fate: [
+                {
+                    "variable": row.variable,
+                    "text": row.text,
+                    "set": [
+                        {"value": each.value, "file": str(each.file), "line": each.line} for each in row.assignments
+                    ],
+                }
+                for row in rows
+            ]
+            for fate, rows in self.rows.items()
+        }
+        found = {"folder": str(self.folder), "problems": self.problems, "warnings": self.warnings}
+        return {"ok": not self.problems, **found, **rows}
+
+
+def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
+    """Read all files of a model folder or of a ``drfc`` folder.
+
+    Raises:
+        ConfigError: If they are wrong.
+    """
+    from hotlap.cli.model_argument import choose_model
+    from hotlap.config.base import ConfigWarning
+    from hotlap.config.doubts import doubts
+    from hotlap.config.drfc import DrfcFolder
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        rows: dict[str, list[Row]] = {}
+        model: ModelFolder
+        if drfc is not None and folder is None:
+            read = DrfcFolder(drfc)
+            model, job = read.model, read.job
+            rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
+        else:
+            model = choose_model(folder, drfc).model
+            job = model.job
+        _ = model.metadata
+        doubtful = doubts(job, model.hyperparameters)
+    return FolderReport(model.path, _problems(job), [*(str(each.message) for each in caught), *doubtful], rows)
+
+
+def print_report(report: FolderReport, screen: Console) -> None:
+    """Three tables, warnings, and the verdict."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    for fate, rows in report.rows.items():
+        table = Table(title=_TITLES[fate], title_justify="left", box=None, pad_edge=False, header_style="dim")
+        if fate == "ignored":
+            for column in ("Why", "Variables"):
+                table.add_column(column, overflow="fold")
+            for text in dict.fromkeys(row.text for row in rows):
+                table.add_row(escape(text), ", ".join(row.variable for row in rows if row.text == text))
+        else:
+            for column in ("Variable", "Value", "What it does" if fate == "works" else "How"):
+                table.add_column(column, overflow="fold")
+            for row in rows:
+                table.add_row(row.variable, escape(_values(row)), escape(row.text))
+        screen.print(table, "")
+    for text in report.warnings:
+        screen.print(f"[yellow]{escape(text)}[/]")
+    for text in report.problems:
+        screen.print(f"[red]{escape(text)}[/]")
+    verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
+    screen.print(f"{escape(str(report.folder))}: {verdict}[/]")
+
+
+def _values(row: Row) -> str:
+    """The value, and below it those of the workers that have another than the one before them."""
+    first, *others = row.assignments
+    lines, last = [first.value], first.value
+    for each in others:
+        if each.value != last:
+            lines.append(f"{each.file.name}: {each.value}")
+        last = each.value
+    return "\n".join(lines)
+
+
+def _problems(job: Job) -> list[str]:
+    """Tracks and models that the job names and that are not there."""
+    from hotlap.tracks.catalog import load_track
+
+    problems: dict[str, None] = {}
+    for race in job.races:
+        try:
+            load_track(race.track, direction=race.direction)
+        except TrackError as error:
+            problems[str(error)] = None
+    source = job.training.clone_from
+    if source and not Path(source).is_dir():
+        problems[
+            f"{source}: there is no such model, but training.clone_from (DR_LOCAL_S3_PRETRAINED_PREFIX) names it."
+        ] = None
+    return list(problems)
