@@ -18,7 +18,7 @@ from hotlap.deploy.workspace import deliver, not_read, prepare
 from hotlap.training.trainer import Trainer
 
 JOIN_S = 600.0  # how long the hosts of a job may take to start, from the first to the last
-_LEAVE_S = 30.0
+_LEAVE_S = 15.0
 
 # SageMaker kills 120 s after SIGTERM. So long the present iteration may take to finish; the rest is for the delivery.
 _FINISH_S = 75
@@ -40,6 +40,7 @@ def lead(contract: Contract, settings: Settings, network: Network) -> None:
     meeting = Meeting((ip, network.port), set_token(contract.identity), say)
     node: RayNode | None = None
     end: End = "failed"
+    await_them = others
     try:
         prepare(contract, settings)  # what is wrong with the job should not wait for its hosts
         node = RayNode(ip=ip, num_cpus=contract.num_cpus, port=network.ray_port)
@@ -50,8 +51,11 @@ def lead(contract: Contract, settings: Settings, network: Network) -> None:
             say(f"training begins without {', '.join(missing)}, not here after {JOIN_S:.0f} s; they may still join.")
         _train(contract, settings, num_cpus=contract.num_cpus + meeting.num_cpus, cluster=cluster)
         end = "done"
+    except KeyboardInterrupt:
+        await_them = []  # a host that is not here yet is being ended as well
+        raise
     finally:
-        meeting.end(end, others, _LEAVE_S)  # before the head goes: a node whose head vanishes takes it for a crash
+        meeting.end(end, await_them, _LEAVE_S)  # before the head goes: a node whose head vanishes takes it for a crash
         if node is not None:
             node.close()
 
