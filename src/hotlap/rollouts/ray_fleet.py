@@ -212,8 +212,8 @@ class RayFleet:
         spilled = spilled_bytes()
         if spilled > self._spilled:
             self.on_message(
-                f"the object store was full: {(spilled - self._spilled) / 2**20:.0f} MiB of episodes went over the "
-                "disk. Lower training.step_cap, or give Ray more memory (ray start --object-store-memory)."
+                f"the object store is full: {spilled / 2**20:.0f} MiB of episodes go over the disk. Lower "
+                "training.step_cap, or give Ray more memory (ray start --object-store-memory)."
             )
         self._spilled = max(spilled, self._spilled)
 

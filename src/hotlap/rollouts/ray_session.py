@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hotlap.errors import MissingExtraError, TrainingError
 
 _SMALLEST_STORE = 256 << 20  # [bytes]
+# What Ray says to every driver in a paragraph of its own, and we in one line.
+_SAID_BY_US = "A worker died or was killed while executing a task|Spilled "
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,9 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
         TrainingError: If the cluster cannot be reached or started.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # two workers may well print the same
+    # What a reward function prints is shown line by line, also when two workers print the same.
+    os.environ.setdefault("RAY_DEDUP_LOGS_ALLOW_REGEX", f"^(?!{_SAID_BY_US})")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", f"^({_SAID_BY_US})")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         # Despite its name this keeps Ray on 127.0.0.1 on Linux as well.
@@ -57,18 +65,19 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
         return RaySession(owned=False, joined=False)
     namespace = f"hotlap-{uuid.uuid4().hex[:12]}"  # jobs on one cluster do not see each other's names
     try:
-        if address is None:
-            ray.init(
-                address="local",
-                num_cpus=max(num_workers, os.cpu_count() or 1),
-                include_dashboard=False,
-                object_store_memory=max(_SMALLEST_STORE, store_bytes),
-                namespace=namespace,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(address=address, namespace=namespace, logging_level=logging.ERROR)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        with _own_signal_handlers():
+            if address is None:
+                ray.init(
+                    address="local",
+                    num_cpus=max(num_workers, os.cpu_count() or 1),
+                    include_dashboard=False,
+                    object_store_memory=max(_SMALLEST_STORE, store_bytes),
+                    namespace=namespace,
+                    logging_level=logging.ERROR,
+                )
+            else:
+                ray.init(address=address, namespace=namespace, logging_level=logging.ERROR)
+    except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
         where = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
         reason = str(error).strip().splitlines()
         raise TrainingError(
@@ -80,6 +89,17 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
     return RaySession(owned=address is None, joined=True)
 
 
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Keep the process's answer to SIGTERM: Ray would end its processes at once and the program after it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
 def accept_shared_views() -> None:
     """Keep torch from warning of read-only arrays: what Ray gives are views of shared memory, which nobody changes."""
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -87,11 +107,17 @@ def accept_shared_views() -> None:
 
 def spilled_bytes() -> int:
     """What the cluster's object stores have moved to disk so far, for want of memory; 0 if Ray does not tell."""
-    from ray._private.internal_api import get_memory_info_reply, get_state_from_address
+    try:
+        # There is no public way to ask; the state is that of this connection, not of any cluster that may be found.
+        from ray._private.internal_api import get_memory_info_reply
+        from ray._private.state import state
+    except ImportError:
+        return 0
+    from grpc import RpcError
     from ray.exceptions import RayError
 
     try:
-        reply = get_memory_info_reply(get_state_from_address())
-    except (RayError, RuntimeError, OSError):
+        stats = get_memory_info_reply(state).store_stats
+    except (RayError, RpcError):
         return 0
-    return int(reply.store_stats.spilled_bytes_total)
+    return int(stats.spilled_bytes_total + stats.object_store_bytes_fallback)
