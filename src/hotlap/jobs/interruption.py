@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 from hotlap.jobs.registry import StopLevel
 
 POLL_S = 0.5
+PATIENCE_S = 5.0  # from an interrupt until the process is ended, should something have swallowed it
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -32,6 +34,7 @@ class Interruption:
         self._wishes = 0
         self._stop: Callable[[], None] | None = None
         self._on_first: Callable[[], None] = lambda: None
+        self._on_forced: Callable[[], None] = lambda: None
         self._announcing = threading.Lock()
         self._closed = threading.Event()
         self._listener = threading.Thread(target=self._listen, name="interruption", daemon=True)
@@ -48,14 +51,19 @@ class Interruption:
             signal.signal(number, handler)
 
     @contextmanager
-    def finishing(self, stop: Callable[[], None], on_first: Callable[[], None]) -> Iterator[None]:
+    def finishing(
+        self, stop: Callable[[], None], *, on_first: Callable[[], None], on_forced: Callable[[], None]
+    ) -> Iterator[None]:
         """Within this, the first wish calls ``stop``, and only the second one interrupts.
+
+        An interrupt may be swallowed, by a bare ``except:`` in a reward function say. Then the process is ended.
 
         Args:
             stop: Lets the work in hand end soon; called in a signal handler.
             on_first: Says that this happens; called in a thread.
+            on_forced: The last words before the process is ended with exit code 130; called in a thread.
         """
-        self._on_first = on_first
+        self._on_first, self._on_forced = on_first, on_forced
         self._stop = stop
         try:
             yield
@@ -72,12 +80,18 @@ class Interruption:
 
     def _listen(self) -> None:
         announced = False
+        patience = round(PATIENCE_S / POLL_S)
         while not self._closed.wait(POLL_S):
-            level = self.stop_level()
-            # A bare `except:` in a reward function may swallow the interrupt: it is repeated while work goes on.
-            if level > self._wishes or (level == 2 and self._stop is not None):
+            if self.stop_level() > self._wishes:
                 signal.raise_signal(signal.SIGINT)
             with self._announcing:
-                if self._stop is not None and self._wishes and not announced:
+                if self._stop is None:
+                    continue
+                if self._wishes and not announced:
                     announced = True
                     self._on_first()
+                if self._wishes > 1:
+                    patience -= 1
+                    if patience == 0:
+                        self._on_forced()
+                        os._exit(130)

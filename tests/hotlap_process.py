@@ -1,0 +1,76 @@
+"""The command line as a process of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hotlap.jobs.record import JobRecord
+from hotlap.jobs.registry import JobRegistry
+
+WAIT_S = 120  # after so long something hangs
+
+
+class Hotlap:
+    """Runs ``hotlap …`` with a list of jobs of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {
+            "HOTLAP_STATE": str(folder / "state"),
+            "OMP_NUM_THREADS": "1",
+            "COLUMNS": "200",
+        }
+
+    def run(self, *words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Wait for a command that must end with the exit ``code``."""
+        done = subprocess.run(
+            self._command(words), cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=WAIT_S
+        )
+        assert done.returncode == code, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done
+
+    @contextmanager
+    def start(self, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs meanwhile; what is left of it at the end is killed."""
+        with subprocess.Popen(
+            self._command(words),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def jobs(self) -> list[JobRecord]:
+        """The list of jobs, read without a process."""
+        return JobRegistry(self.folder / "state" / "jobs").jobs()
+
+    def _command(self, words: tuple[str | Path, ...]) -> list[str]:
+        return [sys.executable, "-m", "hotlap.cli.main", *map(str, words)]
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """The first true value of ``condition``."""
+    for _ in range(10 * WAIT_S):
+        if value := condition():
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """Wait for the end of a process; all that it wrote, in one line."""
+    output, _ = process.communicate(timeout=WAIT_S)
+    return re.sub(r"\s+", " ", output)
