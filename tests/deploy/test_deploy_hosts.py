@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from hotlap.records.folder import Folder
 pytestmark = pytest.mark.xdist_group("ray")
 
 WAIT_S = 240  # after so long something hangs
+MARK = "HOTLAP_TEST_JOB"  # a variable by which the processes of a test are known
 ADDRESSES = {"algo-1": "127.0.0.2", "algo-2": "127.0.0.3"}
 
 # Leaves the address of every node that it is called on.
@@ -75,6 +77,7 @@ class TrainingJob:
         for name in self.hosts:
             words += ["--address", f"{name}={ADDRESSES[name]}"]
         environment = os.environ | {
+            MARK: str(self.folder),
             "SM_NUM_CPUS": "1",
             "OMP_NUM_THREADS": "1",
             "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(256 << 20),
@@ -98,20 +101,24 @@ class TrainingJob:
         assert text in self.log(host), self.log(host)
 
     def close(self) -> None:
-        """Kill what still runs; nothing may stay that a host has started."""
-        children = [
-            child
-            for process in self.processes.values()
-            if process.poll() is None
-            for child in psutil.Process(process.pid).children(recursive=True)
-        ]
+        """Kill what still runs; nothing may stay that a host has started, however it ended."""
         for process in self.processes.values():
             process.kill()
             process.wait()
-        _, alive = psutil.wait_procs(children, timeout=60)
-        for child in alive:
-            child.kill()
-        assert not alive, f"left behind: {alive}"
+        until(lambda: not self._descendants())
+        left = self._descendants()
+        for process in left:
+            process.kill()
+        assert not left, f"left behind: {left}"
+
+    def _descendants(self) -> list[psutil.Process]:
+        """Every process that a host has started, and they in turn."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
 
 
 def free_ports(number: int) -> list[int]:

@@ -15,6 +15,8 @@ import time
 from collections.abc import MutableMapping
 from importlib.util import find_spec
 
+import psutil
+
 from hotlap.errors import MissingExtraError, TrainingError
 
 _START_S = 120.0
@@ -94,12 +96,18 @@ class RayNode:
 
     def close(self) -> None:
         """Leave the cluster; a head takes it down."""
-        self._process.terminate()  # it drains the node and ends all processes that belong to it
-        try:
+        parts: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parts = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.terminate()  # it drains the node and ends all its parts, unless it has only begun to start them
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        _, left = psutil.wait_procs(parts, timeout=1)
+        for part in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                part.kill()
+        self._process.kill()
+        self._process.wait()
         self._log.close()
 
     def _last_words(self) -> str:
