@@ -1,0 +1,124 @@
+"""Episodes on their way between machines arrive as they left."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from tiny_model import write_model
+
+from hotlap.errors import MissingExtraError
+from hotlap.rollouts.fleet import InProcessFleet
+from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup
+from hotlap.rollouts.plan import StartRule, plan_training
+from hotlap.rollouts.transport import pack, unpack
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.scene import RaceRules
+
+pytest.importorskip("zstandard", reason="zstandard is not installed: pip install 'hotlap[cluster]'")
+
+
+def play(setup: RolloutSetup, num_episodes: int, *, explore: bool = True) -> list[PlayedEpisode]:
+    weights = build_network(setup.metadata, seed=1).state_dict()
+    plans = plan_training([StartRule()], job_seed=4, iteration=0, num_episodes=num_episodes, first_number=0)
+    fleet = InProcessFleet(setup)
+    return fleet.start({name: weights[name] for name in weights if "policy." in name}, plans, explore=explore).result()
+
+
+@pytest.fixture(scope="module")
+def setup(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
+    folder = write_model(tmp_path_factory.mktemp("models") / "tiny")
+    return rollout_setup(folder, folder.job)
+
+
+@pytest.fixture(scope="module")
+def episodes(setup: RolloutSetup) -> list[PlayedEpisode]:
+    return play(setup, 3)
+
+
+def assert_same(one: Any, other: Any, where: str = "episode") -> None:
+    """Equal in every field, arrays to the byte."""
+    assert type(one) is type(other), where
+    if isinstance(one, np.ndarray):
+        assert (one.dtype, one.shape) == (other.dtype, other.shape), where
+        assert one.tobytes() == other.tobytes(), where
+    elif isinstance(one, dict):
+        assert list(one) == list(other), where
+        for name in one:
+            assert_same(one[name], other[name], f"{where}[{name!r}]")
+    elif is_dataclass(one):
+        for field in fields(one):
+            assert_same(getattr(one, field.name), getattr(other, field.name), f"{where}.{field.name}")
+    else:
+        assert one == other, where
+
+
+def test_an_episode_arrives_as_it_left(episodes):
+    """Frames, trace, plan and all that is learned from are the same to the byte, after a pickle as Ray makes one."""
+    for episode in episodes:
+        assert_same(unpack(pickle.loads(pickle.dumps(pack(episode)))), episode)
+
+
+def test_an_episode_that_was_cut_off_arrives_as_it_left(setup):
+    """Its last observation is part of it."""
+    limited = replace(setup, races=tuple(replace(race, rules=RaceRules(max_steps=6)) for race in setup.races))
+    (episode,) = play(limited, 1)
+    assert episode.experience.final_obs
+    assert_same(unpack(pack(episode)), episode)
+
+
+def test_an_episode_of_an_evaluation_arrives_as_it_left(setup):
+    """It has no frames."""
+    (episode,) = play(setup, 1, explore=False)
+    assert episode.experience is None
+    assert_same(unpack(pack(episode)), episode)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    frames=arrays.arrays(np.uint8, st.tuples(st.integers(1, 4), st.just(1), st.integers(1, 30), st.integers(1, 30))),
+    ranges=arrays.arrays(np.float32, st.tuples(st.integers(1, 4), st.just(8)), elements=st.floats(0, 12, width=32)),
+)
+def test_any_frames_arrive_as_they_left(episodes, frames, ranges):
+    """Noise, flat grey, the smallest image; what is no camera beside them."""
+    num_steps = min(len(frames), len(ranges))
+    experience = replace(
+        episodes[0].experience,
+        # A view whose rows are apart in memory: what is packed need not be contiguous.
+        obs={"CAMERA": np.repeat(frames[:num_steps], 2, axis=-1)[..., ::2], "LIDAR": ranges[:num_steps]},
+        **{
+            name: getattr(episodes[0].experience, name)[:1].repeat(num_steps)
+            for name in ("actions", "log_probs", "rewards")
+        },
+    )
+    episode = replace(episodes[0], experience=experience)
+    arrived = unpack(pack(episode))
+    assert_same(arrived, episode)
+    assert arrived.experience.obs["LIDAR"] is experience.obs["LIDAR"]
+
+
+def test_packing_makes_frames_smaller(episodes):
+    """Two frames travel in the room of one, or it would not be worth the time."""
+    raw = sum(frames.nbytes for episode in episodes for frames in episode.experience.obs.values())
+    sent = sum(packed.data.nbytes for episode in episodes for packed in pack(episode).frames.values())
+    assert sent < raw / 2
+    left = sum(frames.nbytes for episode in episodes for frames in pack(episode).rest.experience.obs.values())
+    assert left == 0
+
+
+def test_what_was_not_packed_is_not_touched(episodes):
+    """On one machine the trainer reads frames where the worker put them."""
+    assert unpack(episodes[0]) is episodes[0]
+
+
+def test_absence_of_zstandard_is_an_error_that_tells_the_way(episodes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'hotlap\[cluster\]'"):
+        pack(episodes[0])
