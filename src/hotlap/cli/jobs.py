@@ -91,10 +91,7 @@ def stop(
         out.print(f"Job {job.id} is {ended.state}{f': {ended.error}' if ended.error else '.'}", soft_wrap=True)
         raise typer.Exit(1)
     done = f" after {ended.iterations} iterations" if ended.iterations else ""
-    where = f" --submit {job.cluster.address} --output {job.cluster.output}" if job.cluster else ""
-    out.print(
-        f"Job {job.id} has ended{done}. `hotlap train {_short(job.folder)}{where} --resume` goes on.", soft_wrap=True
-    )
+    out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
 
 
 def logs(

@@ -56,7 +56,8 @@ class Cluster:
         from ray.exceptions import AuthenticationError
         from ray.job_submission import JobSubmissionClient
 
-        logging.getLogger("ray.dashboard").setLevel(logging.WARNING)
+        for talkative in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
         try:
             # Ray prefers the variables to the address given.
             with self._answering(), _without("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):

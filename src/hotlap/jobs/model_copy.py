@@ -18,12 +18,13 @@ PICTURES = (".png", ".mp4")  # of earlier trainings and evaluations
 
 
 def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: bool = False) -> ModelFolder:
-    """Copy what a training needs: the folder's own files, and Python packages in it that a reward function may import.
+    """Copy what a training needs: the model's files, and what lies beside its reward function, which may read it.
 
-    Tracks that do not come with hotlap are copied as well. What ``job`` says is written into the copy's job.toml.
+    Of folders there only Python packages come along. Tracks that do not come with hotlap are copied as well. What
+    ``job`` says is written into the copy's job.toml.
 
     Args:
-        model: The folder.
+        model: The model.
         job: Its settings.
         destination: Made if it does not exist; files of the same name there are replaced.
         portable: Name the copied tracks relative to the copy, which then is to be trained from inside. Otherwise their
