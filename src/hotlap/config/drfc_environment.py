@@ -134,11 +134,14 @@ def _problem(assignment: Assignment) -> str | None:
 
 
 def _times_in_wrong_order(environment: Environment) -> Iterator[str]:
-    names = ("DR_H2B_LOWER_LANE_CHANGE_TIME", "DR_H2B_UPPER_LANE_CHANGE_TIME")
-    lower, upper = (VARIABLES[name].value_in(environment) for name in names)
-    if lower > upper:
-        place = next(environment[name].place for name in names if name in environment)
-        yield f"{place}: {names[0]} = {lower:g} is not allowed. Allowed: at most {names[1]}, which is {upper:g}."
+    lower, upper = (VARIABLES[f"DR_H2B_{name}_LANE_CHANGE_TIME"] for name in ("LOWER", "UPPER"))
+    if lower.value_in(environment) > upper.value_in(environment):
+        first, second = (
+            f"{variable.name} = {variable.text_in(environment)!r} "
+            f"({environment[variable.name].place if variable.name in environment else 'by default'})"
+            for variable in (lower, upper)
+        )
+        yield f"{first} is not allowed together with {second}. Allowed: at most that."
 
 
 def _warn_about_unknown(assignment: Assignment) -> None:

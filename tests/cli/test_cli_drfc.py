@@ -1,0 +1,151 @@
+"""Folders of DeepRacer-for-Cloud on the command line, from the files as they are to a trained and evaluated model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from drfc_folder import write_drfc_folder, write_three_workers
+from tiny_model import write_model
+from typer.testing import CliRunner, Result
+
+from hotlap.cli.doctor import doctor
+from hotlap.cli.evaluate import evaluate
+from hotlap.cli.train import train
+from hotlap.config import ConfigWarning
+
+TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
+FEW_LAPS = "[training]\neval_laps = 2\nthreads = 1\n"  # the least that DR_TRAIN_MIN_EVAL_TRIALS lets it be
+
+app = typer.Typer()
+for command in (train, evaluate, doctor):
+    app.command()(command)
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("DR_RUN_ID", raising=False)
+
+
+def hotlap(*words: object, code: int = 0) -> Result:
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "160"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done
+
+
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
+def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
+    """Everything that it leaves lies in the folder that stands for the bucket; its own files stay as they were."""
+    run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_EVAL_MAX_RESETS": 2, "DR_RUN_ID": 4}
+    folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY)
+    (folder / "job.toml").write_text(FEW_LAPS)
+    own = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    done = hotlap("train", "--drfc", folder, "--json")
+    model = folder / "bucket" / "rl-deepracer-sagemaker"
+    result = json.loads(done.stdout)
+    assert (result["folder"], result["reason"], result["iterations"]) == (str(model), "term_cond_max_episodes", 1)
+    assert done.stderr.count("DR_DOCKER_STYLE") == 1
+    assert f"hotlap doctor --drfc {folder}" in done.stderr
+    assert "'WORLD_NAME': 'first_lap'" in (model / "training_params.yaml").read_text()
+    assert (model / "reward_function.py").read_bytes() == own[folder / "custom_files" / "reward_function.py"]
+    assert json.loads((model / "metrics/TrainingMetrics.json").read_text())["best_model_metric"] == "progress"
+    (job,) = (json.loads(path.read_text()) for path in (tmp_path / "state").rglob("*.json"))
+    assert job["name"] == "deepracer-4"
+
+    report = json.loads(hotlap("evaluate", "--drfc", folder, "--json", "--trials", 1).stdout)
+    assert (report["folder"], report["track"], report["num_laps"]) == (str(model), "first_lap", 1)
+    assert "video" not in report
+    assert Path(report["trace"]).is_relative_to(model)
+    assert {path: path.read_bytes() for path in own} == own
+
+
+@pytest.mark.data
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
+def test_three_workers_train_on_three_tracks(tmp_path: Path, reference_data: Path, monkeypatch):
+    """The template files with multi-config; each worker leaves traces and metrics of its own track."""
+    pytest.importorskip("ray")
+    monkeypatch.setenv("HOTLAP_TRACKS", str(reference_data / "tracks"))
+    folder = write_three_workers(tmp_path / "drfc", run={"DR_TRAIN_MIN_EVAL_TRIALS": 3}, hyperparameters=TINY)
+    (folder / "job.toml").write_text(FEW_LAPS)
+    assert json.loads(hotlap("train", "--drfc", folder, "--json").stdout)["total_episodes"] == 3
+    model = folder / "bucket" / "rl-deepracer-sagemaker"
+    lengths = set()
+    for worker in range(3):
+        (trace,) = (model / str(worker) / "training-simtrace").glob("*.csv")
+        header, first, *_ = (line.split(",") for line in trace.read_text().splitlines())
+        lengths.add(round(float(first[header.index("track_len")]), 1))
+    assert lengths == {17.7, 23.1, 17.4}
+    assert {path.name for path in (model / "metrics").glob("TrainingMetrics*")} == {
+        "TrainingMetrics.json",
+        "TrainingMetrics_1.json",
+        "TrainingMetrics_2.json",
+    }
+    assert (model / "training_params_3.yaml").is_file()
+    report = json.loads(hotlap("evaluate", "--drfc", folder, "--json", "--laps", 2).stdout)
+    assert (report["track"], report["num_laps"]) == ("reinvent_base", 2)
+
+
+def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
+    run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_ROUND_ROBIN_ADVANCE_DISTANCE": 0.1}
+    folder = write_drfc_folder(tmp_path, system={"DR_WORKERS": 3}, run=run)
+    found = json.loads(hotlap("doctor", "--drfc", folder, "--json").stdout)
+    assert list(found) == ["ok", "folder", "problems", "warnings", "works", "differs", "ignored"]
+    assert (found["ok"], found["problems"]) == (True, [])
+    assert found["folder"] == str(folder / "bucket" / "rl-deepracer-sagemaker")
+    rows = {row["variable"]: row for kind in ("works", "differs", "ignored") for row in found[kind]}
+    assert rows["DR_WORLD_NAME"]["set"] == [{"value": "first_lap", "file": str(folder / "run.env"), "line": 2}]
+    assert rows["DR_WORLD_NAME"] in found["works"]
+    assert rows["DR_TRAIN_MIN_EVAL_TRIALS"] in found["differs"]
+    assert rows["DR_DOCKER_STYLE"] in found["ignored"]
+    dead, round_robin = found["warnings"]
+    assert "DR_TRAIN_ROUND_ROBIN_ADVANCE_DISTANCE does nothing" in dead
+    assert "(20 episodes / 3 workers) × 0.05" in round_robin
+
+    text = hotlap("doctor", "--drfc", folder).stdout
+    parts = ("Works as in the original", "DR_RACE_TYPE", "Works differently", "DR_CLOUD", "Means nothing here")
+    assert sorted(parts, key=text.index) == list(parts)
+    assert " ".join(dead.split()[-6:]) in " ".join(text.split())
+    assert "Ready to train." in text
+
+
+def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):
+    folder = write_three_workers(tmp_path)
+    (folder / "worker-3.env").write_text("DR_WORLD_NAME=first_lap\n")
+    text = hotlap("doctor", "--drfc", folder, code=1).stdout
+    assert "worker-2.env: reInvent2019_track" in text
+    assert "worker-3.env: first_lap" in text
+    assert "there is no track named 'reinvent_base'" in text
+    assert "Cannot be trained yet." in text
+
+
+def test_the_doctor_misses_a_model_to_clone(tmp_path: Path):
+    run = {"DR_WORLD_NAME": "first_lap", "DR_LOCAL_S3_PRETRAINED": True}
+    folder = write_drfc_folder(tmp_path, run=run)
+    assert "rl-sagemaker-pretrained: there is no such model" in hotlap("doctor", "--drfc", folder, code=1).stdout
+    (folder / "bucket" / "rl-sagemaker-pretrained").mkdir(parents=True)
+    hotlap("doctor", "--drfc", folder)
+
+
+def test_the_doctor_looks_into_model_folders_too(tmp_path: Path):
+    model = write_model(tmp_path / "model", race={"start": "round_robin"}, training={"workers": 4})
+    found = json.loads(hotlap("doctor", model.path, "--json").stdout)
+    assert list(found) == ["ok", "folder", "problems", "warnings"]
+    many, round_robin = found["warnings"]
+    assert "4 workers are too many for 3 episodes" in many
+    assert "(3 episodes / 3 workers) × 0.05" in round_robin
+
+
+def test_a_training_warns_of_what_the_doctor_would_tell(tmp_path: Path):
+    """Of what the options make of the job."""
+    model = write_model(tmp_path / "model", race={"track": "no_such_track", "start": "fixed"})
+    with (
+        pytest.raises(Exception, match="no_such_track"),
+        pytest.warns(ConfigWarning, match="9 workers are too many for 3 episodes"),
+    ):
+        hotlap("train", model.path, "--workers", 9)
