@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def jobs_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep trainings of tests, also those in processes of their own, out of the user's list of jobs."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HOTLAP_STATE", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

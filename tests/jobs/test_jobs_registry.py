@@ -1,0 +1,181 @@
+"""The list of jobs tells the truth: about processes that ended without a word, and next to damaged files."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hotlap.errors import ConfigError, RecordError
+from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
+from hotlap.jobs.registry import KEPT, JobRegistry
+from hotlap.jobs.running import JOB_VARIABLE, running_job
+from hotlap.user_folders import state_folder
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> JobRegistry:
+    return JobRegistry(tmp_path / "jobs")
+
+
+def test_a_record_comes_back_as_it_went():
+    """Also what a newer version adds does no harm."""
+    job = JobRecord(
+        id="3", folder="/m", process=ProcessId.own(), cluster=ClusterJob("http://h:1", "ray_1", "/out"), error="ä"
+    )
+    assert JobRecord.from_json(job.to_json()) == job
+    assert JobRecord.from_json(job.to_json().replace(b'"id"', b'"newer": 1, "id"')) == job
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b"{}", b'{"id": "1", "folder": "/m", "state": "odd"}'])
+def test_what_is_no_record_is_refused(data):
+    with pytest.raises(ValueError, match=r".+"):
+        JobRecord.from_json(data)
+
+
+def test_torn_files_hide_only_themselves(registry, tmp_path):
+    """Numbers go on after them."""
+    first = registry.add(tmp_path)
+    (registry.folder / "2.json").write_bytes(first.to_json()[:40])
+    (registry.folder / "3.json").touch()
+    assert registry.add(tmp_path).id == "4"
+    assert [job.id for job in registry.jobs()] == ["1", "4"]
+    with pytest.raises(ConfigError, match="there is no job '2'"):
+        registry.get("2")
+
+
+def test_jobs_that_begin_at_once_get_different_numbers(registry, tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        numbers = list(threads.map(lambda _: registry.add(tmp_path).id, range(16)))
+    assert sorted(map(int, numbers)) == list(range(1, 17))
+
+
+def test_a_process_is_known_by_its_number_and_its_start():
+    """The number alone is used again."""
+    own = ProcessId.own()
+    assert own.alive()
+    assert not replace(own, start=own.start - 60).alive()
+    assert replace(own, start=0.0, host="elsewhere").alive(), "of another machine nothing can be told"
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        zombie = ProcessId(child.pid, own.start, socket.gethostname())
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert psutil.pid_exists(child.pid)
+        assert not replace(zombie, start=psutil.Process(child.pid).create_time()).alive()
+    assert not zombie.alive()
+
+
+def test_a_job_without_its_process_is_lost(registry, tmp_path):
+    """Whatever it last said; what has ended stays as it was."""
+    gone = replace(ProcessId.own(), start=1.0)
+    registry.add(tmp_path, process=gone, state="running")
+    registry.add(tmp_path, process=gone, state="finished")
+    registry.add(tmp_path, state="running")
+    assert [job.state for job in registry.jobs()] == ["lost", "finished", "running"]
+
+
+def test_the_latest_ended_jobs_are_remembered(registry, tmp_path):
+    """And every live one."""
+    alive = registry.add(tmp_path).id
+    for _ in range(KEPT + 5):
+        registry.ask_to_stop(registry.add(tmp_path, state="finished").id, 1)
+    kept = [int(job.id) for job in registry.jobs()]
+    assert kept == [int(alive), *range(KEPT + 6 - KEPT + 1, KEPT + 7)]
+    assert len(list(registry.folder.iterdir())) == 1 + 2 * KEPT
+
+
+def test_a_job_is_found_as_users_name_it(registry, tmp_path, monkeypatch):
+    """By number, name, folder or output; a live one before a newer one that has ended."""
+    (tmp_path / "a").mkdir()
+    live = registry.add(tmp_path / "a", name="deepracer-0")
+    ended = registry.add(tmp_path / "a", state="failed")
+    far = registry.add(tmp_path / "b", process=None, cluster=ClusterJob("http://h:1", "ray_1", str(tmp_path / "out")))
+    monkeypatch.chdir(tmp_path)
+    for target in ("1", "deepracer-0", "a", "./a/", str(tmp_path / "a")):
+        assert registry.find(target).id == live.id
+    assert registry.find("2").id == ended.id
+    assert registry.find("out").id == far.id
+    with pytest.raises(ConfigError, match="there is no job 'c'"):
+        registry.find("c")
+
+
+def test_wishes_to_stop_only_grow(registry, tmp_path):
+    number = registry.add(tmp_path).id
+    levels = [registry.stop_level(number)]
+    for level in (1, 2, 1):
+        registry.ask_to_stop(number, level)
+        levels.append(registry.stop_level(number))
+    assert levels == [0, 1, 2, 2]
+
+
+def test_a_second_training_of_a_folder_is_refused(registry, tmp_path):
+    """While the first runs on this machine; a job elsewhere is the folder's lock's concern."""
+    here = registry.add(tmp_path)
+    registry.add(tmp_path / "other")
+    with pytest.raises(
+        RecordError, match=rf"by job {here.id} \(process {os.getpid()}\) since 20.*hotlap stop {here.id}"
+    ):
+        registry.refuse_second(tmp_path)
+    registry.update(here.id, state="finished")
+    registry.add(tmp_path, process=replace(ProcessId.own(), host="elsewhere"))
+    registry.refuse_second(tmp_path)
+
+
+def test_a_job_records_its_own_end(tmp_path, monkeypatch):
+    """However it ends, and also if somebody tidied the list meanwhile."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    registry = JobRegistry()
+    with running_job(tmp_path) as job:
+        job.began()
+        assert registry.get(job.id).state == "running"
+        job.finished("goal")
+    with pytest.raises(ZeroDivisionError), running_job(tmp_path):
+        _ = 1 / 0
+    with pytest.raises(KeyboardInterrupt), running_job(tmp_path):
+        raise KeyboardInterrupt
+    assert [(job.state, job.reason, job.error) for job in registry.jobs()] == [
+        ("finished", "goal", None),
+        ("failed", None, "division by zero"),
+        ("finished", "interrupted", None),
+    ]
+    with running_job(tmp_path) as job:
+        (state_folder() / "jobs" / f"{job.id}.json").unlink()
+        job.finished("goal")
+
+
+def test_a_background_job_takes_the_record_that_was_made_for_it(tmp_path, monkeypatch):
+    """And its own children do not."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    starter = replace(ProcessId.own(), start=1.0)
+    given = JobRegistry().add(tmp_path, log="/log", process=starter)
+    monkeypatch.setenv(JOB_VARIABLE, given.id)
+    with running_job(tmp_path) as job:
+        record = JobRegistry().get(given.id)
+        assert (job.id, record.log, record.process) == (given.id, "/log", ProcessId.own())
+        assert JOB_VARIABLE not in os.environ
+
+
+def test_a_list_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match="HOTLAP_STATE"):
+        JobRegistry(tmp_path / "file" / "jobs").add(tmp_path)
+
+
+def test_the_state_lies_where_the_platform_wants_it(monkeypatch):
+    """Or where the user wants it."""
+    monkeypatch.delenv("HOTLAP_STATE")
+    monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
+    monkeypatch.setenv("LOCALAPPDATA", "/windows")
+    for platform, folder in (("linux", "/xdg/hotlap"), ("win32", "/windows/hotlap")):
+        monkeypatch.setattr("sys.platform", platform)
+        assert state_folder().as_posix() == folder
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert state_folder().as_posix().endswith("Library/Application Support/hotlap")
+    monkeypatch.setenv("HOTLAP_STATE", "/mine")
+    assert state_folder() == Path("/mine")
