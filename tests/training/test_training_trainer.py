@@ -27,7 +27,8 @@ from hotlap.records.folder import Folder
 from hotlap.rl.ppo import UpdateStats
 from hotlap.rollouts.fleet import Batch
 from hotlap.training.listener import Silence
-from hotlap.training.trainer import COLLAPSE_EVALUATIONS, MAX_BAD_UPDATES, Trainer
+from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
+from hotlap.training.verdict import COLLAPSE_EVALUATIONS
 
 # A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
 WATCHED = """

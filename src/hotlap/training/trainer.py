@@ -12,8 +12,8 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -28,7 +28,7 @@ from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
-from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog
+from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.lock import FolderLock
 from hotlap.records.metrics import BestModelMetric
@@ -43,11 +43,10 @@ from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.recorder import Recorder, worker_summaries
-from hotlap.training.selection import candidate, is_better
+from hotlap.training.stages import StageClock
+from hotlap.training.verdict import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, judge
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
-COLLAPSE_SHARE = 0.3  # of the best checkpoint's progress: an evaluation below it drives as if it had forgotten …
-COLLAPSE_EVALUATIONS = 3  # … and after so many of them in a row training goes back to the best checkpoint
 
 
 @dataclass
@@ -133,8 +132,7 @@ class Trainer:
         torch.set_num_threads(training.threads or os.cpu_count() or 1)
 
         self.last_reward_mean = -math.inf
-        self.stages: dict[str, float] = {}
-        self.result_stages: dict[str, float] = {}
+        self.stage = StageClock(self.listener)
         self._clock = time.perf_counter()
         self._stopped = False
         self._open: _OpenIteration | None = None
@@ -238,7 +236,7 @@ class Trainer:
             if concurrent:
                 self._start_evaluation()
                 self._save()
-            with self._stage("collect", self.hyperparameters.num_episodes_between_training):
+            with self.stage("collect", self.hyperparameters.num_episodes_between_training):
                 episodes = collection.result(self.listener.on_advance)
             next_state = self._count(episodes)
             self._ahead = self._start_collection(next_state) if lagged else None
@@ -265,7 +263,7 @@ class Trainer:
             total_episodes=self.state.num_episodes,
             elapsed_s=self.state.elapsed_s,
             best=self.state.best,
-            stages_s=self.result_stages,
+            stages_s=self.stage.total,
             first_lap=self.state.extra.get("first_lap"),
         )
 
@@ -300,7 +298,7 @@ class Trainer:
             )
         before = self.ppo.state_dict()
         seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
-        with self._stage("update", None):
+        with self.stage("update"):
             stats = self.ppo.update(experience, seed=seed, lagged=off_policy)
         if not stats.finite:
             self.ppo.load_state_dict(before)
@@ -370,7 +368,7 @@ class Trainer:
         """Write traces, metrics and checkpoint of the open iteration."""
         if self._open is None or self._open.saved:
             return
-        with self._stage("record", None):
+        with self.stage("record"):
             self.recorder.write(self._open.record.iteration)
         self._checkpoint()
         self._open.saved = True
@@ -397,76 +395,34 @@ class Trainer:
         if self._open is None:
             return False
         record, evaluation = self._open.record, self._open.evaluation
-        went_back = False
+        collapsed = False
         if evaluation is not None:
-            with self._stage("evaluate", self.job.training.eval_laps):
+            with self.stage("evaluate", self.job.training.eval_laps):
                 report, reward_mean = self._report(evaluation)
-            record, went_back = self._judge(record, report, reward_mean)
+            verdict = judge(record, report, reward_mean, self.state, self.job.training)
+            record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
+            self.checkpoints.write_index(
+                best=_index_entry(verdict.best, self.state), last=_index_entry(verdict.new, self.state)
+            )
+            if collapsed:
+                self._go_back_to(verdict.best.name)
         elapsed_s = self._elapsed()
-        record = replace(record, elapsed_s=elapsed_s, stages_s={k: round(v, 3) for k, v in self.stages.items()})
+        record = replace(record, elapsed_s=elapsed_s, stages_s=self.stage.lap())
         self.state = replace(self.state, elapsed_s=elapsed_s)
         self._open = None
-        self.stages = {}
         self.progress.append(record)
         self.last_reward_mean = record.reward_mean
         self.listener.on_iteration(record)
-        return went_back
+        return collapsed
 
-    def _judge(
-        self, record: IterationRecord, report: EvaluationReport, reward_mean: float
-    ) -> tuple[IterationRecord, bool]:
-        """Take the evaluation of a checkpoint into state, index and record; see `_settle`."""
-        training = self.job.training
-        metric = training.best_model_metric
-        name = CheckpointName.parse(record.checkpoint)
-        assert name is not None
-        new = candidate(name, report, metric=metric, reward_mean=reward_mean)
-        better = is_better(new, self.state.best, metric=metric)
-        completion = report.completion_mean or 0.0
-        extra = dict(self.state.extra)
-        if better:
-            self.state = replace(self.state, best=new)
-            extra["best_completion"] = completion
-        best = self.state.best
-        assert best is not None
-        best_name = CheckpointName.parse(best.name)
-        assert best_name is not None
-        self.checkpoints.write_index(
-            best=IndexEntry(best_name, best.metric, self.state.sim_time),
-            last=IndexEntry(name, new.metric, self.state.sim_time),
-        )
-        lap_time = report.clean_lap_time
-        record = replace(
-            record,
-            is_best=better,
-            evaluation=EvaluationSummary(
-                num_laps=report.num_laps,
-                completion_mean=completion,
-                clean_rate=new.clean_rate,
-                reward_mean=reward_mean,
-                lap_time_median_s=lap_time.median if lap_time else None,
-                lap_time_best_s=lap_time.min if lap_time else None,
-            ),
-        )
-        reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
-        extra["goal_evaluations"] = extra.get("goal_evaluations", 0) + 1 if reached else 0
-        collapsed = completion < COLLAPSE_SHARE * extra["best_completion"]
-        extra["bad_evaluations"] = extra.get("bad_evaluations", 0) + 1 if collapsed else 0
-        went_back = extra["bad_evaluations"] >= COLLAPSE_EVALUATIONS
-        if went_back:
-            self._go_back_to(best.name, extra["bad_evaluations"])
-            extra["bad_evaluations"] = 0
-        self.state = replace(self.state, extra=extra)
-        return record, went_back
-
-    def _go_back_to(self, best: str, bad_evaluations: int) -> None:
+    def _go_back_to(self, best: str) -> None:
         """Take the best checkpoint's weights again, with a fresh optimizer."""
         weights = self.checkpoints.load("best").weights
         self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in weights.items()}
         self.ppo.load_state_dict(state)
         self.listener.on_message(
-            f"the last {bad_evaluations} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
+            f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
             "went back to its weights."
         )
 
@@ -477,7 +433,7 @@ class Trainer:
         return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
 
     def _checkpoint(self) -> None:
-        with self._stage("checkpoint", None):
+        with self.stage("checkpoint"):
             space = self.metadata.action_space
             name = self._checkpoint_name()
             self.checkpoints.save(
@@ -568,14 +524,11 @@ class Trainer:
         """Wall-clock spent training, over all resumes [s]."""
         return time.perf_counter() - self._clock
 
-    @contextmanager
-    def _stage(self, name: str, total: int | None) -> Iterator[None]:
-        self.listener.on_stage(name, total)
-        begin = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - begin
-        self.stages[name] = self.stages.get(name, 0.0) + seconds
-        self.result_stages[name] = self.result_stages.get(name, 0.0) + seconds
+
+def _index_entry(checkpoint: BestCheckpoint, state: TrainerState) -> IndexEntry:
+    name = CheckpointName.parse(checkpoint.name)
+    assert name is not None
+    return IndexEntry(name, checkpoint.metric, state.sim_time)
 
 
 def _index_metric(job: Job) -> BestModelMetric:
