@@ -169,6 +169,9 @@ def test_two_hosts_train_together(two_hosts, tmp_path):
     assert last_iteration(delivered.path) == 3
     assert list((base / "output" / "data").rglob("2-iteration.csv"))
     assert not (base / "output" / "failure").exists()
+    assert (
+        two_hosts.base("algo-2") / "checkpoints" / "reward_function.py"
+    ).exists()  # where its siblings are looked for
     assert not (two_hosts.base("algo-2") / "model").exists()  # SageMaker would mix it with the leader's
 
 

@@ -64,6 +64,18 @@ def test_a_channel_in_the_notebook_s_layout_is_read_by_its_keys(contract):
     prepare(contract, sort_hyperparameters(uri))
 
 
+def test_what_the_reward_function_imports_comes_along(contract):
+    """Modules and packages beside it; no other folders."""
+    (channel(contract) / "helper.py").write_text("")
+    (channel(contract) / "driving").mkdir()
+    (channel(contract) / "driving" / "__init__.py").write_text("")
+    (channel(contract) / "videos").mkdir()
+    folder, _ = prepare(contract, sort_hyperparameters({}))
+    assert (folder.path / "helper.py").is_file()
+    assert (folder.path / "driving" / "__init__.py").is_file()
+    assert not (folder.path / "videos").exists()
+
+
 def test_what_an_interrupted_start_left_stays(contract):
     """The checkpoint folder comes back after an interruption; its checkpoints are not the channel's to replace."""
     checkpoint = contract.checkpoint_dir / "model" / "3_Step-9.safetensors"

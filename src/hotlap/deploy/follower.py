@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
+from contextlib import suppress
 from types import FrameType
 
 from hotlap.deploy.contract import Contract
-from hotlap.deploy.leader import JOIN_S
 from hotlap.deploy.log_lines import say
 from hotlap.deploy.meeting import Visit
-from hotlap.deploy.network import Network
+from hotlap.deploy.network import JOIN_S, Network
 from hotlap.deploy.ray_node import RayNode, set_token
-from hotlap.errors import TrainingError
+from hotlap.deploy.settings import Settings
+from hotlap.deploy.workspace import prepare
+from hotlap.errors import HotlapError, TrainingError
 
 _STOP_S = 110  # SageMaker kills 120 s after SIGTERM
 _MAX_RESTARTS = 3
 
 
-def follow(contract: Contract, leader: str, network: Network) -> bool:
+def follow(contract: Contract, settings: Settings, leader: str, network: Network) -> bool:
     """Give this host's processors to the job until the leader says that it is done; whether it succeeded.
 
     A SIGTERM comes to all hosts; the leader's workers are needed to finish the iteration, so this host stays until the
@@ -36,6 +38,9 @@ def follow(contract: Contract, leader: str, network: Network) -> bool:
         deadline.append(time.monotonic() + _STOP_S)
 
     signal.signal(signal.SIGTERM, stop)
+    # What lies beside the reward function can be imported where its folder exists. What is wrong, the leader will say.
+    with suppress(HotlapError):
+        prepare(contract, settings)
     visit = Visit(
         (network.ip_of(leader), network.port),
         host=contract.host,

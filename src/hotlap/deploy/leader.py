@@ -11,13 +11,12 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.deploy.contract import Contract
 from hotlap.deploy.log_lines import LogLines, say
 from hotlap.deploy.meeting import End, Meeting
-from hotlap.deploy.network import Network
+from hotlap.deploy.network import JOIN_S, Network
 from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import deliver, not_read, prepare
 from hotlap.training.trainer import Trainer
 
-JOIN_S = 600.0  # how long the hosts of a job may take to start, from the first to the last
 _LEAVE_S = 15.0
 
 # SageMaker kills 120 s after SIGTERM. So long the present iteration may take to finish; the rest is for the delivery.

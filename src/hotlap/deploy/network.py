@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from hotlap.errors import TrainingError
 
+JOIN_S = 600.0  # how long the hosts of a job may take to start, from the first to the last
 _RESOLVE_S = 120.0
 
 

@@ -53,7 +53,7 @@ def _take_part(contract: Contract, network: Network) -> int:
         return 0
     from hotlap.deploy.follower import follow
 
-    return 0 if follow(contract, leader, network) else 1
+    return 0 if follow(contract, settings, leader, network) else 1
 
 
 def _failed(output: Path, reason: str, code: int) -> int:

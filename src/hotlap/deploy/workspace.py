@@ -32,7 +32,7 @@ _TRACES = "-simtrace"  # folders with by far the largest files; neither an evalu
 def prepare(contract: Contract, settings: Settings) -> tuple[ModelFolder, Job]:
     """Write the model folder of this job into its checkpoint folder, over what an interrupted start of it left there.
 
-    Only files at the top of the channel are taken. Checkpoints of an earlier start stay.
+    Of the channel's folders only Python packages are taken. Checkpoints of an earlier start stay.
 
     Returns:
         The folder, and the settings of the job.
@@ -44,9 +44,11 @@ def prepare(contract: Contract, settings: Settings) -> tuple[ModelFolder, Job]:
     folder = contract.checkpoint_dir
     folder.mkdir(parents=True, exist_ok=True)
     own = {"hyperparameters.json", "job.toml", REWARD, METADATA}
-    for file in sorted(channel.iterdir()):
-        if file.is_file() and file.name not in own and not file.name.startswith("."):
-            shutil.copyfile(file, folder / file.name)
+    for path in sorted(channel.iterdir()):
+        if path.is_file() and path.name not in own and not path.name.startswith("."):
+            shutil.copyfile(path, folder / path.name)
+        elif (path / "__init__.py").is_file():  # the reward function may import it
+            shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
     for name in (REWARD, METADATA):
         shutil.copyfile(_find(channel, name, settings), folder / name)
 
