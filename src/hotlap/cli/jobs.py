@@ -67,10 +67,11 @@ def jobs(as_json: JsonOption = False) -> None:
 def stop(
     target: Target,
     now: Annotated[bool, typer.Option("--now", help="At once, not after the iteration in hand.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """End a training as Ctrl-C does, and wait until it has ended; all finished iterations stay saved.
 
-    Exit code 1 if it ended in another way.
+    Exit code 1 if it ended in another way. JSON keys: those of a job in `hotlap jobs`.
     """
     from hotlap.jobs.registry import JobRegistry
     from hotlap.jobs.stopping import stop_job
@@ -78,20 +79,25 @@ def stop(
     out = console()
     registry = JobRegistry()
     job = registry.find(target)
-    if not job.live:
+    was_live = job.live
+    if was_live:
+        try:
+            with out.status(f"Waiting until job {job.id} has ended{'' if now else ' its iteration'} …"):
+                job = stop_job(registry, job, at_once=now)
+        except KeyboardInterrupt:
+            out.print(f"Job {job.id} ends all the same; `hotlap jobs` shows when.")
+            raise typer.Exit(130) from None
+    if as_json:
+        print_json(asdict(job))
+    elif not was_live:
         out.print(f"Job {job.id} is {job.state}: there is nothing to end.")
-        return
-    try:
-        with out.status(f"Waiting until job {job.id} has ended{'' if now else ' its iteration'} …"):
-            ended = stop_job(registry, job, at_once=now)
-    except KeyboardInterrupt:
-        out.print(f"Job {job.id} ends all the same; `hotlap jobs` shows when.")
-        raise typer.Exit(130) from None
-    if ended.state != "finished":
-        out.print(f"Job {job.id} is {ended.state}{f': {ended.error}' if ended.error else '.'}", soft_wrap=True)
+    elif job.state == "finished":
+        done = f" after {job.iterations} iterations" if job.iterations else ""
+        out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
+    else:
+        out.print(f"Job {job.id} is {job.state}{f': {job.error}' if job.error else '.'}", soft_wrap=True)
+    if was_live and job.state != "finished":
         raise typer.Exit(1)
-    done = f" after {ended.iterations} iterations" if ended.iterations else ""
-    out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
 
 
 def logs(
