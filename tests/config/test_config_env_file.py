@@ -67,6 +67,7 @@ def test_the_last_assignment_counts_and_is_told(tmp_path: Path):
         assert read(tmp_path, "DR_A=1\nDR_B=1\nDR_A=2\n") == {"DR_A": "2", "DR_B": "1"}
 
 
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
 @pytest.mark.parametrize(
     ("line", "value", "warning"),
     [

@@ -90,8 +90,8 @@ def _sets(
     )
 
 
-def _works(name: str, kind: Kind, default: str | None, text: str, fallback: str | None = None) -> Variable:
-    return Variable(name, kind, "works", text, default, fallback=fallback)
+def _works(name: str, kind: Kind, default: str | None, text: str) -> Variable:
+    return Variable(name, kind, "works", text, default)
 
 
 def _differs(name: str, kind: Kind, default: str | None, text: str) -> Variable:
