@@ -85,6 +85,7 @@ def build_fleet(setup: RolloutSetup, job: Job, num_workers: int, on_message: Cal
         num_workers,
         cluster=training.cluster,
         timeout_s=training.worker_timeout_s,
+        step_cap=training.step_cap_for(setup.metadata.network),
         on_message=on_message,
     )
 

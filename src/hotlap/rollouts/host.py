@@ -13,23 +13,31 @@ from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 
 
 class RolloutHost:
-    """Plays planned episodes of all races of a job; a race is built when its first episode comes.
-
-    Raises:
-        HotlapError: If the first race cannot be built.
-    """
+    """Plays planned episodes of all races of a job; a race is built when its first episode comes."""
 
     def __init__(self, setup: RolloutSetup) -> None:
         self.setup = setup
         network = build_network(setup.metadata, shared_encoder=setup.shared_encoder)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
+        self.loading = False
+        """Whether a race is being built, which may compile the simulator, at the moment."""
         self._workers: dict[int, RolloutWorker] = {}
-        self.worker(0)
 
     def worker(self, race: int) -> RolloutWorker:
-        """The worker of a race, by the index of the race."""
+        """The worker of a race, by the index of the race.
+
+        Raises:
+            HotlapError: If the race cannot be built.
+        """
         if race not in self._workers:
-            self._workers[race] = RolloutWorker(self.setup.races[race], self.policy, num_worlds=self.setup.num_worlds)
+            self.loading = True
+            try:
+                worker = RolloutWorker(self.setup.races[race], self.policy, num_worlds=self.setup.num_worlds)
+                # What only the first step loads or compiles belongs to the building.
+                worker.warm_up()
+            finally:
+                self.loading = False
+            self._workers[race] = worker
         return self._workers[race]
 
     def play(
@@ -48,6 +56,9 @@ class RolloutHost:
             plans: The episodes.
             explore: Sample actions and keep what a learner needs; otherwise take the best actions.
             step_cap, on_step: See `RolloutWorker.play`.
+
+        Raises:
+            HotlapError: If a race cannot be built, or its reward function fails.
         """
         self.policy.actor_critic.load_state_dict(weights, strict=False)
         self.policy.refresh()
@@ -62,10 +73,10 @@ class RolloutHost:
             share = [plan for plan in plans if plan.worker % num_races == race]
             if not share:
                 continue
+            worker = self.worker(race)
+            tell(0, 0)
             played = 0
-            for episode in self.worker(race).play(
-                share, greedy=not explore, learn=explore, step_cap=step_cap, on_step=tell
-            ):
+            for episode in worker.play(share, greedy=not explore, learn=explore, step_cap=step_cap, on_step=tell):
                 played += episode.num_steps
                 yield episode
             finished, steps = finished + len(share), steps + played

@@ -36,37 +36,55 @@ class Hello:
 class Pulse:
     """How a worker does."""
 
+    batch: int | None
+    """What it plays; None: nothing."""
+    loading: bool
+    """Whether it builds a race."""
     idle_s: float
-    """Time since its last control step while it should be playing [s]; 0 when it has nothing to do."""
+    """Time since its last control step, or since it began to load [s]; 0 when it has nothing to do."""
     where: str | None
     """File and line of the reward function that it is in, if it is in one."""
 
 
 class _Dropped(Exception):
-    """The batch that is being played is not wanted any more."""
+    """What is left to play is not wanted any more."""
 
 
 class RolloutActor:
-    """Lives in a Ray worker process; `play` runs in one thread, `pulse` and `drop` in another."""
+    """Lives in a Ray worker process; `prepare` and `play` run in one thread, the rest in another beside it."""
 
-    def __init__(self, setup: RolloutSetup) -> None:
+    def __init__(self) -> None:
         # The other cores belong to the other workers.
         torch.set_num_threads(1)
         accept_shared_views()
-        self.host = RolloutHost(setup)
-        self.host.worker(0).warm_up()
-        rewards = (race.reward for race in setup.races)
-        self._reward_files = {str(reward.path) for reward in rewards if isinstance(reward, RewardSource)}
-        self._batch = -1
-        self._dropped: set[int] = set()
-        self._last_step: float | None = None
+        self._reward_files: set[str] = set()
+        self._batch: int | None = None
+        self._left: set[int] = set()  # numbers of the episodes that are to be played yet
+        self._unwanted: dict[int, int] = {}  # by batch: the first number that is not wanted
+        self._busy_since: float | None = None
         self._thread: int | None = None
 
     def hello(self) -> Hello:
-        """Answers when the worker can play."""
+        """Answers as soon as the process is there."""
         import ray
 
         return Hello(pid=os.getpid(), address=ray.util.get_node_ip_address(), version=hotlap.__version__)
+
+    def prepare(self, setup: RolloutSetup, race: int) -> None:
+        """Build what plays, with one of the races; the others are built when their first episode comes.
+
+        Raises:
+            HotlapError: If it cannot be built.
+        """
+        self._thread = threading.get_ident()
+        rewards = (each.reward for each in setup.races)
+        self._reward_files = {str(reward.path) for reward in rewards if isinstance(reward, RewardSource)}
+        self._busy_since = time.monotonic()
+        self._host = RolloutHost(setup)
+        try:
+            self._host.worker(race)
+        finally:
+            self._busy_since = None
 
     def play(
         self,
@@ -77,34 +95,42 @@ class RolloutActor:
         step_cap: int | None,
     ) -> Iterator[PlayedEpisode]:
         """See `RolloutHost.play`; ``batch`` is what `drop` names."""
-        self._batch, self._thread = batch, threading.get_ident()
+        self._unwanted = {key: first for key, first in self._unwanted.items() if key >= batch}
+        self._thread = threading.get_ident()
+        self._batch, self._left = batch, {plan.number for plan in plans}
         tensors = {name: torch.from_numpy(weight) for name, weight in weights.items()}
         try:
             self._tell(0, 0)
-            for episode in self.host.play(tensors, plans, explore=explore, step_cap=step_cap, on_step=self._tell):
-                self._last_step = None  # whoever takes the episode may take its time
+            for episode in self._host.play(tensors, plans, explore=explore, step_cap=step_cap, on_step=self._tell):
+                self._left.discard(episode.plan.number)
+                self._busy_since = None  # whoever takes the episode may take its time
                 yield episode
-                self._last_step = time.monotonic()
+                self._busy_since = time.monotonic()
         except _Dropped:
             return
         finally:
-            self._last_step = None
+            self._batch = self._busy_since = None
 
     def _tell(self, done: int, steps: int) -> None:
-        self._last_step = time.monotonic()
-        if self._batch in self._dropped:
+        self._busy_since = time.monotonic()
+        assert self._batch is not None
+        first_unwanted = self._unwanted.get(self._batch)
+        if first_unwanted is not None and all(number >= first_unwanted for number in self._left):
             raise _Dropped
 
-    def drop(self, batch: int) -> None:
-        """Stop playing ``batch``, or do not begin with it."""
-        self._dropped.add(batch)
+    def drop(self, batch: int, first: int = 0) -> None:
+        """Of ``batch``, only episodes with numbers below ``first`` are needed."""
+        self._unwanted[batch] = first
 
     def pulse(self) -> Pulse:
-        """Answered while `play` runs."""
-        last_step = self._last_step
-        if last_step is None:
-            return Pulse(idle_s=0.0, where=None)
-        return Pulse(idle_s=time.monotonic() - last_step, where=self._where())
+        """Answered while `prepare` or `play` runs."""
+        busy_since = self._busy_since
+        return Pulse(
+            batch=self._batch,
+            loading=self._batch is None or self._host.loading,
+            idle_s=0.0 if busy_since is None else time.monotonic() - busy_since,
+            where=None if busy_since is None else self._where(),
+        )
 
     def _where(self) -> str | None:
         frame = sys._current_frames().get(self._thread or 0)

@@ -1,9 +1,8 @@
 """Rollout workers as processes on one machine or many, with Ray.
 
 What holds at any time: every planned episode of an open batch is either here, or outstanding in exactly one share of
-one worker, or waiting for a worker. When a worker ends, hangs or raises, the outstanding episodes of its shares wait
-again, and what it may still send is not read; so no episode is lost and none comes twice. Workers never play beyond
-the plan, so that what is under way is bounded by the step cap of an iteration.
+one worker, or waiting for a worker, or ruled out by the step cap. When a worker ends, hangs or raises, the outstanding
+episodes of its shares wait again, and what it may still send is not read; so no episode is lost and none comes twice.
 """
 
 from __future__ import annotations
@@ -12,107 +11,61 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 
 import hotlap
 from hotlap.errors import HotlapError, RewardError, TrainingError
+from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.plan import EpisodePlan
-from hotlap.rollouts.ray_actor import Hello, Pulse, RolloutActor
+from hotlap.rollouts.ray_actor import Pulse, RolloutActor
+from hotlap.rollouts.ray_errors import reason, user_error
 from hotlap.rollouts.ray_session import accept_shared_views, connect, spilled_bytes
-from hotlap.rollouts.worker import PlayedEpisode, within_cap
+from hotlap.rollouts.ray_worker import RayWorker, Share
+from hotlap.rollouts.worker import PlayedEpisode
 
 POLL_S = 0.5  # [s] longest wait before the workers' pulses are looked at
 PULSE_EVERY_S = 1.0
-PATIENCE_S = 30.0  # [s] after which training begins with the workers that are there
-MAX_ATTEMPTS = 8  # workers that an episode may outlive
+PATIENCE_S = 30.0  # [s] without a new worker, after which training begins with those that are there
+TELL_EVERY_S = 60.0  # [s] between two messages that there is no worker
+START_TIMEOUT_S = 300.0  # [s] for building a race, which may compile the simulator on a busy machine
+REST_S = 60.0  # [s] before a place where workers cannot be made ready is tried again
+MAX_STARTS = 3  # attempts in a row to make a worker ready before its place rests
+MAX_ATTEMPTS = 5  # workers that may be lost with an episode
 MAX_RAISING = 3  # workers on which a reward function may fail before it is believed
-MAX_STILLBORN = 3  # attempts in a row to start a worker
+MAX_HANGS = 2  # workers that may hang with an episode
+STORE_EVERY_S = 10.0  # [s] between two looks at the object stores
 FRAME_BYTES = 120 * 160
-
-
-@dataclass(eq=False)
-class _Share:
-    """Episodes of a batch that one worker was given at once."""
-
-    batch: RayBatch
-    episodes: Any
-    """Ray's generator of references to played episodes."""
-    outstanding: set[int]
-    """Numbers of those that have not come."""
-
-
-@dataclass(eq=False)
-class _Worker:
-    """A place in the fleet and the process that holds it now."""
-
-    index: int
-    actor: Any = None
-    hello: Any = None
-    """Reference to the answer of a process that starts; None once it has come."""
-    info: Hello | None = None
-    shares: list[_Share] = field(default_factory=list)
-    pulse: Any = None
-    pulse_asked: float = 0.0
-    stillborn: int = 0
-    """Processes in a row that ended before they could play."""
-
-    @property
-    def ready(self) -> bool:
-        return self.info is not None
-
-    def __str__(self) -> str:
-        return f"worker {self.index}" + (f" (process {self.info.pid} on {self.info.address})" if self.info else "")
 
 
 class RayBatch:
     """See `Batch`."""
 
-    def __init__(
-        self,
-        fleet: RayFleet,
-        key: int,
-        weights: Any,
-        plans: Sequence[EpisodePlan],
-        explore: bool,
-        step_cap: int | None,
-    ) -> None:
+    def __init__(self, fleet: RayFleet, key: int, weights: object, ledger: EpisodeLedger, explore: bool) -> None:
         self.fleet, self.key = fleet, key
-        self.weights, self.explore, self.step_cap = weights, explore, step_cap
-        self.plans = {plan.number: plan for plan in plans}
-        self.waiting = set(self.plans)
-        """Numbers of the episodes that no worker has."""
-        self.episodes: dict[int, PlayedEpisode] = {}
-        self.beyond_cap: set[int] = set()
-        self.attempts: Counter[int] = Counter()
+        self.weights, self.ledger, self.explore = weights, ledger, explore
         self.hangs: Counter[int] = Counter()
+        """How many workers hung with an episode, by number."""
         self.raised: dict[int, HotlapError] = {}
         """By index of the worker: what the user's files raised there."""
         self.error: HotlapError | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come."""
-        return len(self.episodes) + len(self.beyond_cap) == len(self.plans)
-
     def result(self, on_step: Callable[[int, int], None] | None = None) -> list[PlayedEpisode]:
         """See `Batch.result`."""
-        while not self.finished:
+        while not self.ledger.finished:
             if self.error is not None:
                 self.cancel()
                 raise self.error
             self.fleet.advance(POLL_S)
             if on_step is not None:
-                on_step(len(self.episodes), sum(episode.num_steps for episode in self.episodes.values()))
+                on_step(len(self.ledger.episodes), self.ledger.num_steps)
         self.fleet.close_batch(self)
-        return within_cap(self.episodes.values(), self.step_cap)
+        return self.ledger.result()
 
     def cancel(self) -> None:
         """See `Batch.cancel`."""
-        self.fleet.drop_batch(self)
+        self.fleet.close_batch(self)
 
 
 class RayFleet:
@@ -123,6 +76,7 @@ class RayFleet:
         num_workers: How many workers to have; fewer play until a cluster has room for all.
         cluster: Address of a running Ray cluster; None: workers on this machine.
         timeout_s: A worker that makes no step for so long, or does not answer, is ended [s].
+        step_cap: Most steps of a batch that explores, by which the object store is measured.
         on_message: Told in one line what happens to workers.
 
     Raises:
@@ -140,30 +94,33 @@ class RayFleet:
         *,
         cluster: str | None = None,
         timeout_s: float = 60.0,
+        step_cap: int = 10_000,
         on_message: Callable[[str], None] = print,
     ) -> None:
         self.timeout_s, self.on_message = timeout_s, on_message
+        self.workers: list[RayWorker] = []
+        self._num_races = len(setup.races)
         self._batches: list[RayBatch] = []
         self._keys = itertools.count()
-        self._pulses_at = 0.0
-        self._spilled = 0
-        self.workers = [_Worker(index) for index in range(num_workers)]
-        # Two iterations at the usual step cap, the weights, and room.
-        store_bytes = 3 * 10_000 * FRAME_BYTES
+        self._begun = False
+        self._there_at = time.monotonic()
+        self._tell_at = self._there_at + PATIENCE_S
+        self._pulses_at = self._store_at = 0.0
         accept_shared_views()
-        self._session = connect(cluster, num_workers=num_workers, store_bytes=store_bytes)
+        # Two iterations at the step cap, the weights, and room.
+        self._session = connect(cluster, num_workers=num_workers, store_bytes=3 * step_cap * FRAME_BYTES)
         try:
             import ray
 
             self._ray = ray
+            self._spilled = 0 if self._session.owned else spilled_bytes()
             self._setup = ray.put(setup)
-            self._actor = ray.remote(  # type: ignore[call-overload]  # Ray's types know no concurrency groups
+            actor_class = ray.remote(  # type: ignore[call-overload]  # Ray's types know no concurrency groups
                 num_cpus=1,
                 concurrency_groups={"health": 1},
                 scheduling_strategy="DEFAULT" if cluster is None else "SPREAD",
             )(RolloutActor)
-            for worker in self.workers:
-                self._spawn(worker)
+            self.workers = [RayWorker(index, actor_class) for index in range(num_workers)]
             self._wait_for_workers()
         except BaseException:
             self.close()
@@ -180,7 +137,7 @@ class RayFleet:
         """See `Fleet.start`."""
         # One copy into shared memory, from which all workers of a machine read.
         arrays = {name: weight.detach().cpu().numpy() for name, weight in weights.items()}
-        batch = RayBatch(self, next(self._keys), self._ray.put(arrays), plans, explore, step_cap)
+        batch = RayBatch(self, next(self._keys), self._ray.put(arrays), EpisodeLedger(plans, step_cap), explore)
         self._batches.append(batch)
         self.advance(0.0)
         return batch
@@ -188,247 +145,301 @@ class RayFleet:
     def close(self) -> None:
         """See `Fleet.close`."""
         for worker in self.workers:
-            if worker.actor is not None:
-                self._ray.kill(worker.actor)
-                worker.actor = worker.hello = worker.info = worker.pulse = None
-                worker.shares = []
+            worker.end()
         self._session.close()
 
     def advance(self, timeout_s: float) -> None:
         """Take what has come, wait for it at most ``timeout_s``, give out what waits, look after the workers."""
-        self._welcome()
+        self._start_workers()
         for batch in self._batches:
             self._give_out(batch)
         self._take(timeout_s)
-        if time.monotonic() - self._pulses_at > PULSE_EVERY_S:
-            self._pulses_at = time.monotonic()
-            self._feel_pulses()
+        self._feel_pulses()
 
     def close_batch(self, batch: RayBatch) -> None:
-        """Forget a batch that is finished."""
-        self._batches.remove(batch)
-        for worker in self.workers:
-            worker.shares = [share for share in worker.shares if share.batch is not batch]
-        spilled = spilled_bytes()
-        if spilled > self._spilled:
-            self.on_message(
-                f"the object store is full: {spilled / 2**20:.0f} MiB of episodes go over the disk. Lower "
-                "training.step_cap, or give Ray more memory (ray start --object-store-memory)."
-            )
-        self._spilled = max(spilled, self._spilled)
-
-    def drop_batch(self, batch: RayBatch) -> None:
-        """Let nobody play a batch any more."""
+        """Forget a batch; what is still played of it is not needed."""
         if batch not in self._batches:
             return
         self._batches.remove(batch)
         for worker in self.workers:
-            if any(share.batch is batch for share in worker.shares):
-                worker.actor.drop.options(concurrency_group="health").remote(batch.key)
-                worker.shares = [share for share in worker.shares if share.batch is not batch]
+            shares = [share for share in worker.shares if share.batch is batch]
+            if any(share.outstanding for share in shares):
+                worker.drop(batch)
+            worker.shares = [share for share in worker.shares if share not in shares]
+        self._look_at_store()
 
-    def _spawn(self, worker: _Worker) -> None:
-        """Start a process for a place; it is ready when it has said hello."""
-        worker.actor = self._actor.remote(self._setup)
-        worker.hello, worker.info, worker.pulse = worker.actor.hello.remote(), None, None
+    # Starting workers
 
     def _wait_for_workers(self) -> None:
-        """Wait for all workers, and after a while for one."""
-        begin = told = time.monotonic()
-        while not all(worker.ready for worker in self.workers):
-            starting = [worker.hello for worker in self.workers if not worker.ready]
-            self._ray.wait(starting, num_returns=len(starting), timeout=POLL_S)
-            self._welcome(quiet=True)
-            now, num_ready = time.monotonic(), sum(worker.ready for worker in self.workers)
-            if num_ready and now - begin > PATIENCE_S:
+        """Wait for all workers; when a while has brought no new one, for one."""
+        seen, seen_at = 0, time.monotonic()
+        while True:
+            self._start_workers()
+            self._feel_pulses()
+            starting = [worker.starting for worker in self.workers if worker.starting is not None]
+            if not starting:
+                break
+            num_there = sum(worker.info is not None for worker in self.workers)
+            num_ready = sum(worker.ready for worker in self.workers)
+            if num_there + num_ready > seen:
+                seen, seen_at = num_there + num_ready, time.monotonic()
+            if num_ready and num_there == num_ready and time.monotonic() - seen_at > PATIENCE_S:
                 self.on_message(
                     f"{num_ready} of {len(self.workers)} workers are there and begin; the others join when Ray has "
                     "room for them (one CPU each)."
                 )
-                return
-            if not num_ready and now - told > PATIENCE_S:
-                self.on_message(
-                    f"no worker has started after {now - begin:.0f} s; waiting for the cluster to have room."
-                )
-                told = now
+                break
+            self._ray.wait(starting, timeout=POLL_S)
+        self._begun = True
 
-    def _welcome(self, *, quiet: bool = False) -> None:
-        """Let workers play that have become ready."""
-        starting = [worker for worker in self.workers if worker.hello is not None]
-        if not starting:
+    def _start_workers(self) -> None:
+        """Bring every place one step nearer to a worker that plays, if it has made the step before."""
+        now = time.monotonic()
+        for worker in self.workers:
+            if worker.actor is None and now >= worker.empty_until:
+                worker.spawn()
+        starting = {worker.starting: worker for worker in self.workers if worker.starting is not None}
+        if starting:
+            answered, _ = self._ray.wait(list(starting), num_returns=len(starting), timeout=0)
+            for reference in answered:
+                self._go_on_starting(starting[reference])
+        self._mind_absence(now)
+
+    def _mind_absence(self, now: float) -> None:
+        """Say when there has been no worker for a while."""
+        if any(worker.info is not None for worker in self.workers):
+            self._there_at, self._tell_at = now, now + PATIENCE_S
+        elif now > self._tell_at:
+            self._tell_at = now + TELL_EVERY_S
+            self.on_message(
+                f"for {now - self._there_at:.0f} s there has been no worker; Ray starts them when it has room (one CPU "
+                "each)."
+            )
+
+    def _go_on_starting(self, worker: RayWorker) -> None:
+        """Take the answer of a process that starts."""
+        try:
+            answer = self._ray.get(worker.starting)
+        except self._ray.exceptions.RayError as error:
+            self._start_failed(worker, reason(error), user_error(error))
             return
-        ready, _ = self._ray.wait([worker.hello for worker in starting], num_returns=len(starting), timeout=0)
-        for worker in starting:
-            if worker.hello not in ready:
-                continue
-            try:
-                worker.info = self._ray.get(worker.hello)
-            except self._ray.exceptions.RayError as error:
-                self._stillborn(worker, error)
-                continue
-            worker.hello, worker.stillborn = None, 0
-            if worker.info.version != hotlap.__version__:
-                raise TrainingError(
-                    f"{worker} has hotlap {worker.info.version}, the trainer {hotlap.__version__}. Install the same "
-                    "version on all machines of the cluster."
-                )
-            if not quiet:
-                self.on_message(f"{worker} joined.")
+        if worker.info is None:
+            if answer.version != hotlap.__version__:
+                what = f"has hotlap {answer.version}, the trainer {hotlap.__version__}"
+                way_out = "Install the same version on all machines of the cluster."
+                self._start_failed(worker, what, TrainingError(f"a worker on {answer.address} {what}. {way_out}"))
+                return
+            worker.prepare(answer, self._setup, worker.index % self._num_races)
+            return
+        worker.starting, worker.failures = None, 0
+        if self._begun:
+            self.on_message(f"{worker} joined.")
 
-    def _stillborn(self, worker: _Worker, error: Exception) -> None:
-        """A process ended before it could play."""
-        user_error = _user_error(error)
-        if user_error is not None:
-            raise user_error
-        worker.stillborn += 1
-        if worker.stillborn >= MAX_STILLBORN:
-            raise TrainingError(
-                f"{MAX_STILLBORN} attempts in a row to start worker {worker.index} failed: {_reason(error)}. "
-                "Check the memory and the installation of the machines that workers run on."
-            ) from error
-        self._spawn(worker)
+    def _start_failed(self, worker: RayWorker, why: str, error: HotlapError | None) -> None:
+        """A process could not be made ready.
+
+        Args:
+            worker: Its place.
+            why: What became of it.
+            error: What the user has to mend, if it is that.
+        """
+        name = str(worker)
+        worker.end()
+        worker.failures += 1
+        num_starts = 1 if error else MAX_STARTS
+        if (error and not self._begun) or all(each.failures >= num_starts for each in self.workers):
+            raise error or TrainingError(
+                f"no worker can be started: {MAX_STARTS} attempts in a row failed, the last worker {why}. Check the "
+                "memory and the installation of the machines that workers run on."
+            )
+        if worker.failures < num_starts:
+            self.on_message(f"{name} {why} before it could play; another one is started.")
+            worker.spawn()
+            return
+        worker.empty_until = time.monotonic() + REST_S
+        if error:
+            why = f"could not be made ready: {str(error).rstrip('.')}"
+        self.on_message(f"{name} {why}. Training goes on without it; it is tried again in {REST_S:.0f} s.")
+
+    # Giving out and taking episodes
 
     def _give_out(self, batch: RayBatch) -> None:
         """Divide the waiting episodes of a batch among the workers that may play them."""
-        able = [worker for worker in self.workers if worker.ready and worker.index not in batch.raised]
-        if not batch.waiting or not able:
+        if not batch.ledger.waiting:
             return
-        plans = [batch.plans[number] for number in sorted(batch.waiting)]
-        if len(batch.plans) > len(plans):  # planned again: to those first that have least to do
+        ready = [worker for worker in self.workers if worker.ready]
+        able = [worker for worker in ready if worker.index not in batch.raised]
+        if not able:
+            if ready:
+                batch.error = next(reversed(batch.raised.values()))
+            return
+        if batch.ledger.attempts:  # planned again: to those first that have least to do
             able.sort(key=lambda worker: sum(len(share.outstanding) for share in worker.shares))
+        plans = batch.ledger.give_out()
         for k, worker in enumerate(able[: len(plans)]):
-            part = plans[k :: len(able)]
-            episodes = worker.actor.play.options(num_returns="streaming").remote(
-                batch.key, batch.weights, part, batch.explore, batch.step_cap
-            )
-            worker.shares.append(_Share(batch, episodes, {plan.number for plan in part}))
-        batch.waiting.clear()
+            worker.play(batch, plans[k :: len(able)])
 
     def _take(self, timeout_s: float) -> None:
         """Take the episodes that have come; wait for the first at most ``timeout_s``."""
         while True:
             shares = {share.episodes: (worker, share) for worker in self.workers for share in worker.shares}
-            starting = [worker.hello for worker in self.workers if worker.hello is not None]
+            starting = [worker.starting for worker in self.workers if worker.starting is not None]
             if not shares and not starting:
+                time.sleep(timeout_s)
                 return
-            ready, _ = self._ray.wait([*shares, *starting], num_returns=1, timeout=timeout_s, fetch_local=False)
+            ready, _ = self._ray.wait([*shares, *starting], timeout=timeout_s)
             if not ready or ready[0] not in shares:
                 return
             timeout_s = 0.0
             self._take_from(*shares[ready[0]])
 
-    def _take_from(self, worker: _Worker, share: _Share) -> None:
+    def _take_from(self, worker: RayWorker, share: Share) -> None:
         """Take the next episode of a share, or learn why there is none."""
-        batch = share.batch
+        ledger = share.batch.ledger
         try:
             episode: PlayedEpisode = self._ray.get(next(share.episodes))
         except StopIteration:
             worker.shares.remove(share)
-            batch.beyond_cap |= share.outstanding  # a worker leaves out only what cannot fit under the cap
+            if share.outstanding:  # a worker leaves out only what cannot fit under the cap
+                ledger.cut(min(share.outstanding))
         except self._ray.exceptions.RayTaskError as error:
-            worker.shares.remove(share)
             self._raised(worker, share, error)
         except self._ray.exceptions.RayError as error:
-            self._lose(worker, f"ended: {_reason(error)}")
+            self._lose(worker, reason(error))
         else:
             share.outstanding.discard(episode.plan.number)
-            batch.episodes[episode.plan.number] = episode
+            ledger.take(episode)
+        self._spare_what_is_beyond(share.batch)
 
-    def _raised(self, worker: _Worker, share: _Share, error: Exception) -> None:
+    def _spare_what_is_beyond(self, batch: RayBatch) -> None:
+        """Let nobody play what the step cap rules out."""
+        end = batch.ledger.end
+        for worker in self.workers:
+            for share in worker.shares:
+                if share.batch is batch and any(number >= end for number in share.outstanding):
+                    share.outstanding = {number for number in share.outstanding if number < end}
+                    worker.drop(batch, end)
+
+    # Workers that fail
+
+    def _raised(self, worker: RayWorker, share: Share, error: Exception) -> None:
         """Code on a worker raised while it played a share."""
-        user_error = _user_error(error)
-        if user_error is None:
-            worker.shares.append(share)
-            self._lose(worker, f"failed: {_reason(error)}")
+        blame = user_error(error)
+        if blame is None:
+            self._lose(worker, reason(error))
             return
+        worker.shares.remove(share)
         batch = share.batch
-        batch.raised[worker.index] = user_error
-        num_ready = sum(each.ready for each in self.workers)
-        if len(batch.raised) >= min(num_ready, MAX_RAISING):
-            batch.error = user_error
+        batch.raised[worker.index] = blame
+        others = [each for each in self.workers if each.ready and each.index not in batch.raised]
+        if not others or len(batch.raised) >= MAX_RAISING:
+            batch.error = blame
             return
-        self._plan_again(share)
-        self.on_message(f"{worker} could not play on: {user_error} Its episodes are planned again on other workers.")
+        batch.ledger.give_back(share.outstanding)
+        self.on_message(f"{worker} could not play on: {blame} {_planned_again([share])}")
 
-    def _lose(self, worker: _Worker, why: str) -> None:
+    def _lose(self, worker: RayWorker, why: str) -> None:
         """Replace a worker; its episodes are planned again elsewhere."""
-        shares, worker.shares = worker.shares, []
-        numbers = sorted(number for share in shares for number in share.outstanding)
-        again = f" Its episodes {_listed(numbers)} are planned again." if numbers else ""
-        self.on_message(f"{worker} {why}.{again}")
-        self._ray.kill(worker.actor)
+        name, shares = str(worker), worker.end()
+        self.on_message(f"{name} {why}. {_planned_again(shares)}".rstrip())
+        worker.spawn()
         for share in shares:
-            self._plan_again(share)
-        self._spawn(worker)
-
-    def _plan_again(self, share: _Share) -> None:
-        batch = share.batch
-        batch.waiting |= share.outstanding
-        batch.attempts.update(share.outstanding)
-        number, attempts = max(batch.attempts.items(), key=lambda item: item[1], default=(0, 0))
-        if attempts >= MAX_ATTEMPTS:
-            batch.error = TrainingError(
-                f"episode {number} could not be played to its end in {attempts} attempts on several workers; the "
-                "messages before say what became of them."
-            )
+            ledger = share.batch.ledger
+            ledger.give_back(share.outstanding)
+            number, attempts = max(ledger.attempts.items(), key=lambda item: item[1], default=(0, 0))
+            if attempts >= MAX_ATTEMPTS:
+                share.batch.error = TrainingError(
+                    f"episode {number} could not be played to its end: {attempts} workers were lost with it, the last "
+                    f"{why}. Look for what ends them, such as a reward function that crashes in compiled code, or too "
+                    "little memory for so many workers."
+                )
 
     def _feel_pulses(self) -> None:
         """End workers that hang."""
         now = time.monotonic()
-        for worker in self.workers:
-            if not worker.ready or not worker.shares:
-                worker.pulse = None
-                continue
-            if worker.pulse is None:
-                worker.pulse = worker.actor.pulse.options(concurrency_group="health").remote()
-                worker.pulse_asked = now
-                continue
-            if not self._ray.wait([worker.pulse], timeout=0)[0]:
-                if now - worker.pulse_asked > self.timeout_s:
-                    self._lose(worker, f"has not answered for {self.timeout_s:.0f} s")
-                continue
+        if now - self._pulses_at < PULSE_EVERY_S:
+            return
+        self._pulses_at = now
+        asked = {worker.pulse: worker for worker in self.workers if worker.pulse is not None}
+        answered, missing = self._ray.wait(list(asked), num_returns=len(asked), timeout=0) if asked else ([], [])
+        for reference in answered:
+            worker, asked[reference].pulse = asked[reference], None
             try:
-                pulse: Pulse = self._ray.get(worker.pulse)
-            except self._ray.exceptions.RayError as error:
-                self._lose(worker, f"ended: {_reason(error)}")
-                continue
-            worker.pulse = None
-            if pulse.idle_s > self.timeout_s:
-                self._hangs(worker, pulse)
+                self._judge(worker, self._ray.get(reference))
+            except self._ray.exceptions.RayError:
+                continue  # the process is gone, which what it was to do will tell
+        for reference in missing:
+            worker, silent_s = asked[reference], now - asked[reference].pulse_asked
+            if silent_s > (self.timeout_s if worker.ready else START_TIMEOUT_S):
+                share = worker.shares[0] if worker.shares else None  # they are played in order
+                self._hangs(worker, f"has not answered for {silent_s:.0f} s", share, None)
+        for worker in self.workers:
+            if worker.busy and worker.pulse is None:
+                worker.ask_pulse()
 
-    def _hangs(self, worker: _Worker, pulse: Pulse) -> None:
-        """A worker makes no steps; what hangs twice on the same episode is believed to hang always."""
-        share = worker.shares[0]  # they are played in order
+    def _judge(self, worker: RayWorker, pulse: Pulse) -> None:
+        """End a worker if its pulse says that it makes no steps."""
+        if pulse.idle_s <= (START_TIMEOUT_S if pulse.loading else self.timeout_s):
+            return
+        share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
+        what = "did not get ready" if pulse.loading else "has made no step"
+        where = f", in {pulse.where}" if pulse.where else ""
+        self._hangs(worker, f"{what} for {pulse.idle_s:.0f} s{where}", share, pulse.where)
+
+    def _hangs(self, worker: RayWorker, why: str, share: Share | None, where: str | None) -> None:
+        """Replace a worker that hangs; what hangs on two is believed to hang everywhere.
+
+        Args:
+            worker: The worker.
+            why: What it does not do.
+            share: What it should be playing; None: nothing, or something that is not needed any more.
+            where: File and line of the reward function that it is in, if it is in one.
+        """
+        if not worker.ready:
+            error = _endless(where, self.timeout_s, "while it was loaded") if where else None
+            self._start_failed(worker, why, error)
+            return
+        self._lose(worker, why)
+        if share is None:
+            return
         batch = share.batch
         batch.hangs.update(share.outstanding)
-        self._lose(
-            worker, f"has made no step for {pulse.idle_s:.0f} s" + (f", in {pulse.where}" if pulse.where else "")
-        )
-        number, hangs = batch.hangs.most_common(1)[0]
-        if hangs < 2:
+        numbers = sorted(number for number, hangs in batch.hangs.items() if hangs >= MAX_HANGS)
+        if not numbers:
             return
-        if pulse.where:
-            batch.error = RewardError(
-                f"{pulse.where}, episode {number}: the reward function has not returned for {self.timeout_s:.0f} s, "
-                "on two workers. Expected an answer within milliseconds; look for a loop that does not end."
-            )
+        if where:
+            batch.error = _endless(where, self.timeout_s, f"in episode {_listed(numbers)}, on {MAX_HANGS} workers")
         else:
             batch.error = TrainingError(
-                f"episode {number} made no step for {self.timeout_s:.0f} s on two workers. If the machine is only "
-                "slow, raise training.worker_timeout_s."
+                f"episode {_listed(numbers)}: {MAX_HANGS} workers in turn made no step for {self.timeout_s:.0f} s. "
+                "Look for compiled code that does not return in the reward function; if the machine is only slow, "
+                "raise training.worker_timeout_s."
             )
 
+    def _look_at_store(self) -> None:
+        """Say when episodes had to be moved to disk."""
+        if time.monotonic() - self._store_at < STORE_EVERY_S:
+            return
+        self._store_at = time.monotonic()
+        spilled = spilled_bytes()
+        if spilled > self._spilled:
+            self.on_message(
+                f"the object store was full: {(spilled - self._spilled) / 2**20:.0f} MiB of episodes went over the "
+                "disk. Lower training.step_cap, or give Ray more memory (ray start --object-store-memory)."
+            )
+            self._spilled = spilled
 
-def _user_error(error: Exception) -> HotlapError | None:
-    """What a user's file is to blame for."""
-    cause = getattr(error, "cause", error)
-    return cause if isinstance(cause, HotlapError) else None
+
+def _endless(where: str, timeout_s: float, when: str) -> RewardError:
+    return RewardError(
+        f"{where}: the reward function has not returned for {timeout_s:.0f} s {when}. Expected an answer within "
+        "milliseconds; look for a loop that does not end."
+    )
 
 
-def _reason(error: Exception) -> str:
-    """The last line of an error, which names it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rstrip(".") if lines else type(error).__name__
+def _planned_again(shares: Sequence[Share]) -> str:
+    numbers = sorted(number for share in shares for number in share.outstanding)
+    return f"Planned again: episode {_listed(numbers)}." if numbers else ""
 
 
 def _listed(numbers: Sequence[int]) -> str:

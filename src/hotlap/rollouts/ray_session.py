@@ -109,11 +109,11 @@ def spilled_bytes() -> int:
     """What the cluster's object stores have moved to disk so far, for want of memory; 0 if Ray does not tell."""
     try:
         # There is no public way to ask; the state is that of this connection, not of any cluster that may be found.
+        from grpc import RpcError
         from ray._private.internal_api import get_memory_info_reply
         from ray._private.state import state
     except ImportError:
         return 0
-    from grpc import RpcError
     from ray.exceptions import RayError
 
     try:
