@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from hotlap.errors import ConfigError, RecordError
+from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import KEPT, JobRegistry
 from hotlap.jobs.running import JOB_VARIABLE, running_job
@@ -93,16 +94,17 @@ def test_the_latest_ended_jobs_are_remembered(registry, tmp_path):
 def test_a_job_is_found_as_users_name_it(registry, tmp_path, monkeypatch):
     """By number, name, folder or output; a live one before a newer one that has ended."""
     (tmp_path / "a").mkdir()
+    place = ClusterJob("http://h:1", "ray_1", str(tmp_path / "out"))
     live = registry.add(tmp_path / "a", name="deepracer-0")
     ended = registry.add(tmp_path / "a", state="failed")
-    far = registry.add(tmp_path / "b", process=None, cluster=ClusterJob("http://h:1", "ray_1", str(tmp_path / "out")))
+    far = registry.add(tmp_path / "b", process=None, cluster=place, state="finished")
     monkeypatch.chdir(tmp_path)
     for target in ("1", "deepracer-0", "a", "./a/", str(tmp_path / "a")):
-        assert registry.find(target).id == live.id
-    assert registry.find("2").id == ended.id
-    assert registry.find("out").id == far.id
+        assert find_job(registry, target).id == live.id
+    assert find_job(registry, "2").id == ended.id
+    assert find_job(registry, "out").id == far.id
     with pytest.raises(ConfigError, match="there is no job 'c'"):
-        registry.find("c")
+        find_job(registry, "c")
 
 
 def test_wishes_to_stop_only_grow(registry, tmp_path):

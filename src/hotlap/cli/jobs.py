@@ -73,12 +73,13 @@ def stop(
 
     Exit code 1 if it ended in another way. JSON keys: those of a job in `hotlap jobs`.
     """
+    from hotlap.jobs.overview import find_job
     from hotlap.jobs.registry import JobRegistry
     from hotlap.jobs.stopping import stop_job
 
     out = console()
     registry = JobRegistry()
-    job = registry.find(target)
+    job = find_job(registry, target)
     was_live = job.live
     if was_live:
         try:
@@ -106,10 +107,11 @@ def logs(
 ) -> None:
     """Print what a background job, or one on a cluster, has written."""
     from hotlap.jobs.cluster import Cluster
+    from hotlap.jobs.overview import find_job
     from hotlap.jobs.registry import JobRegistry
 
     registry = JobRegistry()
-    job = registry.find(target)
+    job = find_job(registry, target)
     try:
         if job.cluster:
             cluster = Cluster(job.cluster.address)

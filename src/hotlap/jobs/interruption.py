@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
@@ -83,7 +84,8 @@ class Interruption:
         patience = round(PATIENCE_S / POLL_S)
         while not self._closed.wait(POLL_S):
             if self.stop_level() > self._wishes:
-                signal.raise_signal(signal.SIGINT)
+                # Not by a real signal: jobs of a Ray cluster begin with Ctrl-C's blocked.
+                _thread.interrupt_main()
             with self._announcing:
                 if self._stop is None:
                     continue

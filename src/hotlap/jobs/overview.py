@@ -15,10 +15,25 @@ def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
 
     What has ended on a cluster is written down, so that it is not asked for again.
     """
+    return _asked(registry, registry.jobs())
+
+
+def find_job(registry: JobRegistry, target: str) -> JobRecord:
+    """The job that a user means by a number, a name, or a folder: the newest such job, a live one first.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    jobs, _ = _asked(registry, registry.matching(target))
+    return max(jobs, key=lambda job: (job.live, int(job.id)))
+
+
+def _asked(registry: JobRegistry, records: list[JobRecord]) -> tuple[list[JobRecord], list[str]]:
+    """``records`` as their clusters know them; a cluster that does not answer is not asked again."""
     clusters: dict[str, Cluster | None] = {}
     complaints: list[str] = []
     jobs = []
-    for job in registry.jobs():
+    for job in records:
         if (place := job.cluster) is not None and job.live:
             try:
                 job = _on_cluster(registry, job, place, clusters)
@@ -33,7 +48,6 @@ def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
 def _on_cluster(
     registry: JobRegistry, job: JobRecord, place: ClusterJob, clusters: dict[str, Cluster | None]
 ) -> JobRecord:
-    """``job`` as its cluster knows it; each one is asked once, and not again if it does not answer."""
     if place.address not in clusters:
         clusters[place.address] = Cluster(place.address)
     cluster = clusters[place.address]

@@ -77,8 +77,8 @@ class JobRegistry:
                 jobs.append(self.get(str(number)))
         return jobs
 
-    def find(self, target: str) -> JobRecord:
-        """The job that a user means by a number, a name, or a folder: the newest such job, a live one first.
+    def matching(self, target: str) -> list[JobRecord]:
+        """The jobs that a user may mean by a number, a name, or a folder, oldest first.
 
         Raises:
             ConfigError: If there is none.
@@ -90,7 +90,7 @@ class JobRegistry:
         ]
         if not found:
             raise _unknown(target)
-        return max(found, key=lambda job: (job.live, int(job.id)))
+        return found
 
     def refuse_second(self, folder: Path) -> None:
         """Object to a training of a folder that a job of this machine is training.
