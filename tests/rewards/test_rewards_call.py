@@ -12,7 +12,7 @@ import pytest
 from hotlap.errors import RewardError
 from hotlap.rewards import RewardParams, load_reward, load_rewards
 from hotlap.rewards.loader import EXAMPLES_FOLDER
-from hotlap.rewards.params import COLUMNS, KEYS
+from hotlap.rewards.params import COLUMNS, KEYS, OBJECT_COLUMNS
 from hotlap.tracks.track import Track
 
 BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
@@ -139,6 +139,43 @@ def test_rows_have_every_key_with_the_type_of_the_original():
     assert [type(index) for index in row["closest_waypoints"]] == [int, int]
     assert row["closest_objects"] == [0, 0]
     json.dumps(row)
+
+
+def object_columns_of(count: int, num_objects: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random columns about objects of the right types."""
+    rng = np.random.default_rng(seed)
+    columns = {key: rng.normal(size=(count, num_objects)) for key in OBJECT_COLUMNS}
+    columns["objects_location"] = rng.normal(size=(count, num_objects, 2))
+    columns["objects_left_of_center"] = rng.random((count, num_objects)) < 0.5
+    columns["object_in_camera"] = rng.random(count) < 0.5
+    columns["closest_objects"] = rng.integers(0, num_objects, (count, 2))
+    return columns
+
+
+def test_rows_with_objects_have_the_types_of_the_original_and_each_world_its_own():
+    columns = columns_of(4) | object_columns_of(4, 3)
+    rows = list(RewardParams([square(), square()]).rows(columns))
+    for index, row in enumerate(rows):
+        assert tuple(row) == KEYS
+        for key in OBJECT_COLUMNS:
+            assert row[key] == columns[key][index].tolist(), key
+        assert type(row["object_in_camera"]) is bool
+        assert [type(each) for each in row["closest_objects"]] == [int, int]
+        assert [[type(number) for number in each] for each in row["objects_location"]] == [[float, float]] * 3
+        assert [type(each) for each in row["objects_left_of_center"]] == [bool] * 3
+        for key in ("objects_speed", "objects_heading", "objects_distance", "objects_distance_from_center"):
+            assert [type(each) for each in row[key]] == [float] * 3, key
+        json.dumps(row)
+    rows[0]["objects_location"][0][0] = 99.0
+    assert rows[1]["objects_location"][0][0] != 99.0
+
+
+def test_batches_with_objects_have_an_axis_of_objects():
+    columns = columns_of(6) | object_columns_of(6, 2)
+    for rows, values in RewardParams([square(), square()]).batches(columns):
+        assert tuple(values) == KEYS
+        for key in OBJECT_COLUMNS:
+            np.testing.assert_array_equal(values[key], columns[key][rows])
 
 
 def test_rows_carry_each_world_its_own_values():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from PIL import Image
 
@@ -9,7 +12,45 @@ from hotlap.sim.camera import PinholeCamera
 from hotlap.tracks.ground import GREY_WEIGHTS, Ground
 
 
-def trace(ground: Ground, camera: PinholeCamera, x: float, y: float, yaw: float, *, fineness: int) -> np.ndarray:
+@dataclass(frozen=True)
+class BoxReference:
+    """An upright box: middle and heading of its footprint, measures [m], colors of front, left, back, right, top."""
+
+    x: float
+    y: float
+    yaw: float
+    half_length: float
+    half_width: float
+    bottom: float
+    top: float
+    colors: np.ndarray
+
+    def hits(self, eye: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where rays from ``eye`` (3,) enter, as multiples of ``direction`` (..., 3) or infinity; and by which face."""
+        c, s = np.cos(self.yaw), np.sin(self.yaw)
+        turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+        start, along = turn @ (eye - [self.x, self.y, 0.0]), direction @ turn.T
+        low = np.array([-self.half_length, -self.half_width, self.bottom])
+        high = np.array([self.half_length, self.half_width, self.top])
+        with np.errstate(divide="ignore"):
+            one, other = (low - start) / along, (high - start) / along
+        enter, leave = np.minimum(one, other), np.maximum(one, other)
+        axis = enter.argmax(axis=-1)
+        first, last = enter.max(axis=-1), leave.min(axis=-1)
+        face = np.where(axis == 0, np.where(along[..., 0] < 0, 0, 2), np.where(along[..., 1] < 0, 1, 3))
+        return np.where((first < last) & (first > 0), first, np.inf), np.where(axis == 2, 4, face)
+
+
+def trace(
+    ground: Ground,
+    camera: PinholeCamera,
+    x: float,
+    y: float,
+    yaw: float,
+    *,
+    fineness: int,
+    boxes: Sequence[BoxReference] = (),
+) -> np.ndarray:
     """Colors where ``fineness`` by ``fineness`` rays per pixel end, float64 (height, width, 3) of the finer image."""
     width, height = camera.width * fineness, camera.height * fineness
     focal = camera.focal_px * fineness
@@ -36,13 +77,25 @@ def trace(ground: Ground, camera: PinholeCamera, x: float, y: float, yaw: float,
     column = ((eye_x + (to_ground * dir_x)[on_ground] - ground.origin[0]) / ground.texel).astype(int)
     row = ((eye_y + (to_ground * dir_y)[on_ground] - ground.origin[1]) / ground.texel).astype(int)
     image[on_ground] = ground.rgb[row, column]
+    nearest = np.minimum(to_ground, to_wall)
+    for box in boxes:
+        to_box, face = box.hits(np.array([eye_x, eye_y, camera.height_m]), np.stack([dir_x, dir_y, -down], axis=-1))
+        image = np.where((to_box < nearest)[..., None], box.colors[face], image)
+        nearest = np.minimum(nearest, to_box)
     return image
 
 
-def photograph(ground: Ground, camera: PinholeCamera, x: float, y: float, yaw: float) -> np.ndarray:
+def photograph(
+    ground: Ground,
+    camera: PinholeCamera,
+    x: float,
+    y: float,
+    yaw: float,
+    boxes: Sequence[BoxReference] = (),
+) -> np.ndarray:
     """What the original's pipeline makes of it: 4 times the size, antialiased, then reduced by Pillow; uint8 RGB."""
     finer, rays = 4, 2
-    traced = trace(ground, camera, x, y, yaw, fineness=finer * rays)
+    traced = trace(ground, camera, x, y, yaw, fineness=finer * rays, boxes=boxes)
     pixels = traced.reshape(finer * camera.height, rays, finer * camera.width, rays, 3).mean(axis=(1, 3))
     image = Image.fromarray(np.round(pixels).astype(np.uint8))
     return np.asarray(image.resize((camera.width, camera.height), Image.Resampling.BILINEAR))

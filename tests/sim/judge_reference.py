@@ -43,6 +43,9 @@ class RouteReference:
             self.ccw = not reverse
             self.road = shapely.Polygon(np.concatenate([outer, inner[::-1]]))
         shapely.prepare(self.road)
+        # What counts as left of center: between the center line and the inner border.
+        ring = [center, inner[::-1]]
+        self.inner_half = shapely.Polygon(center, [inner]) if closed else shapely.Polygon(np.concatenate(ring))
         self.num_waypoints = len(center)
         self.waypoints = center
         self.arcs = np.append(shapely.line_locate_point(self.center, shapely.points(center[:-1])), self.center.length)
@@ -82,6 +85,87 @@ class RouteReference:
             "is_offtrack": ~inside.any(axis=1),
             "is_crashed": np.zeros(len(front), dtype=bool),
         }
+
+    def object_inputs(
+        self, objects: list[ObjectReference], origin: np.ndarray, yaw: float, camera: CameraReference
+    ) -> dict[str, np.ndarray]:
+        """Reward inputs about objects, and what the car crashes into, of one car at ``origin`` (2,) [m], ``yaw``."""
+        front = origin + FRONT_POINT_AHEAD * np.array([np.cos(yaw), np.sin(yaw)])
+        here = self.center.project(shapely.Point(front))
+        points = [shapely.Point(*each.at) for each in objects]
+        distances = np.array([self.center.project(point) for point in points])
+        order = np.argsort(distances, kind="stable")
+        following = int(np.searchsorted(distances[order], here, side="right"))
+        previous = (following - 1) % len(objects)
+        following %= len(objects)
+        corners = rectangle(origin, yaw, *CAR_RECTANGLE)
+        hits = [
+            number
+            for number, each in enumerate(objects)
+            if any(shapely.Polygon(each.corners()).contains(shapely.Point(*corner)) for corner in corners)
+        ]
+        ahead = objects[order[following]]
+        return {
+            "closest_objects": order[[previous, following]],
+            "objects_left_of_center": np.array([self.inner_half.contains(point) ^ (not self.ccw) for point in points]),
+            "objects_distance": distances,
+            "objects_distance_from_center": np.array([self.center.distance(point) for point in points]),
+            "object_in_camera": np.array(
+                any(camera.sees(origin, yaw, np.append(point, ahead.height)) for point in [*ahead.corners(), ahead.at])
+            ),
+            "crashed_into": np.array(hits[0] if hits else -1),
+        }
+
+
+CAR_RECTANGLE = (0.32352, 0.1961)  # [m] length and width
+
+
+def rectangle(middle: np.ndarray, yaw: float, length: float, width: float) -> np.ndarray:
+    """Corners (4, 2) [m]."""
+    ahead, left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    signs = [(1, 1), (1, -1), (-1, -1), (-1, 1)]
+    return np.array([middle + 0.5 * a * length * ahead + 0.5 * b * width * left for a, b in signs])
+
+
+@dataclass(frozen=True)
+class ObjectReference:
+    """An object on the track: where its origin is, its heading, its rectangle's measures, its origin's height [m]."""
+
+    at: np.ndarray
+    yaw: float
+    length: float
+    width: float
+    height: float
+
+    def corners(self) -> np.ndarray:
+        """Of its rectangle, (4, 2) [m]."""
+        return rectangle(self.at, self.yaw, self.length, self.width)
+
+
+@dataclass(frozen=True)
+class CameraReference:
+    """The volume that `object_in_camera` looks at: a pyramid with its tip at the camera."""
+
+    forward: float = 0.14529379
+    height: float = 0.13032555
+    pitch: float = 0.2618
+    hfov: float = 1.13
+    near: float = 0.2
+    far: float = 300.0
+
+    def sees(self, origin: np.ndarray, yaw: float, point: np.ndarray) -> bool:
+        """Whether the camera of a car at ``origin``, ``yaw`` has ``point`` (3,) [m] strictly inside its view."""
+        ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
+        left = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+        up = np.array([0.0, 0.0, 1.0])
+        look = np.cos(self.pitch) * ahead - np.sin(self.pitch) * up
+        top = np.sin(self.pitch) * ahead + np.cos(self.pitch) * up
+        offset = point - (np.append(origin, 0.0) + self.forward * ahead + self.height * up)
+        depth = offset @ look
+        reach = depth * np.tan(self.hfov / 2)
+        return bool(
+            self.near < depth < self.far and abs(offset @ left) < reach and abs(offset @ top) < 480 / 640 * reach
+        )
 
 
 def progress_in_turn(ndists: np.ndarray, start_ndist: float) -> list[float]:

@@ -38,9 +38,11 @@ WHEELS = {
 }
 
 
-def place(scene: Scene, route: np.ndarray, origin: np.ndarray, yaw: np.ndarray, *, car: str = "v5") -> State:
+def place(
+    scene: Scene, route: np.ndarray, origin: np.ndarray, yaw: np.ndarray, *, car: str = "v5", num_objects: int = 0
+) -> State:
     """A state in which every world's car is on its ``route`` with its origin at the pose, in the run phase."""
-    state = State(len(route))
+    state = State(len(route), num_objects=num_objects)
     params = VEHICLES[car]
     motion = np.zeros(len(route), dtype=MOTION_DTYPE)
     motion["x"] = origin[:, 0] - params.origin_ahead_of_cg_m * np.cos(yaw)

@@ -16,6 +16,7 @@ from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
+from hotlap.sim.objects import Obstacles
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.state import STATUS_NAMES
@@ -46,7 +47,9 @@ class RaceConfig:
     spread: float = 1.0
     """How far each episode's car differs from the nominal one; see `Simulator`."""
     randomize_domain: bool = False
-    """Draw the lights anew for every episode."""
+    """Draw the lights and the objects' colors anew for every episode."""
+    obstacles: Obstacles | None = None
+    """What stands on the track; None: nothing."""
     device: str = "cpu"
 
 
@@ -57,7 +60,8 @@ class JudgedStep:
     worlds: np.ndarray
     """Numbers of the worlds, (n,)."""
     columns: dict[str, np.ndarray]
-    """Reward inputs by name, and ``status`` (names), ``nearest_waypoint``, ``pause_duration``."""
+    """Reward inputs by name (those of objects only where there are any), and ``status`` (names), ``nearest_waypoint``,
+    ``pause_duration``."""
     rewards: np.ndarray
     """(n,) float64; 0 where the reward function is not asked (prepare and pause)."""
     running: np.ndarray
@@ -92,7 +96,7 @@ class Race:
             track if isinstance(track, Track) else load_track(track, direction=config.direction)
             for track in config.tracks
         ]
-        self.scene = Scene(tracks, config.rules, device=config.device)
+        self.scene = Scene(tracks, config.rules, obstacles=config.obstacles, device=config.device)
         self.simulator = Simulator(
             self.scene,
             num_worlds,
@@ -176,6 +180,8 @@ class Race:
         columns["steering_angle"] = commands[:, 0]
         columns["is_reversed"] = self._is_reversed[worlds]
         columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
+        if state.num_objects:
+            columns |= self._object_columns(worlds)
         running = state.host("judged_running")[worlds] != 0
         rewards = np.zeros(len(worlds))
         asked = np.flatnonzero(running)
@@ -194,6 +200,22 @@ class Race:
         )
         simulator.drive()
         return judged
+
+    def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
+        """Reward inputs about objects, of `worlds`."""
+        state = self.simulator.state
+        objects = state.host("objects")[worlds]
+        return {
+            "closest_objects": state.host("closest_objects")[worlds],
+            "objects_location": np.stack([objects["x"], objects["y"]], axis=-1).astype(np.float64),
+            "objects_left_of_center": objects["left_of_center"] != 0,
+            "object_in_camera": state.host("object_in_camera")[worlds] != 0,
+            # The original tells of speed and heading only where there are moving cars.
+            "objects_speed": np.zeros(objects.shape),
+            "objects_heading": np.zeros(objects.shape),
+            "objects_distance_from_center": objects["distance_from_center"].astype(np.float64),
+            "objects_distance": objects["distance"].astype(np.float64),
+        }
 
     def _ask(self, worlds: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray | list[float]:
         """The reward function's answers, (n,)."""

@@ -56,6 +56,18 @@ _BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed
 COLUMNS: Final = (*_FLOATS, *_BOOLS, "closest_waypoints", "route")
 """The arrays that `RewardParams` wants: (n,) each, `closest_waypoints` (n, 2); units as in the dictionary."""
 
+_OBJECT_FLOATS = ("objects_speed", "objects_heading", "objects_distance_from_center", "objects_distance")
+
+OBJECT_COLUMNS: Final = (
+    "closest_objects",
+    "objects_location",
+    "objects_left_of_center",
+    "object_in_camera",
+    *_OBJECT_FLOATS,
+)
+"""Further arrays where there are m objects: (n, m) each, `closest_objects` (n, 2), `objects_location` (n, m, 2),
+`object_in_camera` (n,). All of them or none."""
+
 
 class Route(Protocol):
     """What a dictionary tells of a track in its driving direction; every `Track` is one."""
@@ -86,7 +98,12 @@ class RewardParams:
         self._centers = [np.asarray(route.center, dtype=np.float64) for route in routes]
 
     def rows(self, columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-        """One fresh dictionary per row of the columns (see `COLUMNS`), in order."""
+        """One fresh dictionary per row of the columns (see `COLUMNS`, `OBJECT_COLUMNS`), in order."""
+        alone = self._rows_alone(columns)
+        return _with_objects(alone, columns) if "objects_location" in columns else alone
+
+    def _rows_alone(self, columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+        """The rows without anything on the track."""
         floats = (np.asarray(columns[key], dtype=np.float64).tolist() for key in _FLOATS)
         bools = (np.asarray(columns[key], dtype=bool).tolist() for key in _BOOLS)
         closest = columns["closest_waypoints"].tolist()
@@ -133,7 +150,7 @@ class RewardParams:
 
         Yields:
             Row indices (k,), and the 27 keys with arrays (k,) for numbers and bools, (k, 2) for `closest_waypoints` and
-            `closest_objects`, `waypoints` as (N, 2), `track_length` as a float, and `objects_…` as (k, 0).
+            `closest_objects`, `waypoints` as (N, 2), `track_length` as a float, and `objects_…` as (k, m) or (k, m, 2).
         """
         route_of_row = np.asarray(columns["route"])
         for route in np.unique(route_of_row).tolist():
@@ -141,12 +158,23 @@ class RewardParams:
             k = len(rows)
             values: dict[str, Any] = {key: np.asarray(columns[key], dtype=np.float64)[rows] for key in _FLOATS}
             values |= {key: np.asarray(columns[key], dtype=bool)[rows] for key in _BOOLS}
-            values |= {key: np.zeros((k, 0)) for key in KEYS if key.startswith("objects_")}
-            values["objects_location"] = np.zeros((k, 0, 2))
-            values["objects_left_of_center"] = np.zeros((k, 0), dtype=bool)
-            values["object_in_camera"] = np.zeros(k, dtype=bool)
-            values["closest_objects"] = np.zeros((k, 2), dtype=np.int64)
+            if "objects_location" in columns:
+                values |= {key: np.asarray(columns[key])[rows] for key in OBJECT_COLUMNS}
+            else:
+                values |= {key: np.zeros((k, 0)) for key in _OBJECT_FLOATS}
+                values["objects_location"] = np.zeros((k, 0, 2))
+                values["objects_left_of_center"] = np.zeros((k, 0), dtype=bool)
+                values["object_in_camera"] = np.zeros(k, dtype=bool)
+                values["closest_objects"] = np.zeros((k, 2), dtype=np.int64)
             values["closest_waypoints"] = np.asarray(columns["closest_waypoints"])[rows]
             values["waypoints"] = self._centers[route].copy()
             values["track_length"] = self._lengths[route]
             yield rows, {key: values[key] for key in KEYS}
+
+
+def _with_objects(rows: Iterator[dict[str, Any]], columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    """The rows with what there is to say of the objects."""
+    values = [np.asarray(columns[key]).tolist() for key in OBJECT_COLUMNS]
+    for params, *each in zip(rows, *values, strict=True):
+        params.update(zip(OBJECT_COLUMNS, each, strict=True))
+        yield params

@@ -15,6 +15,7 @@ from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.sim.objects import Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
@@ -65,6 +66,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
         rules=rules or RaceRules(),
         spread=race.randomize_vehicle,
         randomize_domain=race.randomize_domain,
+        obstacles=Obstacles(**dict(race.obstacles)) if race.race_type == "object_avoidance" else None,
     )
 
 

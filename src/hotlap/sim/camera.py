@@ -71,15 +71,20 @@ SKY = wp.constant(4)  # surface after the four walls
 
 
 @wp.struct
-class _Lens:
+class Lens:
+    """A camera on its car, as kernels need it: lengths in pixels and meters."""
+
     width: int
     height: int
     elevation: float
     forward: float
+    focal: float
+    cos_pitch: float
+    sin_pitch: float
 
 
 @wp.struct
-class _Ray:
+class Ray:
     """A row of rays: distance ahead and width of a column on the plane it meets, per metre of height over the plane."""
 
     plane: int
@@ -113,7 +118,7 @@ class _Level:
 
 
 @wp.struct
-class _View:
+class View:
     """What all rows of one world's image share; ``track`` is -1 where nothing is to be drawn.
 
     ``palette`` is the row of the colors of walls and sky: the track, or the world where each has its own light.
@@ -146,7 +151,7 @@ def _end_slope(ahead: float, leftward: float, other_ahead: float, other_leftward
 @no_type_check
 def _set_up_views(
     # Model:
-    lens: _Lens,
+    lens: Lens,
     fields: wp.array(dtype=_Field),
     # State in:
     x_in: wp.array(dtype=float),
@@ -155,10 +160,10 @@ def _set_up_views(
     track_in: wp.array(dtype=int),
     active_in: wp.array(dtype=int),
     # Out:
-    views_out: wp.array(dtype=_View),
+    views_out: wp.array(dtype=View),
 ):
     world = wp.tid()
-    view = _View()
+    view = View()
     view.track = -1
     if active_in[world] != 0 and wp.isfinite(x_in[world] + y_in[world] + yaw_in[world]):
         view.track = track_in[world]
@@ -199,7 +204,7 @@ def _light_surfaces(
     # In:
     lights: wp.array(dtype=Light),
     # In and out:
-    views: wp.array(dtype=_View),
+    views: wp.array(dtype=View),
     # Out:
     lit_colors: wp.array3d(dtype=wp.uint16),
     dimming_out: wp.array(dtype=wp.vec3),
@@ -211,7 +216,7 @@ def _light_surfaces(
     view.palette = world
     views[world] = view
     up = wp.vec3(0.0, 0.0, 1.0)
-    dimming = wp.cw_div(brightness(lights[world], up), brightness(daylight[0], up))
+    dimming = wp.cw_div(brightness(lights[world], up, up), brightness(daylight[0], up, up))
     dimming_out[world] = dimming
     for surface in range(5):
         share = wp.vec3(1.0, 1.0, 1.0)  # of the sky
@@ -219,7 +224,7 @@ def _light_surfaces(
             # The walls in their order face north, west, south and east.
             normal = wp.vec3()
             normal[(surface + 1) % 2] = wp.where(surface == 0 or surface == 3, 1.0, -1.0)
-            share = wp.cw_div(brightness(lights[world], normal), brightness(daylight[0], normal))
+            share = wp.cw_div(brightness(lights[world], normal, up), brightness(daylight[0], normal, up))
         for channel in range(3):
             color = float(colors[view.track, surface, channel]) * share[channel] / dimming[channel]
             lit_colors[world, surface, channel] = wp.uint16(color + 0.5)
@@ -361,8 +366,8 @@ def _make_render(channels: int, max_columns: int, lit: bool) -> Any:
     @no_type_check
     def render(
         # Model:
-        lens: _Lens,
-        rays: wp.array2d(dtype=_Ray),
+        lens: Lens,
+        rays: wp.array2d(dtype=Ray),
         ray_counts: wp.array(dtype=int),
         texels_log2: wp.array(dtype=float),
         fields: wp.array(dtype=_Field),
@@ -371,7 +376,7 @@ def _make_render(channels: int, max_columns: int, lit: bool) -> Any:
         colors: wp.array3d(dtype=wp.uint16),
         # In:
         dimming: wp.array(dtype=wp.vec3),
-        views: wp.array(dtype=_View),
+        views: wp.array(dtype=View),
         rows_each: int,
         # Out:
         image: wp.array3d(dtype=wp.uint8),
@@ -491,7 +496,7 @@ def _trace_rays(camera: PinholeCamera) -> tuple[list[list[Any]], np.ndarray, np.
             for row_offset, column_offset in zip(offsets, shuffled, strict=True):
                 tangent = (row + row_offset + 0.5 - 0.5 * camera.height) / camera.focal_px
                 down, ahead = sin_pitch + tangent * cos_pitch, cos_pitch - tangent * sin_pitch
-                ray = _Ray()
+                ray = Ray()
                 ray.plane = int(HORIZON) if abs(down) < 1e-3 else int(GROUND) if down > 0.0 else int(TOP)
                 if ray.plane != HORIZON:
                     ray.ahead, ray.sideways = ahead / abs(down), 1.0 / (abs(down) * camera.focal_px)
@@ -546,19 +551,21 @@ class CameraRenderer:
         self.device = wp.get_device(device)
         self.color = color
         self.lights = lights
-        self._lens = _Lens()
+        self._lens = Lens()
         self._lens.width, self._lens.height = camera.width, camera.height
         self._lens.elevation, self._lens.forward = camera.height_m, camera.forward_m
+        self._lens.focal = camera.focal_px
+        self._lens.cos_pitch, self._lens.sin_pitch = float(np.cos(camera.pitch_rad)), float(np.sin(camera.pitch_rad))
         rays, counts, texels_log2 = _trace_rays(camera)
-        self._rays = self._table(rays, _Ray)
+        self._rays = self._table(rays, Ray)
         self._counts: wp.array = wp.array(counts, dtype=int, device=self.device)
         self._texels_log2: wp.array = wp.array(texels_log2, dtype=float, device=self.device)
         self._upload(grounds)
-        self._views = wp.empty(num_worlds, dtype=_View, device=self.device)
+        self._views = wp.empty(num_worlds, dtype=View, device=self.device)
         # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
-        self._rows_each, max_columns = (camera.height, 160) if self.device.is_cpu else (1, 8)
-        self._dim = (num_worlds, -(-camera.height // self._rows_each), -(-camera.width // max_columns))
-        self._kernel = _render_kernel(3 if color else 1, max_columns, lights is not None)
+        self._rows_each, self._max_columns = (camera.height, 160) if self.device.is_cpu else (1, 8)
+        self._dim = (num_worlds, -(-camera.height // self._rows_each), -(-camera.width // self._max_columns))
+        self._kernel = _render_kernel(3 if color else 1, self._max_columns, lights is not None)
         num_lit = num_worlds if lights is not None else 0
         self._daylight: wp.array = wp.array(DAYLIGHT[None], dtype=Light, device=self.device)
         self._lit_colors = wp.empty((num_lit, 5, 3), dtype=wp.uint16, device=self.device)

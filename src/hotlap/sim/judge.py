@@ -9,6 +9,7 @@ from typing import no_type_check
 
 import warp as wp
 
+from hotlap.sim.objects import NEAR, RaceObject
 from hotlap.sim.polyline import Segment, nearest_on_line, ring_crossings
 from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene
 from hotlap.sim.state import Phase, State, Status
@@ -16,6 +17,7 @@ from hotlap.sim.vehicle import CONTROL_PERIOD, Motion, VehicleConstants
 
 STILL_DISTANCE = 0.0003  # [m] an origin that moves no farther in a step stands still
 STILL_COUNT = 15  # steps of standing still that end the attempt
+RESET_BEHIND = 1.0  # [m] before a near obstacle a car is put back
 
 _PREPARE, _RUN, _PAUSE, _DONE = (wp.constant(int(phase)) for phase in Phase)
 _CENTER, _INNER, _OUTER, _CAPS, _LINES = (wp.constant(n) for n in (CENTER, INNER, OUTER, CAPS, LINES_PER_ROUTE))
@@ -25,6 +27,8 @@ _OFF_TRACK, _CRASHED, _REVERSED = (wp.constant(int(s)) for s in (Status.OFF_TRAC
 _TIME_UP = wp.constant(int(Status.TIME_UP))
 _STILL_DISTANCE2 = wp.constant(STILL_DISTANCE * STILL_DISTANCE)
 _STILL_COUNT = wp.constant(STILL_COUNT)
+_NEAR = wp.constant(NEAR)
+_RESET_BEHIND = wp.constant(RESET_BEHIND)
 _PERIOD = wp.constant(CONTROL_PERIOD)
 
 
@@ -83,9 +87,18 @@ def wheels_inside(
 @wp.func
 @no_type_check
 def lane_pose(
-    segments: wp.array2d(dtype=Segment), route: int, num_segments: int, closed: int, arc: float, x: float, y: float
+    segments: wp.array2d(dtype=Segment),
+    route: int,
+    num_segments: int,
+    closed: int,
+    arc: float,
+    x: float,
+    y: float,
+    only: int,
 ) -> wp.vec3:
     """Where a car that was at (x, y) is put back: beside the center-line point at ``arc`` [m], on the nearer lane.
+
+    Unless ``only`` names a lane, 0 for the inner one; -1 does not.
 
     Returns x [m], y [m] and the heading to the lane's next waypoint [rad].
     """
@@ -105,7 +118,7 @@ def lane_pose(
         point = nearest_on_line(segments, lane, num_segments, cx, cy)
         dx = point.x - x
         dy = point.y - y
-        if dx * dx + dy * dy < best:
+        if dx * dx + dy * dy < best and only != 1 - k:
             best = dx * dx + dy * dy
             ahead = point.segment
             if point.fraction >= 1.0:
@@ -137,6 +150,8 @@ def _judge(
     vehicle: wp.array(dtype=VehicleConstants),
     route_of: wp.array(dtype=wp.int32),
     start_ndist: wp.array(dtype=wp.float32),
+    objects: wp.array2d(dtype=RaceObject),
+    is_crashed: wp.array(dtype=wp.int32),
     # State in and out:
     active: wp.array(dtype=wp.int32),
     phase: wp.array(dtype=wp.int32),
@@ -171,7 +186,6 @@ def _judge(
     is_left_of_center: wp.array(dtype=wp.int32),
     all_wheels_on_track: wp.array(dtype=wp.int32),
     is_offtrack: wp.array(dtype=wp.int32),
-    is_crashed: wp.array(dtype=wp.int32),
     pause_duration: wp.array(dtype=wp.float32),
 ):
     i = wp.tid()
@@ -225,7 +239,6 @@ def _judge(
     is_left_of_center[i] = wp.where((to_inner2 < to_outer2) == (ccw[route] != 0), 1, 0)
     all_wheels_on_track[i] = wp.where(inside == 4, 1, 0)
     is_offtrack[i] = wp.where(inside == 0, 1, 0)
-    is_crashed[i] = 0
 
     # Rules.
     step = steps[i] + 1
@@ -276,8 +289,27 @@ def _judge(
                 # From the step before: this one may already be on another stretch of the track. The original forgets
                 # the start offset here; races start at 0, so only the sum is right in general.
                 back = start_ndist[i] + 0.01 * previous
+                from_x = before_x
+                from_y = before_y
+                if status == _CRASHED:
+                    back = start_ndist[i] + 0.01 * progress
+                    from_x = ox
+                    from_y = oy
                 arc = (back - wp.floor(back)) * lap_length
-                pose = lane_pose(segments, route, pieces, closed[route], arc, before_x, before_y)
+                lane = int(-1)
+                obstacle_arc = float(0.0)
+                nearest = float(_NEAR)
+                for k in range(objects.shape[1]):
+                    gap = wp.abs(objects[i, k].distance - arc)
+                    if gap < nearest:
+                        nearest = gap
+                        obstacle_arc = objects[i, k].distance
+                        lane = 1 - objects[i, k].lane
+                if lane >= 0:
+                    arc = obstacle_arc - _RESET_BEHIND
+                    if arc < 0.0 and closed[route] != 0:
+                        arc += lap_length
+                pose = lane_pose(segments, route, pieces, closed[route], arc, from_x, from_y, lane)
                 pose_x[i] = pose[0]
                 pose_y[i] = pose[1]
                 pose_yaw[i] = pose[2]
@@ -306,7 +338,10 @@ def _judge(
 
 
 def judge(scene: Scene, state: State) -> None:
-    """Compute the reward inputs of every active world, apply the race rules and advance the phases."""
+    """Compute the reward inputs of every active world, apply the race rules and advance the phases.
+
+    What concerns objects must be found out before: `hotlap.sim.judge_objects`.
+    """
     rules = scene.rules
     wp.launch(
         _judge,
@@ -327,6 +362,8 @@ def judge(scene: Scene, state: State) -> None:
             state.vehicle,
             state.route,
             state.start_ndist,
+            state.objects,
+            state.is_crashed,
             state.active,
             state.phase,
             state.drives,
@@ -361,7 +398,6 @@ def judge(scene: Scene, state: State) -> None:
             state.is_left_of_center,
             state.all_wheels_on_track,
             state.is_offtrack,
-            state.is_crashed,
             state.pause_duration,
         ],
         device=scene.device,

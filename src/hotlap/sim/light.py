@@ -1,4 +1,4 @@
-"""The lights of a world: the sun, and a lamp high over the middle of the track.
+"""The lights of a world: the sun, and a lamp high over its origin.
 
 Almost every world of the original has just these two, and an ambient light; domain randomization draws their colors
 anew in every episode. Source: DeepRacer simapp, ``bundle/worlds``, ``markov/domain_randomizations/visual``.
@@ -14,7 +14,7 @@ import warp as wp
 AMBIENT = wp.constant(0.5)
 SUN_FROM = wp.constant(wp.vec3(*(np.array([0.5, -0.1, 0.9]) / np.sqrt(0.5**2 + 0.1**2 + 0.9**2))))
 """Direction to the sun."""
-LAMP_HEIGHT = 15.0  # [m]
+LAMP_HEIGHT = 15.0  # [m] over the origin of the world
 
 
 @wp.struct
@@ -49,11 +49,14 @@ def sample_light(rng: np.random.Generator) -> np.ndarray:
 
 @wp.func
 @no_type_check
-def brightness(light: Light, normal: wp.vec3) -> wp.vec3:
-    """Share of its color that a surface with this normal shows, each channel at most 1: light saturates.
+def brightness(light: Light, normal: wp.vec3, to_lamp: wp.vec3) -> wp.vec3:
+    """Share of its color that a surface shows, each channel at most 1: light saturates.
 
-    The lamp is so far up that it lights what lies flat, and hardly what stands upright.
+    Args:
+        light: Of the world.
+        normal: Of the surface.
+        to_lamp: Direction to the lamp; straight up will do for what lies flat, or stands far from anything to compare.
     """
     share = AMBIENT * wp.vec3(1.0, 1.0, 1.0)
-    share += wp.max(wp.dot(normal, SUN_FROM), 0.0) * light.sun + wp.max(normal[2], 0.0) * light.lamp
+    share += wp.max(wp.dot(normal, SUN_FROM), 0.0) * light.sun + wp.max(wp.dot(normal, to_lamp), 0.0) * light.lamp
     return wp.min(share, wp.vec3(1.0, 1.0, 1.0))

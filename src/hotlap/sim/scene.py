@@ -1,4 +1,4 @@
-"""The fixed part of a simulation: routes, race rules, on one device."""
+"""The fixed part of a simulation: routes, race rules, what else is on the track, on one device."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
+from hotlap.sim.objects import Obstacles
 from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
@@ -41,6 +42,9 @@ class RaceRules:
 class Scene:
     """Routes of one or more tracks as device arrays; every world of a simulator races on one of them.
 
+    Every world has the same objects, obstacles before all others: ``shapes``, one each. ``boxes`` are those of all
+    objects in turn, with the number of the object and that of its paint; what has one paint has one color.
+
     Each track gives two routes: ``2 * track`` in file order, ``2 * track + 1`` in reversed row order. A route has the
     lines CENTER, INNER, OUTER, INNER_LANE, OUTER_LANE and CAPS, line ``k`` of a route in row
     ``LINES_PER_ROUTE * route + k``.
@@ -56,9 +60,19 @@ class Scene:
     ============== =============================================== ===================================
     """
 
-    def __init__(self, tracks: Sequence[Track], rules: RaceRules | None = None, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        rules: RaceRules | None = None,
+        *,
+        obstacles: Obstacles | None = None,
+        device: str = "cpu",
+    ) -> None:
         self.tracks = tuple(tracks)
         self.rules = rules or RaceRules()
+        self.obstacles = obstacles
+        self.shapes = tuple(obstacles.shapes if obstacles else ())
+        self.boxes = tuple((number, number, box) for number, shape in enumerate(self.shapes) for box in shape.boxes)
         self.device = device
         self.routes = tuple(route for track in self.tracks for route in (track, track.reversed()))
         num_segments = [len(route.center) - 1 for route in self.routes]

@@ -10,14 +10,18 @@ import numpy as np
 import warp as wp
 
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
+from hotlap.sim.camera_objects import ObjectCameraRenderer
 from hotlap.sim.judge import judge
+from hotlap.sim.judge_objects import judge_objects, locate_objects
 from hotlap.sim.light import sample_light
+from hotlap.sim.objects import OBJECT_DTYPE, place_obstacles, start_pose
 from hotlap.sim.scene import Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
 from hotlap.sim.vehicle_spread import sample_vehicle, step_period
 from hotlap.tracks.ground import Ground, bake_ground
 from hotlap.tracks.themes import find_theme
+from hotlap.tracks.track import Track
 
 MAX_STEERING_DEG = 30.0
 MIN_SPEED, MAX_SPEED = 0.1, 4.0  # [m/s] limits of the actuators
@@ -171,7 +175,7 @@ _PAUSE = wp.constant(int(Phase.PAUSE))
 
 
 class Simulator:
-    """``num_worlds`` cars on the tracks of a scene, each alone in its world.
+    """``num_worlds`` cars on the tracks of a scene, each in a world of its own, with objects of its own.
 
     ``reset`` starts episodes, ``step`` advances all active worlds by one control step of 1/15 s: the rules judge the
     present pose (``state``), the action moves the car, the camera looks (``images``). A world whose episode is over
@@ -179,7 +183,7 @@ class Simulator:
     time limit meets still does.
 
     Args:
-        scene: Tracks and rules.
+        scene: Tracks, rules and objects.
         num_worlds: How many worlds.
         vehicle: The car.
         spread: How far each episode's car differs from the nominal one: 0 not at all, 1 as much as the original's
@@ -187,7 +191,7 @@ class Simulator:
         camera: What looks; ``None`` renders nothing.
         color: RGB images instead of grey ones.
         theme: Color theme of all tracks; ``None``: each track's own.
-        randomize_domain: Draw the lights anew for every episode.
+        randomize_domain: Draw the lights and the objects' colors anew for every episode.
         grounds: Baked grounds of the scene's tracks, to share them between simulators.
     """
 
@@ -210,7 +214,10 @@ class Simulator:
         self.spread = spread
         self.randomize_domain = randomize_domain
         self.device = scene.device
-        self.state = State(num_worlds, device=self.device)
+        self.state = State(
+            num_worlds, num_objects=len(scene.shapes), boxes=[box for *_, box in scene.boxes], device=self.device
+        )
+        self._camera = camera or DEEPRACER_CAMERA
         self._camera_pose = [wp.zeros(num_worlds, dtype=wp.float32, device=self.device) for _ in range(3)]
         self.images: wp.array | None = None
         self.renderer: CameraRenderer | None = None
@@ -224,11 +231,12 @@ class Simulator:
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Begin an episode in each of ``worlds``; the others are left as they are."""
         device, state = self.device, self.state
-        poses, cars, seeds, routes = [], [], [], []
+        poses, cars, seeds, routes, objects = [], [], [], [], []
         for start in starts:
             route = self.scene.route(start.track, start.reverse)
             track = self.scene.routes[route]
-            poses.append(track.pose_at(start.ndist * track.length))
+            objects.append(self._place_objects(track, start.seed))
+            poses.append(start_pose(track, start.ndist * track.length, objects[-1]))
             rng = np.random.default_rng([start.seed, 1])
             cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
             seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
@@ -273,7 +281,12 @@ class Simulator:
             device=device,
         )
         if self.randomize_domain:
-            self._light(worlds, starts)
+            self._color(worlds, starts)
+        if state.num_objects:
+            rows = state.objects.numpy().copy()
+            rows[list(worlds)] = objects
+            state.objects.assign(rows)
+            locate_objects(self.scene, state, world)
         only_these = np.zeros(self.num_worlds, dtype=np.int32)
         only_these[list(worlds)] = 1
         self._render(wp.array(only_these, dtype=wp.int32, device=device))
@@ -287,6 +300,8 @@ class Simulator:
 
     def judge(self) -> None:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""
+        if self.state.num_objects:
+            judge_objects(self.scene, self.state, self._camera)
         judge(self.scene, self.state)
 
     def drive(self) -> None:
@@ -355,14 +370,38 @@ class Simulator:
         return renderer, wp.zeros(renderer.image_shape, dtype=wp.uint8, device=self.device)
 
     def _make_renderer(self, camera: PinholeCamera, *, color: bool) -> CameraRenderer:
-        lights = self.state.light if self.randomize_domain else None
-        return CameraRenderer(self.grounds, camera, self.num_worlds, self.device, color=color, lights=lights)
+        state = self.state
+        lights = state.light if self.randomize_domain else None
+        if not self.scene.boxes:
+            return CameraRenderer(self.grounds, camera, self.num_worlds, self.device, color=color, lights=lights)
+        return ObjectCameraRenderer(
+            self.grounds,
+            camera,
+            self.num_worlds,
+            self.device,
+            color=color,
+            lights=lights,
+            boxes=[(number, box) for number, _, box in self.scene.boxes],
+            objects=state.objects,
+            box_colors=state.box_colors,
+        )
 
-    def _light(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
-        """Draw the lights of new episodes."""
-        lights = self.state.light.numpy().copy()
-        lights[list(worlds)] = [sample_light(np.random.default_rng([start.seed, 2])) for start in starts]
-        self.state.light.assign(lights)
+    def _place_objects(self, track: Track, seed: int) -> np.ndarray:
+        """The objects of a new episode, rows of ``RaceObject``."""
+        rng = np.random.default_rng([seed, 3])
+        obstacles = self.scene.obstacles
+        return place_obstacles(track, obstacles, rng) if obstacles else np.zeros(0, dtype=OBJECT_DTYPE)
+
+    def _color(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
+        """Draw the lights and the objects' colors of new episodes."""
+        paints = [paint for _, paint, _ in self.scene.boxes]
+        light, colors = self.state.light.numpy().copy(), self.state.box_colors.numpy().copy()
+        for world, start in zip(worlds, starts, strict=True):
+            rng = np.random.default_rng([start.seed, 2])
+            light[world] = sample_light(rng)
+            colors[world] = rng.uniform(0.0, 255.0, (len(paints), 3))[paints]
+        self.state.light.assign(light)
+        self.state.box_colors.assign(colors)
 
     def _render(self, active: wp.array) -> None:
         if self.renderer is not None and self.images is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import warp as wp
 
 from hotlap.sim.light import DAYLIGHT, Light
+from hotlap.sim.objects import Box, RaceObject
 from hotlap.sim.vehicle import Motion, VehicleConstants
 
 
@@ -77,6 +79,9 @@ _FIELDS: dict[str, tuple[type, int]] = {
     "all_wheels_on_track": (wp.int32, 1),
     "is_offtrack": (wp.int32, 1),
     "is_crashed": (wp.int32, 1),
+    "crashed_into": (wp.int32, 1),
+    "closest_objects": (wp.int32, 2),
+    "object_in_camera": (wp.int32, 1),
     "pause_duration": (wp.float32, 1),
 }
 
@@ -91,6 +96,8 @@ class State:
     vehicle                  ``VehicleConstants`` of this world's car                              reset
     jitter_seed              seed of the car's step-to-step randomness (uint32)                    reset
     light                    ``Light`` of the world                                                reset
+    objects                  ``RaceObject``: (num_worlds, num_objects)                             reset
+    box_colors               colors of the objects' boxes, 0 to 255: (num_worlds, num_boxes) vec3  reset
     steering                 commanded steering angle [deg, left positive]                         caller
     speed                    commanded speed [m/s]                                                 caller
     route                    where it races: ``Scene.route``                                       reset
@@ -124,6 +131,9 @@ class State:
     all_wheels_on_track      reward input, 1 for True                                              judge
     is_offtrack              reward input, 1 for True                                              judge
     is_crashed               reward input, 1 for True                                              judge
+    crashed_into             number of the object, where the car has crashed                       judge
+    closest_objects          reward input, behind and ahead: (num_worlds, 2)                       judge
+    object_in_camera         reward input, 1 for True                                              judge
     pause_duration           penalty still to serve after the step [s]                             judge
     ======================== ===================================================================== ======
     """
@@ -133,14 +143,22 @@ class State:
     vehicle: wp.array
     jitter_seed: wp.array
     light: wp.array
+    objects: wp.array
+    box_colors: wp.array
 
-    def __init__(self, num_worlds: int, *, device: str = "cpu") -> None:
+    def __init__(
+        self, num_worlds: int, *, num_objects: int = 0, boxes: Sequence[Box] = (), device: str = "cpu"
+    ) -> None:
         self.num_worlds = num_worlds
+        self.num_objects = num_objects
         self.device = device
         self.motion = wp.zeros(num_worlds, dtype=Motion, device=device)
         self.vehicle = wp.zeros(num_worlds, dtype=VehicleConstants, device=device)
         self.jitter_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
         self.light = wp.array(np.full(num_worlds, DAYLIGHT), dtype=Light, device=device)
+        self.objects = wp.zeros((num_worlds, num_objects), dtype=RaceObject, device=device)
+        colors = np.array([box.color for box in boxes], dtype=np.float32).reshape(-1, 3)
+        self.box_colors = wp.array(np.tile(colors, (num_worlds, 1, 1)), dtype=wp.vec3, device=device)
         for name, (dtype, columns) in _FIELDS.items():
             shape: int | tuple[int, int] = num_worlds if columns == 1 else (num_worlds, columns)
             setattr(self, name, wp.zeros(shape, dtype=dtype, device=device))

@@ -1,0 +1,32 @@
+"""From job.toml to the race that a worker drives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tiny_model import write_model
+
+from hotlap.envs.race import RaceConfig
+from hotlap.rollouts.model import race_config
+from hotlap.sim.objects import Obstacles
+
+
+def race_of(folder: Path, **race: Any) -> RaceConfig:
+    model = write_model(folder, race=race)
+    return race_config(model, model.job.race)
+
+
+def test_obstacles_stand_only_in_races_of_their_type(tmp_path: Path):
+    """Their settings may be there all the same."""
+    obstacles = {"number": 3, "min_distance": 1.5, "randomize": True, "kind": "amazon_box_obstacle"}
+    config = race_of(tmp_path / "1", race_type="object_avoidance", obstacles=obstacles)
+    assert config.obstacles == Obstacles(number=3, min_distance=1.5, randomize=True, kind="amazon_box_obstacle")
+    assert race_of(tmp_path / "2", obstacles=obstacles).obstacles is None
+    fixed = race_of(tmp_path / "3", race_type="object_avoidance", obstacles={"positions": [[0.25, -1], [0.5, 1]]})
+    assert fixed.obstacles == Obstacles(positions=((0.25, -1.0), (0.5, 1.0)))
+
+
+def test_domain_randomization_is_a_setting_of_any_race(tmp_path: Path):
+    assert race_of(tmp_path / "1", randomize_domain=True).randomize_domain
+    assert not race_of(tmp_path / "2").randomize_domain
