@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import pickle
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tiny_model import write_model
 
+from hotlap.bench.transport import FAR, HEAD, two_nodes
 from hotlap.errors import MissingExtraError
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup
-from hotlap.rollouts.plan import StartRule, plan_training
-from hotlap.rollouts.transport import pack, unpack
+from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
+from hotlap.rollouts.transport import PackedEpisode, pack, unpack
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
 
 pytest.importorskip("zstandard", reason="zstandard is not installed: pip install 'hotlap[cluster]'")
 
 
+def weights(setup: RolloutSetup) -> dict[str, torch.Tensor]:
+    values = build_network(setup.metadata, seed=1).state_dict()
+    return {name: value for name, value in values.items() if name.startswith("policy.")}
+
+
+def plans(num_episodes: int) -> list[EpisodePlan]:
+    return plan_training([StartRule()], job_seed=4, iteration=0, num_episodes=num_episodes, first_number=0)
+
+
 def play(setup: RolloutSetup, num_episodes: int, *, explore: bool = True) -> list[PlayedEpisode]:
-    weights = build_network(setup.metadata, seed=1).state_dict()
-    plans = plan_training([StartRule()], job_seed=4, iteration=0, num_episodes=num_episodes, first_number=0)
-    fleet = InProcessFleet(setup)
-    return fleet.start({name: weights[name] for name in weights if "policy." in name}, plans, explore=explore).result()
+    return InProcessFleet(setup).start(weights(setup), plans(num_episodes), explore=explore).result()
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +133,33 @@ def test_absence_of_zstandard_is_an_error_that_tells_the_way(episodes, monkeypat
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hotlap\[cluster\]'"):
         pack(episodes[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a machine has one loopback address elsewhere")
+def test_a_fleet_packs_what_goes_from_machine_to_machine_and_nothing_else(setup):
+    """With a worker on the trainer's node and one on another: the same episodes as in one process."""
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'hotlap[cluster]'")
+    double = replace(setup, precision="float64")  # sums do not depend on who plays beside whom
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # Ray keeps the settings of its first session
+        episodes, packed = pool.submit(play_on_two_nodes, double, 6).result()
+    assert_same(dict(enumerate(episodes)), dict(enumerate(play(double, 6))))
+    assert packed == {HEAD: {False}, FAR: {True}}
+
+
+def play_on_two_nodes(setup: RolloutSetup, num_episodes: int) -> tuple[list[PlayedEpisode], dict[str, set[bool]]]:
+    """The episodes, and by address of the worker whether they came packed."""
+    from hotlap.rollouts import ray_fleet
+
+    came: dict[int, bool] = {}
+
+    def unpack_and_tell(received: PlayedEpisode | PackedEpisode) -> PlayedEpisode:
+        episode = unpack(received)
+        came[episode.plan.number] = isinstance(received, PackedEpisode)
+        return episode
+
+    ray_fleet.unpack = unpack_and_tell
+    with two_nodes(), closing(ray_fleet.RayFleet(setup, 2, cluster="auto")) as fleet:
+        batch = fleet.start(weights(setup), plans(num_episodes), explore=True)
+        shares = {worker.info.address: worker.shares[0].outstanding.copy() for worker in fleet.workers}
+        episodes = batch.result()
+    return episodes, {address: {came[number] for number in share} for address, share in shares.items()}

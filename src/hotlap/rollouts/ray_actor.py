@@ -18,6 +18,7 @@ from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.ray_session import accept_shared_views
+from hotlap.rollouts.transport import PackedEpisode, pack
 from hotlap.rollouts.worker import PlayedEpisode
 
 
@@ -70,13 +71,18 @@ class RolloutActor:
 
         return Hello(pid=os.getpid(), address=ray.util.get_node_ip_address(), version=hotlap.__version__)
 
-    def prepare(self, setup: RolloutSetup, race: int) -> None:
+    def prepare(self, setup: RolloutSetup, race: int, packed: bool) -> None:
         """Build what plays, with one of the races; the others are built when their first episode comes.
+
+        Args:
+            setup: What to play.
+            race: Index of the race.
+            packed: Whether episodes are packed, for a trainer on another machine.
 
         Raises:
             HotlapError: If it cannot be built.
         """
-        self._thread = threading.get_ident()
+        self._thread, self._packed = threading.get_ident(), packed
         rewards = (each.reward for each in setup.races)
         self._reward_files = {str(reward.path) for reward in rewards if isinstance(reward, RewardSource)}
         self._busy_since = time.monotonic()
@@ -93,7 +99,7 @@ class RolloutActor:
         plans: Sequence[EpisodePlan],
         explore: bool,
         step_cap: int | None,
-    ) -> Iterator[PlayedEpisode]:
+    ) -> Iterator[PlayedEpisode | PackedEpisode]:
         """See `RolloutHost.play`; ``batch`` is what `drop` names."""
         self._unwanted = {key: first for key, first in self._unwanted.items() if key >= batch}
         self._thread = threading.get_ident()
@@ -104,7 +110,7 @@ class RolloutActor:
             for episode in self._host.play(tensors, plans, explore=explore, step_cap=step_cap, on_step=self._tell):
                 self._left.discard(episode.plan.number)
                 self._busy_since = None  # whoever takes the episode may take its time
-                yield episode
+                yield pack(episode) if self._packed else episode
                 self._busy_since = time.monotonic()
         except _Dropped:
             return

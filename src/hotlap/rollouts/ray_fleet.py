@@ -23,6 +23,7 @@ from hotlap.rollouts.ray_actor import Pulse, RolloutActor
 from hotlap.rollouts.ray_errors import reason, user_error
 from hotlap.rollouts.ray_session import accept_shared_views, connect, spilled_bytes
 from hotlap.rollouts.ray_worker import RayWorker, Share
+from hotlap.rollouts.transport import unpack
 from hotlap.rollouts.worker import PlayedEpisode
 
 POLL_S = 0.5  # [s] longest wait before the workers' pulses are looked at
@@ -113,6 +114,7 @@ class RayFleet:
             import ray
 
             self._ray = ray
+            self._address = ray.util.get_node_ip_address()
             self._spilled = 0 if self._session.owned else spilled_bytes()
             self._setup = ray.put(setup)
             actor_class = ray.remote(  # type: ignore[call-overload]  # Ray's types know no concurrency groups
@@ -229,7 +231,9 @@ class RayFleet:
                 way_out = "Install the same version on all machines of the cluster."
                 self._start_failed(worker, what, TrainingError(f"a worker on {answer.address} {what}. {way_out}"))
                 return
-            worker.prepare(answer, self._setup, worker.index % self._num_races)
+            # On one machine both read the same memory.
+            packed = answer.address != self._address
+            worker.prepare(answer, self._setup, worker.index % self._num_races, packed=packed)
             return
         worker.starting, worker.failures = None, 0
         if self._begun:
@@ -297,7 +301,7 @@ class RayFleet:
         """Take the next episode of a share, or learn why there is none."""
         ledger = share.batch.ledger
         try:
-            episode: PlayedEpisode = self._ray.get(next(share.episodes))
+            episode = unpack(self._ray.get(next(share.episodes)))
         except StopIteration:
             worker.shares.remove(share)
             if share.outstanding:  # a worker leaves out only what cannot fit under the cap

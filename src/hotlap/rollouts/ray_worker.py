@@ -72,10 +72,10 @@ class RayWorker:
         self.actor = self._actor_class.remote()
         self.starting = self._beside("hello")
 
-    def prepare(self, info: Hello, setup: Any, race: int) -> None:
-        """Let a process that has said hello build what it needs."""
+    def prepare(self, info: Hello, setup: Any, race: int, *, packed: bool) -> None:
+        """Let a process that has said hello build what it needs; see `RolloutActor.prepare`."""
         self.info = info
-        self.starting = self.actor.prepare.remote(setup, race)
+        self.starting = self.actor.prepare.remote(setup, race, packed)
 
     def play(self, batch: RayBatch, plans: Sequence[EpisodePlan]) -> None:
         """Let it play episodes, after those that it has already."""
