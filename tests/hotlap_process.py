@@ -58,7 +58,7 @@ class Hotlap:
         return JobRegistry(self.folder / "state" / "jobs").jobs()
 
     def _command(self, words: tuple[str | Path, ...]) -> list[str]:
-        return [sys.executable, "-m", "hotlap.cli.main", *map(str, words)]
+        return [sys.executable, "-P", "-m", "hotlap.cli.main", *map(str, words)]
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:

@@ -23,7 +23,7 @@ SLOW = """
 import pathlib, time
 def reward_function(params):
     pathlib.Path(__file__).with_name("driving").touch()
-    time.sleep(0.01)
+    time.sleep(0.02)
     return 1.0
 """
 ENDLESS = """
@@ -126,6 +126,7 @@ def test_a_background_job_is_listed_followed_and_stopped(hotlap):
     """The command returns when it trains; the rest works from any terminal, by number, name or folder."""
     hotlap.environment["DR_RUN_ID"] = "2"  # DeepRacer-for-Cloud numbers runs that go on side by side
     folder = model(hotlap, reward=SLOW)
+    (hotlap.folder / "random.py").write_text("raise ImportError('not the one you want')")
     started = hotlap.run("train", "model", "--detach", "--seed", "5")
     assert "Job 1 trains model in the background" in started.stderr
     (job,) = hotlap.jobs()

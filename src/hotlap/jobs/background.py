@@ -48,7 +48,8 @@ class BackgroundJob:
         self.id = self.registry.add(folder, name=name, log=str(self.log)).id
         with output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hotlap.cli.main", *command],
+                # -P: Python files in the present folder must not stand in for modules of the same name.
+                [sys.executable, "-P", "-m", "hotlap.cli.main", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
