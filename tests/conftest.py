@@ -25,3 +25,14 @@ def reference_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real DeepRacer recordings at {folder}; set HOTLAP_REFERENCE_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A Ray cluster on this machine, started once, with room for eight workers, that fleets of this process use."""
+    from hotlap.rollouts.ray_session import connect
+
+    os.environ.setdefault("RAY_worker_niceness", "0")  # workers are what is tested, not what may wait
+    session = connect(None, num_workers=8, store_bytes=0)
+    yield
+    session.close()

@@ -1,0 +1,420 @@
+"""Episodes played by worker processes: the same as in this process, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_model import ROUND_AND_ROUND, write_model
+
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import RewardError, TrainingError
+from hotlap.rollouts.fleet import InProcessFleet
+from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup
+from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_evaluation, plan_training
+from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.tracks.route_file import write_route
+from hotlap.tracks.track import Track
+
+# Does what files beside it say. Of several calls, in whichever processes, one takes a file `once-…`: renaming succeeds
+# once. A file `always-…` is for all calls, a file `…-{pid}` for those in one process.
+STEERED = """
+import ctypes
+import os
+import pathlib
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Unforeseen(BaseException):
+    pass
+
+
+def asked_to(what):
+    for name in (f"always-{what}", f"{what}-{os.getpid()}"):
+        if (HERE / name).exists():
+            return True
+    try:
+        os.rename(HERE / f"once-{what}", HERE / f"done-{what}")
+    except OSError:
+        return False
+    return True
+
+
+def reward_function(params):
+    if params["steps"] > 4:
+        if asked_to("crash"):
+            ctypes.string_at(0)
+        if asked_to("exit"):
+            os._exit(1)
+        if asked_to("hang"):
+            while True:
+                time.sleep(0.01)
+        if asked_to("hold"):
+            ctypes.PyDLL(None).sleep(1000)  # keeps Python's lock
+        if asked_to("surprise"):
+            raise Unforeseen("nobody expects this")
+        if asked_to("fail"):
+            raise RuntimeError("as asked")
+        while (HERE / "wait").exists():
+            (HERE / f"waiting-{os.getpid()}").touch()
+            time.sleep(0.01)
+    return 1.0 - params["distance_from_center"] / params["track_width"]
+"""
+HANG_LINE = STEERED.splitlines().index("            while True:") + 1
+FAIL_LINE = STEERED.splitlines().index('            raise RuntimeError("as asked")') + 1
+
+pytestmark = pytest.mark.usefixtures("ray_cluster")
+
+
+def weights_of(setup: RolloutSetup, seed: int = 1) -> dict[str, torch.Tensor]:
+    network = build_network(setup.metadata, shared_encoder=setup.shared_encoder, seed=seed)
+    return {name: value for name, value in network.state_dict().items() if name.startswith("policy.")}
+
+
+def training_plans(num_episodes: int, *, num_workers: int = 1, first_number: int = 0) -> list[EpisodePlan]:
+    return plan_training(
+        [StartRule(alternate_direction=True)],
+        job_seed=3,
+        iteration=1,
+        num_episodes=num_episodes,
+        first_number=first_number,
+        num_workers=num_workers,
+        clock=20.0,
+        steps_before=500,
+    )
+
+
+def assert_same(ours: Sequence[PlayedEpisode], expected: Sequence[PlayedEpisode]) -> None:
+    """Equal to the last bit: plans, traces, actions, log-probabilities, rewards, frames."""
+    assert [episode.plan for episode in ours] == [episode.plan for episode in expected]
+    for one, other in zip(ours, expected, strict=True):
+        assert one.trace.keys() == other.trace.keys()
+        for name, column in other.trace.items():
+            np.testing.assert_array_equal(one.trace[name], column, err_msg=name)
+        assert (one.experience is None) == (other.experience is None)
+        if one.experience is None or other.experience is None:
+            continue
+        for name in ("actions", "log_probs", "rewards", "terminated", "truncated"):
+            np.testing.assert_array_equal(getattr(one.experience, name), getattr(other.experience, name), err_msg=name)
+        for sensor, frames in other.experience.obs.items():
+            assert frames.dtype == np.uint8
+            np.testing.assert_array_equal(one.experience.obs[sensor], frames)
+        final, other_final = one.experience.final_obs, other.experience.final_obs
+        assert (final is None) == (other_final is None)
+        if final is not None and other_final is not None:
+            for sensor, frame in other_final.items():
+                np.testing.assert_array_equal(final[sensor], frame)
+
+
+# The split
+
+
+@pytest.fixture(scope="module")
+def three_races(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
+    """Three workers on three tracks, e-greedy, in double precision: sums do not depend on the size of a batch."""
+    folder = tmp_path_factory.mktemp("races")
+    angle = np.linspace(0, 2 * np.pi, 41)
+    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    for radius in (1.5, 2.0):
+        ring = Track(f"ring{radius}", radius * unit, (radius - 0.4) * unit, (radius + 0.4) * unit, closed=True)
+        write_route(ring, folder / f"{radius}.npy")
+    model = write_model(
+        folder,
+        hyperparameters={"exploration_type": "e-greedy", "epsilon_steps": 2000},
+        training={"eval_laps": 7},
+    )
+    tables = ({}, {"track": str(folder / "1.5.npy")}, {"track": str(folder / "2.0.npy"), "reverse_dir": True})
+    job = model.job.model_copy(update={"workers": tables})
+    return replace(rollout_setup(model, job), precision="float64")
+
+
+@pytest.fixture(scope="module")
+def fleets(three_races: RolloutSetup) -> Iterator[list[RayFleet]]:
+    """One, two and four workers."""
+    fleets: list[RayFleet] = []
+    try:
+        fleets += [RayFleet(three_races, num_workers) for num_workers in (1, 2, 4)]
+        yield fleets
+    finally:
+        for fleet in fleets:
+            fleet.close()
+
+
+@pytest.mark.parametrize("kind", ["training", "step_cap", "evaluation"])
+def test_any_number_of_workers_plays_the_same_episodes(three_races: RolloutSetup, fleets: list[RayFleet], kind: str):
+    """On three tracks, exploring e-greedily; with a cap that counts over all workers; and driving evaluation laps."""
+    weights = weights_of(three_races)
+    explore = kind != "evaluation"
+    plans = training_plans(8, num_workers=3, first_number=40)
+    if not explore:
+        plans = plan_evaluation(job_seed=3, iteration=1, num_laps=7, reverse=(False, False, True))
+    in_process = InProcessFleet(three_races)
+    expected = in_process.start(weights, plans, explore=explore).result()
+    cap = None
+    if kind == "step_cap":
+        cap = sum(episode.num_steps for episode in expected[:4])
+        expected = in_process.start(weights, plans, explore=explore, step_cap=cap).result()
+    assert len(expected) == {"training": 8, "step_cap": 4, "evaluation": 7}[kind]
+    assert {episode.plan.worker for episode in expected} == {0, 1, 2}
+    for fleet in fleets:
+        batch = fleet.start(weights, plans, explore=explore, step_cap=cap)
+        weights_before = {name: value.clone() for name, value in weights.items()}
+        for value in weights.values():
+            value.zero_()  # they may change as soon as `start` has returned
+        assert_same(batch.result(), expected)
+        weights = weights_before
+
+
+# What happens to workers
+
+
+class Rig:
+    """A fleet of two workers, its messages, and the files that steer its reward function."""
+
+    def __init__(self, model: ModelFolder) -> None:
+        self.folder = model.path
+        self.setup = rollout_setup(model, model.job.updated(training={"workers": 2}))
+        self.weights = weights_of(self.setup)
+        self.plans = training_plans(4)
+        self.expected = InProcessFleet(self.setup).start(self.weights, self.plans, explore=True).result()
+        self.messages: list[str] = []
+        self.fleet = RayFleet(self.setup, 2, on_message=self.messages.append)
+
+    def ask(self, what: str) -> None:
+        (self.folder / what).touch()
+
+    def forget(self) -> None:
+        for path in self.folder.iterdir():
+            if path.name.partition("-")[0] in ("once", "done", "always", "wait", "waiting", "fail"):
+                path.unlink()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain; messages: {self.messages}"
+            self.fleet.advance(0.1)
+
+    def recover(self) -> None:
+        """Wait until both workers are ready."""
+        self.wait_until(lambda: all(worker.ready for worker in self.fleet.workers))
+
+    def waiting(self) -> list[int]:
+        """Process ids of workers that wait in the reward function."""
+        return [int(path.name.partition("-")[2]) for path in self.folder.glob("waiting-*")]
+
+    def play(self) -> list[PlayedEpisode]:
+        return self.fleet.start(self.weights, self.plans, explore=True).result()
+
+
+@pytest.fixture(scope="module")
+def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    rig = Rig(write_model(tmp_path_factory.mktemp("rig"), reward=STEERED, actions=ROUND_AND_ROUND))
+    yield rig
+    rig.fleet.close()
+
+
+@pytest.fixture
+def rig(shared_rig: Rig) -> Iterator[Rig]:
+    """Both workers there, nothing asked for, nothing said."""
+    shared_rig.recover()
+    shared_rig.messages.clear()
+    shared_rig.fleet.timeout_s = 60.0
+    yield shared_rig
+    shared_rig.forget()
+
+
+def one_line_each(messages: Sequence[str]) -> bool:
+    return all("\n" not in message and 0 < len(message) < 400 for message in messages)
+
+
+def test_a_worker_killed_in_the_middle_costs_nothing(rig: Rig):
+    """kill -9 while it plays: its episodes come from elsewhere, the same ones, each once; a new worker joins."""
+    rig.ask("wait")
+    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    rig.wait_until(lambda: len(rig.waiting()) == 2)
+    os.kill(rig.waiting()[0], signal.SIGKILL)
+    (rig.folder / "wait").unlink()
+    assert_same(batch.result(), rig.expected)
+    rig.recover()
+    assert len(rig.messages) == 2
+    assert "killed" in rig.messages[0]
+    assert "Planned again: episode" in rig.messages[0]
+    assert rig.messages[1].endswith("joined.")
+    assert one_line_each(rig.messages)
+
+
+def test_a_worker_killed_while_idle_is_replaced(rig: Rig):
+    """Nobody waited for it; the next episodes are planned again when it is found out."""
+    victim = rig.fleet.workers[1].info
+    assert victim is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    assert_same(rig.play(), rig.expected)
+    rig.recover()
+    assert [f"process {victim.pid}" in message for message in rig.messages] == [True, False]
+
+
+def test_both_workers_killed_at_once(rig: Rig):
+    """Nobody is left for a while; the episodes wait for the new ones."""
+    rig.ask("wait")
+    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    rig.wait_until(lambda: len(rig.waiting()) == 2)
+    for pid in rig.waiting():
+        os.kill(pid, signal.SIGKILL)
+    (rig.folder / "wait").unlink()
+    assert_same(batch.result(), rig.expected)
+
+
+def test_a_batch_behind_another_survives_a_kill(rig: Rig):
+    """An evaluation waits behind a collection when both workers' processes are shot: both come, complete."""
+    laps = plan_evaluation(job_seed=3, iteration=1, num_laps=2)
+    expected = InProcessFleet(rig.setup).start(rig.weights, laps, explore=False).result()
+    rig.ask("wait")
+    collection = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    evaluation = rig.fleet.start(rig.weights, laps, explore=False)
+    rig.wait_until(lambda: len(rig.waiting()) == 2)
+    os.kill(rig.waiting()[1], signal.SIGKILL)
+    (rig.folder / "wait").unlink()
+    assert_same(evaluation.result(), expected)
+    assert_same(collection.result(), rig.expected)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("exit", "died"), ("crash", "died"), ("surprise", "Unforeseen: nobody expects this")]
+)
+def test_a_worker_that_breaks_once_is_replaced(rig: Rig, what: str, said: str):
+    """An exit, a crash in compiled code, or an exception that is none of the reward function's business."""
+    rig.ask(f"once-{what}")
+    assert_same(rig.play(), rig.expected)
+    assert (rig.folder / f"done-{what}").exists()
+    assert said in rig.messages[0]
+    assert one_line_each(rig.messages)
+
+
+@pytest.mark.parametrize(("what", "said"), [("hang", "has made no step"), ("hold", "has not answered")])
+def test_a_reward_function_that_hangs_once(rig: Rig, what: str, said: str):
+    """An endless loop, or compiled code that keeps Python's lock: the worker is ended, its episodes come anyway."""
+    rig.fleet.timeout_s = 4.0
+    rig.ask(f"once-{what}")
+    assert_same(rig.play(), rig.expected)
+    assert said in rig.messages[0]
+    assert (f"line {HANG_LINE}" in rig.messages[0] or f"line {HANG_LINE + 1}" in rig.messages[0]) == (what == "hang")
+
+
+def test_a_reward_function_that_hangs_on_two_workers_is_to_blame(rig: Rig):
+    """An error with file and line, not a third attempt."""
+    rig.fleet.timeout_s = 4.0
+    rig.ask("always-hang")
+    with pytest.raises(RewardError, match=rf"reward_function.py, line ({HANG_LINE}|{HANG_LINE + 1}): .* not returned"):
+        rig.play()
+    rig.forget()
+    assert_same(rig.play(), rig.expected)
+
+
+def test_a_reward_function_that_fails_everywhere_stops_with_its_own_error(rig: Rig):
+    """File, line, episode and step, as if it were played here; no worker is ended for it."""
+    before = [worker.info for worker in rig.fleet.workers]
+    rig.ask("always-fail")
+    with pytest.raises(RewardError, match=rf"reward_function.py, line {FAIL_LINE}, episode \d, step 5: RuntimeError"):
+        rig.play()
+    rig.forget()
+    assert [worker.info for worker in rig.fleet.workers] == before
+    assert_same(rig.play(), rig.expected)
+
+
+def test_a_reward_function_that_fails_on_one_worker_only(rig: Rig):
+    """The other one plays on: what is wrong may be that machine's."""
+    broken = rig.fleet.workers[0].info
+    assert broken is not None
+    rig.ask(f"fail-{broken.pid}")
+    assert_same(rig.play(), rig.expected)
+    assert f"process {broken.pid}" in rig.messages[0]
+    assert "RuntimeError: as asked" in rig.messages[0]
+
+
+def test_a_cancelled_batch_does_not_hinder_the_next(rig: Rig):
+    """Workers leave off what they play of it."""
+    rig.ask("wait")
+    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    rig.wait_until(lambda: len(rig.waiting()) == 2)
+    batch.cancel()
+    (rig.folder / "wait").unlink()
+    assert_same(rig.play(), rig.expected)
+    assert rig.messages == []
+
+
+def test_two_fleets_share_a_cluster(rig: Rig):
+    """Neither plays the other's episodes, and one may end while the other plays."""
+    other = RayFleet(rig.setup, 1, on_message=rig.messages.append)
+    try:
+        weights = weights_of(rig.setup, seed=2)
+        ours = rig.fleet.start(rig.weights, rig.plans, explore=True)
+        theirs = other.start(weights, rig.plans, explore=True)
+        expected = InProcessFleet(rig.setup).start(weights, rig.plans, explore=True).result()
+        assert_same(theirs.result(), expected)
+    finally:
+        other.close()
+    assert_same(ours.result(), rig.expected)
+    assert rig.messages == []
+
+
+@pytest.mark.slow
+def test_an_episode_that_every_worker_dies_with(rig: Rig):
+    """Five workers, then an error: nobody tries for ever."""
+    rig.ask("always-exit")
+    with pytest.raises(TrainingError, match=r"episode \d could not be played to its end: 5 workers"):
+        rig.play()
+    rig.forget()
+    assert_same(rig.play(), rig.expected)
+
+
+# Workers that cannot be started
+
+
+def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: Path):
+    """A file that cannot be loaded on a worker is the user's error, with file and line, and nothing is left behind."""
+    reward = (
+        f"import os\nassert os.getpid() == {os.getpid()}, 'not here'\ndef reward_function(params):\n    return 1.0\n"
+    )
+    model = write_model(tmp_path, reward=reward)
+    with pytest.raises(RewardError, match=r"reward_function.py, line 2: .*not here"):
+        RayFleet(rollout_setup(model, model.job), 2)
+
+
+@pytest.mark.slow
+def test_a_place_where_no_worker_starts_does_not_stop_the_others(tmp_path: Path):
+    """Its processes die while they load; training begins with the others, and says so."""
+    reward = """
+import os, pathlib
+try:
+    os.rename(pathlib.Path(__file__).parent / "good", pathlib.Path(__file__).parent / "taken")
+except OSError:
+    os._exit(1)
+def reward_function(params):
+    return 1.0
+"""
+    model = write_model(tmp_path, reward=reward, hyperparameters={"num_episodes_between_training": 1})
+    job = model.job.updated(training={"eval_laps": 1})
+    messages: list[str] = []
+    with pytest.raises(TrainingError, match="3 attempts in a row failed"):
+        RayFleet(rollout_setup(model, job), 2, on_message=messages.append)
+    (tmp_path / "good").touch()
+    fleet = RayFleet(rollout_setup(model, job), 2, on_message=messages.append)
+    try:
+        assert sum(worker.ready for worker in fleet.workers) == 1
+        assert "Training goes on without it" in messages[-1]
+        weights: Any = weights_of(fleet_setup := rollout_setup(model, job))
+        assert fleet_setup.num_worlds == 1
+        assert len(fleet.start(weights, training_plans(2), explore=True).result()) == 2
+    finally:
+        fleet.close()
