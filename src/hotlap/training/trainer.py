@@ -91,6 +91,8 @@ class _OpenIteration:
     """An iteration whose weights are there, but not all of its records."""
 
     record: IterationRecord
+    stages: dict[str, float] = field(default_factory=dict)
+    """What it took so far [s]."""
     saved: bool = False
     """Whether traces, metrics and checkpoint are written."""
     evaluation: Batch | None = None
@@ -356,7 +358,7 @@ class Trainer:
             workers=worker_summaries(episodes, self.tracks, self.num_workers),
         )
         self.state = replace(self.state, extra=extra | {"record": asdict(record)})
-        self._open = _OpenIteration(record)
+        self._open = _OpenIteration(record, self.stage.next_iteration())
 
     def _wrap_up(self) -> None:
         """Write all records of the open iteration, if there is one."""
@@ -368,7 +370,7 @@ class Trainer:
         """Write traces, metrics and checkpoint of the open iteration."""
         if self._open is None or self._open.saved:
             return
-        with self.stage("record"):
+        with self.stage("record", iteration=self._open.stages):
             self.recorder.write(self._open.record.iteration)
         self._checkpoint()
         self._open.saved = True
@@ -397,7 +399,7 @@ class Trainer:
         record, evaluation = self._open.record, self._open.evaluation
         collapsed = False
         if evaluation is not None:
-            with self.stage("evaluate", self.job.training.eval_laps):
+            with self.stage("evaluate", self.job.training.eval_laps, iteration=self._open.stages):
                 report, reward_mean = self._report(evaluation)
             verdict = judge(record, report, reward_mean, self.state, self.job.training)
             record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
@@ -407,7 +409,8 @@ class Trainer:
             if collapsed:
                 self._go_back_to(verdict.best.name)
         elapsed_s = self._elapsed()
-        record = replace(record, elapsed_s=elapsed_s, stages_s=self.stage.lap())
+        stages_s = {name: round(seconds, 3) for name, seconds in self._open.stages.items()}
+        record = replace(record, elapsed_s=elapsed_s, stages_s=stages_s)
         self.state = replace(self.state, elapsed_s=elapsed_s)
         self._open = None
         self.progress.append(record)
@@ -433,7 +436,7 @@ class Trainer:
         return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
 
     def _checkpoint(self) -> None:
-        with self.stage("checkpoint"):
+        with self.stage("checkpoint", iteration=self._open.stages if self._open else None):
             space = self.metadata.action_space
             name = self._checkpoint_name()
             self.checkpoints.save(
