@@ -48,7 +48,11 @@ class MissingExtraError(HotlapError):
     """An optional package is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
+        super().__init__(package, extra, purpose)  # with which it is made anew when it comes from another process
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return (
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'hotlap[{extra}]'"
         )
