@@ -24,20 +24,18 @@ class EpisodeLedger:
         """Numbers of the episodes that nobody plays."""
         self.episodes: dict[int, PlayedEpisode] = {}
         """What has been played, by number."""
+        self.num_steps = 0
+        """Steps of the episodes that are here."""
         self.end = max(self.plans, default=-1) + 1
         """Episodes with this number and later ones are beyond the cap."""
+        self._num_needed = len(self.plans)
         self.attempts: Counter[int] = Counter()
         """How often an episode was given back."""
 
     @property
     def finished(self) -> bool:
         """Whether all are here that will be kept."""
-        return all(number in self.episodes for number in self.plans if number < self.end)
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the episodes that are here."""
-        return sum(episode.num_steps for episode in self.episodes.values())
+        return len(self.episodes) == self._num_needed
 
     def give_out(self) -> list[EpisodePlan]:
         """The waiting episodes in order; they do not wait any more."""
@@ -52,6 +50,7 @@ class EpisodeLedger:
             return
         assert number not in self.episodes, f"episode {number} came twice"
         self.episodes[number] = episode
+        self.num_steps += episode.num_steps
         if self.step_cap is not None and self.num_steps > self.step_cap:
             kept = within_cap(self.episodes.values(), self.step_cap)
             self.cut(min(self.episodes.keys() - {each.plan.number for each in kept}))
@@ -61,6 +60,8 @@ class EpisodeLedger:
         self.end = min(self.end, end)
         self.waiting = {number for number in self.waiting if number < self.end}
         self.episodes = {number: episode for number, episode in self.episodes.items() if number < self.end}
+        self.num_steps = sum(episode.num_steps for episode in self.episodes.values())
+        self._num_needed = sum(number < self.end for number in self.plans)
 
     def give_back(self, numbers: Iterable[int]) -> None:
         """Episodes were not played to their ends and wait again."""

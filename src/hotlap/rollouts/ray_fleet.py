@@ -291,15 +291,22 @@ class RayFleet:
             if not shares and not starting:
                 time.sleep(timeout_s)
                 return
-            ready, _ = self._ray.wait([*shares, *starting], timeout=timeout_s)
-            if not ready or ready[0] not in shares:
+            waiting = [*shares, *starting]
+            self._ray.wait(waiting, timeout=timeout_s)
+            # All at once, because a look at a thousand workers takes longer than taking an episode.
+            ready, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
+            taken = [shares[each] for each in ready if each in shares]
+            if not taken:
                 return
             timeout_s = 0.0
-            self._take_from(*shares[ready[0]])
+            for worker, share in taken:
+                if share in worker.shares:  # it may be lost meanwhile
+                    self._take_from(worker, share)
 
     def _take_from(self, worker: RayWorker, share: Share) -> None:
         """Take the next episode of a share, or learn why there is none."""
         ledger = share.batch.ledger
+        end = ledger.end
         try:
             episode = unpack(self._ray.get(next(share.episodes)))
         except StopIteration:
@@ -313,7 +320,8 @@ class RayFleet:
         else:
             share.outstanding.discard(episode.plan.number)
             ledger.take(episode)
-        self._spare_what_is_beyond(share.batch)
+        if ledger.end < end:
+            self._spare_what_is_beyond(share.batch)
 
     def _spare_what_is_beyond(self, batch: RayBatch) -> None:
         """Let nobody play what the step cap rules out."""
