@@ -11,7 +11,7 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.rewards.params import KEYS
-from hotlap.sim.objects import Obstacles
+from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.simulator import Start
 
 METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")
@@ -67,6 +67,26 @@ def test_the_reward_function_is_told_of_obstacles():
     assert np.hypot(*(location - driven.scene.tracks[0].point_at(0.1 * length))) < 0.3
 
 
+def test_the_reward_function_is_told_of_bot_cars():
+    """Then every object, boxes too, has the bot cars' speed, and its heading in radians."""
+    listener = Listener()
+    driven = race(
+        listener, obstacles=Obstacles(positions=((0.9, -1),)), bots=BotCars(number=2, speed=0.6, min_distance=3.0)
+    )
+    driven.reset([0], [Start(prepared=True)])
+    drive(driven, 20)
+    first, last = listener.told[0], listener.told[-1]
+    for params in (first, last):
+        assert params["objects_speed"] == [0.6] * 3
+        for location, heading in zip(params["objects_location"], params["objects_heading"], strict=True):
+            track = driven.scene.tracks[0]
+            _, _, yaw = track.pose_at(track.project(np.array(location)))
+            assert np.cos(heading - yaw) > 0.9
+    gone = np.array(last["objects_distance"]) - np.array(first["objects_distance"])
+    np.testing.assert_allclose(gone, [0.0, 0.6 * 19 / 15, 0.6 * 19 / 15], atol=0.06)
+    assert first["closest_objects"] == [2, 1]  # behind: the bot car a meter before the start line
+
+
 def test_a_crash_ends_an_episode_of_training():
     """The reward function hears of it in the last step, in that alone."""
     listener = Listener()
@@ -89,5 +109,10 @@ def test_without_objects_the_keys_keep_their_defaults():
 
 
 def test_a_race_with_objects_can_be_sent_to_another_process():
-    config = RaceConfig(metadata=METADATA, reward="follow_center_line", obstacles=Obstacles(positions=((0.3, 1),)))
+    config = RaceConfig(
+        metadata=METADATA,
+        reward="follow_center_line",
+        obstacles=Obstacles(positions=((0.3, 1),)),
+        bots=BotCars(number=1),
+    )
     assert pickle.loads(pickle.dumps(config)) == config

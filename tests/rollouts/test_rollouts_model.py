@@ -9,7 +9,7 @@ from tiny_model import write_model
 
 from hotlap.envs.race import RaceConfig
 from hotlap.rollouts.model import race_config
-from hotlap.sim.objects import Obstacles
+from hotlap.sim.objects import BotCars, Obstacles
 
 
 def race_of(folder: Path, **race: Any) -> RaceConfig:
@@ -25,6 +25,14 @@ def test_obstacles_stand_only_in_races_of_their_type(tmp_path: Path):
     assert race_of(tmp_path / "2", obstacles=obstacles).obstacles is None
     fixed = race_of(tmp_path / "3", race_type="object_avoidance", obstacles={"positions": [[0.25, -1], [0.5, 1]]})
     assert fixed.obstacles == Obstacles(positions=((0.25, -1.0), (0.5, 1.0)))
+
+
+def test_bot_cars_drive_only_in_races_of_their_type(tmp_path: Path):
+    bots = {"number": 2, "speed": 0.7, "lane_change": True, "penalty": 2.0}
+    config = race_of(tmp_path / "1", race_type="head_to_bot", bots=bots)
+    assert config.bots == BotCars(number=2, speed=0.7, lane_change=True, penalty=2.0)
+    assert config.obstacles is None
+    assert race_of(tmp_path / "2", race_type="object_avoidance", bots=bots).bots is None
 
 
 def test_domain_randomization_is_a_setting_of_any_race(tmp_path: Path):

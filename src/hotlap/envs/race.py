@@ -16,7 +16,7 @@ from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
-from hotlap.sim.objects import Obstacles
+from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.state import STATUS_NAMES
@@ -50,6 +50,8 @@ class RaceConfig:
     """Draw the lights and the objects' colors anew for every episode."""
     obstacles: Obstacles | None = None
     """What stands on the track; None: nothing."""
+    bots: BotCars | None = None
+    """Who else drives; None: nobody."""
     device: str = "cpu"
 
 
@@ -96,7 +98,7 @@ class Race:
             track if isinstance(track, Track) else load_track(track, direction=config.direction)
             for track in config.tracks
         ]
-        self.scene = Scene(tracks, config.rules, obstacles=config.obstacles, device=config.device)
+        self.scene = Scene(tracks, config.rules, obstacles=config.obstacles, bots=config.bots, device=config.device)
         self.simulator = Simulator(
             self.scene,
             num_worlds,
@@ -203,16 +205,16 @@ class Race:
 
     def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
         """Reward inputs about objects, of `worlds`."""
-        state = self.simulator.state
+        state, bots = self.simulator.state, self.scene.bots
         objects = state.host("objects")[worlds]
         return {
             "closest_objects": state.host("closest_objects")[worlds],
             "objects_location": np.stack([objects["x"], objects["y"]], axis=-1).astype(np.float64),
             "objects_left_of_center": objects["left_of_center"] != 0,
             "object_in_camera": state.host("object_in_camera")[worlds] != 0,
-            # The original tells of speed and heading only where there are moving cars.
-            "objects_speed": np.zeros(objects.shape),
-            "objects_heading": np.zeros(objects.shape),
+            # Where there are bot cars, and only there, every object has their speed, and its heading.
+            "objects_speed": np.full(objects.shape, bots.speed if bots else 0.0),
+            "objects_heading": objects["yaw"].astype(np.float64) if bots else np.zeros(objects.shape),
             "objects_distance_from_center": objects["distance_from_center"].astype(np.float64),
             "objects_distance": objects["distance"].astype(np.float64),
         }

@@ -15,7 +15,7 @@ from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
-from hotlap.sim.objects import Obstacles
+from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
@@ -67,6 +67,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
         spread=race.randomize_vehicle,
         randomize_domain=race.randomize_domain,
         obstacles=Obstacles(**dict(race.obstacles)) if race.race_type == "object_avoidance" else None,
+        bots=BotCars(**dict(race.bots)) if race.race_type == "head_to_bot" else None,
     )
 
 

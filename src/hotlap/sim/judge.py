@@ -152,6 +152,7 @@ def _judge(
     start_ndist: wp.array(dtype=wp.float32),
     objects: wp.array2d(dtype=RaceObject),
     is_crashed: wp.array(dtype=wp.int32),
+    crashed_into: wp.array(dtype=wp.int32),
     # State in and out:
     active: wp.array(dtype=wp.int32),
     phase: wp.array(dtype=wp.int32),
@@ -291,7 +292,9 @@ def _judge(
                 back = start_ndist[i] + 0.01 * previous
                 from_x = before_x
                 from_y = before_y
+                stays = int(0)
                 if status == _CRASHED:
+                    stays = objects[i, crashed_into[i]].moves  # what the car ran into drives away
                     back = start_ndist[i] + 0.01 * progress
                     from_x = ox
                     from_y = oy
@@ -301,7 +304,7 @@ def _judge(
                 nearest = float(_NEAR)
                 for k in range(objects.shape[1]):
                     gap = wp.abs(objects[i, k].distance - arc)
-                    if gap < nearest:
+                    if gap < nearest and objects[i, k].moves == 0:
                         nearest = gap
                         obstacle_arc = objects[i, k].distance
                         lane = 1 - objects[i, k].lane
@@ -310,6 +313,8 @@ def _judge(
                     if arc < 0.0 and closed[route] != 0:
                         arc += lap_length
                 pose = lane_pose(segments, route, pieces, closed[route], arc, from_x, from_y, lane)
+                if stays != 0:
+                    pose = wp.vec3(ox, oy, m.yaw)
                 pose_x[i] = pose[0]
                 pose_y[i] = pose[1]
                 pose_yaw[i] = pose[2]
@@ -364,6 +369,7 @@ def judge(scene: Scene, state: State) -> None:
             state.start_ndist,
             state.objects,
             state.is_crashed,
+            state.crashed_into,
             state.active,
             state.phase,
             state.drives,

@@ -16,7 +16,7 @@ from hotlap.sim.objects import RaceObject
 from hotlap.sim.polyline import Segment, crosses, nearest_on_line, ring_crossings
 from hotlap.sim.scene import CENTER, INNER, LINES_PER_ROUTE, Scene
 from hotlap.sim.state import Phase, State
-from hotlap.sim.vehicle import Motion, VehicleConstants
+from hotlap.sim.vehicle import FRONT_POINT_AHEAD, Motion, VehicleConstants
 
 CAR_HALF_LENGTH, CAR_HALF_WIDTH = 0.16176, 0.09805  # [m] of the rectangle that crashes, around the car's origin
 VIEW_NEAR, VIEW_FAR = 0.2, 300.0  # [m] depths between which `object_in_camera` looks
@@ -24,6 +24,7 @@ VIEW_RATIO = 480.0 / 640.0
 
 _RUN = wp.constant(int(Phase.RUN))
 _CENTER, _INNER, _LINES = (wp.constant(n) for n in (CENTER, INNER, LINES_PER_ROUTE))
+_FRONT_POINT_AHEAD = wp.constant(FRONT_POINT_AHEAD)
 _CAR_HALF_LENGTH, _CAR_HALF_WIDTH = wp.constant(CAR_HALF_LENGTH), wp.constant(CAR_HALF_WIDTH)
 _VIEW_NEAR, _VIEW_FAR, _VIEW_RATIO = wp.constant(VIEW_NEAR), wp.constant(VIEW_FAR), wp.constant(VIEW_RATIO)
 
@@ -155,6 +156,7 @@ def _judge_objects(
     num_segments: wp.array(dtype=wp.int32),
     # Model:
     view: _View,
+    bot_penalty: float,
     # State in:
     motion: wp.array(dtype=Motion),
     vehicle: wp.array(dtype=VehicleConstants),
@@ -162,6 +164,8 @@ def _judge_objects(
     active: wp.array(dtype=wp.int32),
     phase: wp.array(dtype=wp.int32),
     objects: wp.array2d(dtype=RaceObject),
+    # State in and out:
+    bot_pause: wp.array(dtype=wp.float32),
     # State out:
     is_crashed: wp.array(dtype=wp.int32),
     crashed_into: wp.array(dtype=wp.int32),
@@ -182,7 +186,7 @@ def _judge_objects(
     py = m.y + s * car.front_point_ahead
     here = nearest_on_line(segments, route * _LINES + _CENTER, num_segments[route], px, py).s
 
-    crashed = int(0)
+    hit = int(-1)
     # Of those behind the last in order, of those ahead the first; beyond the ends of the lap it goes on.
     behind = int(-1)
     ahead = int(-1)
@@ -191,9 +195,8 @@ def _judge_objects(
     for k in range(objects.shape[1]):
         item = objects[i, k]
         # In a pause nobody is hit.
-        if crashed == 0 and phase[i] == _RUN and _is_hit(item, x, y, c, s):
-            crashed = 1
-            crashed_into[i] = k
+        if hit < 0 and phase[i] == _RUN and _is_hit(item, x, y, c, s):
+            hit = k
         if item.distance >= objects[i, last].distance:
             last = k
         if item.distance < objects[i, first].distance:
@@ -205,7 +208,19 @@ def _judge_objects(
             ahead = k
     behind = wp.where(behind < 0, last, behind)
     ahead = wp.where(ahead < 0, first, ahead)
-    is_crashed[i] = crashed
+    is_crashed[i] = 0
+    if hit >= 0:
+        item = objects[i, hit]
+        is_crashed[i] = 1
+        crashed_into[i] = hit
+        if item.moves != 0:
+            # The one behind is at fault, by the front points of both: the start line makes no exception.
+            bx = item.x + wp.cos(item.yaw) * _FRONT_POINT_AHEAD
+            by = item.y + wp.sin(item.yaw) * _FRONT_POINT_AHEAD
+            if here >= nearest_on_line(segments, route * _LINES + _CENTER, num_segments[route], bx, by).s:
+                is_crashed[i] = 0
+                if bot_pause[i] <= 0.0:
+                    bot_pause[i] = bot_penalty
     closest_objects[i, 0] = behind
     closest_objects[i, 1] = ahead
     object_in_camera[i] = _is_visible(view, objects[i, ahead], x, y, c, s)
@@ -230,6 +245,7 @@ def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
             scene.segments,
             scene.num_segments,
             view,
+            scene.bots.penalty if scene.bots else 0.0,
             state.motion,
             state.vehicle,
             state.route,
@@ -237,6 +253,12 @@ def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
             state.phase,
             state.objects,
         ],
-        outputs=[state.is_crashed, state.crashed_into, state.closest_objects, state.object_in_camera],
+        outputs=[
+            state.bot_pause,
+            state.is_crashed,
+            state.crashed_into,
+            state.closest_objects,
+            state.object_in_camera,
+        ],
         device=scene.device,
     )

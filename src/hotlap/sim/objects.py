@@ -1,6 +1,7 @@
 """What else is on the track: which objects there are, what they look like, and where an episode puts them.
 
-Sources: DeepRacer simapp, ``markov/agent_ctrl/obstacles_agent_ctrl.py``, ``markov/track_geom`` and ``bundle/models``.
+Sources: DeepRacer simapp, ``markov/agent_ctrl/{obstacles,bot_cars}_agent_ctrl.py``, ``markov/track_geom`` and
+``bundle/models``.
 """
 
 from __future__ import annotations
@@ -45,6 +46,29 @@ class Obstacles:
 
 
 @dataclass(frozen=True)
+class BotCars:
+    """Cars that drive on the lanes, as far along the center line in the same time everywhere."""
+
+    number: int = 3
+    min_distance: float = 2.0
+    """As of obstacles [m]."""
+    randomize: bool = False
+    """As of obstacles."""
+    speed: float = 0.2
+    """Along the center line [m/s]."""
+    lane_change: bool = False
+    lower_lane_change_time: float = 3.0
+    """From one change of lane to the next, at least, and
+    """
+    upper_lane_change_time: float = 5.0
+    """at most [s]."""
+    lane_change_distance: float = 1.0
+    """How far a change of lane takes along the center line [m]."""
+    penalty: float = 5.0
+    """How long all of them stop after one ran into the racing car [s]."""
+
+
+@dataclass(frozen=True)
 class Box:
     """A part of an object as it is drawn, in the object's frame [m]."""
 
@@ -56,6 +80,8 @@ class Box:
     """0 to 255, without light."""
     ahead: float = 0.0
     """Its middle from the object's origin."""
+    paint: int = 0
+    """Parts of one paint have one color, where those of an object may differ."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +112,8 @@ SHAPES: dict[str, Shape] = {
         0.0,
         (
             Box(0.118, 0.098, 0.0, 0.072, (26, 26, 26)),
-            Box(0.162, 0.092, 0.035, 0.12, (40, 40, 40), ahead=0.004),
-            Box(0.105, 0.058, 0.12, 0.19, (40, 40, 40), ahead=0.055),
+            Box(0.162, 0.092, 0.035, 0.12, (40, 40, 40), ahead=0.004, paint=1),
+            Box(0.105, 0.058, 0.12, 0.19, (40, 40, 40), ahead=0.055, paint=1),
         ),
     ),
 }
@@ -98,7 +124,7 @@ class RaceObject:
     """An object in a world. The rectangle of the rules has its middle at the origin, x, y [m], heading ``yaw`` [rad].
 
     ``distance`` [m] along the center line, ``distance_from_center`` [m] and ``left_of_center`` are the reward inputs;
-    ``lane`` is where it was put, 0 for the inner one.
+    ``lane`` is where it was put, 0 for the inner one; ``moves`` is 1 for a bot car.
     """
 
     x: wp.float32
@@ -108,13 +134,29 @@ class RaceObject:
     half_width: wp.float32
     origin_height: wp.float32
     lane: wp.int32
+    moves: wp.int32
     distance: wp.float32
     distance_from_center: wp.float32
     left_of_center: wp.int32
 
 
-# Warp turns the class into its own struct type, which type checkers cannot see.
+@wp.struct
+class Bot:
+    """How a bot car drives: its distance along the center line when the episode starts [m], and the lane that it is on
+    or leaves, 0 for the inner one. Its latest change of lane begins and ends at those times of the bots' clock [s],
+    which stands when they do; and how many there were.
+    """
+
+    start: wp.float32
+    lane: wp.int32
+    change_begin: wp.float32
+    change_end: wp.float32
+    num_changes: wp.int32
+
+
+# Warp turns the classes into its own struct type, which type checkers cannot see.
 OBJECT_DTYPE = np.dtype(RaceObject.numpy_dtype())  # type: ignore[attr-defined]
+BOT_DTYPE = np.dtype(Bot.numpy_dtype())  # type: ignore[attr-defined]
 
 
 def place_obstacles(route: Track, obstacles: Obstacles, rng: np.random.Generator) -> np.ndarray:
@@ -125,6 +167,21 @@ def place_obstacles(route: Track, obstacles: Obstacles, rng: np.random.Generator
         lanes = [int(lane == -1) for _, lane in obstacles.positions]
     else:
         distances, lanes = spread_out(route, len(shapes), obstacles.min_distance, rng if obstacles.randomize else None)
+    return _stand(route, shapes, distances, lanes)
+
+
+def place_bots(route: Track, bots: BotCars, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """The bot cars of an episode: rows of ``RaceObject``, as of obstacles, and of ``Bot``, each of shape (number,)."""
+    distances, lanes = spread_out(route, bots.number, bots.min_distance, rng if bots.randomize else None)
+    objects = _stand(route, [SHAPES["bot_car"]] * bots.number, distances, lanes)
+    objects["moves"] = 1
+    rows: np.ndarray = np.zeros(bots.number, dtype=BOT_DTYPE)
+    rows["start"], rows["lane"] = distances, lanes
+    return objects, rows
+
+
+def _stand(route: Track, shapes: list[Shape], distances: list[float], lanes: list[int]) -> np.ndarray:
+    """Objects on their lanes beside the points of the center line at ``distances`` [m]."""
     rows: np.ndarray = np.zeros(len(shapes), dtype=OBJECT_DTYPE)
     for row, shape, distance, lane in zip(rows, shapes, distances, lanes, strict=True):
         row["x"], row["y"], row["yaw"] = lane_pose_at(route, LANES[lane], distance)

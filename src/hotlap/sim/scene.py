@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
-from hotlap.sim.objects import Obstacles
+from hotlap.sim.lanes import lane_tables
+from hotlap.sim.objects import SHAPES, BotCars, Obstacles
 from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
@@ -42,8 +43,8 @@ class RaceRules:
 class Scene:
     """Routes of one or more tracks as device arrays; every world of a simulator races on one of them.
 
-    Every world has the same objects, obstacles before all others: ``shapes``, one each. ``boxes`` are those of all
-    objects in turn, with the number of the object and that of its paint; what has one paint has one color.
+    Every world has the same objects, obstacles before bot cars: ``num_objects``. ``boxes`` are those of all objects in
+    turn, with the number of the object and that of its paint; what has one paint has one color.
 
     Each track gives two routes: ``2 * track`` in file order, ``2 * track + 1`` in reversed row order. A route has the
     lines CENTER, INNER, OUTER, INNER_LANE, OUTER_LANE and CAPS, line ``k`` of a route in row
@@ -57,6 +58,8 @@ class Scene:
     length         centre-line length [m]                          (num_routes,) float32
     closed         1 for a loop                                    (num_routes,) int32
     ccw            1 where the inner border is to the left         (num_routes,) int32
+    lane_table     curves of the lanes, for bot cars: ``lanes``    (2 num_routes, most points) vec4
+    lane_intervals number of intervals between those points        (num_routes,) int32
     ============== =============================================== ===================================
     """
 
@@ -66,13 +69,24 @@ class Scene:
         rules: RaceRules | None = None,
         *,
         obstacles: Obstacles | None = None,
+        bots: BotCars | None = None,
         device: str = "cpu",
     ) -> None:
         self.tracks = tuple(tracks)
         self.rules = rules or RaceRules()
         self.obstacles = obstacles
-        self.shapes = tuple(obstacles.shapes if obstacles else ())
-        self.boxes = tuple((number, number, box) for number, shape in enumerate(self.shapes) for box in shape.boxes)
+        self.bots = bots if bots and bots.number else None
+        standing = obstacles.shapes if obstacles else []
+        num_bots = bots.number if bots else 0
+        self.num_objects = len(standing) + num_bots
+        # The original draws one color for an obstacle as a whole, and one for each part of a bot car.
+        self.boxes = tuple(
+            (number, number, box) for number, shape in enumerate(standing) for box in shape.boxes
+        ) + tuple(
+            (number, len(standing) + 2 * k + box.paint, box)
+            for k, number in enumerate(range(len(standing), self.num_objects))
+            for box in SHAPES["bot_car"].boxes
+        )
         self.device = device
         self.routes = tuple(route for track in self.tracks for route in (track, track.reversed()))
         num_segments = [len(route.center) - 1 for route in self.routes]
@@ -95,6 +109,9 @@ class Scene:
         self.closed: wp.array = wp.array([int(route.closed) for route in self.routes], dtype=wp.int32, device=device)
         ccw = [int(track.ccw) ^ flipped for track in self.tracks for flipped in (0, 1)]
         self.ccw: wp.array = wp.array(ccw, dtype=wp.int32, device=device)
+        table, intervals = lane_tables(self.routes) if self.bots else (np.zeros((0, 0, 4)), np.zeros(0))
+        self.lane_table: wp.array = wp.array(table, dtype=wp.vec4, device=device)
+        self.lane_intervals: wp.array = wp.array(intervals, dtype=wp.int32, device=device)
 
     @staticmethod
     def route(track: int, reverse: bool) -> int:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 import warp as wp
 
+from hotlap.sim.bot_cars import drive_bots
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.sim.camera_objects import ObjectCameraRenderer
 from hotlap.sim.judge import judge
 from hotlap.sim.judge_objects import judge_objects, locate_objects
 from hotlap.sim.light import sample_light
-from hotlap.sim.objects import OBJECT_DTYPE, place_obstacles, start_pose
+from hotlap.sim.objects import BOT_DTYPE, OBJECT_DTYPE, place_bots, place_obstacles, start_pose
 from hotlap.sim.scene import Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
@@ -215,7 +216,11 @@ class Simulator:
         self.randomize_domain = randomize_domain
         self.device = scene.device
         self.state = State(
-            num_worlds, num_objects=len(scene.shapes), boxes=[box for *_, box in scene.boxes], device=self.device
+            num_worlds,
+            num_objects=scene.num_objects,
+            num_bots=scene.bots.number if scene.bots else 0,
+            boxes=[box for *_, box in scene.boxes],
+            device=self.device,
         )
         self._camera = camera or DEEPRACER_CAMERA
         self._camera_pose = [wp.zeros(num_worlds, dtype=wp.float32, device=self.device) for _ in range(3)]
@@ -231,12 +236,12 @@ class Simulator:
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Begin an episode in each of ``worlds``; the others are left as they are."""
         device, state = self.device, self.state
-        poses, cars, seeds, routes, objects = [], [], [], [], []
+        poses, cars, seeds, routes, placed = [], [], [], [], []
         for start in starts:
             route = self.scene.route(start.track, start.reverse)
             track = self.scene.routes[route]
-            objects.append(self._place_objects(track, start.seed))
-            poses.append(start_pose(track, start.ndist * track.length, objects[-1]))
+            placed.append(self._place_objects(track, start.seed))
+            poses.append(start_pose(track, start.ndist * track.length, placed[-1][0]))
             rng = np.random.default_rng([start.seed, 1])
             cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
             seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
@@ -282,21 +287,25 @@ class Simulator:
         )
         if self.randomize_domain:
             self._color(worlds, starts)
-        if state.num_objects:
-            rows = state.objects.numpy().copy()
-            rows[list(worlds)] = objects
-            state.objects.assign(rows)
-            locate_objects(self.scene, state, world)
         only_these = np.zeros(self.num_worlds, dtype=np.int32)
         only_these[list(worlds)] = 1
-        self._render(wp.array(only_these, dtype=wp.int32, device=device))
+        mask: wp.array = wp.array(only_these, dtype=wp.int32, device=device)
+        if state.num_objects:
+            objects, bots, bot_seeds = map(list, zip(*placed, strict=True))
+            _put(state.objects, worlds, objects)
+            locate_objects(self.scene, state, world)
+            if self.scene.bots:
+                _put(state.bots, worlds, bots)
+                _put(state.bot_seed, worlds, bot_seeds)
+                _put(state.bot_steps, worlds, [int(start.prepared) for start in starts])
+                _put(state.bot_pause, worlds, [0.0] * len(starts))
+                drive_bots(self.scene, state, mask, 0)
+        self._render(mask)
 
     def stop(self, worlds: Sequence[int]) -> None:
         """End the episodes of ``worlds`` at once."""
         for field, value in ((self.state.active, 0), (self.state.phase, int(Phase.DONE))):
-            values = field.numpy().copy()
-            values[list(worlds)] = value
-            field.assign(values)
+            _put(field, worlds, value)
 
     def judge(self) -> None:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""
@@ -325,6 +334,8 @@ class Simulator:
             outputs=[state.motion, state.origin_x, state.origin_y],
             device=self.device,
         )
+        if self.scene.bots:
+            drive_bots(self.scene, state, state.looks, 1)
         self._render(state.looks)
 
     def step(self) -> None:
@@ -386,23 +397,35 @@ class Simulator:
             box_colors=state.box_colors,
         )
 
-    def _place_objects(self, track: Track, seed: int) -> np.ndarray:
-        """The objects of a new episode, rows of ``RaceObject``."""
+    def _place_objects(self, track: Track, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """The objects of a new episode: rows of ``RaceObject`` and ``Bot``, and the seed of the bots."""
         rng = np.random.default_rng([seed, 3])
-        obstacles = self.scene.obstacles
-        return place_obstacles(track, obstacles, rng) if obstacles else np.zeros(0, dtype=OBJECT_DTYPE)
+        objects, bots = np.zeros(0, dtype=OBJECT_DTYPE), np.zeros(0, dtype=BOT_DTYPE)
+        if self.scene.obstacles:
+            objects = place_obstacles(track, self.scene.obstacles, rng)
+        if self.scene.bots:
+            cars, bots = place_bots(track, self.scene.bots, rng)
+            objects = np.concatenate([objects, cars])
+        return objects, bots, int(rng.integers(2**32))
 
     def _color(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Draw the lights and the objects' colors of new episodes."""
         paints = [paint for _, paint, _ in self.scene.boxes]
-        light, colors = self.state.light.numpy().copy(), self.state.box_colors.numpy().copy()
-        for world, start in zip(worlds, starts, strict=True):
+        lights, colors = [], []
+        for start in starts:
             rng = np.random.default_rng([start.seed, 2])
-            light[world] = sample_light(rng)
-            colors[world] = rng.uniform(0.0, 255.0, (len(paints), 3))[paints]
-        self.state.light.assign(light)
-        self.state.box_colors.assign(colors)
+            lights.append(sample_light(rng))
+            colors.append(rng.uniform(0.0, 255.0, (len(paints), 3))[paints])
+        _put(self.state.light, worlds, lights)
+        _put(self.state.box_colors, worlds, colors)
 
     def _render(self, active: wp.array) -> None:
         if self.renderer is not None and self.images is not None:
             self.look(self.renderer, self.images, active)
+
+
+def _put(field: wp.array, worlds: Sequence[int], values: Any) -> None:
+    """Set a field's values in ``worlds``."""
+    rows = field.numpy().copy()
+    rows[list(worlds)] = values
+    field.assign(rows)

@@ -9,7 +9,7 @@ import numpy as np
 import warp as wp
 
 from hotlap.sim.light import DAYLIGHT, Light
-from hotlap.sim.objects import Box, RaceObject
+from hotlap.sim.objects import Bot, Box, RaceObject
 from hotlap.sim.vehicle import Motion, VehicleConstants
 
 
@@ -42,6 +42,8 @@ _FIELDS: dict[str, tuple[type, int]] = {
     # name: (type, columns)
     "steering": (wp.float32, 1),
     "speed": (wp.float32, 1),
+    "bot_steps": (wp.int32, 1),
+    "bot_pause": (wp.float32, 1),
     "route": (wp.int32, 1),
     "track": (wp.int32, 1),
     "phase": (wp.int32, 1),
@@ -96,10 +98,14 @@ class State:
     vehicle                  ``VehicleConstants`` of this world's car                              reset
     jitter_seed              seed of the car's step-to-step randomness (uint32)                    reset
     light                    ``Light`` of the world                                                reset
-    objects                  ``RaceObject``: (num_worlds, num_objects)                             reset
+    objects                  ``RaceObject``: (num_worlds, num_objects)                             drive
+    bots                     ``Bot``, for the last of the objects: (num_worlds, num_bots)          drive
+    bot_seed                 seed of the bot cars' changes of lane (uint32)                        reset
     box_colors               colors of the objects' boxes, 0 to 255: (num_worlds, num_boxes) vec3  reset
     steering                 commanded steering angle [deg, left positive]                         caller
     speed                    commanded speed [m/s]                                                 caller
+    bot_steps                steps that the bot cars have driven                                   drive
+    bot_pause                time that they still stand [s]                                        judge
     route                    where it races: ``Scene.route``                                       reset
     track                    index in ``Scene.tracks``                                             reset
     phase                    ``Phase``                                                             judge
@@ -144,10 +150,18 @@ class State:
     jitter_seed: wp.array
     light: wp.array
     objects: wp.array
+    bots: wp.array
+    bot_seed: wp.array
     box_colors: wp.array
 
     def __init__(
-        self, num_worlds: int, *, num_objects: int = 0, boxes: Sequence[Box] = (), device: str = "cpu"
+        self,
+        num_worlds: int,
+        *,
+        num_objects: int = 0,
+        num_bots: int = 0,
+        boxes: Sequence[Box] = (),
+        device: str = "cpu",
     ) -> None:
         self.num_worlds = num_worlds
         self.num_objects = num_objects
@@ -157,6 +171,8 @@ class State:
         self.jitter_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
         self.light = wp.array(np.full(num_worlds, DAYLIGHT), dtype=Light, device=device)
         self.objects = wp.zeros((num_worlds, num_objects), dtype=RaceObject, device=device)
+        self.bots = wp.zeros((num_worlds, num_bots), dtype=Bot, device=device)
+        self.bot_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
         colors = np.array([box.color for box in boxes], dtype=np.float32).reshape(-1, 3)
         self.box_colors = wp.array(np.tile(colors, (num_worlds, 1, 1)), dtype=wp.vec3, device=device)
         for name, (dtype, columns) in _FIELDS.items():
