@@ -87,6 +87,8 @@ def bench_learn(
     max_steps: int = 20_000,
     until: Literal["lap", "steps"] = "lap",
     threads: int = 0,
+    workers: int = 1,
+    max_policy_lag: int = 0,
     out: Path | None = None,
     on_iteration: Callable[[int, IterationRecord], None] | None = None,
 ) -> dict[str, Any]:
@@ -97,15 +99,18 @@ def bench_learn(
         seeds: How many.
         max_steps: Where a training ends at the latest.
         until: ``lap`` ends it at its first complete lap, ``steps`` only there.
-        threads: Processor threads; 0: all.
+        threads: Processor threads of the trainer; 0: all.
+        workers: Rollout workers.
+        max_policy_lag: 1: collect the next iteration while the network learns from this one.
         out: Folder for the curve of each seed (``learn_TRACK_seedN.csv``), all of them as a picture
-            (``learn_TRACK.png``) and this result (``learn_TRACK.json``); None writes nothing.
+            (``learn_TRACK.png``) and this result (``learn_TRACK.json``); after TRACK stands ``_workersN`` if there are
+            several, and ``_lag1`` with a policy lag. None writes nothing.
         on_iteration: Called with the seed and the record of each iteration.
 
     Returns:
         JSON-ready: ``median_steps`` and ``median_seconds`` at the first lap (None unless more than half of the seeds
         got there), ``reached``, ``seeds`` (one object each), ``track``, ``max_steps``, ``until``, ``threads``,
-        ``files`` and ``machine``.
+        ``workers``, ``max_policy_lag``, ``files`` and ``machine``.
 
     Raises:
         ConfigError: If an argument is not possible.
@@ -118,7 +123,8 @@ def bench_learn(
     results = []
     name = ""
     for seed in range(seeds):
-        result, name = _train(track, seed, max_steps, until, threads, on_iteration)
+        training = {"seed": seed, "threads": threads, "workers": workers, "max_policy_lag": max_policy_lag}
+        result, name = _train(track, training, _StopRule(seed, max_steps, until, on_iteration))
         results.append(result)
     laps = [result.first_lap for result in results]
     summary: dict[str, Any] = {
@@ -130,6 +136,8 @@ def bench_learn(
         "max_steps": max_steps,
         "until": until,
         "threads": torch.get_num_threads(),
+        "workers": workers,
+        "max_policy_lag": max_policy_lag,
         "files": [],
         "machine": provenance(),
     }
@@ -155,23 +163,15 @@ class _StopRule(Silence):
             raise _Enough
 
 
-def _train(
-    track: str,
-    seed: int,
-    max_steps: int,
-    until: str,
-    threads: int,
-    on_iteration: Callable[[int, IterationRecord], None] | None,
-) -> tuple[SeedResult, str]:
+def _train(track: str, training: dict[str, Any], stop_rule: _StopRule) -> tuple[SeedResult, str]:
     """One training, and the name of its track."""
     with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
         begin = time.perf_counter()
-        model = stock_model(Path(folder), track=track, training={"seed": seed, "threads": threads})
-        trainer = Trainer(model, listener=_StopRule(seed, max_steps, until, on_iteration))
+        trainer = Trainer(stock_model(Path(folder), track=track, training=training), listener=stop_rule)
         setup_s = time.perf_counter() - begin
         with suppress(_Enough):
             trainer.run()
-        return SeedResult(seed, trainer.progress.read(), setup_s), trainer.tracks[0].name
+        return SeedResult(stop_rule.seed, trainer.progress.read(), setup_s), trainer.tracks[0].name
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -180,7 +180,9 @@ def _median(values: Sequence[float | None]) -> float | None:
     return None if middle == float("inf") else middle
 
 
-def _write(out: Path, name: str, results: Sequence[SeedResult], summary: dict[str, Any]) -> None:
+def _write(out: Path, track: str, results: Sequence[SeedResult], summary: dict[str, Any]) -> None:
+    several = f"_workers{summary['workers']}" if summary["workers"] > 1 else ""
+    name = f"{track}{several}" + ("_lag1" if summary["max_policy_lag"] else "")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for result in results:
@@ -208,7 +210,7 @@ def learning_figure(results: Sequence[SeedResult], summary: dict[str, Any]) -> F
         4.8,
         f"First lap on {summary['track']}",
         f"{summary['reached']} of {len(results)} seeds completed a lap; median {_words(summary)}. "
-        f"Stock recipe, {summary['threads']} threads of {machine['cpu']}.",
+        f"Stock recipe, {_means(summary)} of {machine['cpu']}.",
     )
     over_steps, over_seconds = figure.subplots(1, 2, sharey=True)
     _draw(over_steps, results, lambda record: record.total_steps, summary["median_steps"])
@@ -253,6 +255,13 @@ def _draw(
         axes.axvline(middle, color=TRAINING, linewidth=1.1, linestyle=(0, (4, 3)), zorder=1, label="median")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9, labelcolor=GRAY, loc="upper left")
+
+
+def _means(summary: dict[str, Any]) -> str:
+    """What a training had, in words."""
+    workers = f", {summary['workers']} workers" if summary["workers"] > 1 else ""
+    lag = ", policy lag 1" if summary["max_policy_lag"] else ""
+    return f"{summary['threads']} threads{workers}{lag}"
 
 
 def _words(summary: dict[str, Any]) -> str:

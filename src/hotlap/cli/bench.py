@@ -112,11 +112,14 @@ def learn(
     until: Annotated[str, typer.Option(help="lap: end at the first complete lap; steps: only at --max-steps.")] = "lap",
     out: Annotated[Path | None, typer.Option(help="Folder for curves, picture and result.")] = None,
     threads: ThreadsOption = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Rollout workers.")] = 1,
+    lag: Annotated[int, typer.Option(min=0, max=1, help="1: collect the next iteration while learning.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how soon a car learns to complete a lap: stock recipe, center-line reward, several seeds.
 
-    JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, files, machine.
+    JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, workers, max_policy_lag,
+    files, machine.
     """
     screen = console()
 
@@ -137,6 +140,8 @@ def learn(
             max_steps=max_steps,
             until=until,  # type: ignore[arg-type]  # checked there
             threads=threads,
+            workers=workers,
+            max_policy_lag=lag,
             out=out,
             on_iteration=show,
         )
@@ -156,7 +161,7 @@ def learn(
     else:
         rows["median"] = "half of the seeds or more did not get there"
     if out is not None:
-        rows["written"] = str(out / f"learn_{found['track']}.png")
+        rows["written"] = str(out / next(name for name in found["files"] if name.endswith(".png")))
     _print_table(f"First complete training lap on {found['track']}", rows, found)
 
 

@@ -408,7 +408,8 @@ class Trainer:
             )
             if collapsed:
                 self._go_back_to(verdict.best.name)
-        elapsed_s = self._elapsed()
+        # Where laps are driven beside the next update, an iteration ends when its weights are there.
+        elapsed_s = record.elapsed_s if self.fleet.concurrent else self._elapsed()
         stages_s = {name: round(seconds, 3) for name, seconds in self._open.stages.items()}
         record = replace(record, elapsed_s=elapsed_s, stages_s=stages_s)
         self.state = replace(self.state, elapsed_s=elapsed_s)
