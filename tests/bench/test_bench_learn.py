@@ -57,6 +57,8 @@ def test_files_tell_the_whole_story_and_no_path(tmp_path: Path):
         "median_steps": None,
         "median_seconds": None,
         "reached": 1,
+        "workers": 2,
+        "max_policy_lag": 1,
         "seeds": [result.to_dict() for result in results],
         "track": "copper_oval",
         "max_steps": 900,

@@ -142,7 +142,8 @@ def bench_learn(
         "machine": provenance(),
     }
     if out is not None:
-        _write(out, name, results, summary)
+        several = f"_workers{workers}" if workers > 1 else ""
+        _write(out, f"{name}{several}" + ("_lag1" if max_policy_lag else ""), results, summary)
     return summary
 
 
@@ -180,9 +181,7 @@ def _median(values: Sequence[float | None]) -> float | None:
     return None if middle == float("inf") else middle
 
 
-def _write(out: Path, track: str, results: Sequence[SeedResult], summary: dict[str, Any]) -> None:
-    several = f"_workers{summary['workers']}" if summary["workers"] > 1 else ""
-    name = f"{track}{several}" + ("_lag1" if summary["max_policy_lag"] else "")
+def _write(out: Path, name: str, results: Sequence[SeedResult], summary: dict[str, Any]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for result in results:
