@@ -6,24 +6,20 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import torch
+from played_episodes import assert_same, training_plans, weights_of
 from tiny_model import ROUND_AND_ROUND, write_model
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RewardError, TrainingError
 from hotlap.rollouts.fleet import InProcessFleet
-from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup
-from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_evaluation, plan_training
+from hotlap.rollouts.model import rollout_setup
+from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.ray_fleet import RayFleet
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.tracks.route_file import write_route
-from hotlap.tracks.track import Track
 
 # Does what files beside it say. Of several calls, in whichever processes, one takes a file `once-…`: renaming succeeds
 # once. A file `always-…` is for all calls, a file `…-{pid}` for those in one process.
@@ -75,105 +71,6 @@ HANG_LINE = STEERED.splitlines().index("            while True:") + 1
 FAIL_LINE = STEERED.splitlines().index('            raise RuntimeError("as asked")') + 1
 
 pytestmark = pytest.mark.usefixtures("ray_cluster")
-
-
-def weights_of(setup: RolloutSetup, seed: int = 1) -> dict[str, torch.Tensor]:
-    network = build_network(setup.metadata, shared_encoder=setup.shared_encoder, seed=seed)
-    return {name: value for name, value in network.state_dict().items() if name.startswith("policy.")}
-
-
-def training_plans(num_episodes: int, *, num_workers: int = 1, first_number: int = 0) -> list[EpisodePlan]:
-    return plan_training(
-        [StartRule(alternate_direction=True)],
-        job_seed=3,
-        iteration=1,
-        num_episodes=num_episodes,
-        first_number=first_number,
-        num_workers=num_workers,
-        clock=20.0,
-        steps_before=500,
-    )
-
-
-def assert_same(ours: Sequence[PlayedEpisode], expected: Sequence[PlayedEpisode]) -> None:
-    """Equal to the last bit: plans, traces, actions, log-probabilities, rewards, frames."""
-    assert [episode.plan for episode in ours] == [episode.plan for episode in expected]
-    for one, other in zip(ours, expected, strict=True):
-        assert one.trace.keys() == other.trace.keys()
-        for name, column in other.trace.items():
-            np.testing.assert_array_equal(one.trace[name], column, err_msg=name)
-        assert (one.experience is None) == (other.experience is None)
-        if one.experience is None or other.experience is None:
-            continue
-        for name in ("actions", "log_probs", "rewards", "terminated", "truncated"):
-            np.testing.assert_array_equal(getattr(one.experience, name), getattr(other.experience, name), err_msg=name)
-        for sensor, frames in other.experience.obs.items():
-            assert frames.dtype == np.uint8
-            np.testing.assert_array_equal(one.experience.obs[sensor], frames)
-        final, other_final = one.experience.final_obs, other.experience.final_obs
-        assert (final is None) == (other_final is None)
-        if final is not None and other_final is not None:
-            for sensor, frame in other_final.items():
-                np.testing.assert_array_equal(final[sensor], frame)
-
-
-# The split
-
-
-@pytest.fixture(scope="module")
-def three_races(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
-    """Three workers on three tracks, e-greedy, in double precision: sums do not depend on the size of a batch."""
-    folder = tmp_path_factory.mktemp("races")
-    angle = np.linspace(0, 2 * np.pi, 41)
-    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    for radius in (1.5, 2.0):
-        ring = Track(f"ring{radius}", radius * unit, (radius - 0.4) * unit, (radius + 0.4) * unit, closed=True)
-        write_route(ring, folder / f"{radius}.npy")
-    model = write_model(
-        folder,
-        hyperparameters={"exploration_type": "e-greedy", "epsilon_steps": 2000},
-        training={"eval_laps": 7},
-    )
-    tables = ({}, {"track": str(folder / "1.5.npy")}, {"track": str(folder / "2.0.npy"), "reverse_dir": True})
-    job = model.job.model_copy(update={"workers": tables})
-    return replace(rollout_setup(model, job), precision="float64")
-
-
-@pytest.fixture(scope="module")
-def fleets(three_races: RolloutSetup) -> Iterator[list[RayFleet]]:
-    """One, two and four workers."""
-    fleets: list[RayFleet] = []
-    try:
-        fleets += [RayFleet(three_races, num_workers) for num_workers in (1, 2, 4)]
-        yield fleets
-    finally:
-        for fleet in fleets:
-            fleet.close()
-
-
-@pytest.mark.parametrize("kind", ["training", "step_cap", "evaluation"])
-def test_any_number_of_workers_plays_the_same_episodes(three_races: RolloutSetup, fleets: list[RayFleet], kind: str):
-    """On three tracks, exploring e-greedily; with a cap that counts over all workers; and driving evaluation laps."""
-    weights = weights_of(three_races)
-    explore = kind != "evaluation"
-    plans = training_plans(8, num_workers=3, first_number=40)
-    if not explore:
-        plans = plan_evaluation(job_seed=3, iteration=1, num_laps=7, reverse=(False, False, True))
-    in_process = InProcessFleet(three_races)
-    expected = in_process.start(weights, plans, explore=explore).result()
-    cap = None
-    if kind == "step_cap":
-        cap = sum(episode.num_steps for episode in expected[:4])
-        expected = in_process.start(weights, plans, explore=explore, step_cap=cap).result()
-    assert len(expected) == {"training": 8, "step_cap": 4, "evaluation": 7}[kind]
-    assert {episode.plan.worker for episode in expected} == {0, 1, 2}
-    for fleet in fleets:
-        batch = fleet.start(weights, plans, explore=explore, step_cap=cap)
-        weights_before = {name: value.clone() for name, value in weights.items()}
-        for value in weights.values():
-            value.zero_()  # they may change as soon as `start` has returned
-        assert_same(batch.result(), expected)
-        weights = weights_before
 
 
 # What happens to workers
@@ -264,6 +161,7 @@ def test_a_worker_killed_while_idle_is_replaced(rig: Rig):
     assert [f"process {victim.pid}" in message for message in rig.messages] == [True, False]
 
 
+@pytest.mark.slow
 def test_both_workers_killed_at_once(rig: Rig):
     """Nobody is left for a while; the episodes wait for the new ones."""
     rig.ask("wait")
@@ -311,6 +209,7 @@ def test_a_reward_function_that_hangs_once(rig: Rig, what: str, said: str):
     assert (f"line {HANG_LINE}" in rig.messages[0] or f"line {HANG_LINE + 1}" in rig.messages[0]) == (what == "hang")
 
 
+@pytest.mark.slow
 def test_a_reward_function_that_hangs_on_two_workers_is_to_blame(rig: Rig):
     """An error with file and line, not a third attempt."""
     rig.fleet.timeout_s = 4.0
