@@ -19,7 +19,7 @@ def read_text(path: Path) -> str:
         ConfigError: If it is absent, a folder, unreadable, or not UTF-8.
     """
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decode_text(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no such file. `hotlap new DIR` writes a model folder to begin with."
@@ -28,9 +28,19 @@ def read_text(path: Path) -> str:
         raise ConfigError(f"{path}: this is a folder, but a file was expected.") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def decode_text(content: bytes, source: str) -> str:
+    """The text of UTF-8 bytes, without a byte order mark; ``source`` names them in errors.
+
+    Raises:
+        ConfigError: If they are not UTF-8.
+    """
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
-            f"{path}: byte {error.start} is not UTF-8 text ({error.reason}). Save the file with the encoding UTF-8."
+            f"{source}: byte {error.start} is not UTF-8 text ({error.reason}). Save the file with the encoding UTF-8."
         ) from None
 
 
@@ -40,33 +50,45 @@ def read_json_object(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If the file cannot be read, is not JSON, or holds something else than an object.
     """
+    return parse_json_object(read_text(path), str(path))
+
+
+def parse_json_object(text: str, source: str) -> dict[str, Any]:
+    """The same from a text; ``source`` names it in errors.
+
+    Raises:
+        ConfigError: If it is not JSON, or something else than an object.
+    """
 
     def no_constant(name: str) -> NoReturn:
-        raise ConfigError(f"{path}: {name} is not a JSON number. Write a finite number.")
+        raise ConfigError(f"{source}: {name} is not a JSON number. Write a finite number.")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(items)
         if len(values) < len(items):
             names = [name for name, _ in items]
             repeated = sorted({name for name in names if names.count(name) > 1})
-            warn(f"{path}: the key {', '.join(map(repr, repeated))} stands there more than once; the last one counts.")
+            warn(
+                f"{source}: the key {', '.join(map(repr, repeated))} stands there more than once; the last one counts."
+            )
         return values
 
-    text = read_text(path)
     if not text.strip():
-        raise ConfigError(f"{path}: the file is empty, but a JSON object {{…}} was expected.")
+        raise ConfigError(f"{source}: the file is empty, but a JSON object {{…}} was expected.")
     try:
         data = json.loads(text, parse_constant=no_constant, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else "end of file"
         raise ConfigError(
-            f"{path}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!r}). "
+            f"{source}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!r}). "
             "JSON wants double quotes, no comments, and no comma after the last entry."
         ) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{source}: a number cannot be read ({error}).") from None
     except RecursionError:
-        raise ConfigError(f"{path}: the JSON is nested too deeply; a flat JSON object {{…}} was expected.") from None
+        raise ConfigError(f"{source}: the JSON is nested too deeply; a flat JSON object {{…}} was expected.") from None
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}: holds a JSON {type(data).__name__}, but an object {{…}} was expected.")
+        raise ConfigError(f"{source}: holds a JSON {type(data).__name__}, but an object {{…}} was expected.")
     return data
 
 
