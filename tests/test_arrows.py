@@ -25,6 +25,7 @@ ARROWS = {
     "analysis": {"records", "tracks"},
     "evaluation": {"analysis", "config", "envs", "records", "rl", "rollouts", "sim"},
     "training": {"config", "evaluation", "records", "rl", "rollouts", "sim", "tracks"},
+    "export": {"config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
     "validation": {"analysis", "sim", "tracks"},
     "deploy": {"config", "records", "training"},
     "jobs": {"config", "records", "tracks"},

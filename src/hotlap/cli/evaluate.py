@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.model_argument import DrfcOption, choose_model
 from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
 
@@ -39,19 +40,13 @@ def evaluate(
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
     trace, figure, video, stages_s.
     """
-    from hotlap.errors import ConfigError
-
     choice = choose_model(folder, drfc)
     model = choice.model
     job = choice.evaluation_job.updated(
         race={"track": track},
         evaluation={"trials": trials, "continuous": continuous, "number_of_resets": resets, "seed": seed},
     )
-    which: Any = checkpoint or job.evaluation.checkpoint
-    if which not in ("best", "last"):
-        if not which.isdigit():
-            raise ConfigError(f"--checkpoint must be best, last or a number, got {which!r}.")
-        which = int(which)
+    which = parse_checkpoint(checkpoint or job.evaluation.checkpoint)
 
     out = console()
     stages: dict[str, float] = {}

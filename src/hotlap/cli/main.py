@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from hotlap.cli import bench, doctor, evaluate, jobs, new, reward, tracks, train, validate
+from hotlap.cli import bench, doctor, evaluate, export, import_, jobs, new, reward, tracks, train, validate
 from hotlap.errors import HotlapError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
 app.command("new")(new.new)
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("export")(export.export)
+app.command("import")(import_.import_)
 app.command("jobs")(jobs.jobs)
 app.command("stop")(jobs.stop)
 app.command("logs")(jobs.logs)

@@ -1,0 +1,22 @@
+"""``--checkpoint``: which checkpoint of a model a command is about."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hotlap.errors import ConfigError
+
+
+def parse_checkpoint(words: str) -> Literal["best", "last"] | int:
+    """``best``, ``last`` or a number.
+
+    Raises:
+        ConfigError: If it is none of these.
+    """
+    if words == "best":
+        return "best"
+    if words == "last":
+        return "last"
+    if not (words.isascii() and words.isdigit() and len(words) < 10):
+        raise ConfigError(f"--checkpoint must be best, last or a number, got {words!r}.")
+    return int(words)

@@ -1,0 +1,69 @@
+"""``hotlap export``: the archive that a real car installs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hotlap.cli.checkpoint_option import parse_checkpoint
+from hotlap.cli.output import JsonOption, console, print_json
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder with a trained model.")],
+    which: Annotated[str, typer.Option("--checkpoint", help="best, last, or a number.")] = "best",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The archive; its name is the model's on the car. [default: DIR/model.tar.gz]"
+        ),
+    ] = None,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write an ONNX file beside it, for other uses.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the archive that a DeepRacer car installs, from any checkpoint, also while training runs.
+
+    The graph in the written archive is compared with the network before it is called done.
+
+    JSON keys: folder, checkpoint, archive, archive_bytes, graph_bytes, onnx, largest_difference, num_images,
+    same_action (share of rendered frames), doubts.
+    """
+    from hotlap.config.model_folder import ModelFolder
+
+    model = ModelFolder(folder)
+    chosen = parse_checkpoint(which)
+    out = console()
+    with out.status("Exporting …"):
+        from hotlap.export.archive import DEFAULT_NAME
+        from hotlap.export.exporting import export_model
+
+        result = export_model(model, output or folder / DEFAULT_NAME, checkpoint=chosen, onnx=onnx)
+    if as_json:
+        print_json(
+            {
+                "folder": str(folder),
+                "checkpoint": result.checkpoint,
+                "archive": str(result.archive),
+                "archive_bytes": result.archive_bytes,
+                "graph_bytes": result.graph_bytes,
+                "onnx": str(result.onnx) if result.onnx else None,
+                "largest_difference": result.agreement.largest_difference,
+                "num_images": result.agreement.num_images,
+                "same_action": result.same_action,
+                "doubts": result.doubts,
+            }
+        )
+        return
+    print(f"{result.archive}: checkpoint {result.checkpoint}, {result.archive_bytes / 1e6:.1f} MB.")
+    if result.onnx:
+        print(f"{result.onnx}: the same policy as ONNX.")
+    print(
+        f"Read back and compared with the network on {result.agreement.num_images} images: largest difference "
+        f"{result.agreement.largest_difference:.1g}."
+    )
+    print(f"Same decision seen through the car's camera as in the simulator: {result.same_action:.0%} of frames.")
+    print("On the car the largest steering angle is full lock and the largest speed full throttle: docs/car.md.")
+    for doubt in result.doubts:
+        out.print(f"Note: {doubt}", soft_wrap=True)

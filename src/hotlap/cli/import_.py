@@ -1,0 +1,86 @@
+"""``hotlap import``: make a model folder of a DeepRacer model."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hotlap.cli.checkpoint_option import parse_checkpoint
+from hotlap.cli.output import JsonOption, console, print_json
+
+
+def import_(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A DeepRacer archive (.tar.gz), a frozen graph (.pb), a folder laid out like a model's S3 prefix, "
+            "or a TensorFlow checkpoint in one.",
+        ),
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to make.")],
+    which: Annotated[str, typer.Option("--checkpoint", help="Which of several: best, last, or a number.")] = "best",
+    metadata: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its model_metadata.json, if it is not with the model.")
+    ] = None,
+    track: Annotated[str | None, typer.Option(help="Track of the model folder (see `hotlap tracks list`).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a model folder of a DeepRacer model, to evaluate it and to train on; TensorFlow is not needed.
+
+    Nothing is written before the network computes what the model's own graph computes. Then `hotlap evaluate DIR`
+    drives it and `hotlap train DIR --resume` trains on.
+
+    JSON keys: source, folder, checkpoint, network, sensor, action_space_type, num_outputs, read_from,
+    largest_difference, num_images, value (compared, by_names or fresh), value_largest_difference, written, kept,
+    remarks.
+    """
+    from hotlap.tracks.catalog import load_track
+
+    chosen = parse_checkpoint(which)
+    if track is not None:
+        load_track(track)
+    out = console()
+    with out.status("Importing …"):
+        from hotlap.export.importing import import_model
+
+        result = import_model(source, folder, which=chosen, metadata_file=metadata, track=track)
+    policy = result.policy
+    if as_json:
+        value = policy.value_agreement
+        print_json(
+            {
+                "source": str(source),
+                "folder": str(folder),
+                "checkpoint": str(result.checkpoint),
+                "network": result.metadata.network,
+                "sensor": result.metadata.camera,
+                "action_space_type": result.metadata.action_space.type,
+                "num_outputs": result.num_outputs,
+                "read_from": policy.read_from,
+                "largest_difference": policy.agreement.largest_difference,
+                "num_images": policy.agreement.num_images,
+                "value": policy.value,
+                "value_largest_difference": value.largest_difference if value else None,
+                "written": result.written,
+                "kept": result.kept,
+                "remarks": result.remarks,
+            }
+        )
+        return
+    print(
+        f"{folder}: checkpoint {result.checkpoint}, {result.metadata.network}, {result.metadata.camera}, "
+        f"{result.metadata.action_space.type} actions ({result.num_outputs} outputs)."
+    )
+    print(
+        f"Compared with {policy.read_from} on {policy.agreement.num_images} images: largest difference "
+        f"{policy.agreement.largest_difference:.1g}."
+    )
+    if result.kept:
+        print(f"Kept as they were: {', '.join(result.kept)}.")
+    for remark in result.remarks:
+        out.print(f"Note: {remark}", soft_wrap=True)
+    words = shlex.quote(str(folder))
+    print(f"Next: hotlap evaluate {words}, or hotlap train {words} --resume")

@@ -1,0 +1,198 @@
+"""Import a DeepRacer model: read it, prove it, and only then make a model folder of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hotlap.config.files import decode_text, parse_json_object
+from hotlap.config.hyperparameters import Hyperparameters
+from hotlap.config.job import Job
+from hotlap.config.metadata import LIDARS, ModelMetadata
+from hotlap.config.template import folder_readme, hyperparameters_json, job_toml
+from hotlap.errors import ConfigError, RecordError
+from hotlap.export.foreign_policy import ForeignPolicy, read_foreign
+from hotlap.export.source import HYPERPARAMETERS, METADATA, REWARD, Found, Source, Which, open_source
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.folder import Folder
+from hotlap.records.trainer_state import TrainerState
+from hotlap.rewards.loader import DEFAULT_EXAMPLE, example_file
+from hotlap.rl.specs import DiscreteActions
+
+JOB: Final = "job.toml"
+README: Final = "README.md"
+
+
+@dataclass(frozen=True)
+class Import:
+    """What came of an import.
+
+    Attributes:
+        folder: The model folder.
+        checkpoint: Its only checkpoint, under the number that it had.
+        metadata: As read.
+        policy: What was read, and how well it agrees with the source.
+        written: Files that were made, but for the checkpoint's.
+        kept: Files that were there already.
+        remarks: What the user should know.
+    """
+
+    folder: Path
+    checkpoint: CheckpointName
+    metadata: ModelMetadata
+    policy: ForeignPolicy
+    written: list[str]
+    kept: list[str]
+    remarks: list[str]
+
+    @property
+    def num_outputs(self) -> int:
+        """Actions to choose from, or dimensions of an action."""
+        actions = self.policy.network.actions
+        return actions.num if isinstance(actions, DiscreteActions) else actions.num_dims
+
+
+def import_model(
+    place: Path, folder: Path, *, which: Which = "best", metadata_file: Path | None = None, track: str | None = None
+) -> Import:
+    """Make a model folder of a DeepRacer model, ready to be evaluated, trained on and cloned.
+
+    Nothing is written before everything is read and proved.
+
+    Args:
+        place: An archive, a frozen graph, a folder laid out like an S3 model prefix, or a checkpoint's file in one.
+        folder: A new folder, or one without checkpoints; files that it has are kept.
+        which: Which of several checkpoints.
+        metadata_file: Instead of the source's own model_metadata.json.
+        track: For the job.toml that is written.
+
+    Raises:
+        RecordError: If there is no usable model, or ``folder`` holds one already.
+        ConfigError: If the metadata is missing or wrong.
+    """
+    store = CheckpointStore(folder)
+    if store.list():
+        raise RecordError(f"{folder}: it already holds a trained model ({store.list()[-1]}). Name a new folder.")
+    with open_source(place, which) as (source, chosen):
+        found = source.find(chosen)
+        content = _metadata_content(source, found, folder, metadata_file)
+        metadata = _metadata(content, f"{place}: {METADATA}" if metadata_file is None else str(metadata_file))
+        policy = read_foreign(found, metadata, str(place))
+        remarks = [*source.remarks, *_remarks(policy)]
+        files = {METADATA: content, **_other_files(source, track, remarks), README: folder_readme().encode()}
+    job = Job.load(folder / JOB) if (folder / JOB).is_file() else Job()
+    kept = [name for name in files if (folder / name).exists()]
+    target = Folder(folder)
+    for name in files:
+        if name not in kept:
+            target.put(name, files[name])
+    _save(store, found.name, metadata, policy, job.training.seed)
+    return Import(folder, found.name, metadata, policy, [name for name in files if name not in kept], kept, remarks)
+
+
+def _metadata_content(source: Source, found: Found, folder: Path, metadata_file: Path | None) -> bytes:
+    """The bytes of the model_metadata.json that counts: the given one, the model's own, or that of the folder."""
+    own = folder / METADATA
+    if metadata_file is not None:
+        if not metadata_file.is_file():
+            raise ConfigError(f"{metadata_file}: there is no such file.")
+        content = metadata_file.read_bytes()
+    elif found.metadata is not None:
+        content = found.metadata.read_bytes()
+    elif own.is_file():
+        return own.read_bytes()
+    else:
+        raise ConfigError(
+            f"{source.place}: there is no {METADATA} with the model, so nobody knows what its outputs mean. Put it "
+            "beside the model, or name it with --metadata FILE."
+        )
+    if own.is_file() and _metadata(own.read_bytes(), str(own)) != _metadata(content, str(source.place)):
+        raise ConfigError(
+            f"{own}: it says something else than the {METADATA} of the model to be imported. Remove it, or name a new "
+            "folder."
+        )
+    return content
+
+
+def _metadata(content: bytes, source: str) -> ModelMetadata:
+    metadata = ModelMetadata.from_dict(parse_json_object(decode_text(content, source), source), source=source)
+    lidars = [sensor for sensor in metadata.sensors if sensor in LIDARS]
+    if lidars:
+        raise ConfigError(
+            f"{source}: models that see with {lidars[0]} cannot be imported yet, only those with one camera."
+        )
+    return metadata
+
+
+def _other_files(source: Source, track: str | None, remarks: list[str]) -> dict[str, bytes]:
+    """Reward function, hyperparameters and job settings, from the source where it has them."""
+    reward = source.nearest(REWARD)
+    if reward is None:
+        remarks.append(
+            f"The model came without a reward function; {REWARD} is our {DEFAULT_EXAMPLE}. It matters for further "
+            "training, not for driving."
+        )
+    else:
+        remarks.append(f"{REWARD} came with the model. It is a program that runs on your machine: read it first.")
+    hyperparameters = source.nearest(HYPERPARAMETERS)
+    content = hyperparameters_json().encode()
+    if hyperparameters is not None:
+        try:
+            Hyperparameters.load(hyperparameters)
+            content = hyperparameters.read_bytes()
+        except ConfigError as error:
+            remarks.append(f"The model's hyperparameters cannot be used, ours were written: {error}")
+    job = Job() if track is None else Job().updated(race={"track": track})
+    return {
+        REWARD: (reward or example_file(DEFAULT_EXAMPLE)).read_bytes(),
+        HYPERPARAMETERS: content,
+        JOB: job_toml(job).encode(),
+    }
+
+
+def _remarks(policy: ForeignPolicy) -> list[str]:
+    remarks = []
+    if policy.value == "fresh":
+        remarks.append(
+            "The value network did not come with the model and begins with random weights: in the first iterations of "
+            "further training the policy may get worse before the value has learned."
+        )
+    elif policy.value == "by_names":
+        remarks.append(
+            "The value network was found by the names of its variables; there was no graph to compare it with."
+        )
+    if not policy.log_std_known:
+        remarks.append(
+            "How widely the model explored did not come with it; further training begins with a spread of 1."
+        )
+    return remarks
+
+
+def _save(
+    store: CheckpointStore, name: CheckpointName, metadata: ModelMetadata, policy: ForeignPolicy, seed: int
+) -> None:
+    """Write the checkpoint as a training would have left it."""
+    store.save(
+        name.number,
+        name.steps,
+        policy.network.state_dict(),
+        metadata={
+            "network": metadata.network,
+            "sensors": list(metadata.sensors),
+            "action_space": metadata.action_space.model_dump(mode="json"),
+            "shared_encoder": False,
+            "seed": seed,
+        },
+        state=TrainerState(
+            iteration=0,
+            total_steps=name.steps,
+            num_episodes=0,
+            elapsed_s=0.0,
+            sim_time=0.0,
+            seed=seed,
+            extra={"first_checkpoint": name.number},
+        ),
+    )
+    entry = IndexEntry(name, None, 0.0)
+    store.write_index(best=entry, last=entry)

@@ -1,0 +1,258 @@
+"""Where a foreign model comes from: a folder like a model's S3 prefix, an archive, or a single file.
+
+Only files with the names that DeepRacer gives them are looked at, and only up to the size that they can have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal
+
+from hotlap.errors import RecordError
+from hotlap.export import graph, tf_checkpoint
+from hotlap.export.tar import unpack
+from hotlap.export.wire import MalformedError
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore
+
+MAX_DEPTH: Final = 6  # folders below the source
+MAX_ENTRIES: Final = 50_000
+
+METADATA: Final = "model_metadata.json"
+REWARD: Final = "reward_function.py"
+HYPERPARAMETERS: Final = "hyperparameters.json"
+_INDEX: Final = "deepracer_checkpoints.json"
+_POINTER: Final = ".coach_checkpoint"
+
+_SIZES: Final = {METADATA: 1 << 20, REWARD: 1 << 20, HYPERPARAMETERS: 1 << 20, _INDEX: 1 << 16, _POINTER: 1 << 12}
+_CHECKPOINT: Final = re.compile(r"([0-9]{1,9})_Step-([0-9]{1,12})\.ckpt(?:\.(index|meta|data-00000-of-00001))?")
+_PARTS: Final = {  # what they are, and their largest size
+    "index": ("index", tf_checkpoint.MAX_INDEX_BYTES),
+    "meta": ("meta", 64 << 20),
+    "data-00000-of-00001": ("data", 640 << 20),
+}
+_NUMBERED_GRAPH: Final = re.compile(r"model_([0-9]{1,9})\.pb")
+_GZIP: Final = b"\x1f\x8b"
+
+Which = Literal["best", "last"] | int
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of one checkpoint, as far as they are there.
+
+    Attributes:
+        name: Number and steps; 0 where they are not known.
+        index: With ``data``: a TensorFlow checkpoint.
+        meta: The checkpoint's graph.
+        frozen: The policy's frozen graph.
+        metadata: The nearest ``model_metadata.json``.
+    """
+
+    name: CheckpointName
+    index: Path | None = None
+    data: Path | None = None
+    meta: Path | None = None
+    frozen: Path | None = None
+    metadata: Path | None = None
+
+    @property
+    def has_variables(self) -> bool:
+        return self.index is not None and self.data is not None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files of a foreign model.
+
+    Attributes:
+        place: What the user named.
+        files: Where each file lies, by its name relative to the source.
+        remarks: What the user should know about the choice that was made.
+    """
+
+    place: Path
+    files: Mapping[str, Path]
+    remarks: list[str] = field(default_factory=list)
+
+    def find(self, which: Which) -> Found:
+        """The files of the checkpoint that is asked for.
+
+        Raises:
+            RecordError: If there is none, or none of that number.
+        """
+        numbered = self._numbered()
+        if isinstance(which, int):
+            if which not in numbered:
+                raise RecordError(
+                    f"{self.place}: there is no checkpoint {which}. There are: "
+                    f"{', '.join(map(str, sorted(numbered))) or 'none with a number'}."
+                )
+            return numbered[which]
+        if numbered:
+            named = self._named(which)
+            if named is not None and named.number in numbered:
+                return numbered[named.number]
+            newest = max(numbered)
+            if len(numbered) > 1:
+                self.remarks.append(f"No index names the {which} checkpoint, so the newest, {newest}, was taken.")
+            return numbered[newest]
+        frozen = [name for name in self.files if name.endswith(".pb")]
+        if len(frozen) != 1:
+            raise self._nothing(frozen)
+        path = self.files[frozen[0]]
+        name = self._pointed() or CheckpointName(0, 0)
+        return Found(name, frozen=path, metadata=self._nearest(METADATA, frozen[0]))
+
+    def nearest(self, name: str) -> Path | None:
+        """The file of this name that lies least deep."""
+        return self._nearest(name, "")
+
+    def _numbered(self) -> dict[int, Found]:
+        parts: dict[int, dict[str, str]] = {}
+        names: dict[int, CheckpointName] = {}
+        for name in sorted(self.files):
+            base = PurePosixPath(name).name
+            if match := _CHECKPOINT.fullmatch(base):
+                number = int(match[1])
+                names[number] = CheckpointName(number, int(match[2]))
+                kind = _PARTS[match[3]][0]
+            elif match := _NUMBERED_GRAPH.fullmatch(base):
+                number, kind = int(match[1]), "frozen"
+            else:
+                continue
+            other = parts.setdefault(number, {}).setdefault(kind, name)
+            if other != name:
+                raise RecordError(
+                    f"{self.place}: it holds more than one model ({other}, {name}). Name the folder of one of them."
+                )
+        found = {}
+        for number, files in parts.items():
+            if "frozen" in files or {"index", "data"} <= files.keys():
+                paths = {kind: self.files[name] for kind, name in files.items()}
+                beside = self._nearest(METADATA, next(iter(files.values())))
+                found[number] = Found(names.get(number, CheckpointName(number, 0)), metadata=beside, **paths)
+        return found
+
+    def _named(self, which: Literal["best", "last"]) -> CheckpointName | None:
+        path = self.nearest(_INDEX)
+        if path is None:
+            return self._pointed()
+        try:
+            entry: Any = json.loads(path.read_bytes())[f"{which}_checkpoint"]["name"]
+            match = _CHECKPOINT.fullmatch(entry)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+            self.remarks.append(f"{_INDEX} is damaged and was ignored.")
+            return self._pointed()
+        return CheckpointName(int(match[1]), int(match[2])) if match else self._pointed()
+
+    def _pointed(self) -> CheckpointName | None:
+        path = self.nearest(_POINTER)
+        if path is None:
+            return None
+        match = _CHECKPOINT.fullmatch(path.read_bytes().decode(errors="replace").strip())
+        return CheckpointName(int(match[1]), int(match[2])) if match else None
+
+    def _nearest(self, wanted: str, beside: str) -> Path | None:
+        """The file called ``wanted`` in the folder of ``beside``, else the one that lies least deep."""
+        folder = PurePosixPath(beside).parent
+        names = [name for name in self.files if PurePosixPath(name).name == wanted]
+        names.sort(key=lambda name: (PurePosixPath(name).parent != folder, name.count("/"), name))
+        return self.files[names[0]] if names else None
+
+    def _nothing(self, frozen: list[str]) -> RecordError:
+        if frozen:
+            return RecordError(
+                f"{self.place}: there are several graphs without a number ({', '.join(sorted(frozen)[:4])}). Name the "
+                "one that is meant."
+            )
+        if self.place.is_dir() and CheckpointStore(self.place).list():
+            return RecordError(
+                f"{self.place}: this is a hotlap model. It needs no import: evaluate it as it is, copy its folder, or "
+                "begin another training with its weights (training.clone_from in job.toml)."
+            )
+        return RecordError(
+            f"{self.place}: there is no DeepRacer model in it. Expected a frozen graph (agent/model.pb, model_N.pb) or "
+            "a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and .meta file)."
+        )
+
+
+@contextmanager
+def open_source(place: Path, which: Which) -> Iterator[tuple[Source, Which]]:
+    """The files of the model at ``place``, which may be a folder, an archive, a frozen graph, or a checkpoint's file.
+
+    Yields:
+        The files, and which checkpoint is meant: a checkpoint's file means its own.
+
+    Raises:
+        RecordError: If there is no such file, or it is no archive of a model.
+    """
+    if place.is_dir():
+        yield Source(place, _files_in(place)), which
+    elif match := _CHECKPOINT.fullmatch(place.name):
+        yield Source(place, _files_in(place.parent)), int(match[1])
+    elif not place.is_file() or not os.access(place, os.R_OK):
+        raise RecordError(f"{place}: there is no such file or folder, or it may not be read. Check the name.")
+    elif _begins_with(place, _GZIP):
+        with tempfile.TemporaryDirectory(prefix="hotlap-import-") as scratch:
+            try:
+                files = unpack(place, Path(scratch), wanted_size)
+            except MalformedError as error:
+                raise RecordError(
+                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz as DeepRacer "
+                    "or hotlap export makes it; copy it again."
+                ) from None
+            yield Source(place, files), which
+    else:
+        # The metadata lies beside the graph, or above it where the graph is in agent/.
+        folder = place.absolute().parent
+        beside = {METADATA: folder / METADATA, f"../{METADATA}": folder.parent / METADATA}
+        files = {name: path for name, path in beside.items() if _usable(path, _SIZES[METADATA])}
+        yield Source(place, {place.name if place.suffix == ".pb" else f"{place.name}.pb": place, **files}), which
+
+
+def wanted_size(name: str) -> int | None:
+    """Largest size [bytes] that a file with this name may have; None: it is not needed."""
+    base = PurePosixPath(name).name
+    if base.startswith("._"):  # macOS puts these beside files
+        return None
+    if match := _CHECKPOINT.fullmatch(base):
+        return _PARTS[match[3]][1] if match[3] else None
+    return graph.MAX_BYTES if base.endswith(".pb") else _SIZES.get(base)
+
+
+def _files_in(folder: Path) -> dict[str, Path]:
+    """Wanted files below a folder; links that lead out of it are left out."""
+    root = folder.resolve()
+    files: dict[str, Path] = {}
+    num_entries = 0
+    for current, folders, names in os.walk(folder):
+        below = Path(current).relative_to(folder)
+        num_entries += len(folders) + len(names)
+        if num_entries > MAX_ENTRIES:
+            raise RecordError(f"{folder}: it holds more than {MAX_ENTRIES} files. Name the folder of one model.")
+        if len(below.parts) >= MAX_DEPTH:
+            folders.clear()
+        for name in names:
+            limit, path = wanted_size(name), Path(current) / name
+            if limit is not None and _usable(path, limit) and path.resolve().is_relative_to(root):
+                files[(below / name).as_posix()] = path
+    return files
+
+
+def _usable(path: Path, limit: int) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= limit and os.access(path, os.R_OK)
+    except OSError:
+        return False
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic

@@ -1,0 +1,164 @@
+"""Unpack a stranger's ``.tar.gz``: only what is wanted, only plain files, never outside, never too much.
+
+Not by Python's tarfile: older versions of it (3.11.7 among them) hang on a header with a negative size, and it reads
+extension headers of any size into memory. An archive is read once from front to back; whatever is not a plain file in
+a plain place is an error.
+
+Source: IEEE Std 1003.1 (ustar, pax), GNU tar manual (long names).
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hotlap.export.wire import MalformedError
+
+MAX_UNPACKED: Final = 1 << 30  # bytes; five checkpoints with their graphs are a third of it
+MAX_MEMBERS: Final = 20_000
+MAX_EXTENSION: Final = 1 << 16  # bytes of a header that holds a long name
+
+_BLOCK: Final = 512
+_CHUNK: Final = 1 << 20
+_FILE, _FOLDER, _PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK = (b"0", b"\0", b"7"), b"5", b"x", b"g", b"L", b"K"
+
+
+def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
+    """Write the wanted members of an archive into the folder ``target``, under numbers instead of names.
+
+    Args:
+        archive: A gzipped tar.
+        target: An empty folder.
+        wanted: Largest size [bytes] of the member with this name; None: not wanted.
+
+    Returns:
+        Where each member lies, by its name in the archive.
+
+    Raises:
+        MalformedError: If it is no such archive, or has a member that no model's archive has: links, devices, names
+            that lead outside, more or larger files than any model. ``target`` may then hold a part.
+    """
+    try:
+        with gzip.open(archive) as stream:
+            return _Reader(stream).unpack(target, wanted)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise MalformedError(f"it is damaged or no gzip file ({error})") from None
+
+
+class _Reader:
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self.stream = stream
+        self.left = MAX_UNPACKED
+
+    def unpack(self, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
+        paths: dict[str, Path] = {}
+        long_name = ""
+        for _ in range(MAX_MEMBERS):
+            header = self._read(_BLOCK, or_nothing=True)
+            if not header.strip(b"\0"):
+                return paths
+            _check(header)
+            size, kind = _size(header), header[156:157]
+            if kind in (_PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK):
+                if size > MAX_EXTENSION:
+                    raise MalformedError(f"a header in it has {size} bytes")
+                content = self._read(size)
+                self._skip(-size % _BLOCK)
+                if kind == _LONG_NAME:
+                    long_name = _text(content)
+                elif kind == _PAX:
+                    long_name = _pax_path(content) or long_name
+                continue
+            name = _plain(long_name or _name(header))
+            long_name = ""
+            if kind == _FOLDER:
+                self._skip(size + -size % _BLOCK)
+                continue
+            if kind not in _FILE:
+                raise MalformedError(f"{name!r} in it is a link or a device; a model's archive has only files")
+            limit = wanted(name)
+            if limit is None:
+                self._skip(size + -size % _BLOCK)
+                continue
+            if size > limit:
+                raise MalformedError(f"{name!r} in it has {size} bytes, more than the {limit} that any such file has")
+            if name in paths:
+                raise MalformedError(f"{name!r} is in it twice")
+            paths[name] = target / str(len(paths))
+            with paths[name].open("xb") as file:
+                for start in range(0, size, _CHUNK):
+                    file.write(self._read(min(_CHUNK, size - start)))
+            self._skip(-size % _BLOCK)
+        raise MalformedError(f"it has more than {MAX_MEMBERS} members")
+
+    def _read(self, size: int, *, or_nothing: bool = False) -> bytes:
+        self.left -= size
+        if self.left < 0:
+            raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+        content = self.stream.read(size)
+        if len(content) != size and not (or_nothing and not content):
+            raise MalformedError("it is cut short")
+        return content
+
+    def _skip(self, size: int) -> None:
+        for start in range(0, size, _CHUNK):
+            self._read(min(_CHUNK, size - start))
+
+
+def _check(header: bytes) -> None:
+    """The checksum counts itself as spaces."""
+    total = sum(header[:148]) + 8 * ord(" ") + sum(header[156:])
+    if _octal(header[148:156]) != total:
+        raise MalformedError("it is damaged or no tar file inside")
+
+
+def _size(header: bytes) -> int:
+    field = header[124:136]
+    if field[0] & 0x80:  # a large number in binary, of which no model has one
+        raise MalformedError("a member in it is too large")
+    return _octal(field)
+
+
+def _octal(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    if not all(byte in b"01234567" for byte in digits):
+        raise MalformedError("it is damaged or no tar file inside")
+    return int(digits or b"0", 8)
+
+
+def _name(header: bytes) -> str:
+    name = _text(header[:100])
+    prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace")
+
+
+def _pax_path(content: bytes) -> str:
+    """The name among pax records ``length key=value``, which replaces the one of the next header."""
+    path = ""
+    while content:
+        digits, _, _ = content.partition(b" ")
+        length = int(digits) if digits.isdigit() and len(digits) < 7 else 0
+        if not len(digits) < length <= len(content):
+            raise MalformedError("a header in it is damaged")
+        key, _, value = content[len(digits) + 1 : length - 1].partition(b"=")
+        if key == b"path":
+            path = _text(value)
+        elif key == b"size" or key.startswith(b"GNU.sparse"):
+            raise MalformedError("a member in it is too large, or has holes")
+        content = content[length:]
+    return path
+
+
+def _plain(name: str) -> str:
+    """A relative name without detours."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or len(name) > 1000:
+        raise MalformedError(f"the name {name[:200]!r} in it leads outside of the archive")
+    return "/".join(parts)
