@@ -121,3 +121,34 @@ def test_video_has_every_frame(tmp_path, ring):
     frames = read_frames(path)
     assert len(frames) == 5 + 15 + 4 + 15
     assert is_red(frames[3]).any()
+
+
+def is_object(pixels: np.ndarray) -> np.ndarray:
+    """Where a box on the track is."""
+    return (np.abs(pixels.astype(int) - (226, 176, 108)) < 12).all(axis=-1)
+
+
+def test_objects_stand_where_they_are_and_the_car_over_them(view):
+    """As large as they are; a car in the middle of one is drawn whole, on what is left of it."""
+    view.drive_to(3.0, 0.0, 1.0)
+    away = np.array([(-0.25, -0.4), (0.25, -0.4), (0.25, 0.4), (-0.25, 0.4)])
+    objects = np.array([(0.0, 3.0), (3.0, 0.0)])[:, None] + away
+    picture = view.picture(0.0, 0.0, None, objects)
+    scale = view._scale / 3
+    column, row = (0.0 - view._left) * scale, (view._top - 3.0) * scale
+    shown = is_object(picture)
+    assert shown[round(row), round(column)]
+    upper = shown[: round(row + 0.6 * scale)]
+    assert upper.sum() == pytest.approx(0.5 * 0.8 * scale**2, rel=0.2)
+    bare = view.picture(0.0, 0.0, None)
+    np.testing.assert_array_equal(is_red(picture), is_red(bare))
+    assert not is_object(bare).any()
+
+
+def test_moving_objects_are_drawn_step_by_step(view):
+    square = np.array([(-0.2, -0.2), (0.2, -0.2), (0.2, 0.2), (-0.2, 0.2)])
+    places = np.linspace((-3.0, -0.5), (-3.0, 0.5), 6)
+    d = drive(6, objects=(places[:, None] + square)[:, None])
+    frames = [frame.copy() for frame in evaluation_frames(view, [d])]
+    rows = [np.nonzero(is_object(frame[:CAMERA_HEIGHT, CAMERA_WIDTH:]))[0].mean() for frame in frames[:6]]
+    assert (np.diff(rows) < 0).all()  # upward

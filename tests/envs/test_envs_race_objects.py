@@ -116,3 +116,17 @@ def test_a_race_with_objects_can_be_sent_to_another_process():
         bots=BotCars(number=1),
     )
     assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_footprints_are_the_rectangles_of_the_rules():
+    driven = race(Listener(), 2, obstacles=Obstacles(positions=((0.3, 1), (0.6, -1))))
+    driven.reset([0, 1], [Start(), Start(reverse=True)])
+    corners = driven.footprints(np.array([1]))
+    assert corners.shape == (1, 2, 4, 2)
+    objects = driven.simulator.state.host("objects")[1]
+    np.testing.assert_allclose(corners[0].mean(axis=1), np.stack([objects["x"], objects["y"]], axis=1), atol=1e-5)
+    sides = np.hypot(*np.diff(corners[0], axis=1).transpose(2, 0, 1))
+    np.testing.assert_allclose(sides, [[0.4, 0.5, 0.4]] * 2, atol=1e-5)
+    along = corners[0, :, 0] - corners[0, :, 3]
+    np.testing.assert_allclose(np.arctan2(along[:, 1], along[:, 0]), objects["yaw"], atol=1e-5)
+    assert race(Listener()).footprints(np.array([0])).shape == (1, 0, 4, 2)

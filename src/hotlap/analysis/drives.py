@@ -46,6 +46,9 @@ class Drive:
     camera: np.ndarray | None = None
     """What the car saw: uint8, shape (num_steps, height, width, 3), or (num_steps, height, width) in gray."""
 
+    objects: np.ndarray | None = None
+    """Corners of what else was on the track [m], shape (num_steps, num_objects, 4, 2)."""
+
     def __post_init__(self) -> None:
         for each in fields(self):
             column = getattr(self, each.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -34,6 +34,7 @@ def evaluation_figure(
     drives: Sequence[Drive],
     lap_times_s: Sequence[float],
     *,
+    obstacles: np.ndarray | None = None,
     title: str = "Evaluation",
     subtitle: str = "",
 ) -> Figure:
@@ -43,6 +44,7 @@ def evaluation_figure(
         track: Where they drove.
         drives: All trials.
         lap_times_s: Times of the complete laps [s]; may be empty.
+        obstacles: Corners of what stood on the track in all trials [m], shape (num_obstacles, 4, 2).
         title: Over the figure.
         subtitle: Under it.
     """
@@ -52,6 +54,10 @@ def evaluation_figure(
     figure = new_figure(12, height + histogram + 1.4, title, subtitle)
     road, times = figure.subplots(2, 1, height_ratios=[height, histogram])
     draw_track_on(road, track)
+    if obstacles is not None:
+        road.add_collection(
+            PolyCollection(list(obstacles), facecolor="#e2b06c", edgecolor=INK, zorder=2), autolim=False
+        )
     _draw_lines(figure, road, drives)
     _draw_lap_times(times, lap_times_s)
     return figure
@@ -63,6 +69,7 @@ def draw_evaluation(
     lap_times_s: Sequence[float],
     path: str | Path,
     *,
+    obstacles: np.ndarray | None = None,
     title: str = "Evaluation",
     subtitle: str = "",
 ) -> Path:
@@ -71,7 +78,8 @@ def draw_evaluation(
     Raises:
         RecordError: If it cannot be written.
     """
-    return save_figure(evaluation_figure(track, drives, lap_times_s, title=title, subtitle=subtitle), path)
+    figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, title=title, subtitle=subtitle)
+    return save_figure(figure, path)
 
 
 def speed_range(speeds: np.ndarray) -> Normalize:

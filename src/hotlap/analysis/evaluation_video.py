@@ -36,6 +36,7 @@ _LINE_WIDTH = 3  # [px]
 
 _BAR, _RULE, _LABEL, _VALUE = (23, 26, 32), (58, 64, 74), (140, 149, 164), (244, 246, 250)
 _CAR, _CAR_EDGE, _CAR_GLASS = (224, 60, 44), (255, 255, 255), (30, 34, 42)
+_OBJECT, _OBJECT_EDGE = (226, 176, 108), (54, 38, 22)
 _ENDINGS = {
     "lap_complete": ("Lap complete", (38, 140, 82)),
     "off_track": ("Off track", (196, 52, 44)),
@@ -82,7 +83,10 @@ def evaluation_frames(view: TopView, drives: Iterable[Drive]) -> Iterator[np.nda
             view.drive_to(drive.x[i], drive.y[i], drive.speed[i])
             ending = drive.status if i == len(drive) - 1 else ""
             frame[:CAMERA_HEIGHT, :CAMERA_WIDTH] = _camera_picture(drive, i)
-            frame[:CAMERA_HEIGHT, CAMERA_WIDTH:] = view.picture(drive.yaw[i], drive.steer[i], _ENDINGS.get(ending))
+            objects = () if drive.objects is None else drive.objects[i]
+            frame[:CAMERA_HEIGHT, CAMERA_WIDTH:] = view.picture(
+                drive.yaw[i], drive.steer[i], _ENDINGS.get(ending), objects
+            )
             frame[CAMERA_HEIGHT:] = bar.picture(drive, i, int(laps[i]))
             yield frame
         for _ in range(_HELD_FRAMES if len(drive) else 0):
@@ -145,17 +149,29 @@ class TopView:
             self._pen.ellipse((u - width / 2, v - width / 2, u + width / 2, v + width / 2), fill=color)
         self._shrink(self._large, self._small, ends, width)
 
-    def picture(self, yaw: float, steer_deg: float, ending: tuple[str, tuple[int, int, int]] | None) -> np.ndarray:
+    def picture(
+        self,
+        yaw: float,
+        steer_deg: float,
+        ending: tuple[str, tuple[int, int, int]] | None,
+        objects: np.ndarray | Sequence[np.ndarray] = (),
+    ) -> np.ndarray:
         """The view with the car at the line's end: uint8, shape (height, width, 3).
 
         Args:
             yaw: Heading of the car [rad].
             steer_deg: Steering of its front wheels [deg].
             ending: Words and color of a badge, where the trial has ended.
+            objects: Corners of what else is on the track [m], each (4, 2).
         """
         picture = self._small.copy()
+        outlines = [[self._pixel(float(x), float(y)) for x, y in corners] for corners in objects]
+        for outline in outlines:
+            box = self._box(outline, _OVERSAMPLING)
+            if box is not None:
+                self._paste(picture, self._patch(box, outlines), box)
         if self._place is not None:
-            self._draw_car(picture, self._place, float(yaw), math.radians(float(steer_deg)))
+            self._draw_car(picture, self._place, float(yaw), math.radians(float(steer_deg)), outlines)
         if ending is not None:
             text, color = ending
             pen = ImageDraw.Draw(picture)
@@ -168,8 +184,25 @@ class TopView:
     def _pixel(self, x: float, y: float) -> tuple[float, float]:
         return (x - self._left) * self._scale, (self._top - y) * self._scale
 
-    def _draw_car(self, picture: Image.Image, place: tuple[float, float], yaw: float, steer: float) -> None:
-        """Draw the car over the picture; the large one stays as it is."""
+    def _patch(self, box: tuple[int, int, int, int], outlines: Sequence[Sequence[tuple[float, float]]]) -> Image.Image:
+        """A copy of a part of the large picture with the objects there; their corners are its pixels."""
+        patch = self._large.crop(box)
+        pen = ImageDraw.Draw(patch)
+        for outline in outlines:
+            corners = [(u - box[0], v - box[1]) for u, v in outline]
+            pen.polygon(corners, fill=_OBJECT)
+            pen.line([*corners, corners[0]], fill=_OBJECT_EDGE, width=_OVERSAMPLING, joint="curve")
+        return patch
+
+    def _draw_car(
+        self,
+        picture: Image.Image,
+        place: tuple[float, float],
+        yaw: float,
+        steer: float,
+        outlines: Sequence[Sequence[tuple[float, float]]],
+    ) -> None:
+        """Draw the car over the picture and the objects there; the large one stays as it is."""
         length = max(_CAR_LENGTH * self._scale, _MIN_CAR_LENGTH * _OVERSAMPLING)
         width = length * _CAR_WIDTH / _CAR_LENGTH
         middle = self._pixel(*place)
@@ -177,7 +210,7 @@ class TopView:
         box = self._box([middle], reach)
         if box is None:
             return
-        patch = self._large.crop(box)
+        patch = self._patch(box, outlines)
         origin = middle[0] - box[0], middle[1] - box[1]
         pen = ImageDraw.Draw(patch)
         for ahead in (-0.3, 0.32):
@@ -192,7 +225,7 @@ class TopView:
         pen.line([*outline, outline[0]], fill=_CAR_EDGE, width=_OVERSAMPLING + 1, joint="curve")
         glass = [(-0.05, -0.24), (-0.05, 0.24), (0.16, 0.18), (0.16, -0.18)]
         pen.polygon(_turned([(length * a, width * b) for a, b in glass], yaw, origin), fill=_CAR_GLASS)
-        picture.paste(patch.reduce(_OVERSAMPLING), (box[0] // _OVERSAMPLING, box[1] // _OVERSAMPLING))
+        self._paste(picture, patch, box)
 
     def _shrink(
         self, large: Image.Image, small: Image.Image, around: Sequence[tuple[float, float]], reach: float
@@ -200,7 +233,11 @@ class TopView:
         """Bring what changed in the large picture, near the given pixels, into the small one."""
         box = self._box(around, reach)
         if box is not None:
-            small.paste(large.crop(box).reduce(_OVERSAMPLING), (box[0] // _OVERSAMPLING, box[1] // _OVERSAMPLING))
+            self._paste(small, large.crop(box), box)
+
+    def _paste(self, small: Image.Image, patch: Image.Image, box: tuple[int, int, int, int]) -> None:
+        """Put a part of the large picture in its place in a small one."""
+        small.paste(patch.reduce(_OVERSAMPLING), (box[0] // _OVERSAMPLING, box[1] // _OVERSAMPLING))
 
     def _box(self, around: Sequence[tuple[float, float]], reach: float) -> tuple[int, int, int, int] | None:
         """Pixels of the large picture within reach, on whole pixels of the small one; None if all are outside."""

@@ -160,6 +160,15 @@ class Race:
             axis=1,
         )
 
+    def footprints(self, worlds: np.ndarray) -> np.ndarray:
+        """Corners of the objects' rectangles as the rules see them [m], shape (n, num_objects, 4, 2)."""
+        objects = self.simulator.state.host("objects")[worlds]
+        cos, sin = np.cos(objects["yaw"]), np.sin(objects["yaw"])
+        ahead = objects["half_length"][..., None] * np.stack([cos, sin], axis=-1)
+        left = objects["half_width"][..., None] * np.stack([-sin, cos], axis=-1)
+        middle = np.stack([objects["x"], objects["y"]], axis=-1)
+        return np.stack([middle + ahead + left, middle + ahead - left, middle - ahead - left, middle - ahead + left], 2)
+
     def step(self, worlds: np.ndarray, actions: np.ndarray) -> JudgedStep:
         """Advance the active ``worlds`` by one control step.
 

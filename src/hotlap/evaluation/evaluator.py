@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from hotlap.analysis.evaluation_figure import draw_evaluation
@@ -128,12 +129,15 @@ class Evaluator:
         write_trace(
             self.store, evaluation_trace_key(stamp), [trace_rows(each, self.track.length) for each in self.episodes]
         )
+        standing = self.config.obstacles
+        fixed = standing is not None and not (standing.randomize and not standing.positions)
         figure = self.model.path / f"evaluation-{stamp}" / "driven_lines.png"
         draw_evaluation(
             self.track,
             [drive_of(episode) for episode in self.episodes],
             [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
             figure,
+            obstacles=self.worker.race.footprints(np.zeros(1, dtype=np.int64))[0] if fixed else None,
             subtitle=f"{self.model.path.resolve().name}, checkpoint {self.checkpoint_name}, {self.track.name}",
         )
         return {

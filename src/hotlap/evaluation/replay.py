@@ -12,7 +12,7 @@ from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
-def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None) -> Drive:
+def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None, objects: np.ndarray | None = None) -> Drive:
     """The line of an episode, for figures and videos."""
     trace = episode.trace
     finished = np.cumsum(trace["progress"] >= 100.0)
@@ -31,11 +31,12 @@ def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None) -> Dri
         status=episode.status,
         name=f"trial {episode.plan.number + 1}",
         camera=camera,
+        objects=objects,
     )
 
 
 def film(config: RaceConfig, episode: PlayedEpisode, *, scale: int = 3) -> Drive:
-    """The drive of an episode with what its car saw, in color.
+    """The drive of an episode with what its car saw, in color, and the objects on the track.
 
     Args:
         config: The race it was played in.
@@ -47,11 +48,13 @@ def film(config: RaceConfig, episode: PlayedEpisode, *, scale: int = 3) -> Drive
     race.reset([0], [episode.plan.start])
     world = np.zeros(1, dtype=np.int64)
     frames = np.empty((episode.num_steps, *images.shape[1:]), dtype=np.uint8)
+    objects = np.empty((episode.num_steps, race.scene.num_objects, 4, 2))
     for step, action in enumerate(episode.trace["action"]):
         race.simulator.look(renderer, images)
         frames[step] = images.numpy()[0]
+        objects[step] = race.footprints(world)[0]
         race.step(world, action[None])
-    return drive_of(episode, camera=frames)
+    return drive_of(episode, camera=frames, objects=objects)
 
 
 def _no_reward(params: dict[str, object]) -> float:
