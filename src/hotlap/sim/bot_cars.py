@@ -5,13 +5,14 @@ Sources: DeepRacer simapp, ``markov/agent_ctrl/bot_cars_agent_ctrl.py``, ``marko
 
 from __future__ import annotations
 
-from typing import no_type_check
+from functools import cache
+from typing import Any, no_type_check
 
 import warp as wp
 
 from hotlap.sim.judge_objects import locate
 from hotlap.sim.lanes import lane_point
-from hotlap.sim.objects import Bot, RaceObject
+from hotlap.sim.objects import Bot, BotCars, RaceObject
 from hotlap.sim.polyline import Segment
 from hotlap.sim.scene import Scene
 from hotlap.sim.state import State
@@ -98,6 +99,16 @@ def _drive_bots(
         objects[i, num_obstacles + k] = locate(segments, route, num_segments[route], closed[route], ccw[route], item)
 
 
+@cache
+def _habits(rules: BotCars) -> Any:
+    habits = _Habits()
+    habits.speed = rules.speed
+    habits.changes = int(rules.lane_change and rules.speed > 0.0)
+    habits.shortest, habits.longest = rules.lower_lane_change_time, rules.upper_lane_change_time
+    habits.change_distance = rules.lane_change_distance
+    return habits
+
+
 def drive_bots(scene: Scene, state: State, goes_on: wp.array, num_steps: int) -> None:
     """Let the bot cars drive for ``num_steps`` control steps, or see to it that they are where they are (0).
 
@@ -109,11 +120,6 @@ def drive_bots(scene: Scene, state: State, goes_on: wp.array, num_steps: int) ->
     """
     rules = scene.bots
     assert rules is not None
-    habits = _Habits()
-    habits.speed = rules.speed
-    habits.changes = int(rules.lane_change and rules.speed > 0.0)
-    habits.shortest, habits.longest = rules.lower_lane_change_time, rules.upper_lane_change_time
-    habits.change_distance = rules.lane_change_distance
     wp.launch(
         _drive_bots,
         dim=state.num_worlds,
@@ -125,7 +131,7 @@ def drive_bots(scene: Scene, state: State, goes_on: wp.array, num_steps: int) ->
             scene.ccw,
             scene.lane_table,
             scene.lane_intervals,
-            habits,
+            _habits(rules),
             state.num_objects - rules.number,
             state.route,
             state.bot_seed,

@@ -7,7 +7,8 @@ Worlds without objects have nothing to do here. Sources: DeepRacer simapp, ``mar
 from __future__ import annotations
 
 import math
-from typing import no_type_check
+from functools import cache
+from typing import Any, no_type_check
 
 import warp as wp
 
@@ -226,6 +227,15 @@ def _judge_objects(
     object_in_camera[i] = _is_visible(view, objects[i, ahead], x, y, c, s)
 
 
+@cache
+def _view(camera: PinholeCamera) -> Any:
+    view = _View()
+    view.forward, view.height = camera.forward_m, camera.height_m
+    view.cos_pitch, view.sin_pitch = math.cos(camera.pitch_rad), math.sin(camera.pitch_rad)
+    view.half_width = math.tan(0.5 * camera.hfov_rad)
+    return view
+
+
 def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
     """Find out into which object each active world's car has crashed, which are closest, and whether it sees one.
 
@@ -234,17 +244,13 @@ def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
         state: Worlds with at least one object.
         camera: Where the camera is that `object_in_camera` asks about.
     """
-    view = _View()
-    view.forward, view.height = camera.forward_m, camera.height_m
-    view.cos_pitch, view.sin_pitch = math.cos(camera.pitch_rad), math.sin(camera.pitch_rad)
-    view.half_width = math.tan(0.5 * camera.hfov_rad)
     wp.launch(
         _judge_objects,
         dim=state.num_worlds,
         inputs=[
             scene.segments,
             scene.num_segments,
-            view,
+            _view(camera),
             scene.bots.penalty if scene.bots else 0.0,
             state.motion,
             state.vehicle,

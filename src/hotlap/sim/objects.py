@@ -228,11 +228,10 @@ def start_pose(route: Track, s: float, objects: np.ndarray) -> tuple[np.ndarray 
     Args:
         route: The track in driving direction.
         s: Of the start [m].
-        objects: What is on it, rows of ``RaceObject``.
+        objects: What is on it, rows of ``RaceObject``; at least one.
     """
-    if len(objects):
-        gaps = np.abs(route.project(np.stack([objects["x"], objects["y"]], axis=-1)) - s)
-        nearest = int(np.argmin(gaps))
-        if gaps[nearest] < NEAR:
-            return lane_pose_at(route, LANES[1 - objects["lane"][nearest]], s)
+    gaps = np.abs(route.project(np.stack([objects["x"], objects["y"]], axis=-1)) - s)
+    nearest = int(np.argmin(gaps))
+    if gaps[nearest] < NEAR:
+        return lane_pose_at(route, LANES[1 - objects["lane"][nearest]], s)
     return route.pose_at(s)

@@ -240,8 +240,12 @@ class Simulator:
         for start in starts:
             route = self.scene.route(start.track, start.reverse)
             track = self.scene.routes[route]
-            placed.append(self._place_objects(track, start.seed))
-            poses.append(start_pose(track, start.ndist * track.length, placed[-1][0]))
+            s = start.ndist * track.length
+            if state.num_objects:
+                placed.append(self._place_objects(track, start.seed))
+                poses.append(start_pose(track, s, placed[-1][0]))
+            else:
+                poses.append(track.pose_at(s))
             rng = np.random.default_rng([start.seed, 1])
             cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
             seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
