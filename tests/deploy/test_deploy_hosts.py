@@ -40,6 +40,24 @@ FAILING = """
 def reward_function(params):
     return 1.0 / (params["steps"] - params["steps"])
 """
+# Takes its time, and swallows the first interrupt.
+SLOW = """
+import time
+from pathlib import Path
+
+Path({begun!r}).touch()
+swallowed = False
+
+def reward_function(params):
+    global swallowed
+    try:
+        time.sleep(0.5)
+    except:
+        if swallowed:
+            raise
+        swallowed = True
+    return 1.0
+"""
 
 
 class TrainingJob:
@@ -240,6 +258,22 @@ def test_a_failure_on_one_host_says_why(one_host):
     assert one_host.wait("algo-1") == 2
     assert "reward_function.py, line 3" in one_host.failure("algo-1")
     assert "ZeroDivisionError" in one_host.failure("algo-1")
+
+
+def test_a_job_whose_iteration_takes_too_long_delivers_what_it_has(one_host, tmp_path):
+    """Whether the time is up or a second signal comes: the iteration is given up, and that is no failure."""
+    begun = tmp_path / "begun"
+    one_host.write(reward=SLOW.format(begun=str(begun)))
+    process = one_host.start("algo-1")
+    until(lambda: begun.exists() or process.poll() is not None)
+    until(CheckpointStore(Folder(one_host.base("algo-1") / "checkpoints")).list)  # of what it begins with
+    process.send_signal(signal.SIGTERM)
+    one_host.wait_for("algo-1", "the training ends after this iteration")
+    for _ in range(3):  # one is enough; impatience does no harm
+        process.send_signal(signal.SIGTERM)
+    assert one_host.wait("algo-1") == 0, one_host.log("algo-1")
+    assert "stopped before the iteration was finished" in one_host.log("algo-1")
+    assert last_iteration(one_host.base("algo-1") / "model") == 0
 
 
 def test_a_job_that_is_ended_delivers_and_goes_on_when_it_is_started_again(one_host):

@@ -11,7 +11,7 @@ from hotlap.records.events import EvaluationSummary, IterationRecord
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 
 
-def test_the_metric_definitions_of_the_manual_find_their_numbers(capsys):
+def test_the_metric_definitions_of_the_manual_find_their_numbers(capfd):
     """Each pattern takes its own number from the line of an iteration, and no other's."""
     record = IterationRecord(
         iteration=3,
@@ -28,7 +28,7 @@ def test_the_metric_definitions_of_the_manual_find_their_numbers(capsys):
         evaluation=EvaluationSummary(num_laps=4, completion_mean=60.0, clean_rate=0.25, reward_mean=50.0),
     )
     LogLines().on_iteration(record)
-    line = capsys.readouterr().out
+    line = capfd.readouterr().out
     pattern = re.search(r'"Regex": f"(.+)"\}', DOCS.read_text())
     names = re.search(r"for name in \((.+)\)", DOCS.read_text())
     assert pattern

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from contextlib import suppress
@@ -31,11 +32,12 @@ def follow(contract: Contract, settings: Settings, leader: str, network: Network
     """
     ip = network.ip_of(contract.host)
     secret = set_token(contract.identity)
-    deadline: list[float] = []
+    deadline = math.inf
 
     def stop(number: int, _: FrameType | None) -> None:
+        nonlocal deadline
         say(f"{signal.Signals(number).name}: this host leaves with the leader, or in {_STOP_S} s.")
-        deadline.append(time.monotonic() + _STOP_S)
+        deadline = time.monotonic() + _STOP_S
 
     signal.signal(signal.SIGTERM, stop)
     # What lies beside the reward function can be imported where its folder exists. What is wrong, the leader will say.
@@ -52,7 +54,7 @@ def follow(contract: Contract, settings: Settings, leader: str, network: Network
     node: RayNode | None = None
     head, restarts = "", 0
     try:
-        while not (deadline and time.monotonic() > deadline[0]):
+        while time.monotonic() < deadline:
             try:
                 message = visit.wait(1.0)
             except ConnectionError as error:

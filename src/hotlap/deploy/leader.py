@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType
+from typing import NoReturn
 
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deploy.contract import Contract
+from hotlap.deploy.interrupts import end_interrupts, interrupt_in, interrupt_on_sigterm
 from hotlap.deploy.log_lines import LogLines, say
 from hotlap.deploy.meeting import End, Meeting
 from hotlap.deploy.network import JOIN_S, Network
@@ -20,7 +22,7 @@ from hotlap.training.trainer import Trainer
 _LEAVE_S = 15.0
 
 # SageMaker kills 120 s after SIGTERM. So long the present iteration may take to finish; the rest is for the delivery.
-_FINISH_S = 75
+_FINISH_S = 75.0
 
 
 def lead(contract: Contract, settings: Settings, network: Network) -> None:
@@ -33,7 +35,7 @@ def lead(contract: Contract, settings: Settings, network: Network) -> None:
     """
     others = [host for host in contract.hosts if host != contract.host]
     if not others:
-        _train(contract, settings, num_cpus=contract.num_cpus, cluster=None)
+        _train(contract, settings, *prepare(contract, settings), num_cpus=contract.num_cpus, cluster=None)
         return
     ip = network.ip_of(contract.host)
     meeting = Meeting((ip, network.port), set_token(contract.identity), say)
@@ -41,16 +43,18 @@ def lead(contract: Contract, settings: Settings, network: Network) -> None:
     end: End = "failed"
     await_them = others
     try:
-        prepare(contract, settings)  # what is wrong with the job should not wait for its hosts
+        folder, job = prepare(contract, settings)  # first, for what is wrong with the job need not wait for its hosts
         node = RayNode(ip=ip, num_cpus=contract.num_cpus, port=network.ray_port)
         node.wait_until_up()
         cluster = f"{ip}:{network.ray_port}"
         meeting.invite(cluster)
         if missing := meeting.wait_for(others, JOIN_S):
             say(f"training begins without {', '.join(missing)}, not here after {JOIN_S:.0f} s; they may still join.")
-        _train(contract, settings, num_cpus=contract.num_cpus + meeting.num_cpus, cluster=cluster)
+        num_cpus = contract.num_cpus + meeting.num_cpus
+        _train(contract, settings, folder, job, num_cpus=num_cpus, cluster=cluster)
         end = "done"
     except KeyboardInterrupt:
+        end_interrupts()
         await_them = []  # a host that is not here yet is being ended as well
         raise
     finally:
@@ -59,35 +63,47 @@ def lead(contract: Contract, settings: Settings, network: Network) -> None:
             node.close()
 
 
-def _train(contract: Contract, settings: Settings, *, num_cpus: int, cluster: str | None) -> None:
+def _train(
+    contract: Contract, settings: Settings, folder: ModelFolder, job: Job, *, num_cpus: int, cluster: str | None
+) -> None:
     """Train and deliver, with the hosts that are there."""
-    folder, job = prepare(contract, settings)
     for name in not_read(settings):
         say(f"{name} = {settings.places[name]!r} is not read: this version takes files from channels, not from S3.")
     os.chdir(folder.path)  # a route file in the channel is named relative to it
     try:
-        _run(folder, _with_workers(folder, job, settings, num_cpus, cluster))
+        _run(contract, folder, _with_workers(folder, job, settings, num_cpus, cluster))
     except (KeyboardInterrupt, SystemExit):  # Ray turns an early SIGTERM into the latter
+        end_interrupts()
         say("stopped before the iteration was finished; all before it are saved.")
     deliver(contract)
     say(f"the model lies in {contract.model_dir}.")
 
 
-def _run(folder: ModelFolder, job: Job) -> None:
+def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
     with Trainer(folder, job=job, resume=True, listener=LogLines()) as trainer:
+        delivered = False
 
         def stop(number: int, _: FrameType | None) -> None:
-            say(f"{signal.Signals(number).name}: the training ends after this iteration, or in {_FINISH_S} s.")
             trainer.stop()
-            signal.signal(signal.SIGALRM, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            signal.alarm(_FINISH_S)
+            say(f"{signal.Signals(number).name}: the training ends after this iteration, or in {_FINISH_S:.0f} s.")
+            interrupt_on_sigterm()
+            signal.signal(signal.SIGALRM, time_is_up)
+            interrupt_in(_FINISH_S)
+
+        def time_is_up(*_: object) -> NoReturn:
+            nonlocal delivered
+            if not delivered:  # now, in case that nothing stops what swallows interrupts
+                delivered = True
+                deliver(contract)
+            raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, stop)  # only now, because Ray sets its own when it connects
         track = ", ".join(track.name for track in trainer.tracks)
         say(f"{folder.path}: {track}, {job.num_workers} workers, {trainer.state.iteration} iterations done before.")
-        result = trainer.run()
-        signal.alarm(0)
+        try:
+            result = trainer.run()
+        finally:
+            end_interrupts()
     best = f"; best checkpoint {result.best.name}, {result.best.clean_rate:.0%} clean laps" if result.best else ""
     say(f"training ended: {result.reason}, {result.iterations} iterations, {result.total_steps} steps{best}.")
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from hotlap.records.events import IterationRecord
 
 
 def say(message: str) -> None:
-    """Print one line; a log service that follows the output sees it now."""
-    print(f"hotlap: {message}", file=sys.stdout, flush=True)
+    """Print one line, now; also from a signal handler, which may interrupt a print that is under way."""
+    os.write(sys.stdout.fileno(), f"hotlap: {message}\n".encode())
 
 
 class LogLines:

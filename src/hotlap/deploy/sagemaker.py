@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hotlap.deploy.contract import BASE, BASE_VARIABLE, Contract, base_folder, output_folder, read_contract
+from hotlap.deploy.interrupts import end_interrupts, interrupt_on_sigterm
 from hotlap.deploy.log_lines import say
 from hotlap.deploy.network import Network
 from hotlap.deploy.settings import sort_hyperparameters
@@ -27,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Take part in a training job; the exit code."""
     options = _options(arguments)
     warnings.showwarning = _show_warning
-    # The first process of a container is not ended by a signal that it has no handler for.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_sigterm()
     base = base_folder(options.base)
     output = output_folder(base)
     try:
@@ -37,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HotlapError as error:
         return _failed(output, str(error), 2)
     except KeyboardInterrupt:
+        end_interrupts()
         say("stopped before the training began.")
         return 128 + signal.SIGTERM
     except Exception as error:
