@@ -362,19 +362,28 @@ class PPO:
     def _weights_are_finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.actor_critic.parameters())
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Everything that the next update depends on, as plain tensors by name.
 
         ``model.NAME`` are the weights of the actor-critic; ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
         ``adam.TOWER.num_steps`` the optimizer's moments and count. They are copies.
+
+        Args:
+            into: What an earlier call returned, to be overwritten: fresh copies in every iteration leave the memory of
+                a long training in pieces.
         """
         weights = self.actor_critic.state_dict()
-        return {f"model.{name}": weight.detach().clone() for name, weight in weights.items()} | self.optimizer_state()
+        live = {f"model.{name}": weight.detach() for name, weight in weights.items()} | self.optimizer_state()
+        if into is None:
+            return {name: tensor.clone() for name, tensor in live.items()}
+        for name, tensor in live.items():
+            into[name].copy_(tensor)
+        return into
 
     def optimizer_state(self) -> dict[str, Tensor]:
-        """The ``adam.…`` part of `state_dict`."""
+        """The ``adam.…`` part of `state_dict`, not copied: the next update changes it."""
         return {
-            f"adam.{tower}.{name}": tensor.clone()
+            f"adam.{tower}.{name}": tensor
             for tower, learner in self._learners.items()
             for name, tensor in learner.adam.state_dict().items()
         }

@@ -139,6 +139,7 @@ class Trainer:
         self._stopped = False
         self._open: _OpenIteration | None = None
         self._ahead: Batch | None = None
+        self._before: dict[str, torch.Tensor] | None = None
         with ExitStack() as held:
             held.enter_context(FolderLock(folder.path))
             self._begin(held, resume=resume, wipe=wipe)
@@ -298,12 +299,12 @@ class Trainer:
                 f"iteration {self.state.iteration} brought no step to learn from: its first episode alone exceeds "
                 f"the step cap of {self._step_cap} steps. Raise training.step_cap in job.toml."
             )
-        before = self.ppo.state_dict()
+        self._before = self.ppo.state_dict(into=self._before)
         seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
         with self.stage("update"):
             stats = self.ppo.update(experience, seed=seed, lagged=off_policy)
         if not stats.finite:
-            self.ppo.load_state_dict(before)
+            self.ppo.load_state_dict(self._before)
             self.listener.on_message(
                 f"iteration {self.state.iteration}: the update gave numbers that are not finite. "
                 "Went back to the weights before it; the episodes are played anew."
