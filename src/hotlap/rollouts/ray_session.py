@@ -16,7 +16,7 @@ from hotlap.errors import MissingExtraError, TrainingError
 
 _SMALLEST_STORE = 256 << 20  # [bytes]
 # What Ray says to every driver in a paragraph of its own, and we in one line.
-_SAID_BY_US = "A worker died or was killed while executing a task|Spilled "
+_SAID_BY_US = "A worker died or was killed while executing a task|The node with node id|Spilled "
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
     # What a reward function prints is shown line by line, also when two workers print the same.
     os.environ.setdefault("RAY_DEDUP_LOGS_ALLOW_REGEX", f"^(?!{_SAID_BY_US})")
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", f"^({_SAID_BY_US})")
+    os.environ.setdefault("RAY_SCHEDULER_EVENTS", "0")  # advice on autoscalers
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if address is None:
         # Despite its name this keeps Ray on 127.0.0.1 on Linux as well.
@@ -106,18 +107,20 @@ def accept_shared_views() -> None:
 
 
 def spilled_bytes() -> int:
-    """What the cluster's object stores have moved to disk so far, for want of memory; 0 if Ray does not tell."""
+    """What the object store of this machine has moved to disk so far, for want of memory; 0 if Ray does not tell."""
     try:
-        # There is no public way to ask; the state is that of this connection, not of any cluster that may be found.
+        # There is no public way to ask.
         from grpc import RpcError
-        from ray._private.internal_api import get_memory_info_reply
-        from ray._private.state import state
+        from ray._private.internal_api import node_stats
     except ImportError:
         return 0
-    from ray.exceptions import RayError
+    import ray
 
+    own_id = ray.get_runtime_context().get_node_id()
     try:
-        stats = get_memory_info_reply(state).store_stats
-    except (RayError, RpcError):
+        (own,) = [node for node in ray.nodes() if node["NodeID"] == own_id]
+        stats = node_stats(own["NodeManagerAddress"], own["NodeManagerPort"], include_memory_info=False).store_stats
+    except (ray.exceptions.RayError, RpcError):
         return 0
+    # Objects that are being read cannot be moved; new ones are then made in a file instead.
     return int(stats.spilled_bytes_total + stats.object_store_bytes_fallback)
