@@ -158,9 +158,8 @@ def on_one_machine(episodes: Sequence[PlayedEpisode], repeats: int) -> dict[str,
     """Transport through shared memory, in the present Ray session.
 
     Returns:
-        ``mb_per_s`` (frames, best), ``put_us_per_mb`` (the worker's part of it), ``take_us`` (the driver's part for an
-        episode, with one worker), ``take_us_per_share`` (more for each other worker that is playing) and
-        ``dispatch_us`` (giving a share to a worker).
+        ``mb_per_s`` (frames, best), ``put_us_per_mb`` (the worker's part of it), ``look_us_per_share`` (the driver's
+        look at what is there, for each worker) and ``dispatch_us`` (giving a share to a worker).
     """
     import ray
 
@@ -173,13 +172,12 @@ def on_one_machine(episodes: Sequence[PlayedEpisode], repeats: int) -> dict[str,
             seconds.append(_seconds(receive(_streams(carriers, "send"))))
             put_s.append(ray.get(carriers[0].put_s.remote()))
         plans = [episode.plan for episode in episodes]
-        take_us, dispatch_us = _driver_costs(carriers[0], holder, plans)
-        slope, base = np.polyfit(list(take_us), list(take_us.values()), 1)
+        look_us, dispatch_us = _driver_costs(carriers[0], holder, plans)
+        slope = np.polyfit(list(look_us), list(look_us.values()), 1)[0]
         return {
             "mb_per_s": NUM_CARRIERS * megabytes / min(seconds[1:]),
             "put_us_per_mb": 1e6 * min(put_s[1:]) / megabytes,
-            "take_us": max(0.0, base),
-            "take_us_per_share": max(0.0, slope),
+            "look_us_per_share": max(0.0, float(slope)),
             "dispatch_us": dispatch_us,
         }
     finally:
@@ -188,12 +186,11 @@ def on_one_machine(episodes: Sequence[PlayedEpisode], repeats: int) -> dict[str,
 
 
 def _driver_costs(carrier: Any, holder: Any, plans: Sequence[EpisodePlan]) -> tuple[dict[int, float], float]:
-    """By number of open shares: what taking an episode costs [us]; what giving a share to a worker costs [us]."""
+    """By number of open shares: what a look at them costs [us]; what giving a share to a worker costs [us]."""
     import ray
 
-    ray.get(carrier.put_s.remote())
     held: list[Any] = []
-    take_us = {}
+    look_us = {}
     dispatch_us = []
     for num_open in OPEN_SHARES:
         begin, before = time.perf_counter(), len(held)
@@ -207,12 +204,13 @@ def _driver_costs(carrier: Any, holder: Any, plans: Sequence[EpisodePlan]) -> tu
             ray.get(carrier.put_s.remote())  # comes after all of them are there
             for _ in plans:
                 begin = time.perf_counter()
-                shares = {each: None for each in (*held, stream)}
-                ready: list[Any] = ray.wait(list(shares), timeout=1.0)[0]
-                ray.get(next(ready[0]))
+                shares = list({each: None for each in (*held, stream)})
+                ray.wait(shares, timeout=1.0)
+                ready: list[Any] = ray.wait(shares, num_returns=len(shares), timeout=0)[0]
                 each_us.append(1e6 * (time.perf_counter() - begin))
-        take_us[num_open] = float(np.median(each_us))
-    return take_us, min(dispatch_us)
+                ray.get(next(ready[0]))
+        look_us[num_open] = float(np.median(each_us))
+    return look_us, min(dispatch_us)
 
 
 def between_nodes(

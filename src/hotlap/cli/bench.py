@@ -1,4 +1,4 @@
-"""``hotlap bench``: how fast this machine simulates, trains and learns."""
+"""``hotlap bench``: how fast this machine simulates, trains, learns and collects with several workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
 if TYPE_CHECKING:
     from hotlap.records.events import IterationRecord
 
-app = typer.Typer(help="Measure the simulator, the training loop and how soon models learn.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure the simulator, the training loop, how soon models learn, and fleets of workers.", no_args_is_help=True
+)
 
 TrackOption = Annotated[str | None, typer.Option(help="Name of a track or path of a route file.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="Processor threads to use; 0: all.")]
@@ -163,6 +165,79 @@ def learn(
     if out is not None:
         rows["written"] = str(out / next(name for name in found["files"] if name.endswith(".png")))
     _print_table(f"First complete training lap on {found['track']}", rows, found)
+
+
+@app.command()
+def fleet(
+    workers: Annotated[
+        list[int],
+        typer.Option(help="Number of workers, one core each; repeat for several. The first is compared with."),
+    ] = [1, 2, 4],  # noqa: B006  (typer copies it)
+    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 320,
+    repeats: Annotated[int, typer.Option(help="Collections of each fleet; one more warms up.")] = 5,
+    iterations: Annotated[int, typer.Option(help="Iterations of each training; one more warms up.")] = 4,
+    track: TrackOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast 1, 2 and 4 workers collect the same episodes, what transport costs, what the trainer waits for.
+
+    JSON keys: speedup, speedup_median, efficiency, collection, transport_mb_per_s, broadcast_ms,
+    broadcast_between_nodes_ms, idle_share, training, compression, costs, episode_steps, policy, episodes, repeats,
+    iterations, track, machine.
+    """
+    out = console()
+    with prints_to_stderr(True), out.status("Training, then collecting …"):
+        from hotlap.bench.fleet import bench_fleet
+        from hotlap.tracks.catalog import DEFAULT_TRACK
+
+        found = bench_fleet(
+            track=track or DEFAULT_TRACK, workers=workers, episodes=episodes, repeats=repeats, iterations=iterations
+        )
+    if as_json:
+        print_json(found)
+        return
+    rows = {"in the trainer's process": f"{found['collection']['in_process']['steps_per_s']:,.0f} steps/s"}
+    for number, speedup in found["speedup"].items():
+        speed = found["collection"][number]["steps_per_s"]
+        rows[f"{number} × Ray"] = f"{speed:,.0f} steps/s, [bold]{speedup:.2f}[/] times as fast as {workers[0]}"
+    between = found["transport_mb_per_s"]["between_nodes"]
+    rows["episodes"] = f"{found['transport_mb_per_s']['same_machine']:,.0f} MB/s through shared memory" + (
+        f", {between['raw']:,.0f} between nodes ({between['packed']:,.0f} compressed)" if between else ""
+    )
+    rows["weights at all workers"] = ", ".join(
+        f"{each['at_all_workers']:.0f} ms ({number})" for number, each in found["broadcast_ms"].items()
+    )
+    rows["trainer waits or plays"] = ", ".join(f"{share:.0%} ({n})" for n, share in found["idle_share"].items())
+    _print_table(f"Fleet: {episodes} episodes on {found['track']}", rows, found)
+
+
+@app.command()
+def scaling(
+    measured: Annotated[Path, typer.Argument(help="What `hotlap bench fleet --json` printed.")],
+    gpu_steps_per_s: Annotated[float, typer.Option(help="Steps per second that a GPU is assumed to learn from.")] = 1e5,
+    most: Annotated[int, typer.Option(help="Largest number of workers.")] = 1024,
+    figure: Annotated[Path | None, typer.Option(help="Picture to draw (PNG).")] = None,
+    page: Annotated[Path | None, typer.Option(help="Markdown page whose marked tables are renewed.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Simulate fleets of up to 1,024 workers from measured costs: how fast they train, and what holds them up.
+
+    JSON keys: validation, scenarios, gpu_steps_per_s, most, machine.
+    """
+    out = console()
+    with out.status("Simulating …"):
+        from hotlap.bench.scaling_page import bench_scaling
+
+        found = bench_scaling(measured, gpu_steps_per_s=gpu_steps_per_s, most=most, figure=figure, page=page)
+    if as_json:
+        print_json(found)
+        return
+    rows = {}
+    for each in found["scenarios"]:
+        number, speed = list(each["steps_per_s"].items())[-1]
+        held = f"; from {each['enough']} on held up by {each['saturated_by']}" if each["enough"] else ""
+        rows[each["name"]] = f"{speed:,.0f} steps/s with {number} workers{held}"
+    _print_table("Simulated fleets", rows, found)
 
 
 def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) -> str:

@@ -1,0 +1,373 @@
+"""How fast workers collect episodes, how soon these are at the trainer, and what the trainer waits for.
+
+All fleets play the same episodes with the same weights: those of a short training of the stock recipe, so that episodes
+are as long and as different as they are in a training. They take turns, so that a busy machine slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from hotlap.bench.machine import provenance
+from hotlap.bench.recipe import stock_model
+from hotlap.bench.scaling import time_of_step
+from hotlap.bench.transport import between_nodes, compression, frame_bytes, num_frames, on_one_machine
+from hotlap.config.job import Training
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import ConfigError, MissingExtraError
+from hotlap.records.events import IterationRecord
+from hotlap.rollouts.fleet import Fleet, InProcessFleet
+from hotlap.rollouts.model import RolloutSetup, rollout_setup
+from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
+from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.rollouts.ray_session import connect
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.tracks.catalog import DEFAULT_TRACK
+from hotlap.training.trainer import Trainer
+
+IN_PROCESS = "in_process"
+CARRIED = 16  # episodes that are sent to and fro to measure transport
+TRAINING_WORKERS = (1, 2)
+
+
+@dataclass
+class _Crew:
+    """A fleet, and how it did."""
+
+    fleet: Fleet
+    num_workers: int
+    seconds: list[float] = field(default_factory=list)
+    worker_cpu_s: list[float] = field(default_factory=list)
+    """Of all workers together."""
+    put_s: list[float] = field(default_factory=list)
+    """Until weights are in shared memory."""
+    weights_s: list[float] = field(default_factory=list)
+    """Until all workers have them, and have built their networks of them."""
+    take_s: list[float] = field(default_factory=list)
+    """For the driver to take all episodes when all are there."""
+    checksums: dict[int, int] = field(default_factory=dict)
+    """Of the actions, by number of the episode."""
+
+    def cpu_s(self) -> float:
+        """Processor time that the workers have used so far [s]."""
+        if not isinstance(self.fleet, RayFleet):
+            return time.process_time()
+        times = [psutil.Process(worker.info.pid).cpu_times() for worker in self.fleet.workers if worker.info]
+        return sum(each.user + each.system for each in times)
+
+
+def bench_fleet(
+    *,
+    track: str = DEFAULT_TRACK,
+    workers: Sequence[int] = (1, 2, 4),
+    episodes: int = 320,
+    repeats: int = 5,
+    iterations: int = 4,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Measure collecting with one worker in this process and with Ray workers, transport, and a training's stages.
+
+    Args:
+        track: Name or route file.
+        workers: Numbers of Ray workers, one core each; the first is what the others are compared with.
+        episodes: How many are played, by each fleet, at a time.
+        repeats: How often each fleet plays them; once more before, as warm-up.
+        iterations: Of the trainings, evaluations included; one more comes before them.
+        seed: Of trainings and episodes.
+
+    Returns:
+        JSON-ready; see benchmarks/README.md.
+
+    Raises:
+        ConfigError: If an argument is not possible.
+        MissingExtraError: If Ray or zstandard is not installed.
+    """
+    if not workers or min(workers) < 1 or len(set(workers)) < len(workers):
+        raise ConfigError(f"--workers must be different positive numbers, got {' '.join(map(str, workers))}.")
+    if episodes < max(workers) or repeats < 1 or iterations < 1:
+        raise ConfigError(
+            f"--episodes must be at least the number of workers, --repeats and --iterations at least 1; "
+            f"got {episodes}, {repeats} and {iterations}."
+        )
+    for package in ("ray", "zstandard"):
+        if find_spec(package) is None:
+            raise MissingExtraError(package, "cluster", "Measuring a fleet")
+    with _threads():
+        return _bench(track, tuple(workers), episodes, repeats, iterations, seed)
+
+
+def _bench(
+    track: str, workers: Sequence[int], episodes: int, repeats: int, iterations: int, seed: int
+) -> dict[str, Any]:
+    options = {"seed": seed, "eval_every": 1, "eval_laps": Training().eval_laps, "max_iterations": iterations + 1}
+    with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
+        trainings = {}
+        for num_workers in TRAINING_WORKERS:
+            path = Path(folder) / str(num_workers)
+            path.mkdir()
+            model = stock_model(path, track=track, training=options | {"workers": num_workers})
+            trainings[num_workers] = training, weights = _train(model)
+        training, weights = trainings[TRAINING_WORKERS[0]]
+        setup = rollout_setup(model, model.job)
+    torch.set_num_threads(1)
+    plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=episodes, first_number=0)
+    alone = _Crew(InProcessFleet(_side_by_side(setup, episodes)), 1)
+    played, _ = _collect(alone, weights, plans)  # compiles what is compiled, before other processes do the same
+    episode_steps = [episode.num_steps for episode in played]
+    num_bytes, num_frame_bytes = sum(map(_bytes, played)), frame_bytes(played)
+    carried, num_learned = played[:CARRIED], num_frames(played)
+    del played  # a gigabyte
+    arrays = {name: weight.numpy() for name, weight in weights.items()}
+    far = between_nodes(carried, arrays, repeats)
+    with ExitStack() as stack:
+        num_cpus = max(sum(workers), 3)  # the carriers of `on_one_machine`
+        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=3 * num_bytes)))
+        near = on_one_machine(carried, repeats)
+        crews = {IN_PROCESS: alone}
+        for num_workers in workers:
+            share = -(-episodes // num_workers)
+            fleet = stack.enter_context(closing(RayFleet(_side_by_side(setup, share), num_workers)))
+            crews[str(num_workers)] = _Crew(fleet, num_workers)
+        first = crews[str(workers[0])]
+        step_costs = _measure(crews, first, weights, plans, repeats)
+    num_steps = sum(episode_steps)
+    speedup = {str(n): min(first.seconds) / min(crews[str(n)].seconds) for n in workers}
+    return {
+        "speedup": speedup,
+        "speedup_median": {str(n): float(np.median(first.seconds) / np.median(crews[str(n)].seconds)) for n in workers},
+        "efficiency": {str(n): speedup[str(n)] * workers[0] / n for n in workers},
+        "collection": {name: _collection(crew, crews[IN_PROCESS], num_steps) for name, crew in crews.items()},
+        "transport_mb_per_s": {"same_machine": near["mb_per_s"], "between_nodes": far["mb_per_s"] if far else None},
+        "broadcast_ms": {
+            name: {"put": 1e3 * min(crew.put_s), "at_all_workers": 1e3 * min(crew.weights_s)}
+            for name, crew in crews.items()
+            if crew.put_s
+        },
+        "broadcast_between_nodes_ms": far["weights_ms"] if far else None,
+        "idle_share": {str(n): each.idle_share for n, (each, _) in trainings.items()},
+        "training": {str(n): each.to_dict() for n, (each, _) in trainings.items()},
+        "compression": compression(carried),
+        "costs": {
+            **step_costs,
+            "take_us": 1e6 * min(first.take_s) / episodes,
+            "look_us_per_share": near["look_us_per_share"],
+            "dispatch_us": near["dispatch_us"],
+            "put_us_per_mb": near["put_us_per_mb"],
+            "put_weights_ms": 1e3 * min(first.put_s),
+            "load_weights_ms": 1e3 * min(first.weights_s),
+            "object_us": far["object_us"] if far else None,
+            "object_us_per_mb": far["object_us_per_mb"] if far else None,
+            "frame_bytes": num_frame_bytes / num_learned,
+            "step_bytes": num_bytes / num_steps,
+            "weights_bytes": sum(array.nbytes for array in arrays.values()),
+            **training.costs,
+        },
+        "episode_steps": episode_steps,
+        "policy": f"stock recipe after {iterations + 1} iterations",
+        "episodes": episodes,
+        "repeats": repeats,
+        "iterations": iterations,
+        "track": track if not track.endswith(".npy") else Path(track).stem,
+        "machine": provenance(),
+    }
+
+
+@dataclass(frozen=True)
+class _TrainingTimes:
+    """What some iterations of a training took, the first one left out as warm-up."""
+
+    stages_s: dict[str, float]
+    """Wall-clock of the trainer by stage [s]; collect and evaluate are what it waited for."""
+    num_steps: int
+    num_iterations: int
+    costs: dict[str, float]
+    """Of updating and saving, by their names in `hotlap.bench.scaling.Costs`; those of the best iteration."""
+
+    @property
+    def idle_share(self) -> float:
+        """Share of its time that the trainer waits for episodes."""
+        return (self.stages_s["collect"] + self.stages_s["evaluate"]) / sum(self.stages_s.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"stages_s": self.stages_s, "num_steps": self.num_steps, "iterations": self.num_iterations}
+
+
+def _train(model: ModelFolder) -> tuple[_TrainingTimes, dict[str, torch.Tensor]]:
+    """A training's times, and the weights of the policy after it."""
+    with Trainer(model) as trainer:
+        trainer.run()
+        records: list[IterationRecord] = trainer.progress.read()[1:]
+        weights = {name: each for name, each in trainer.network.state_dict().items() if name.startswith("policy.")}
+    names = ("collect", "update", "evaluate", "checkpoint", "record")
+    times = _TrainingTimes(
+        stages_s={name: sum(record.stages_s.get(name, 0.0) for record in records) for name in names},
+        num_steps=sum(record.num_steps for record in records),
+        num_iterations=len(records),
+        costs={
+            "update_us_per_step": min(
+                # The first step of an episode is not executed, and not learned from.
+                1e6 * record.stages_s["update"] / (record.num_steps - record.num_episodes)
+                for record in records
+            ),
+            "checkpoint_ms": min(1e3 * record.stages_s["checkpoint"] for record in records),
+            "record_us_per_step": min(1e6 * record.stages_s["record"] / record.num_steps for record in records),
+        },
+    )
+    return times, weights
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Give torch back its threads afterwards."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _side_by_side(setup: RolloutSetup, num_worlds: int) -> RolloutSetup:
+    """As a training would play so many episodes per worker."""
+    return replace(setup, num_worlds=num_worlds)
+
+
+def _measure(
+    crews: Mapping[str, _Crew],
+    first: _Crew,
+    weights: Mapping[str, torch.Tensor],
+    plans: Sequence[EpisodePlan],
+    repeats: int,
+) -> dict[str, Any]:
+    """Let all crews play, in turn, again and again, and the ``first`` once more for what taking episodes costs.
+
+    Returns:
+        What a step costs (`_step_costs`).
+    """
+    rows: list[np.ndarray] = []
+    for repeat in range(repeats + 1):
+        for crew in crews.values():
+            _, steps = _collect(crew, weights, plans)
+            if isinstance(crew.fleet, RayFleet):
+                _weigh_broadcast(crew, weights)
+                if crew is first:
+                    _weigh_taking(crew, weights, plans)
+            elif repeat:
+                rows.append(steps)
+        if not repeat:
+            for crew in crews.values():
+                crew.seconds, crew.worker_cpu_s = [], []
+                crew.put_s, crew.weights_s, crew.take_s = [], [], []
+    return _step_costs(np.concatenate(rows))
+
+
+def _collect(
+    crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]
+) -> tuple[list[PlayedEpisode], np.ndarray]:
+    """Play all episodes once.
+
+    Returns:
+        The episodes; one row per call of ``on_step``: processor time of this thread [s], episodes finished, steps
+        played.
+    """
+    steps: list[tuple[float, int, int]] = []
+    busy, begin = crew.cpu_s(), time.perf_counter()
+    batch = crew.fleet.start(weights, plans, explore=True)
+    episodes = batch.result(lambda done, played: steps.append((time.thread_time(), done, played)))
+    crew.seconds.append(time.perf_counter() - begin)
+    crew.worker_cpu_s.append(crew.cpu_s() - busy)
+    crew.checksums = {each.plan.number: zlib.crc32(each.trace["action"].tobytes()) for each in episodes}
+    return episodes, np.array(steps)
+
+
+def _weigh_broadcast(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> None:
+    """Send weights to all workers of a Ray fleet, as when it starts a batch, but with nothing to play."""
+    import ray
+
+    assert isinstance(crew.fleet, RayFleet)
+    begin = time.perf_counter()
+    reference = ray.put({name: weight.numpy() for name, weight in weights.items()})
+    crew.put_s.append(time.perf_counter() - begin)
+    _wait_for_workers(crew, reference)
+    crew.weights_s.append(time.perf_counter() - begin - crew.put_s[-1])
+
+
+def _weigh_taking(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> None:
+    """Let the driver take episodes that are all there already."""
+    import ray
+
+    batch = crew.fleet.start(weights, plans, explore=True)
+    _wait_for_workers(crew, ray.put({name: weight.numpy() for name, weight in weights.items()}))
+    begin = time.perf_counter()
+    batch.result()
+    crew.take_s.append(time.perf_counter() - begin)
+
+
+def _wait_for_workers(crew: _Crew, weights: Any) -> None:
+    """Wait until the workers of a Ray fleet have done all that they were given, and have loaded ``weights``."""
+    assert isinstance(crew.fleet, RayFleet)
+    streams = [
+        worker.actor.play.options(num_returns="streaming").remote(-1, weights, [], True, None)
+        for worker in crew.fleet.workers
+    ]
+    for stream in streams:
+        assert not list(stream)
+
+
+def _step_costs(rows: np.ndarray) -> dict[str, Any]:
+    """What a worker's processor does for a control step, and for the end of an episode.
+
+    Args:
+        rows: One per call of ``on_step``: time [s], episodes finished, steps played. Where a collection begins there is
+            no time between two.
+
+    Returns:
+        ``step_us``: pairs of a number of worlds and the median time of a step of so many, by doublings of that number;
+        ``episode_end_us``: what a step takes longer for each episode that ends with it, on average.
+    """
+    seconds, ended, worlds = np.diff(rows, axis=0).T
+    us = 1e6 * seconds
+    quiet = (worlds > 0) & (ended == 0)
+    doublings = np.floor(np.log2(np.maximum(worlds, 1)))
+    step_us = []
+    for doubling in np.unique(doublings[quiet]):
+        alike = quiet & (doublings == doubling)
+        step_us.append([float(worlds[alike].mean()), float(np.median(us[alike]))])
+    ending = (worlds > 0) & (ended > 0)
+    longer = us[ending] - [time_of_step(step_us, number) for number in worlds[ending]]
+    return {"step_us": step_us, "episode_end_us": max(0.0, float(longer.sum() / ended[ending].sum()))}
+
+
+def _collection(crew: _Crew, alone: _Crew, num_steps: int) -> dict[str, Any]:
+    """How a crew did, JSON-ready."""
+    share = [cpu / seconds / crew.num_workers for cpu, seconds in zip(crew.worker_cpu_s, crew.seconds, strict=True)]
+    same = [crew.checksums[number] == checksum for number, checksum in alone.checksums.items()]
+    return {
+        "steps_per_s": num_steps / min(crew.seconds),
+        "steps_per_s_median": num_steps / float(np.median(crew.seconds)),
+        "seconds": crew.seconds,
+        "core_share": float(np.median(share)),
+        "cpu_us_per_step": 1e6 * min(crew.worker_cpu_s) / num_steps,
+        "same_episodes": sum(same) / len(same),
+    }
+
+
+def _bytes(episode: PlayedEpisode) -> int:
+    """Of all arrays of an episode."""
+    columns = list(episode.trace.values())
+    if (experience := episode.experience) is not None:
+        columns += [*experience.obs.values(), experience.actions, experience.log_probs, experience.rewards]
+        columns += (experience.final_obs or {}).values()
+    return sum(column.nbytes for column in columns)
