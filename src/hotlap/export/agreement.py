@@ -15,7 +15,7 @@ from hotlap.rl.distributions import Categorical
 from hotlap.rl.networks import Tower
 
 TOLERANCE: Final = 1e-5
-_BATCH: Final = 4  # images; bounds the memory of the largest networks
+_BATCH: Final = 8  # images; bounds the memory of the largest networks
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from hotlap.export.graph import MAX_BYTES, read_graph
 from hotlap.export.layers import layers_of
 from hotlap.export.onnx_file import onnx_model
 from hotlap.export.preprocessing import preprocess
-from hotlap.export.sample_frames import camera_frames, noise_frames, simulator_frames
+from hotlap.export.sample_frames import noise_frames, track_frames
 from hotlap.export.structure import find_camera, find_output
 from hotlap.export.tar import unpack
 from hotlap.records.checkpoints import CheckpointStore
@@ -79,7 +79,8 @@ def export_model(
     onnx_content = onnx_model(layers) if onnx else b""
     graph = car_graph(layers)
     packed = pack_archive(graph, car_metadata(folder.metadata))
-    on_car = _as_seen(preprocess(camera_frames(NUM_FRAMES)), layers.num_channels)
+    pictures, simulated = track_frames(NUM_FRAMES)
+    on_car, in_simulator = (_as_seen(each, layers.num_channels) for each in (preprocess(pictures), simulated))
     frames = np.concatenate([noise_frames(layers.num_channels, NUM_NOISE), on_car])
     agreement = _check(packed, network.policy, frames)
     if not agreement.holds:
@@ -99,12 +100,7 @@ def export_model(
         graph_bytes=len(graph),
         archive_bytes=len(packed),
         agreement=agreement,
-        same_action=_same_action(
-            network.policy,
-            on_car,
-            _as_seen(simulator_frames(NUM_FRAMES), layers.num_channels),
-            discrete=layers.output == "softmax",
-        ),
+        same_action=_same_action(network.policy, on_car, in_simulator, discrete=layers.output == "softmax"),
         doubts=car_doubts(folder.metadata),
         onnx=onnx_path,
     )

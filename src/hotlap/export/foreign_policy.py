@@ -15,8 +15,7 @@ from hotlap.export.agreement import TOLERANCE, Agreement, compare
 from hotlap.export.executor import Executor
 from hotlap.export.graph import Graph, not_a_graph, read_graph, read_meta_graph
 from hotlap.export.layers import Convolution, Dense, TowerLayers, layers_of, load_layers
-from hotlap.export.preprocessing import preprocess
-from hotlap.export.sample_frames import camera_frames, noise_frames
+from hotlap.export.sample_frames import noise_frames
 from hotlap.export.source import METADATA, Found
 from hotlap.export.structure import find_camera, find_output, read_layers
 from hotlap.export.tf_checkpoint import TfCheckpoint
@@ -24,11 +23,10 @@ from hotlap.export.wire import MalformedError
 from hotlap.rl.networks import ActorCritic, Tower
 from hotlap.rollouts.model import build_network
 
-NUM_NOISE: Final = 8
-NUM_FRAMES: Final = 4  # from a track
+NUM_IMAGES: Final = 8
 
 _POLICY: Final = re.compile(r"(?:.*/)?online/network_\d+/ppo_head_\d+/policy")
-_VALUE: Final = re.compile(r"(?:.*/)?online/network_\d+/v_values_head_\d+/output/BiasAdd")
+_VALUE: Final = re.compile(r"(?:.*/)?online/network_\d+/v_values_head_\d+/output(?:_\d+)?/(?:BiasAdd|[Aa]dd)")
 _VALUE_KERNEL: Final = re.compile(r"(?P<network>(?:.*/)?online/network_\d+)/v_values_head_\d+/output/kernel")
 _LOG_STD: Final = re.compile(r"(?:.*/)?online/network_\d+/ppo_head_\d+/policy_log_std")
 
@@ -69,27 +67,22 @@ def read_foreign(found: Found, metadata: ModelMetadata, source: str) -> ForeignP
         RecordError: If the files are damaged, the model is not what the metadata describes, or what we understood
             computes something else than the model's own graph.
     """
-    if found.meta is None and found.frozen is None:
+    checkpoint = None
+    if found.index is not None and found.data is not None:
+        checkpoint = TfCheckpoint(found.index, found.data, f"{source}: {found.name}")
+    if found.meta is not None:
+        read_from, variables = str(found.name), checkpoint
+        graph = read_meta_graph(found.meta.read_bytes(), f"{source}: {read_from}.meta")
+    elif found.frozen is not None:
+        read_from, variables = found.frozen.name if found.name.number else "model.pb", None
+        graph = read_graph(found.frozen.read_bytes(), f"{source}: {read_from}")
+    else:
         raise RecordError(
             f"{source}: checkpoint {found.name} has no graph beside it, so it cannot be compared with what is read. "
             f"Copy {found.name}.meta or model_{found.name.number}.pb as well."
         )
-    checkpoint = None
-    if found.has_variables:
-        assert found.index is not None
-        assert found.data is not None
-        checkpoint = TfCheckpoint(found.index, found.data, f"{source}: {found.name}")
-    if checkpoint is not None and found.meta is not None:
-        read_from = f"{found.name}"
-        graph = read_meta_graph(found.meta.read_bytes(), f"{source}: {found.name}.meta")
-    else:
-        assert found.frozen is not None
-        read_from = found.frozen.name if found.name.number else "model.pb"
-        graph = read_graph(found.frozen.read_bytes(), f"{source}: {read_from}")
     try:
-        return _Reading(graph, checkpoint if found.meta is not None else None, metadata, source).read(
-            read_from, checkpoint
-        )
+        return _Reading(graph, variables, metadata, source).read(read_from, checkpoint)
     except MalformedError as error:
         raise not_a_graph(f"{source}: {read_from}", error) from None
 
@@ -109,7 +102,7 @@ class _Reading:
         self._check(layers)
         network = build_network(self.metadata)
         load_layers(network.policy, replace(layers, sensor=self.metadata.camera))
-        frames = self._frames(layers.num_channels)
+        frames = noise_frames(layers.num_channels, NUM_IMAGES)
         agreement = self._compare("policy", output, network.policy, frames)
         assert network.value is not None
         value, value_agreement = self._read_value(network.value, checkpoint, layers.sensor, frames)
@@ -197,10 +190,6 @@ class _Reading:
         raise RecordError(
             f"{self.source}: {problem}. If that file is not the model's own, give it with --metadata FILE."
         )
-
-    def _frames(self, num_channels: int) -> np.ndarray:
-        rendered = preprocess(camera_frames(NUM_FRAMES))[:, None].repeat(num_channels, axis=1)
-        return np.concatenate([noise_frames(num_channels, NUM_NOISE), rendered])
 
 
 def value_by_names(checkpoint: TfCheckpoint, sensor: str, expected: TowerLayers) -> TowerLayers | None:

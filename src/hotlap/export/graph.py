@@ -29,7 +29,7 @@ from hotlap.export.wire import (
 )
 
 MAX_BYTES: Final = 320 << 20  # the largest policy of all networks, stereo, has 230 MB
-MAX_FIELDS: Final = 2_000_000
+MAX_FIELDS: Final = 500_000  # a checkpoint's whole graph has 40,000
 MAX_NODES: Final = 50_000
 MAX_ELEMENTS: Final = 1 << 26  # of one tensor; the largest has 57 million
 MAX_REPEATED: Final = 1 << 20  # elements of a tensor whose last given value is repeated
@@ -182,7 +182,8 @@ def decode_tensor(message: memoryview) -> np.ndarray:
     if dtype is None:
         raise MalformedError(f"a tensor has the data type number {number}, which no policy needs")
     count = math.prod(shape)
-    if min(shape, default=0) < 0 or count > MAX_ELEMENTS or max(shape, default=0) > MAX_ELEMENTS:
+    # An empty array may not have huge sides either: numpy multiplies them all the same.
+    if min(shape, default=0) < 0 or math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
         raise MalformedError(f"a tensor has the shape {list(shape)[:8]}, more than any policy needs")
     if len(content):
         if len(content) != count * dtype.itemsize:

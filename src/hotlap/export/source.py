@@ -49,8 +49,8 @@ class Found:
 
     Attributes:
         name: Number and steps; 0 where they are not known.
-        index: With ``data``: a TensorFlow checkpoint.
-        meta: The checkpoint's graph.
+        index: With ``data``: a TensorFlow checkpoint. Neither is there without the other.
+        meta: The graph of that checkpoint.
         frozen: The policy's frozen graph.
         metadata: The nearest ``model_metadata.json``.
     """
@@ -61,10 +61,6 @@ class Found:
     meta: Path | None = None
     frozen: Path | None = None
     metadata: Path | None = None
-
-    @property
-    def has_variables(self) -> bool:
-        return self.index is not None and self.data is not None
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,9 @@ class Source:
                 )
         found = {}
         for number, files in parts.items():
-            if "frozen" in files or {"index", "data"} <= files.keys():
+            if not {"index", "data"} <= files.keys():
+                files = {kind: name for kind, name in files.items() if kind == "frozen"}
+            if files:
                 paths = {kind: self.files[name] for kind, name in files.items()}
                 beside = self._nearest(METADATA, next(iter(files.values())))
                 found[number] = Found(names.get(number, CheckpointName(number, 0)), metadata=beside, **paths)

@@ -57,7 +57,7 @@ class _Reader:
         paths: dict[str, Path] = {}
         long_name = ""
         for _ in range(MAX_MEMBERS):
-            header = self._read(_BLOCK, or_nothing=True)
+            header = self._read(_BLOCK, or_nothing=bool(paths))
             if not header.strip(b"\0"):
                 return paths
             _check(header)

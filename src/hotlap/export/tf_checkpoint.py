@@ -61,6 +61,7 @@ class TfCheckpoint:
         with index.open("rb") as file:
             content = file.read(MAX_INDEX_BYTES + 1)
         self.entries = read_index(content, f"{source}.index")
+        self._values: dict[str, np.ndarray] = {}
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Value of a variable.
@@ -68,13 +69,18 @@ class TfCheckpoint:
         Raises:
             MalformedError: If there is none of that name, or it is damaged.
         """
+        if name not in self._values:
+            self._values[name] = self._read(name)
+        return self._values[name]
+
+    def _read(self, name: str) -> np.ndarray:
         entry = self.entries.get(name)
         if entry is None or entry.dtype is None:
             raise MalformedError(f"the checkpoint {self.source} has no numbers for the variable {name[:200]!r}")
         with self.data.open("rb") as file:
             file.seek(entry.offset)
             content = file.read(entry.size)
-        if len(content) != entry.size or _masked(crc32c(content)) != entry.crc:
+        if len(content) != entry.size or masked(crc32c(content)) != entry.crc:
             raise MalformedError(f"the variable {name[:200]!r} in {self.source} is damaged or cut short")
         return np.frombuffer(content, entry.dtype).reshape(entry.shape)
 
@@ -131,7 +137,7 @@ def _block(table: memoryview, handle: memoryview, budget: Budget) -> Iterator[tu
     block, trailer = table[offset : offset + size], table[offset + size : offset + size + _TRAILER]
     if trailer[0] != 0:
         raise MalformedError("it is compressed, which TensorFlow's checkpoints are not")
-    if _masked(crc32c(bytes(block) + bytes(trailer[:1]))) != int.from_bytes(trailer[1:], "little"):
+    if masked(crc32c(bytes(block) + bytes(trailer[:1]))) != int.from_bytes(trailer[1:], "little"):
         raise MalformedError("a block in it does not match its checksum")
     num_restarts = int.from_bytes(block[-4:], "little")
     end = len(block) - 4 - 4 * num_restarts
@@ -173,13 +179,13 @@ def _entry(message: memoryview, budget: Budget) -> Entry:
     dtype = DTYPES.get(numbers[1])
     if numbers[3] != 0 or numbers[4] < 0 or numbers[5] < 0 or min(shape, default=0) < 0:
         raise MalformedError("a variable in it has an impossible place")
-    count = math.prod(shape)
-    if dtype is not None and (count > MAX_ELEMENTS or count * dtype.itemsize != numbers[5]):
+    too_large = math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS
+    if dtype is not None and (too_large or math.prod(shape) * dtype.itemsize != numbers[5]):
         raise MalformedError(f"a variable of shape {list(shape)} has {numbers[5]} bytes")
     return Entry(dtype, shape, numbers[4], numbers[5], crc)
 
 
-def _masked(crc: int) -> int:
+def masked(crc: int) -> int:
     """How tables store checksums, so that a checksum of checksums is no coincidence."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFF_FFFF
 

@@ -1,0 +1,124 @@
+"""``hotlap export`` and ``hotlap import`` as commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from car_reference import install
+from tiny_model import write_model
+from typer.testing import CliRunner
+
+from hotlap.cli.main import app
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import ConfigError, MissingExtraError, RecordError
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
+from hotlap.rollouts.model import build_network
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """Three checkpoints, of which the middle one is the best."""
+    folder = write_model(tmp_path_factory.mktemp("models") / "mine")
+    store = CheckpointStore(folder.path)
+    for number in (0, 1, 2):
+        network = build_network(folder.metadata, seed=number)
+        store.save(number, 100 * number, network.state_dict(), metadata={"network": folder.metadata.network})
+    best, last = (IndexEntry(CheckpointName(number, 100 * number), 1.0, 0.0) for number in (1, 2))
+    store.write_index(best=best, last=last)
+    return folder
+
+
+def run(*words: object) -> dict:
+    """The JSON that a command prints."""
+    result = CliRunner().invoke(app, [*map(str, words), "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def weights(folder: Path, which: int | str = "last") -> dict[str, torch.Tensor]:
+    return CheckpointStore(folder).load(which).weights  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("which", "number"), [("best", 1), ("last", 2), ("0", 0)])
+def test_any_checkpoint_travels_to_a_car_and_back(model: ModelFolder, tmp_path: Path, which: str, number: int):
+    """Out through the archive, in again: the same bits."""
+    archive = tmp_path / "my-car.tar.gz"
+    out = run("export", model.path, "--checkpoint", which, "--output", archive)
+    assert out["checkpoint"] == f"{number}_Step-{100 * number}.ckpt"
+    assert out["largest_difference"] <= 1e-5
+    assert out["num_images"] == 40
+    assert out["archive_bytes"] == archive.stat().st_size
+    assert 0 <= out["same_action"] <= 1
+    assert out["onnx"] is None
+    name, _, metadata = install(archive.name, archive.read_bytes())
+    assert (name, len(metadata["action_space"])) == ("my-car", 3)
+    back = run("import", archive, tmp_path / "back")
+    assert back["value"] == "fresh"
+    assert back["num_outputs"] == 3
+    assert back["largest_difference"] <= 1e-5
+    expected = {key: value for key, value in weights(model.path, number).items() if key.startswith("policy.")}
+    found = weights(tmp_path / "back")
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())
+
+
+def test_archive_lies_in_the_folder_and_is_the_same_each_time(model: ModelFolder):
+    assert run("export", model.path)["archive"] == str(model.path / "model.tar.gz")
+    first = (model.path / "model.tar.gz").read_bytes()
+    run("export", model.path)
+    assert (model.path / "model.tar.gz").read_bytes() == first
+
+
+def test_onnx_lies_beside_the_archive(model: ModelFolder, tmp_path: Path):
+    onnx = pytest.importorskip("onnx")
+    out = run("export", model.path, "--onnx", "--output", tmp_path / "my-car.tar.gz")
+    assert out["onnx"] == str(tmp_path / "my-car.onnx")
+    onnx.checker.check_model(onnx.load(out["onnx"]))
+
+
+def test_output_for_people(model: ModelFolder):
+    result = CliRunner().invoke(app, ["export", str(model.path)], catch_exceptions=False)
+    assert "checkpoint 1_Step-100.ckpt" in result.stdout
+    assert "Read back and compared with the network on 40 images: largest difference" in result.stdout
+    assert "docs/car.md" in result.stdout
+
+
+def refused(error: type[Exception], message: str, *words: object) -> None:
+    with pytest.raises(error, match=message):
+        CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+
+
+def test_refusals_name_the_way_out(model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    refused(ConfigError, r"letters, digits", "export", model.path, "--output", tmp_path / "my car.zip")
+    refused(
+        ConfigError, r"--checkpoint must be best, last or a number, got 'x'", "export", model.path, "--checkpoint", "x"
+    )
+    refused(RecordError, r"no checkpoint 7 in .*It holds: 0_Step-0", "export", model.path, "--checkpoint", 7)
+    refused(RecordError, r"no such file or folder", "import", tmp_path / "nothing", tmp_path / "new")
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    refused(MissingExtraError, r"hotlap\[onnx\]", "export", model.path, "--onnx")
+
+
+def test_broken_weights_are_not_exported(tmp_path: Path):
+    """Nothing is written."""
+    folder = write_model(tmp_path / "broken")
+    state = build_network(folder.metadata).state_dict()
+    state["policy.head.logits.bias"][0] = np.nan
+    CheckpointStore(folder.path).save(0, 0, state, metadata={})
+    refused(RecordError, r"differ by nan.*nothing was written", "export", folder.path, "--checkpoint", "last")
+    assert not (folder.path / "model.tar.gz").exists()
+
+
+def test_continuous_actions_and_their_doubts(tmp_path: Path):
+    """A range that is not the same on both sides drives otherwise on the car."""
+    space = {"steering_angle": {"low": -30, "high": 15}, "speed": {"low": 0.5, "high": 2}}
+    folder = write_model(tmp_path / "continuous", actions=space)
+    CheckpointStore(folder.path).save(0, 0, build_network(folder.metadata).state_dict(), metadata={})
+    out = run("export", folder.path, "--checkpoint", "last")
+    assert out["largest_difference"] <= 1e-5
+    assert any("two sides steer differently" in doubt for doubt in out["doubts"])
+    back = run("import", out["archive"], tmp_path / "back")
+    assert any("spread of 1" in remark for remark in back["remarks"])
