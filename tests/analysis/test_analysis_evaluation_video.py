@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.evaluation_figure import speed_range
 from hotlap.analysis.evaluation_video import (
     BAR_HEIGHT,
     CAMERA_HEIGHT,

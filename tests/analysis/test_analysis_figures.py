@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.patches import Rectangle
 
+from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.evaluation_figure import draw_evaluation, evaluation_figure, speed_range
+from hotlap.analysis.evaluation_figure import draw_evaluation, evaluation_figure
 from hotlap.analysis.learning_curve import draw_learning_curve, learning_curve
 from hotlap.analysis.style import smoothed
 from hotlap.errors import RecordError

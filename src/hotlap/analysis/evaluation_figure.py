@@ -7,24 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hotlap.analysis.driven_lines import draw_lines
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.style import (
-    BAD,
-    BEST,
-    EVALUATION,
-    GRAY,
-    INK,
-    SPEED_COLORS,
-    new_figure,
-    save_figure,
-    tidy,
-)
+from hotlap.analysis.style import BEST, EVALUATION, INK, name_axes, new_figure, save_figure, say_instead, tidy
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 
@@ -58,7 +47,7 @@ def evaluation_figure(
         road.add_collection(
             PolyCollection(list(obstacles), facecolor="#e2b06c", edgecolor=INK, zorder=2), autolim=False
         )
-    _draw_lines(figure, road, drives)
+    draw_lines(figure, road, drives)
     _draw_lap_times(times, lap_times_s)
     return figure
 
@@ -82,56 +71,12 @@ def draw_evaluation(
     return save_figure(figure, path)
 
 
-def speed_range(speeds: np.ndarray) -> Normalize:
-    """Speeds [m/s] to the ends of the color scale: their range without outliers, and at least 0.2 m/s wide."""
-    low, high = np.quantile(speeds, [0.02, 0.98]) if len(speeds) else (0.0, 1.0)
-    return Normalize(max(0.0, min(low, high - 0.2)), max(high, low + 0.2), clip=True)
-
-
-def _draw_lines(figure: Figure, axes: Axes, drives: Sequence[Drive]) -> None:
-    pieces, speeds = zip(*(drive.segments() for drive in drives), strict=True) if drives else ((), ())
-    if not sum(map(len, pieces)):
-        axes.text(
-            0.5, 0.5, "nothing driven", transform=axes.transAxes, ha="center", va="center", color="white", zorder=5
-        )
-        return
-    lines, speed = np.concatenate(pieces), np.concatenate(speeds)
-    scale = speed_range(speed)
-    # Many laps on one another must still show where most of them went.
-    opacity = float(np.clip(4.0 / np.sqrt(len(drives)), 0.25, 1.0))
-    collection = LineCollection(
-        list(lines), array=speed, cmap=SPEED_COLORS, norm=scale, linewidths=1.5, alpha=opacity, zorder=3
-    )
-    collection.set_capstyle("round")
-    axes.add_collection(collection, autolim=False)
-    ended = [drive for drive in drives if len(drive) and drive.status not in ("", "lap_complete", "in_progress")]
-    if ended:
-        axes.scatter(
-            [drive.x[-1] for drive in ended],
-            [drive.y[-1] for drive in ended],
-            marker="X",
-            s=70,
-            color=BAD,
-            edgecolors="white",
-            linewidths=0.9,
-            zorder=4,
-            label=f"ended by a mistake ({len(ended)} of {len(drives)})",
-        )
-        axes.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
-    bar = figure.colorbar(ScalarMappable(scale, SPEED_COLORS), ax=axes, pad=0.012, aspect=32, shrink=0.9)
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(colors=GRAY, labelsize=9, length=0)
-    bar.set_label("speed [m/s]", color=GRAY, fontsize=9.5)
-
-
 def _draw_lap_times(axes: Axes, lap_times_s: Sequence[float]) -> None:
     tidy(axes, "Lap times")
     axes.grid(False, axis="x")
     times = np.asarray(lap_times_s, dtype=np.float64)
     if not len(times):
-        axes.text(0.5, 0.5, "no complete lap", transform=axes.transAxes, ha="center", va="center", color=GRAY)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        say_instead(axes, "no complete lap")
         return
     # Control steps are 1/15 s apart: narrower bars would only show that.
     width = max(1 / 15, float(np.ptp(times)) / 40)
@@ -152,5 +97,4 @@ def _draw_lap_times(axes: Axes, lap_times_s: Sequence[float]) -> None:
         va="top",
     )
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.set_xlabel("seconds", color=GRAY, fontsize=9.5)
-    axes.set_ylabel("laps", color=GRAY, fontsize=9.5)
+    name_axes(axes, "seconds", "laps")

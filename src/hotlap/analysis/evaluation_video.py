@@ -17,8 +17,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import MAX_STEP, Drive
-from hotlap.analysis.evaluation_figure import speed_range
 from hotlap.analysis.style import SPEED_COLORS
 from hotlap.records.video import VideoWriter
 from hotlap.tracks.figure import draw_track_on

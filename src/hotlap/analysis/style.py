@@ -7,18 +7,29 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hotlap.errors import RecordError
 
 INK, GRAY, GRID = "#20242b", "#5b6270", "#e4e7ec"
 TRAINING, EVALUATION, BEST = "#8794a8", "#1769d1", "#e0591b"
 GOOD, BAD = "#2e9e5b", "#d43c33"
+UPDATE = "#7a55c7"
 
 # From dark to light, so that it also reads without color, and bright throughout: it is drawn on dark roads.
 SPEED_COLORS = LinearSegmentedColormap.from_list("speed", ["#3d8bff", "#37d0c8", "#a9ee74", "#fff36a"])
+REWARD_COLORS = LinearSegmentedColormap.from_list("reward", ["#8a5cd6", "#e0639a", "#ffb46b", "#fff0b8"])
+SHARE_COLORS = LinearSegmentedColormap.from_list("share", ["#f3f6fa", "#9cc3ef", "#1769d1", "#0c2c61"])
+
+MODELS = (EVALUATION, BEST, GOOD, "#8a5cd6", "#c2930a", "#0f9aa8")
+"""Colors of models that are compared, in their order."""
+
+CARD_WIDTH = 6.4  # [inch] a figure that a phone shows at its full width, with letters that can still be read
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
@@ -30,6 +41,57 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     if subtitle:
         figure.supxlabel(subtitle, x=0.015, ha="left", fontsize=10, color=GRAY)
     return figure
+
+
+def new_card(title: str, height: float = 3.7) -> tuple[Figure, Axes]:
+    """A small figure of one chart, for reports, and its axes; the height is in inches."""
+    figure, axes = new_cards([title], height)
+    return figure, axes[0]
+
+
+def new_cards(
+    titles: Sequence[str], height: float, *, ratios: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A small figure of several charts, one above the other with a common horizontal axis."""
+    figure = Figure(figsize=(CARD_WIDTH, height), dpi=150, facecolor="white")
+    figure.set_layout_engine("constrained", h_pad=0.09, w_pad=0.07)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(titles), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0].tolist()
+    for each, title in zip(axes, titles, strict=True):
+        tidy(each, title)
+    return figure, axes
+
+
+def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
+    """Name the axes."""
+    axes.set_xlabel(x, color=GRAY, fontsize=9.5)
+    axes.set_ylabel(y, color=GRAY, fontsize=9.5)
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Mark only whole numbers on an axis, such as iterations."""
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def say_instead(axes: Axes, text: str) -> None:
+    """Write a sentence where there is nothing to draw."""
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GRAY, fontsize=9.5)
+    axes.grid(False)
+    # Not the ticks themselves, which other axes may share.
+    axes.tick_params(labelbottom=False, labelleft=False)
+
+
+def color_bar(figure: Figure, axes: Axes, colors: ScalarMappable, label: str) -> None:
+    """A slim scale of colors beside the axes."""
+    bar = figure.colorbar(colors, ax=axes, pad=0.012, aspect=32, shrink=0.9)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(colors=GRAY, labelsize=9, length=0)
+    bar.set_label(label, color=GRAY, fontsize=9.5)
+
+
+def thousands(value: float, _: object = None) -> str:
+    """A number as on a scale: 12k instead of 12000."""
+    return f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"
 
 
 def tidy(axes: Axes, title: str) -> None:
