@@ -1,0 +1,39 @@
+"""Early and late: parts of a training that figures set beside each other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hotlap.analysis.steps import Steps
+
+_SHARE = 0.2
+_LEAST = 20  # episodes in each part, if there are so many
+
+
+def early_and_late(num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the first and the last fifth of ``num`` things in order, at least twenty of each where that is possible.
+
+    They overlap only where there are fewer than two things.
+    """
+    size = min(max(round(_SHARE * num), min(_LEAST, num // 2), 1), num)
+    here = np.arange(num)
+    return here < size, here >= num - size
+
+
+def steps_early_and_late(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the steps in the first and the last fifth of the episodes."""
+    nth = steps.nth_episode
+    early, late = early_and_late(int(nth[-1]) + 1 if len(nth) else 0)
+    return early[nth], late[nth]
+
+
+def bins_of(values: np.ndarray, max_bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a range of whole numbers into at most so many equal bins.
+
+    Returns:
+        The bin of each value, and the edges of the bins between the numbers, such as -0.5, 0.5, 1.5.
+    """
+    low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    width = -(-(high - low + 1) // max_bins)
+    num_bins = -(-(high - low + 1) // width)
+    return (values - low) // width, low - 0.5 + width * np.arange(num_bins + 1)

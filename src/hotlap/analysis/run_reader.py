@@ -1,0 +1,196 @@
+"""A run read back: everything that its folder holds about training and evaluations."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hotlap.analysis.action_space import action_space_of
+from hotlap.analysis.driven_track import Candidates, driven_track
+from hotlap.analysis.episodes import Episodes
+from hotlap.analysis.iterations import (
+    Results,
+    joined_results,
+    records_of,
+    results_of,
+    sound_records,
+    with_wall_clock,
+)
+from hotlap.analysis.run import Evaluation, Run
+from hotlap.analysis.run_files import evaluation_traces, metrics_files, training_traces
+from hotlap.analysis.steps import Steps
+from hotlap.analysis.trace_file import MAX_BYTES, read_trace
+from hotlap.errors import RecordError
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore
+from hotlap.records.events import IterationRecord, ProgressLog
+from hotlap.records.folder import Folder
+from hotlap.records.metrics import read_metrics
+from hotlap.tracks.track import Track
+
+
+def read_run(
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    tracks: Sequence[str | Path] = (),
+    on_file: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Read a model folder of ours, or a log folder of DeepRacer or DeepRacer-for-Cloud.
+
+    Files that are damaged are left out, with a note.
+
+    Args:
+        folder: The one that holds ``training-simtrace``, ``metrics`` and so on.
+        name: What to call it; by default as the folder is called.
+        tracks: Names or route files to try first when looking for the track that it was driven on.
+        on_file: Called with the number of traces that are read and how many there are.
+
+    Raises:
+        RecordError: If the folder does not exist, or nothing about a run is in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise RecordError(f"{folder} {what}. Give the folder of a model, or of the logs of one.")
+    reader = _Reader(folder, Candidates(tracks, folder), on_file)
+    iterations = reader.progress()
+    wall_clock = bool(iterations)
+    steps, evaluations = reader.traces()
+    episodes = Episodes.of(steps)
+    best = reader.best()
+    if not iterations:
+        results = reader.results()
+        iterations = records_of(results, steps, episodes, best_number=best.number if best else None)
+        wall_clock, iterations = with_wall_clock(iterations, steps)
+        if iterations and not len(results):
+            reader.notes.append(
+                "There is no readable metrics/TrainingMetrics.json: evaluations within the training are not known, "
+                "and the curves are those of the training episodes in the traces."
+            )
+    if not (iterations or len(steps) or evaluations):
+        raise RecordError(
+            f"{folder} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no "
+            "metrics/progress.jsonl or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace. "
+            f"{' '.join(reader.notes)} Give the folder of a model, or of the logs of one."
+        )
+    if not len(steps):
+        reader.notes.append("There are no traces of the training: maps, paths, actions and endings cannot be drawn.")
+    return Run(
+        name=name or folder.resolve().name,
+        iterations=iterations,
+        steps=steps,
+        episodes=episodes,
+        evaluations=evaluations,
+        tracks=reader.tracks(steps),
+        actions=action_space_of(folder),
+        best=best,
+        wall_clock=wall_clock,
+        notes=reader.notes,
+    )
+
+
+class _Reader:
+    """Reads the parts of a run and collects notes."""
+
+    def __init__(self, folder: Path, candidates: Candidates, on_file: Callable[[int, int], None] | None) -> None:
+        self.folder = folder
+        self.candidates = candidates
+        self.store = Folder(folder)
+        self.on_file = on_file
+        self.notes: list[str] = []
+        self._known_tracks: list[Track] = []
+        self._files = iter(range(0))
+        self._total = 0
+
+    def progress(self) -> list[IterationRecord]:
+        try:
+            records, num_damaged = sound_records(ProgressLog(self.store).read())
+        except RecordError as error:
+            self.notes.append(str(error))
+            return []
+        if num_damaged:
+            self.notes.append(f"metrics/progress.jsonl: {num_damaged} damaged lines were left out.")
+        return records
+
+    def traces(self) -> tuple[Steps, list[Evaluation]]:
+        training, evaluations = training_traces(self.folder), evaluation_traces(self.folder)
+        self._total = len(training) + sum(len(each.paths) for each in evaluations)
+        self._files = iter(range(1, self._total + 1))
+        parts = [self._trace(file.path, worker=file.worker, iteration=file.iteration) for file in training]
+        self._note_gaps({file.iteration for file in training})
+        read = [(each.name, _joined([self._trace(path) for path in each.paths])) for each in evaluations]
+        return _joined(parts), [
+            Evaluation(name, self._track(steps), steps, Episodes.of(steps)) for name, steps in read if len(steps)
+        ]
+
+    def results(self) -> Results:
+        parts = []
+        for worker, key in metrics_files(self.folder):
+            try:
+                results, num_damaged = results_of(read_metrics(self.store, key), worker)
+            except RecordError as error:
+                self.notes.append(str(error))
+                continue
+            if num_damaged:
+                self.notes.append(f"{key}: {num_damaged} damaged records were left out.")
+            parts.append(results)
+        return joined_results(parts or [results_of((), 0)[0]])
+
+    def best(self) -> CheckpointName | None:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                entry = CheckpointStore(self.store).best()
+            except RecordError as error:
+                self.notes.append(str(error))
+                return None
+        self.notes += [str(warning.message) for warning in caught]
+        return entry.name if entry else None
+
+    def tracks(self, steps: Steps) -> dict[int, Track | None]:
+        """The track of each worker; workers on the same road share the object."""
+        return {worker: self._track(steps.where(steps.worker == worker)) for worker in np.unique(steps.worker).tolist()}
+
+    def _track(self, steps: Steps) -> Track | None:
+        track = driven_track(steps, self.candidates)
+        if track is None:
+            length = float(np.median(steps.track_length))
+            note = (
+                f"No known track is {length:.2f} m long and leads where the car drove, so maps show no road. Give its "
+                "route file with --track FILE.npy, or add it with `hotlap tracks add FILE.npy`."
+            )
+            self.notes += [] if note in self.notes else [note]
+            return None
+        for known in self._known_tracks:
+            if np.array_equal(known.center, track.center):
+                return known
+        self._known_tracks.append(track)
+        return track
+
+    def _trace(self, path: Path, **place: int) -> Steps | None:
+        name = path.relative_to(self.folder)
+        try:
+            with path.open("rb") as file:
+                steps, num_damaged = read_trace(file.read(MAX_BYTES + 1), source=str(name), **place)
+        except (RecordError, OSError) as error:
+            self.notes.append(str(error) if isinstance(error, RecordError) else f"{name}: {error.strerror}.")
+            return None
+        finally:
+            if self.on_file:
+                self.on_file(next(self._files), self._total)
+        if num_damaged:
+            self.notes.append(f"{name}: {num_damaged} damaged rows were left out.")
+        return steps
+
+    def _note_gaps(self, iterations: set[int]) -> None:
+        missing = sorted(set(range(max(iterations, default=-1) + 1)) - iterations)
+        if missing:
+            some = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
+            self.notes.append(f"There are no traces of {len(missing)} iterations ({some}).")
+
+
+def _joined(parts: Sequence[Steps | None]) -> Steps:
+    return Steps.joined([part for part in parts if part is not None] or [Steps.none()])
