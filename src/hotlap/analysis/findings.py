@@ -1,0 +1,138 @@
+"""What a run says in a few sentences: whether it gets better, where it fails, what it does, whether it explores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hotlap.analysis.action_figures import action_names
+from hotlap.analysis.phases import early_and_late, steps_early_and_late
+from hotlap.analysis.progress_panels import evaluated
+from hotlap.analysis.run import Run
+from hotlap.analysis.steps import STATUSES
+from hotlap.records.events import IterationRecord
+from hotlap.records.metrics import STATUS_LABELS
+
+_FEW = 5  # iterations: with fewer there is no course to speak of
+_STILL = 2.0  # [%] less than this between two fifths of a training is no change
+_WINDOW = 0.1  # of the waypoints
+_DECIDED = 1.3  # actions that it chooses among, so to speak, when it hardly explores
+_RARE = 1.0  # [%] an action chosen less often is hardly used
+
+
+def findings(run: Run) -> list[str]:
+    """Sentences about a run, the most important first; empty if too little is known."""
+    return [sentence for sentence in (_course(run), _where(run), _why(run), _actions(run), _exploring(run)) if sentence]
+
+
+def _course(run: Run) -> str:
+    """Does it get better?"""
+    records = run.iterations
+    if len(records) < _FEW:
+        return ""
+    what, values = "evaluation", evaluated(records, lambda summary: summary.completion_mean)
+    if np.isfinite(values).sum() < _FEW:
+        what, values = "training", np.array([record.completion_mean for record in records])
+    values = values[np.isfinite(values)]
+    if len(values) < _FEW:
+        return ""
+    fifths = [float(part.mean()) for part in np.array_split(values, 5)]
+    return (
+        f"In {what} it drove {fifths[0]:.0f} % of the lap before the first mistake in the first fifth of the "
+        f"iterations and {fifths[4]:.0f} % in the last: {_trend(fifths[3], fifths[4])}."
+    )
+
+
+def _trend(before: float, last: float) -> str:
+    if last > 100 - _STILL:
+        return "it drives nearly the whole lap"
+    if last > before + _STILL:
+        return "it was still getting better"
+    if last < before - _STILL:
+        return "it was getting worse again at the end"
+    return "it had stopped getting better"
+
+
+def _where(run: Run) -> str:
+    """Where does it leave the track?"""
+    sections = run.sections()
+    if len(sections) != 1:
+        return ""
+    episodes = sections[0].episodes
+    _, late = early_and_late(len(episodes))
+    exits = episodes.waypoint[late & episodes.failed]
+    if len(exits) < 5:
+        return f"Only {len(exits)} of the last {late.sum()} training episodes ended by a mistake." if late.sum() else ""
+    num_waypoints = int(run.steps.waypoint.max()) + 1
+    number = np.bincount(exits, minlength=num_waypoints)
+    width = max(1, round(_WINDOW * num_waypoints))
+    around = np.cumsum(np.concatenate([[0], number, number[:width]]))
+    inside = around[width:] - around[:-width]
+    begin = int(np.argmax(inside[:num_waypoints]))
+    end = (begin + width - 1) % num_waypoints
+    share = 100 * inside[begin] / len(exits)
+    return (
+        f"{len(exits)} of the last {late.sum()} training episodes ended by a mistake, {share:.0f} % of these between "
+        f"waypoints {begin} and {end}, a tenth of the track."
+    )
+
+
+def _why(run: Run) -> str:
+    """Why do episodes end? Only if there is more than one reason."""
+    episodes = run.episodes
+    _, late = early_and_late(len(episodes))
+    status = episodes.status[late & episodes.failed]
+    reasons = np.bincount(status, minlength=len(STATUSES))
+    names = [name for name in STATUS_LABELS if reasons[STATUSES.index(name)]]
+    if len(names) < 2:
+        return ""
+    names.sort(key=lambda name: -reasons[STATUSES.index(name)])
+    parts = [f"{reasons[STATUSES.index(name)]} × {STATUS_LABELS[name].lower()}" for name in names]
+    return f"Mistakes at the end: {', '.join(parts)}."
+
+
+def _actions(run: Run) -> str:
+    """Which actions does it use?"""
+    steps = run.steps
+    if not np.any(steps.action >= 0):
+        return ""
+    names = action_names(steps, run.actions)
+    taken = steps.action[steps_early_and_late(steps)[1]]
+    taken = taken[(taken >= 0) & (taken < len(names))]
+    if not len(taken):
+        return ""
+    share = 100 * np.bincount(taken, minlength=len(names)) / len(taken)
+    rare = [name for name, each in zip(names, share, strict=True) if each < _RARE]
+    most = int(np.argmax(share))
+    text = f"Lately it chose {names[most].partition(': ')[2]} most often ({share[most]:.0f} % of the steps)"
+    if not rare:
+        return f"{text} and used all {len(names)} actions."
+    hardly = "; ".join(name.partition(": ")[2] for name in rare[:4]) + (" and others" if len(rare) > 4 else "")
+    return f"{text} and hardly used {len(rare)} of {len(names)} actions ({hardly})."
+
+
+def _exploring(run: Run) -> str:
+    """Is it still exploring?"""
+    entropy = [
+        record.losses["entropy"] for record in run.iterations if np.isfinite(record.losses.get("entropy", np.nan))
+    ]
+    if len(entropy) < 2:
+        return ""
+    text = f"The entropy of its policy went from {entropy[0]:.2f} to {entropy[-1]:.2f} nat"
+    if not run.actions:
+        return text + "."
+    number = float(np.exp(entropy[-1]))
+    judged = "it still explores"
+    if number < _DECIDED:
+        judged = "it hardly explores any more"
+    elif number > 0.5 * len(run.actions):
+        judged = "it still explores widely"
+    return f"{text}, as if it chose evenly among {number:.1f} of its {len(run.actions)} actions: {judged}."
+
+
+def best_record(run: Run) -> IterationRecord | None:
+    """The iteration that made the best checkpoint; None if it is not known."""
+    best = [record for record in run.iterations if record.is_best]
+    if run.best is not None:
+        named = [record for record in run.iterations if record.iteration + 1 == run.best.number]
+        best = named or best
+    return best[-1] if best else None
