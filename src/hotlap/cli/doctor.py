@@ -24,6 +24,7 @@ MIN_DISK_GIB = 2.0
 # extra: (package that it brings, what it is good for)
 EXTRAS = {
     "sb3": ("stable_baselines3", "comparing with Stable-Baselines3: hotlap bench train --versus sb3"),
+    "onnx": ("onnx", "ONNX files: hotlap export DIR --onnx"),
     "cluster": ("ray", "several rollout workers, on this machine or a cluster: hotlap train --workers N"),
     "dev": ("pytest", "running the tests"),
 }
