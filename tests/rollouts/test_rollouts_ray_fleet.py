@@ -199,7 +199,7 @@ def test_a_worker_that_breaks_once_is_replaced(rig: Rig, what: str, said: str):
     assert one_line_each(rig.messages)
 
 
-@pytest.mark.parametrize(("what", "said"), [("hang", "has made no step"), ("hold", "has not answered")])
+@pytest.mark.parametrize(("what", "said"), [("hang", "has made no step after"), ("hold", "has not answered")])
 def test_a_reward_function_that_hangs_once(rig: Rig, what: str, said: str):
     """An endless loop, or compiled code that keeps Python's lock: the worker is ended, its episodes come anyway."""
     rig.fleet.timeout_s = 4.0
@@ -214,7 +214,7 @@ def test_a_reward_function_that_hangs_on_two_workers_is_to_blame(rig: Rig):
     """An error with file and line, not a third attempt."""
     rig.fleet.timeout_s = 4.0
     rig.ask("always-hang")
-    with pytest.raises(RewardError, match=rf"reward_function.py, line ({HANG_LINE}|{HANG_LINE + 1}): .* not returned"):
+    with pytest.raises(RewardError, match=rf"reward_function.py, line ({HANG_LINE}|{HANG_LINE + 1}): .*not returned"):
         rig.play()
     rig.forget()
     assert_same(rig.play(), rig.expected)
@@ -287,6 +287,15 @@ def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: P
     )
     model = write_model(tmp_path, reward=reward)
     with pytest.raises(RewardError, match=r"reward_function.py, line 2: .*not here"):
+        RayFleet(rollout_setup(model, model.job), 2)
+
+
+@pytest.mark.slow
+def test_a_reward_file_that_never_ends_loading_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With the line where it is, instead of a training that never begins."""
+    monkeypatch.setattr("hotlap.rollouts.ray_fleet.START_TIMEOUT_S", 20.0)
+    model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n")
+    with pytest.raises(RewardError, match=r"reward_function.py, line [23]: after \d+ s the reward function has not"):
         RayFleet(rollout_setup(model, model.job), 2)
 
 

@@ -384,7 +384,7 @@ class RayFleet:
             worker, silent_s = asked[reference], now - asked[reference].pulse_asked
             if silent_s > (self.timeout_s if worker.ready else START_TIMEOUT_S):
                 share = worker.shares[0] if worker.shares else None  # they are played in order
-                self._hangs(worker, f"has not answered for {silent_s:.0f} s", share, None)
+                self._hangs(worker, f"has not answered for {silent_s:.0f} s", share)
         for worker in self.workers:
             if worker.busy and worker.pulse is None:
                 worker.ask_pulse()
@@ -394,21 +394,26 @@ class RayFleet:
         if pulse.idle_s <= (START_TIMEOUT_S if pulse.loading else self.timeout_s):
             return
         share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
-        what = "did not get ready" if pulse.loading else "has made no step"
-        where = f", in {pulse.where}" if pulse.where else ""
-        self._hangs(worker, f"{what} for {pulse.idle_s:.0f} s{where}", share, pulse.where)
+        why = f"{'is not ready' if pulse.loading else 'has made no step'} after {pulse.idle_s:.0f} s"
+        error = None
+        if pulse.where:
+            why += f", in {pulse.where}"
+            error = RewardError(
+                f"{pulse.where}: after {pulse.idle_s:.0f} s the reward function has not returned. Expected an answer "
+                "within milliseconds; look for a loop that does not end."
+            )
+        self._hangs(worker, why, share, error)
 
-    def _hangs(self, worker: RayWorker, why: str, share: Share | None, where: str | None) -> None:
+    def _hangs(self, worker: RayWorker, why: str, share: Share | None, error: HotlapError | None = None) -> None:
         """Replace a worker that hangs; what hangs on two is believed to hang everywhere.
 
         Args:
             worker: The worker.
             why: What it does not do.
             share: What it should be playing; None: nothing, or something that is not needed any more.
-            where: File and line of the reward function that it is in, if it is in one.
+            error: What a user's file is to blame for.
         """
         if not worker.ready:
-            error = _endless(where, self.timeout_s, "while it was loaded") if where else None
             self._start_failed(worker, why, error)
             return
         self._lose(worker, why)
@@ -419,14 +424,11 @@ class RayFleet:
         numbers = sorted(number for number, hangs in batch.hangs.items() if hangs >= MAX_HANGS)
         if not numbers:
             return
-        if where:
-            batch.error = _endless(where, self.timeout_s, f"in episode {_listed(numbers)}, on {MAX_HANGS} workers")
-        else:
-            batch.error = TrainingError(
-                f"episode {_listed(numbers)}: {MAX_HANGS} workers in turn made no step for {self.timeout_s:.0f} s. "
-                "Look for compiled code that does not return in the reward function; if the machine is only slow, "
-                "raise training.worker_timeout_s."
-            )
+        batch.error = error or TrainingError(
+            f"episode {_listed(numbers)}: {MAX_HANGS} workers in turn made no step for {self.timeout_s:.0f} s. Look "
+            "for compiled code that does not return in the reward function; if the machine is only slow, raise "
+            "training.worker_timeout_s."
+        )
 
     def _look_at_store(self) -> None:
         """Say when episodes had to be moved to disk."""
@@ -440,13 +442,6 @@ class RayFleet:
                 "disk. Lower training.step_cap, or give Ray more memory (ray start --object-store-memory)."
             )
             self._spilled = spilled
-
-
-def _endless(where: str, timeout_s: float, when: str) -> RewardError:
-    return RewardError(
-        f"{where}: the reward function has not returned for {timeout_s:.0f} s {when}. Expected an answer within "
-        "milliseconds; look for a loop that does not end."
-    )
 
 
 def _planned_again(shares: Sequence[Share]) -> str:

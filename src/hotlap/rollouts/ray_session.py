@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import uuid
 import warnings
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from hotlap.errors import MissingExtraError, TrainingError
 
+KNOCK_S = 5.0
 _SMALLEST_STORE = 256 << 20  # [bytes]
 # What Ray says to every driver in a paragraph of its own, and we in one line.
 _SAID_BY_US = "A worker died or was killed while executing a task|The node with node id|Spilled "
@@ -64,6 +66,8 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
         raise MissingExtraError("ray", "cluster", "Training with several workers") from None
     if ray.is_initialized():
         return RaySession(owned=False, joined=False)
+    if address is not None:
+        _knock(address)
     namespace = f"hotlap-{uuid.uuid4().hex[:12]}"  # jobs on one cluster do not see each other's names
     try:
         with _own_signal_handlers():
@@ -79,15 +83,31 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
             else:
                 ray.init(address=address, namespace=namespace, logging_level=logging.ERROR)
     except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
-        where = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
         reason = str(error).strip().splitlines()
-        raise TrainingError(
-            f"cannot {where}: {reason[0] if reason else type(error).__name__}. Expected the address of the head that "
-            "`ray start --head` printed, with the same versions of Python and Ray and, if the cluster asks for a "
-            "token, RAY_AUTH_MODE=token with the same token here. Without training.cluster workers run on this "
-            "machine."
-        ) from error
+        raise _no_cluster(address, reason[0] if reason else type(error).__name__) from error
     return RaySession(owned=address is None, joined=True)
+
+
+def _knock(address: str) -> None:
+    """Find out within seconds that nobody is there; Ray would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+    except ValueError:  # no number
+        raise _no_cluster(address, "this is no address") from None
+    except OSError as error:
+        raise _no_cluster(address, error.strerror or str(error)) from error
+
+
+def _no_cluster(address: str | None, reason: str) -> TrainingError:
+    where = "start Ray on this machine" if address is None else f"join the Ray cluster at {address}"
+    return TrainingError(
+        f"cannot {where}: {reason}. Expected the address of the head that `ray start --head` printed, such as "
+        "10.0.0.5:6379, with the same versions of Python and Ray and, if the cluster asks for a token, "
+        "RAY_AUTH_MODE=token with the same token here. Without training.cluster workers run on this machine."
+    )
 
 
 @contextmanager
