@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import S3Server, serve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,3 +37,31 @@ def ray_cluster() -> Iterator[None]:
     session = connect(None, num_workers=8, store_bytes=0)
     yield
     session.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server that tests may share; the one that the user gives, or one of ours."""
+    server = serve(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A bucket of this test's own, on the server that the environment names; the user's AWS files are hidden."""
+    name = f"hotlap-{tmp_path_factory.mktemp('bucket').name}-{os.getpid()}"
+    s3_server.client().create_bucket(Bucket=name)
+    hide_aws_settings(monkeypatch)
+    for variable, value in s3_server.environment.items():
+        monkeypatch.setenv(variable, value)
+    return name
+
+
+def hide_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the user had never heard of AWS."""
+    for variable in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

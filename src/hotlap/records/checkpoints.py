@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hotlap.errors import RecordError
-from hotlap.records.folder import Store, as_store
+from hotlap.records.store import Store, open_store
 from hotlap.records.trainer_state import TrainerState
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class CheckpointStore:
     """
 
     def __init__(self, model: str | Path | Store, *, keep: int = KEPT_CHECKPOINTS) -> None:
-        self.store = as_store(model)
+        self.store = open_store(model)
         self.keep = keep
 
     def save(

@@ -1,8 +1,4 @@
-"""The place where a run's files lie: keys and bytes, so that a bucket can stand behind the same few methods.
-
-A key is a path relative to the model's root with ``/`` between its parts, exactly as in an object store. Whatever
-is put appears whole or not at all; that is the only promise the records rely on.
-"""
+"""The local `Store`: a folder on a disk."""
 
 from __future__ import annotations
 
@@ -12,31 +8,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from hotlap.errors import RecordError
-
-
-class Store(Protocol):
-    """What the records need of a storage medium; `Folder` is the local one."""
-
-    def put(self, key: str, data: bytes) -> None:
-        """Create or replace one object; a reader sees the old bytes or the new ones, never a mixture."""
-
-    def append(self, key: str, data: bytes) -> None:
-        """Add to the end of an object. A crash may leave a part of ``data`` behind."""
-
-    def get(self, key: str) -> bytes:
-        """The bytes of one object. Raises `RecordError` if it is missing or unreadable."""
-
-    def exists(self, key: str) -> bool:
-        """Whether the object is there."""
-
-    def list(self, prefix: str) -> list[str]:
-        """Sorted keys of the objects directly below the folder ``prefix``; empty if there is no such folder."""
-
-    def delete(self, key: str) -> None:
-        """Remove one object; silent if it is not there."""
+from hotlap.records.patience import Patience, lacks_room
+from hotlap.records.store import checked_parts
 
 
 class Folder:
@@ -46,11 +21,13 @@ class Folder:
         root: Folder that holds the objects; made at the first `put`.
         sync: Wait until the disk itself has the bytes, so that they also survive a power cut. Without it they still
             survive the end of the process.
+        patience: With a full disk.
     """
 
-    def __init__(self, root: str | Path, *, sync: bool = True) -> None:
+    def __init__(self, root: str | Path, *, sync: bool = True, patience: Patience | None = None) -> None:
         self.root = Path(root)
         self.sync = sync
+        self.patience = patience or Patience()
 
     def __repr__(self) -> str:
         return f"Folder({str(self.root)!r})"
@@ -61,42 +38,51 @@ class Folder:
         Raises:
             RecordError: If the key would leave the folder.
         """
-        parts = key.split("/")
-        if not key or key.startswith("/") or any(part in ("", ".", "..") for part in parts):
-            raise RecordError(
-                f"{key!r} cannot name a file of the run in {self.root}. A key has plain names with '/' between them."
-            )
-        return self.root.joinpath(*parts)
+        return self.root.joinpath(*checked_parts(key, self.root))
 
     def put(self, key: str, data: bytes) -> None:
         path = self.path(key)
         with _explained(path, "The file as it was before is untouched"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    if self.sync:
-                        os.fsync(file.fileno())
-                os.chmod(temporary, 0o666 & ~_umask())
-                os.replace(temporary, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(temporary)
-                raise
-            if self.sync:
-                _sync_directory(path.parent)
+            self.patience.wait_for_room(path, lambda: self._put(path, data))
 
-    def append(self, key: str, data: bytes) -> None:
-        path = self.path(key)
-        with _explained(path, "What it held before is untouched"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
+    def _put(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 if self.sync:
                     os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        if self.sync:
+            _sync_directory(path.parent)
+
+    def append(self, key: str, data: bytes) -> None:
+        path = self.path(key)
+        with _explained(path, "What it held before is untouched"):
+            self.patience.wait_for_room(path, lambda: self._append(path, data))
+
+    def _append(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a buffer: one that could not be written would be tried again when the file is closed.
+        with path.open("ab", buffering=0) as file:
+            size = file.tell()
+            rest = memoryview(data)
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                if self.sync:
+                    os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):  # a part that fitted would stand before the next attempt's whole
+                    os.truncate(path, size)
+                raise
 
     def get(self, key: str) -> bytes:
         path = self.path(key)
@@ -130,16 +116,13 @@ class Folder:
         path = self.path(key)
         try:
             path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # a file stands where its folder would be
         except OSError as error:
             raise RecordError(
                 f"{path} could not be removed ({error.strerror}). The run needs to delete old checkpoints; "
                 f"make {path.parent} writable."
             ) from error
-
-
-def as_store(place: str | Path | Store) -> Store:
-    """The `Store` itself, or a `Folder` at a path."""
-    return Folder(place) if isinstance(place, str | Path) else place
 
 
 @contextlib.contextmanager
@@ -156,7 +139,7 @@ def _cause(error: OSError) -> str:
 
 
 def _way_out(error: OSError, path: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if lacks_room(error):
         return "Free some space on that disk (old videos and traces are the largest files), then resume the run."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"Make {path.parent} writable for this user, or choose another model folder, then resume the run."

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hotlap.errors import RecordError
-from hotlap.records.folder import Store
+from hotlap.records.store import Store
 
 TRAINING_METRICS = "metrics/TrainingMetrics.json"
 METRICS_VERSION = 2.0

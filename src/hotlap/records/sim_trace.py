@@ -12,7 +12,7 @@ from itertools import repeat
 
 import numpy as np
 
-from hotlap.records.folder import Store
+from hotlap.records.store import Store
 
 TRACE_COLUMNS = (
     "episode",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from hotlap.records.events import ProgressLog, WorkerSummary
-from hotlap.records.folder import Store
 from hotlap.records.metrics import BestModelMetric, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
+from hotlap.records.store import Store
 from hotlap.records.trainer_state import TrainerState
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode

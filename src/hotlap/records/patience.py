@@ -1,0 +1,65 @@
+"""Trying again, with pauses that grow, what may succeed a little later."""
+
+from __future__ import annotations
+
+import errno
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Seconds to wait after each failure: doubled each time up to ``longest``, with a random quarter less.
+
+    Without that quarter all who wait for the same server would come back at the same moment.
+    """
+    pause = first
+    while True:
+        yield pause * random.uniform(0.75, 1.0)
+        pause = min(2 * pause, longest)
+
+
+class Patience:
+    """Waits until there is room where there was none.
+
+    Args:
+        seconds: How long, each time.
+        tell: Is told when waiting begins and when it was worth it.
+    """
+
+    def __init__(self, seconds: float = 0.0, tell: Callable[[str], None] = lambda message: None) -> None:
+        self.seconds = seconds
+        self.tell = tell
+
+    def wait_for_room(self, place: object, attempt: Callable[[], Result]) -> Result:
+        """The result of ``attempt``, which is made again as long as it fails for want of room at ``place``.
+
+        Raises:
+            OSError: The last failure, or any other.
+        """
+        waits = pauses(0.25, 5.0)
+        deadline = time.monotonic() + self.seconds
+        told = False
+        while True:
+            try:
+                result = attempt()
+            except OSError as error:
+                left = deadline - time.monotonic()
+                if left <= 0 or not lacks_room(error):
+                    raise
+                if not told:
+                    self.tell(f"{place}: {error.strerror}. Waiting up to {self.seconds:.0f} s until there is room.")
+                told = True
+                time.sleep(min(next(waits), left))
+                continue
+            if told:
+                self.tell(f"There is room again for {place}.")
+            return result
+
+
+def lacks_room(error: OSError) -> bool:
+    """Whether something was not written because a disk is full, or a user's share of it."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

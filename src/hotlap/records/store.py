@@ -1,0 +1,66 @@
+"""The place where a run's files lie: keys and bytes, so that a folder and a bucket can stand behind the same methods.
+
+A key is a path relative to the model's root with ``/`` between its parts, exactly as in an object store. Whatever
+is put appears whole or not at all; that is the only promise the records rely on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from hotlap.errors import RecordError
+from hotlap.records.place import BucketPlace, is_bucket_place
+
+
+class Store(Protocol):
+    """What the records need of a storage medium."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Create or replace one object; a reader sees the old bytes or the new ones, never a mixture."""
+
+    def append(self, key: str, data: bytes) -> None:
+        """Add to the end of an object. A crash may leave a part of ``data`` behind."""
+
+    def get(self, key: str) -> bytes:
+        """The bytes of one object. Raises `RecordError` if it is missing or unreadable."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+
+    def list(self, prefix: str) -> list[str]:
+        """Sorted keys of the objects directly below the folder ``prefix``; empty if there is no such folder."""
+
+    def delete(self, key: str) -> None:
+        """Remove one object; silent if it is not there."""
+
+
+def open_store(place: str | Path | Store) -> Store:
+    """The `Store` at a place: a folder, or ``s3://bucket/prefix``. A `Store` is returned as it is.
+
+    Raises:
+        ConfigError: If an address of a bucket is wrong, or the settings for reaching buckets are.
+    """
+    if not isinstance(place, str | Path):
+        return place
+    if is_bucket_place(place):
+        from hotlap.records.s3 import Bucket
+
+        return Bucket(BucketPlace.parse(str(place)))
+    from hotlap.records.folder import Folder
+
+    return Folder(place)
+
+
+def checked_parts(key: str, root: object) -> list[str]:
+    """The parts of a key.
+
+    Raises:
+        RecordError: If the key would leave the place ``root``.
+    """
+    parts = key.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        raise RecordError(
+            f"{key!r} cannot name a file of the run in {root}. A key has plain names with '/' between them."
+        )
+    return parts
