@@ -11,7 +11,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from hotlap.records.folder import Store
+from hotlap.records.store import Store
 
 PROGRESS = "metrics/progress.jsonl"
 
@@ -154,15 +154,18 @@ class ProgressLog:
 
     def read(self) -> list[IterationRecord]:
         """All whole lines, in order; empty if there is no file."""
-        if not self.store.exists(PROGRESS):
-            return []
-        records = []
-        for line in self.store.get(PROGRESS).decode(errors="replace").splitlines():
-            try:
-                records.append(IterationRecord.from_line(line))
-            except (ValueError, TypeError):
-                continue  # torn by a kill
-        return records
+        return parse_progress(self.store.get(PROGRESS)) if self.store.exists(PROGRESS) else []
+
+
+def parse_progress(data: bytes) -> list[IterationRecord]:
+    """All whole lines of a progress file, in order."""
+    records = []
+    for line in data.decode(errors="replace").splitlines():
+        try:
+            records.append(IterationRecord.from_line(line))
+        except (ValueError, TypeError):
+            continue  # torn by a kill
+    return records
 
 
 def _known(cls: type, values: Any) -> dict[str, Any]:

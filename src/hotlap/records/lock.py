@@ -23,22 +23,24 @@ class FolderLock:
 
     Args:
         folder: The model folder; made if it does not exist.
+        name: What is trained, if the folder only stands for it.
 
     Raises:
         RecordError: If a training holds it, in this process or another, or if the folder cannot be written to.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, name: str | None = None) -> None:
         self.folder = Path(folder)
+        name = name or str(folder)
         # Whichever thread ends a training may release it.
         self._lock = FileLock(self.folder / LOCK, blocking=False, thread_local=False)
         try:
             self._lock.acquire()
         except Timeout:
             raise RecordError(
-                f"{folder} is being trained already{_holder(self.folder)}. Two trainings would mix their checkpoints. "
-                f"End the other one with `hotlap stop {folder}` (or where it was started), wait for it, or train a "
-                "copy of the folder."
+                f"{name} is being trained already{_holder(self.folder)}. Two trainings would mix their checkpoints. "
+                f"End the other one with `hotlap stop {name}` (or where it was started), wait for it, or train a "
+                "copy of the model."
             ) from None
         except OSError as error:
             raise RecordError(

@@ -1,0 +1,45 @@
+"""Which files below a model's root a run leaves behind, and in which order they may appear elsewhere."""
+
+from __future__ import annotations
+
+import re
+
+from hotlap.records.checkpoints import INDEX, MODEL_FOLDER, POINTER
+
+BUSY = f"{MODEL_FOLDER}/.lock"
+"""Empty; exists while a checkpoint is being uploaded."""
+
+READY = f"{MODEL_FOLDER}/.ready"
+"""Empty; the trainer is about to play."""
+
+FINISHED = f"{MODEL_FOLDER}/.finished"
+"""Empty; the training has ended."""
+
+_RECORD = re.compile(
+    r"(model|metrics|ip|mp4|logs|(\d+/)?training-simtrace|evaluation-simtrace|evaluation-\d{14})/.*", re.DOTALL
+)
+_WEIGHTS = re.compile(rf"{MODEL_FOLDER}/\d+_Step-\d+\.safetensors")
+_NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", f"{MODEL_FOLDER}/{INDEX}", READY, FINISHED)
+
+
+def is_record(key: str) -> bool:
+    """Whether a run made the file, rather than the user who gave the model."""
+    return _RECORD.fullmatch(key) is not None
+
+
+def is_checkpoint(key: str) -> bool:
+    """Whether the file belongs to checkpoints."""
+    return upload_rank(key) > 0
+
+
+def upload_rank(key: str) -> int:
+    """Of files that are uploaded together, those of a lower rank go first.
+
+    Whoever reads the bucket meanwhile, or takes it over in the middle, finds metrics that reach as far as every
+    checkpoint, every checkpoint's state beside its weights, and no name of a checkpoint without its weights.
+    """
+    if key in _NAMES_OF_WEIGHTS:
+        return 3
+    if _WEIGHTS.fullmatch(key):
+        return 2
+    return 1 if key.startswith(f"{MODEL_FOLDER}/") else 0
