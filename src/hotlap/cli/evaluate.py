@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,9 @@ MAX_ROWS = 20  # rows of the printed table
 
 
 def evaluate(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Model folder with a trained model.")] = None,
+    folder: Annotated[
+        str | None, typer.Argument(metavar="DIR", help="Model folder with a trained model, or s3://bucket/prefix.")
+    ] = None,
     drfc: DrfcOption = None,
     laps: Annotated[
         int | None,
@@ -54,7 +55,10 @@ def evaluate(
         begin = time.perf_counter()
         from hotlap.evaluation.evaluator import Evaluator
 
-        evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps)
+        def tell(message: str) -> None:
+            out.print(message, markup=False, soft_wrap=True)
+
+        evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps, tell=tell)
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress_bar(out) as bar, prints_to_stderr(as_json):
@@ -74,7 +78,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                "folder": str(model.path),
+                "folder": str(evaluator.place),
                 "checkpoint": evaluator.checkpoint_name,
                 "track": evaluator.track.name,
                 **report.to_json(),
@@ -88,7 +92,7 @@ def evaluate(
     from hotlap.evaluation.table import summary_table, trials_table
 
     screen = Console(highlight=False)
-    screen.print(f"[bold]{model.path}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
     screen.print(trials_table(report, max_rows=MAX_ROWS))
     screen.print(summary_table(report))
     screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))

@@ -1,8 +1,9 @@
-"""Which model a command is about: a model folder, or a folder of DeepRacer-for-Cloud with --drfc."""
+"""Which model a command is about: a model folder, one in a bucket, or a folder of DeepRacer-for-Cloud with --drfc."""
 
 from __future__ import annotations
 
 import shlex
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,13 +41,16 @@ class Choice:
     """Number of the run among several."""
     launch_files: Mapping[str, bytes] = field(default_factory=dict)
     """Names and contents of what belongs into the model's folder before its training begins."""
+    workspace: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+    """Where the files of a model from a bucket lie, until this is let go."""
 
 
-def choose_model(folder: Path | None, drfc: Path | None) -> Choice:
-    """The model in ``folder`` or that of the ``drfc`` folder, of which one is given.
+def choose_model(folder: str | Path | None, drfc: Path | None) -> Choice:
+    """The model in ``folder``, which may be ``s3://bucket/prefix``, or that of the ``drfc`` folder: one is given.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
+        RecordError: If the bucket does not answer.
     """
     if (folder is None) == (drfc is None):
         raise ConfigError(
@@ -55,7 +59,11 @@ def choose_model(folder: Path | None, drfc: Path | None) -> Choice:
         )
     if folder is not None:
         from hotlap.config.model_folder import ModelFolder
+        from hotlap.records.place import is_bucket_place
 
+        if is_bucket_place(folder):
+            return _from_bucket(str(folder))
+        folder = Path(folder)
         if (folder / "run.env").is_file() and not (folder / "reward_function.py").is_file():
             raise ConfigError(f"{folder}: this is a folder of DeepRacer-for-Cloud; name it as --drfc {folder}.")
         model = ModelFolder(folder)
@@ -78,6 +86,15 @@ def choose_model(folder: Path | None, drfc: Path | None) -> Choice:
         out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
     out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
     return choice
+
+
+def _from_bucket(address: str) -> Choice:
+    from hotlap.jobs.bucket_model import get_model
+    from hotlap.records.place import BucketPlace
+
+    workspace = tempfile.TemporaryDirectory(prefix="hotlap-")
+    model, job = get_model(BucketPlace.parse(address), Path(workspace.name) / "model")
+    return Choice(model, job, job, shlex.quote(address), workspace=workspace)
 
 
 def warn_about_doubts(job: Job, hyperparameters: Hyperparameters) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 def train(
     context: typer.Context,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Model folder; `hotlap new DIR` makes one.")
+        str | None,
+        typer.Argument(
+            metavar="DIR", help="Model folder; `hotlap new DIR` makes one. Or a trained s3://bucket/prefix."
+        ),
     ] = None,
     drfc: DrfcOption = None,
     resume: Annotated[bool, typer.Option(help="Continue where the last checkpoint ends, or begin.")] = False,
@@ -36,7 +40,12 @@ def train(
     workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Train a copy of the model in this folder.")
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Train a copy of the model in this folder. Or leave model and records at s3://bucket/prefix: endpoint "
+            "and credentials as for every AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
+        ),
     ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
     submit: Annotated[
@@ -44,7 +53,8 @@ def train(
         typer.Option(
             metavar="ADDRESS",
             help="Let a Ray cluster train, given the address of its dashboard (http://head:8265). Needs --output: a "
-            "folder that the cluster's head can write to, on a shared file system if you are to reach the results.",
+            "folder that the cluster's head can write to, on a shared file system if you are to reach the results, or "
+            "s3://bucket/prefix.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -56,6 +66,8 @@ def train(
     JSON keys: folder, reason, iterations, total_steps, total_episodes, elapsed_s, stages_s, first_lap, best,
     learning_curve. With --detach or --submit: job, folder, log.
     """
+    from hotlap.records.place import BucketPlace, is_bucket_place
+
     choice = choose_model(folder, drfc)
     model = choice.model
     job = choice.job.updated(
@@ -68,6 +80,12 @@ def train(
         },
         race={"track": track},
     )
+    output = output or job.training.output
+    if is_bucket_place(output):
+        output = str(BucketPlace.parse(str(output)))
+        job = job.updated(training={"output": output})
+    else:
+        job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
     _ = model.metadata  # what is wrong with the files shows here, not in a log
     warn_about_doubts(job, model.hyperparameters)
     run = choice.run_id or os.environ.get("DR_RUN_ID")
@@ -75,22 +93,22 @@ def train(
     if submit is not None:
         if output is None or detach or cluster:
             raise ConfigError(
-                f"--submit {submit} goes with --output PATH, and without --detach and --cluster: the cluster that "
-                "takes the job also trains it, and deletes the job's own folder at the end. PATH must be a folder that "
-                "the cluster's head can write to, such as one on a shared file system."
+                f"--submit {submit} goes with --output PLACE, and without --detach and --cluster: the cluster that "
+                "takes the job also trains it, and deletes the job's own folder at the end. PLACE must be a folder "
+                "that the cluster's head can write to, such as one on a shared file system, or s3://bucket/prefix."
             )
         submit_training(model, job, submit, output, name, resume=resume, wipe=wipe, as_json=as_json)
         return
     if detach:
         train_in_background(context, output or model.path, name, as_json=as_json)
         return
-    _train(choice, job, output, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
+    _train(choice, job, output or model.path, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
 
 
 def _train(
     choice: Choice,
     job: Job,
-    output: Path | None,
+    place: str | Path,
     cluster: str | None,
     name: str | None,
     *,
@@ -98,18 +116,19 @@ def _train(
     wipe: bool,
     as_json: bool,
 ) -> None:
-    """Train here and now, as a job that is listed."""
+    """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
+    from hotlap.records.place import absolute, is_bucket_place
 
     out = console()
     model = choice.model
-    folder = output or model.path
-    words = str(output) if output else choice.words
+    in_bucket = is_bucket_place(place)
+    words = choice.words if place == model.path else shlex.quote(str(place))
     try:
-        with running_job(folder, name) as listed, Interruption(listed.stop_level) as interruption:
-            if folder.resolve() != model.path.resolve():
-                model = _copied(model, job, folder)
+        with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
+            if not in_bucket and absolute(place) != absolute(model.path):
+                model = _copied(model, job, Path(place))
                 job = model.job
             job = job.updated(training={"cluster": cluster})
             display = TrainingDisplay(out, job.training)
@@ -128,8 +147,12 @@ def _train(
 
                 trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=display)
             with trainer:
+                if in_bucket:
+                    from hotlap.jobs.bucket_model import put_model
+
+                    put_model(model, job, trainer.store)
                 out.print(
-                    f"[bold]{folder}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"[bold]{place}[/]: {', '.join(track.name for track in trainer.tracks)}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
@@ -140,7 +163,7 @@ def _train(
                 finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), folder, words, out, as_json)
+            report(result, trainer.progress.read(), place, words, out, as_json)
             listed.finished(result.reason)
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)

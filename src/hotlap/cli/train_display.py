@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hotlap.cli.output import print_json, progress_bar
+from hotlap.errors import HotlapError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +67,9 @@ class TrainingDisplay:
         )
 
     def on_message(self, message: str) -> None:
-        self.out.print(f"[yellow]{message}[/]")
+        from rich.markup import escape
+
+        self.out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
 
     def _left(self, record: IterationRecord) -> str:
         """Time until a limit at the present pace; a goal may end the training earlier."""
@@ -79,12 +83,12 @@ class TrainingDisplay:
 
 
 def report(
-    result: TrainingResult, records: list[IterationRecord], folder: Path, words: str, out: Console, as_json: bool
+    result: TrainingResult, records: list[IterationRecord], place: str | Path, words: str, out: Console, as_json: bool
 ) -> None:
     """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
-    curve = _learning_curve(records, folder)
+    curve = _learning_curve(records, place, out)
     if as_json:
-        print_json({"folder": str(folder), **asdict(result), "learning_curve": str(curve) if curve else None})
+        print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})
         return
     out.print(f"Training ended: {_REASONS[result.reason]}.")
     out.print(
@@ -121,12 +125,27 @@ _REASONS = {
 }
 
 
-def _learning_curve(records: list[IterationRecord], folder: Path) -> Path | None:
+def _learning_curve(records: list[IterationRecord], place: str | Path, out: Console) -> str | Path | None:
+    """Draw it at the place of the model; None if there is nothing to draw, or the place cannot be written to."""
     if not records:
         return None
-    from hotlap.analysis.learning_curve import draw_learning_curve
+    from rich.markup import escape
 
-    return draw_learning_curve(records, folder / "learning_curve.png", title=folder.resolve().name)
+    from hotlap.analysis.learning_curve import draw_learning_curve
+    from hotlap.records.place import is_bucket_place, place_name
+    from hotlap.records.store import open_store
+
+    name = "learning_curve.png"
+    if not is_bucket_place(place):
+        return draw_learning_curve(records, Path(place) / name, title=place_name(place))
+    with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
+        picture = draw_learning_curve(records, Path(folder) / name, title=place_name(place)).read_bytes()
+    try:
+        open_store(place).put(name, picture)
+    except HotlapError as error:
+        out.print(f"[yellow]No learning curve: {escape(str(error))}[/]")
+        return None
+    return f"{place}/{name}"
 
 
 def _duration(seconds: float) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 READY = "ready after"  # what a training says, wherever it runs, as soon as all that the user gave has proved usable
 
 
-def train_in_background(context: typer.Context, folder: Path, name: str | None, *, as_json: bool) -> None:
+def train_in_background(context: typer.Context, folder: str | Path, name: str | None, *, as_json: bool) -> None:
     """Start the command of ``context`` again as a background job that trains ``folder``.
 
     Returns when it trains. If it fails before that, its output goes to standard error, and its exit code is passed on.
@@ -46,7 +46,7 @@ def submit_training(
     model: ModelFolder,
     job: Job,
     address: str,
-    output: Path,
+    output: str,
     name: str | None,
     *,
     resume: bool,
@@ -66,7 +66,7 @@ def submit_training(
     options = [word for word, wanted in (("--resume", resume), ("--wipe", wipe)) if wanted]
     with out.status(f"Submitting to {address} …"):
         cluster = Cluster(address)
-        submitted = cluster.submit(model, job, str(output), options, name)
+        submitted = cluster.submit(model, job, output, options, name)
         number = registry.add(model.path, process=None, name=name, cluster=submitted).id
         state = cluster.wait_until(submitted, READY)
     if state in ("failed", "lost"):
@@ -76,7 +76,7 @@ def submit_training(
     _tell(out, number, output, f"{output} on {cluster.address} ({submitted.submission_id})", None, as_json)
 
 
-def _tell(out: Console, number: str, folder: Path, what: str, log: Path | None, as_json: bool) -> None:
+def _tell(out: Console, number: str, folder: str | Path, what: str, log: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({"job": number, "folder": str(folder), "log": str(log) if log else None})
         return

@@ -69,11 +69,14 @@ class Training(Config):
     worker_timeout_s: float = Field(default=60.0, ge=1)
     """A worker whose episodes make no step for so long is ended, and its episodes are planned again elsewhere [s]."""
 
+    output: str | None = Field(default=None, pattern=r"^s3://[^/]+/.+", examples=["s3://models/first-lap"])
+    """Leave the trained model and its records below this prefix of a bucket instead of in the model's folder."""
+
     best_model_metric: BestModelMetric = "clean_laps"
     """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
 
     clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
-    """Begin with the weights of the model in this folder instead of random ones."""
+    """Begin with the weights of the model in this folder, or at s3://bucket/prefix, instead of random ones."""
 
     clone_checkpoint: Literal["best", "last"] = "best"
     """Which of its checkpoints."""

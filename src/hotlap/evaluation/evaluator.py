@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +22,9 @@ from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of, film
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.records.folder import Folder
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
+from hotlap.records.output import evaluation_output
+from hotlap.records.place import file_at, place_name
 from hotlap.records.sim_trace import evaluation_trace_key, write_trace
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import build_network, race_config
@@ -42,6 +45,7 @@ class Evaluator:
         checkpoint: Which one drives.
         laps: So many laps from the start line, each ended by its first mistake; None: the trials of the job, with its
             resets and penalties.
+        tell: Is told what the user should know of a bucket that does not answer; perhaps from another thread.
 
     Raises:
         RecordError: If there is no such checkpoint, or it is of another network than the folder describes.
@@ -54,9 +58,12 @@ class Evaluator:
         job: Job | None = None,
         checkpoint: Literal["best", "last"] | int = "best",
         laps: int | None = None,
+        tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.model = model
         self.job = job or model.job
+        self.place = self.job.training.output or model.path
+        self._tell = tell
         settings = self.job.evaluation
         continuous = settings.continuous and laps is None
         self.num_episodes = laps or (1 if continuous else settings.trials)
@@ -71,15 +78,14 @@ class Evaluator:
             )
         )
         torch.set_num_threads(self.job.training.threads or os.cpu_count() or 1)
-        self.store = Folder(model.path)
-        loaded = CheckpointStore(self.store).load(checkpoint)
+        loaded = CheckpointStore(self.place).load(checkpoint)
         self.checkpoint_name = str(loaded.name)
         network = build_network(model.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
         try:
             network.load_state_dict(loaded.weights)
         except RuntimeError as error:
             raise RecordError(
-                f"checkpoint {loaded.name} in {model.path} was made for another network than model_metadata.json "
+                f"checkpoint {loaded.name} in {self.place} was made for another network than model_metadata.json "
                 "describes. Put back the file that the model was trained with."
             ) from error
         self.config = race_config(model, self.job.race, rules=self.rules)
@@ -102,8 +108,12 @@ class Evaluator:
         self.report = laps_of(self.episodes, self.rules)
         return self.report
 
-    def record(self, stamp: str) -> dict[str, Path]:
-        """Write metrics, trace and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss."""
+    def record(self, stamp: str) -> dict[str, str | Path]:
+        """Write metrics, trace and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss.
+
+        Returns:
+            Where each lies: ``metrics``, ``trace``, ``figure``.
+        """
         self._stamp = stamp
         clock = 0.0
         trials = []
@@ -125,32 +135,46 @@ class Evaluator:
                 )
             )
             clock = end if self.rules.number_of_laps > 1 else 0.0
-        write_evaluation_metrics(self.store, stamp, trials)
-        write_trace(
-            self.store, evaluation_trace_key(stamp), [trace_rows(each, self.track.length) for each in self.episodes]
-        )
         standing = self.config.obstacles
         fixed = standing is not None and not (standing.randomize and not standing.positions)
-        figure = self.model.path / f"evaluation-{stamp}" / "driven_lines.png"
-        draw_evaluation(
-            self.track,
-            [drive_of(episode) for episode in self.episodes],
-            [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
-            figure,
-            obstacles=self.worker.race.footprints(np.zeros(1, dtype=np.int64))[0] if fixed else None,
-            subtitle=f"{self.model.path.resolve().name}, checkpoint {self.checkpoint_name}, {self.track.name}",
-        )
-        return {
-            "metrics": self.store.path(evaluation_metrics_key(stamp)),
-            "trace": self.store.path(evaluation_trace_key(stamp)),
-            "figure": figure,
+        keys = {
+            "metrics": evaluation_metrics_key(stamp),
+            "trace": evaluation_trace_key(stamp),
+            "figure": f"evaluation-{stamp}/driven_lines.png",
         }
+        with evaluation_output(self.place, stamp, self._tell) as store, _scratch("driven_lines.png") as figure:
+            write_evaluation_metrics(store, stamp, trials)
+            write_trace(store, keys["trace"], [trace_rows(each, self.track.length) for each in self.episodes])
+            draw_evaluation(
+                self.track,
+                [drive_of(episode) for episode in self.episodes],
+                [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
+                figure,
+                obstacles=self.worker.race.footprints(np.zeros(1, dtype=np.int64))[0] if fixed else None,
+                subtitle=f"{place_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
+            )
+            store.put(keys["figure"], figure.read_bytes())
+        return {name: file_at(self.place, key) for name, key in keys.items()}
 
-    def film(self) -> Path:
-        """Film the first episode that ends with a complete lap, or the farthest if none does."""
+    def film(self) -> str | Path:
+        """Film the first episode that ends with a complete lap, or the farthest if none does.
+
+        Returns:
+            Where the film lies.
+        """
         chosen = max(
             self.episodes,
             key=lambda episode: (episode.completed, episode.progress if not episode.completed else math.inf),
         )
-        path = self.model.path / f"evaluation-{self._stamp}" / "evaluation.mp4"
-        return write_evaluation_video(path, self.track, [film(self.config, chosen)])
+        key = f"evaluation-{self._stamp}/evaluation.mp4"
+        with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("evaluation.mp4") as video:
+            write_evaluation_video(video, self.track, [film(self.config, chosen)])
+            store.put(key, video.read_bytes())
+        return file_at(self.place, key)
+
+
+@contextmanager
+def _scratch(name: str) -> Iterator[Path]:
+    """A place for a file that is made here and kept elsewhere."""
+    with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
+        yield Path(folder) / name

@@ -14,6 +14,8 @@ from hotlap.errors import RecordError
 from hotlap.jobs.record import JobRecord
 from hotlap.jobs.registry import JobRegistry
 from hotlap.jobs.running import JOB_VARIABLE
+from hotlap.records.place import absolute, is_bucket_place, place_name
+from hotlap.user_folders import state_folder
 
 POLL_S = 0.1
 
@@ -26,24 +28,27 @@ class BackgroundJob:
 
     Args:
         command: Words after ``hotlap``, of a command that trains ``folder``.
-        folder: The model folder.
+        folder: The model folder, or the prefix of a bucket; then the output is among the user's own state.
         name: Of the job.
 
     Raises:
         RecordError: If a job of this machine is training the folder already, or the log cannot be written.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, name: str | None = None) -> None:
+    def __init__(self, command: Sequence[str], folder: str | Path, name: str | None = None) -> None:
         self.registry = JobRegistry()
         self.registry.refuse_second(folder)
-        self.log = folder.resolve() / "logs" / f"training-{datetime.now():%Y%m%d-%H%M%S}.log"
+        home = (
+            state_folder() / "logs" / place_name(folder) if is_bucket_place(folder) else Path(absolute(folder)) / "logs"
+        )
+        self.log = home / f"training-{datetime.now():%Y%m%d-%H%M%S}.log"
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             output = self.log.open("ab")
         except OSError as error:
             raise RecordError(
                 f"{self.log} could not be written ({error.strerror}). A background job needs a place for its output; "
-                f"make {folder} writable for this user."
+                f"make {home.parent} writable for this user."
             ) from error
         self.id = self.registry.add(folder, name=name, log=str(self.log)).id
         with output:

@@ -72,7 +72,8 @@ class JobRecord:
     id: str
     """A number, given in order."""
     folder: str
-    """Absolute path of the model folder; of a submitted job, the folder that was submitted."""
+    """Absolute path of the model folder, or the prefix of the bucket, that is trained; of a submitted job, the folder
+    that was submitted."""
     state: State = "starting"
     """``lost``: it was killed, or its machine stopped. ``unknown``: its cluster does not answer. The rest is what it
     says of itself."""

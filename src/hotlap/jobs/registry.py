@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId
-from hotlap.records.events import ProgressLog
+from hotlap.records.events import PROGRESS, ProgressLog, parse_progress
 from hotlap.records.folder import Folder
+from hotlap.records.place import absolute, is_bucket_place
+from hotlap.records.spool_folder import last_written
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 
 KEPT = 20  # ended jobs that are remembered
@@ -32,18 +34,18 @@ class JobRegistry:
         # A power cut ends the jobs as well; what they know of themselves need not outlive it.
         self._store = Folder(self.folder, sync=False)
 
-    def add(self, folder: Path, **details: Any) -> JobRecord:
+    def add(self, folder: str | Path, **details: Any) -> JobRecord:
         """Begin the record of a job that this process starts, and forget the oldest ones that have ended.
 
         Args:
-            folder: The model folder.
+            folder: The model folder, or the prefix of a bucket.
             details: Further fields of `JobRecord`.
 
         Raises:
             RecordError: If the folder for state cannot be written to.
         """
         details = {"process": ProcessId.own()} | details
-        job = JobRecord(id=self._new_number(), folder=str(folder.resolve()), **details)
+        job = JobRecord(id=self._new_number(), folder=absolute(folder), **details)
         self._write(job)
         for old in [each for each in self.jobs() if not each.live][:-KEPT]:
             for suffix in ("json", "stop"):
@@ -84,7 +86,7 @@ class JobRegistry:
             ConfigError: If there is none.
         """
         jobs = self.jobs()
-        folder = str(Path(target).resolve())
+        folder = absolute(target)
         found = [job for job in jobs if job.id == target] or [
             job for job in jobs if target == job.name or folder in (job.folder, job.cluster and job.cluster.output)
         ]
@@ -92,14 +94,14 @@ class JobRegistry:
             raise _unknown(target)
         return found
 
-    def refuse_second(self, folder: Path) -> None:
+    def refuse_second(self, folder: str | Path) -> None:
         """Object to a training of a folder that a job of this machine is training.
 
         Raises:
             RecordError: Names that job and the way out.
         """
         for job in self.jobs():
-            if job.live and job.folder == str(folder.resolve()) and job.process and job.process.here:
+            if job.live and job.folder == absolute(folder) and job.process and job.process.here:
                 raise RecordError(
                     f"{folder} is being trained already, by job {job.id} (process {job.process.pid}) since "
                     f"{job.started_here}. Two trainings would mix their checkpoints. End the other one with "
@@ -149,7 +151,10 @@ class JobRegistry:
 
 def progress_of(folder: str | Path) -> tuple[int | None, float | None]:
     """Finished iterations of the model in a folder, and the share of clean laps in its last evaluation, 0-1."""
-    records = ProgressLog(Folder(folder)).read()
+    if is_bucket_place(folder):  # as far as this machine knows: the server need not be asked, nor be there
+        records = parse_progress(last_written(str(folder), PROGRESS) or b"")
+    else:
+        records = ProgressLog(Folder(folder)).read()
     rates = [record.evaluation.clean_rate for record in records if record.evaluation]
     return (records[-1].iteration + 1 if records else None), (rates[-1] if rates else None)
 

@@ -54,7 +54,7 @@ class RunningJob:
 
 
 @contextmanager
-def running_job(folder: Path, name: str | None = None) -> Iterator[RunningJob]:
+def running_job(folder: str | Path, name: str | None = None) -> Iterator[RunningJob]:
     """Be a job: within this the training of ``folder`` is listed, and an exception is recorded as its end.
 
     Raises:

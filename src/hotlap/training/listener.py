@@ -20,7 +20,7 @@ class Listener(Protocol):
         """An iteration is finished and recorded."""
 
     def on_message(self, message: str) -> None:
-        """Something the user should know."""
+        """Something the user should know; may come from another thread."""
 
 
 class Silence:

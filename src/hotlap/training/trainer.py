@@ -8,12 +8,11 @@ one, the next collection starts even before the update, with the weights that ar
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -29,9 +28,10 @@ from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
-from hotlap.records.folder import Folder
-from hotlap.records.lock import FolderLock
+from hotlap.records.layout import FINISHED
 from hotlap.records.metrics import BestModelMetric
+from hotlap.records.output import open_output
+from hotlap.records.place import is_bucket_place
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.precision import compute_dtype
@@ -41,6 +41,7 @@ from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
+from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.recorder import Recorder, worker_summaries
 from hotlap.training.stages import StageClock
@@ -102,18 +103,20 @@ class _OpenIteration:
 class Trainer:
     """Trains the model in a folder, once.
 
-    It locks the folder and may hold processes: `run` it, or `close` it, or use it in a ``with`` statement.
+    What it leaves behind goes into that folder, or to the job's ``training.output``. It locks that place and may hold
+    processes: `run` it, or `close` it, or use it in a ``with`` statement.
 
     Args:
         folder: The model.
         job: Its settings; default: those of the folder.
-        resume: Continue where the folder's last checkpoint ends.
-        wipe: Delete what an earlier training left in the folder.
+        resume: Continue where the last checkpoint there ends.
+        wipe: Delete what an earlier training left there.
         listener: Shows what happens.
 
     Raises:
-        RecordError: If the folder holds an earlier training and neither ``resume`` nor ``wipe`` is set, or if it is
-            being trained at this moment.
+        ConfigError: If a bucket cannot be used.
+        RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if the place is being
+            trained at this moment, or if a bucket does not answer.
     """
 
     def __init__(
@@ -140,23 +143,20 @@ class Trainer:
         self._open: _OpenIteration | None = None
         self._ahead: Batch | None = None
         self._before: dict[str, torch.Tensor] | None = None
+        self.place = training.output or folder.path
         with ExitStack() as held:
-            held.enter_context(FolderLock(folder.path))
+            self.output = held.enter_context(
+                open_output(self.place, self.listener.on_message, resume=resume, wipe=wipe)
+            )
             self._begin(held, resume=resume, wipe=wipe)
             self._held = held.pop_all()
 
     def _begin(self, held: ExitStack, *, resume: bool, wipe: bool) -> None:
         """Build everything, then take up an earlier training or delete it."""
         training = self.job.training
-        self.store = Folder(self.folder.path)
+        self.store = self.output.store
         self.checkpoints = CheckpointStore(self.store)
         earlier = bool(self.checkpoints.list())
-        if earlier and not (resume or wipe):
-            raise RecordError(
-                f"{self.folder.path} already holds a trained model (checkpoint {self.checkpoints.list()[-1]}). "
-                "Continue it with --resume, or delete it and begin anew with --wipe."
-            )
-
         self.network = build_network(self.metadata, shared_encoder=training.shared_encoder, seed=training.seed)
         self.ppo = PPO(self.network, ppo_config(self.hyperparameters), precision=training.precision)
         self.state = TrainerState(
@@ -171,11 +171,9 @@ class Trainer:
         held.callback(self.fleet.close)
 
         # Only now, when all that the user gave has proved usable, is anything deleted.
-        if earlier and wipe:
-            for prefix in ("model", "metrics", *self._trace_prefixes()):
-                for key in self.store.list(prefix):
-                    self.store.delete(key)
-        if earlier and not wipe:
+        if wipe:
+            self.output.wipe()
+        elif earlier:
             self._restore()
         self.recorder = Recorder(
             self.store,
@@ -185,6 +183,9 @@ class Trainer:
             tracks=self.tracks,
             best_model_metric=_index_metric(self.job),
         )
+        self.store.delete(FINISHED)
+        held.callback(self._announce_end)
+        announce(self.folder, self.store, elsewhere=is_bucket_place(self.place))
 
     def __enter__(self) -> Trainer:
         return self
@@ -192,10 +193,10 @@ class Trainer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self._held.__exit__(kind, error, trace)
 
     def close(self) -> None:
-        """End the processes that play for this training, and unlock its folder."""
+        """End the processes that play for this training, bring all it wrote where it belongs, and unlock the place."""
         self._held.close()
 
     def stop(self) -> None:
@@ -483,10 +484,10 @@ class Trainer:
         checkpoint = self.checkpoints.load("last")
         if checkpoint.state is None:
             raise RecordError(
-                f"checkpoint {checkpoint.name} in {self.folder.path} has no trainer state, so training cannot be "
+                f"checkpoint {checkpoint.name} in {self.place} has no trainer state, so training cannot be "
                 "resumed from it. Begin anew with --wipe."
             )
-        self._check_network(checkpoint, self.folder.path, "Put the files back as they were, or begin anew with --wipe.")
+        self._check_network(checkpoint, self.place, "Put the files back as they were, or begin anew with --wipe.")
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
         self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
         self.state = checkpoint.state
@@ -495,7 +496,7 @@ class Trainer:
 
     def _clone(self, source: str) -> None:
         """Begin with the weights of another model; its numbers go on, its statistics do not."""
-        checkpoint = CheckpointStore(Folder(source)).load(self.job.training.clone_checkpoint)
+        checkpoint = CheckpointStore(source).load(self.job.training.clone_checkpoint)
         self._check_network(checkpoint, source, "Clone a model of the same network, sensors and number of actions.")
         self.network.load_state_dict(checkpoint.weights)
         self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
@@ -516,10 +517,10 @@ class Trainer:
         """What a worker needs to act."""
         return {name: value for name, value in self.network.state_dict().items() if name.startswith("policy.")}
 
-    def _trace_prefixes(self) -> list[str]:
-        """Where traces of training lie: of a single worker, or of each of several."""
-        of_workers = (f"{worker}/training-simtrace" for worker in itertools.count())
-        return ["training-simtrace", *itertools.takewhile(self.store.list, of_workers)]
+    def _announce_end(self) -> None:
+        """Let those who watch the place know, if it can still be written to."""
+        with suppress(RecordError):
+            self.store.put(FINISHED, b"")
 
     @property
     def _step_cap(self) -> int:
