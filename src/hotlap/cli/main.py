@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from hotlap.cli import bench, doctor, evaluate, export, import_, jobs, new, reward, tracks, train, validate
+from hotlap.cli import bench, doctor, evaluate, export, import_, jobs, new, reward, tracks, train, upload, validate
 from hotlap.errors import HotlapError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("import")(import_.import_)
 app.command("jobs")(jobs.jobs)
 app.command("stop")(jobs.stop)
 app.command("logs")(jobs.logs)
+app.command("upload")(upload.upload)
 app.add_typer(tracks.app, name="tracks")
 app.add_typer(reward.app, name="reward")
 app.add_typer(validate.app, name="validate")
