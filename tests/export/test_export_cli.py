@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 from car_reference import install
+from sample_policies import make_policy
+from test_export_import import value_tower, write_prefix
 from tiny_model import write_model
 from typer.testing import CliRunner
 
@@ -16,6 +18,9 @@ from hotlap.cli.main import app
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, MissingExtraError, RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.store import open_store
+from hotlap.rl.networks import SHALLOW
+from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 
 
@@ -122,3 +127,27 @@ def test_continuous_actions_and_their_doubts(tmp_path: Path):
     assert any("two sides steer differently" in doubt for doubt in out["doubts"])
     back = run("import", out["archive"], tmp_path / "back")
     assert any("spread of 1" in remark for remark in back["remarks"])
+
+
+def test_models_in_buckets(s3_bucket: str, tmp_path: Path):
+    """A prefix of the original is imported from where it lies; what we leave in one is exported from there."""
+    policy, value = make_policy(SHALLOW, DiscreteActions(3)), value_tower()
+    prefix = write_prefix(tmp_path / "prefix", policy, value)
+    theirs = open_store(f"s3://{s3_bucket}/theirs")
+    for path in prefix.rglob("*"):
+        if path.is_file():
+            theirs.put(path.relative_to(prefix).as_posix(), path.read_bytes())
+    back = run("import", f"s3://{s3_bucket}/theirs", tmp_path / "new")
+    assert (back["checkpoint"], back["value"]) == ("11_Step-38428.ckpt", "compared")
+    found = weights(tmp_path / "new")
+    assert all(torch.equal(value, found[f"policy.{name}"]) for name, value in policy.state_dict().items())
+
+    ours = open_store(f"s3://{s3_bucket}/ours")
+    for path in (tmp_path / "new").rglob("*"):
+        if path.is_file():
+            ours.put(path.relative_to(tmp_path / "new").as_posix(), path.read_bytes())
+    out = run("export", f"s3://{s3_bucket}/ours", "--output", tmp_path / "car.tar.gz")
+    assert out["checkpoint"] == "11_Step-38428.ckpt"
+    again = run("import", tmp_path / "car.tar.gz", tmp_path / "again")
+    assert again["num_outputs"] == 3
+    assert torch.equal(weights(tmp_path / "again")["policy.head.logits.weight"], found["policy.head.logits.weight"])

@@ -8,16 +8,21 @@ from typing import Annotated
 import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
+from hotlap.cli.model_argument import choose_model
 from hotlap.cli.output import JsonOption, console, print_json
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Model folder with a trained model.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR", help="Model folder with a trained model, or s3://bucket/prefix.")
+    ],
     which: Annotated[str, typer.Option("--checkpoint", help="best, last, or a number.")] = "best",
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The archive; its name is the model's on the car. [default: DIR/model.tar.gz]"
+            metavar="FILE",
+            help="The archive; its name is the model's on the car. Default: model.tar.gz in DIR, or here if DIR is a "
+            "bucket.",
         ),
     ] = None,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write an ONNX file beside it, for other uses.")] = False,
@@ -30,20 +35,19 @@ def export(
     JSON keys: folder, checkpoint, archive, archive_bytes, graph_bytes, onnx, largest_difference, num_images,
     same_action (share of rendered frames), doubts.
     """
-    from hotlap.config.model_folder import ModelFolder
-
-    model = ModelFolder(folder)
     chosen = parse_checkpoint(which)
+    choice = choose_model(folder, None)
     out = console()
     with out.status("Exporting …"):
         from hotlap.export.archive import DEFAULT_NAME
         from hotlap.export.exporting import export_model
 
-        result = export_model(model, output or folder / DEFAULT_NAME, checkpoint=chosen, onnx=onnx)
+        archive = output or (Path() if choice.workspace else choice.model.path) / DEFAULT_NAME
+        result = export_model(choice.model, archive, place=choice.job.training.output, checkpoint=chosen, onnx=onnx)
     if as_json:
         print_json(
             {
-                "folder": str(folder),
+                "folder": folder,
                 "checkpoint": result.checkpoint,
                 "archive": str(result.archive),
                 "archive_bytes": result.archive_bytes,

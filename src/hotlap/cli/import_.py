@@ -14,10 +14,10 @@ from hotlap.cli.output import JsonOption, console, print_json
 
 def import_(
     source: Annotated[
-        Path,
+        str,
         typer.Argument(
-            help="A DeepRacer archive (.tar.gz), a frozen graph (.pb), a folder laid out like a model's S3 prefix, "
-            "or a TensorFlow checkpoint in one.",
+            help="A DeepRacer archive (.tar.gz), a frozen graph (.pb), s3://bucket/prefix or a folder laid out like "
+            "such a prefix, or a TensorFlow checkpoint in one.",
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to make.")],
@@ -52,7 +52,7 @@ def import_(
         value = policy.value_agreement
         print_json(
             {
-                "source": str(source),
+                "source": source,
                 "folder": str(folder),
                 "checkpoint": str(result.checkpoint),
                 "network": result.metadata.network,

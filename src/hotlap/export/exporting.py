@@ -52,11 +52,23 @@ class Export:
 
 
 def export_model(
-    folder: ModelFolder, archive: Path, *, checkpoint: Literal["best", "last"] | int = "best", onnx: bool = False
+    folder: ModelFolder,
+    archive: Path,
+    *,
+    place: str | Path | None = None,
+    checkpoint: Literal["best", "last"] | int = "best",
+    onnx: bool = False,
 ) -> Export:
     """Write the archive of a checkpoint, and an ONNX file beside it if asked for.
 
     The archive lies at its place only if the graph in it computes what the network computes.
+
+    Args:
+        folder: The model.
+        archive: The file to write.
+        place: Where the checkpoints are, a folder or ``s3://bucket/prefix``; None: in ``folder``.
+        checkpoint: Which one.
+        onnx: Whether ``archive`` gets an ONNX file beside it.
 
     Raises:
         ConfigError: If the archive's name or the model's sensors do not suit a car.
@@ -66,13 +78,14 @@ def export_model(
     """
     check_archive_name(archive)
     check_sensors(folder.metadata)
-    loaded = CheckpointStore(folder.path).load(checkpoint)
+    place = place or folder.path
+    loaded = CheckpointStore(place).load(checkpoint)
     network = build_network(folder.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
     try:
         network.load_state_dict(loaded.weights)
     except RuntimeError:
         raise RecordError(
-            f"checkpoint {loaded.name} in {folder.path} was made for another network than model_metadata.json "
+            f"checkpoint {loaded.name} in {place} was made for another network than model_metadata.json "
             "describes. Put back the file that the model was trained with."
         ) from None
     layers = layers_of(network.policy)

@@ -54,14 +54,20 @@ class Import:
 
 
 def import_model(
-    place: Path, folder: Path, *, which: Which = "best", metadata_file: Path | None = None, track: str | None = None
+    place: str | Path,
+    folder: Path,
+    *,
+    which: Which = "best",
+    metadata_file: Path | None = None,
+    track: str | None = None,
 ) -> Import:
     """Make a model folder of a DeepRacer model, ready to be evaluated, trained on and cloned.
 
     Nothing is written before everything is read and proved.
 
     Args:
-        place: An archive, a frozen graph, a folder laid out like an S3 model prefix, or a checkpoint's file in one.
+        place: An archive, a frozen graph, a model's S3 prefix or a folder laid out like one, or a checkpoint's file in
+            such a folder.
         folder: A new folder, or one without checkpoints; files that it has are kept.
         which: Which of several checkpoints.
         metadata_file: Instead of the source's own model_metadata.json.

@@ -1,4 +1,4 @@
-"""Where a foreign model comes from: a folder like a model's S3 prefix, an archive, or a single file.
+"""Where a foreign model comes from: a folder like a model's S3 prefix, such a prefix, an archive, or a single file.
 
 Only files with the names that DeepRacer gives them are looked at, and only up to the size that they can have.
 """
@@ -20,6 +20,7 @@ from hotlap.export import graph, tf_checkpoint
 from hotlap.export.tar import unpack
 from hotlap.export.wire import MalformedError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
+from hotlap.records.place import BucketPlace, is_bucket_place
 
 MAX_DEPTH: Final = 6  # folders below the source
 MAX_ENTRIES: Final = 50_000
@@ -69,11 +70,11 @@ class Source:
 
     Attributes:
         place: What the user named.
-        files: Where each file lies, by its name relative to the source.
+        files: Where each file lies, by its name relative to the source; those of a bucket come when they are asked for.
         remarks: What the user should know about the choice that was made.
     """
 
-    place: Path
+    place: str | Path
     files: Mapping[str, Path]
     remarks: list[str] = field(default_factory=list)
 
@@ -90,35 +91,32 @@ class Source:
                     f"{self.place}: there is no checkpoint {which}. There are: "
                     f"{', '.join(map(str, sorted(numbered))) or 'none with a number'}."
                 )
-            return numbered[which]
+            return self._found(which, numbered[which])
         if numbered:
             named = self._named(which)
             if named is not None and named.number in numbered:
-                return numbered[named.number]
+                return self._found(named.number, numbered[named.number])
             newest = max(numbered)
             if len(numbered) > 1:
                 self.remarks.append(f"No index names the {which} checkpoint, so the newest, {newest}, was taken.")
-            return numbered[newest]
+            return self._found(newest, numbered[newest])
         frozen = [name for name in self.files if name.endswith(".pb")]
         if len(frozen) != 1:
             raise self._nothing(frozen)
-        path = self.files[frozen[0]]
         name = self._pointed() or CheckpointName(0, 0)
-        return Found(name, frozen=path, metadata=self._nearest(METADATA, frozen[0]))
+        return Found(name, frozen=self.files[frozen[0]], metadata=self._nearest(METADATA, frozen[0]))
 
     def nearest(self, name: str) -> Path | None:
         """The file of this name that lies least deep."""
         return self._nearest(name, "")
 
-    def _numbered(self) -> dict[int, Found]:
+    def _numbered(self) -> dict[int, dict[str, str]]:
+        """Names of the usable files of each checkpoint, by the attributes of `Found`."""
         parts: dict[int, dict[str, str]] = {}
-        names: dict[int, CheckpointName] = {}
         for name in sorted(self.files):
             base = PurePosixPath(name).name
-            if match := _CHECKPOINT.fullmatch(base):
-                number = int(match[1])
-                names[number] = CheckpointName(number, int(match[2]))
-                kind = _PARTS[match[3]][0]
+            if (match := _CHECKPOINT.fullmatch(base)) and match[3]:
+                number, kind = int(match[1]), _PARTS[match[3]][0]
             elif match := _NUMBERED_GRAPH.fullmatch(base):
                 number, kind = int(match[1]), "frozen"
             else:
@@ -128,15 +126,18 @@ class Source:
                 raise RecordError(
                     f"{self.place}: it holds more than one model ({other}, {name}). Name the folder of one of them."
                 )
-        found = {}
-        for number, files in parts.items():
-            if not {"index", "data"} <= files.keys():
-                files = {kind: name for kind, name in files.items() if kind == "frozen"}
-            if files:
-                paths = {kind: self.files[name] for kind, name in files.items()}
-                beside = self._nearest(METADATA, next(iter(files.values())))
-                found[number] = Found(names.get(number, CheckpointName(number, 0)), metadata=beside, **paths)
-        return found
+        for number, names in parts.items():
+            if not {"index", "data"} <= names.keys():
+                parts[number] = {kind: name for kind, name in names.items() if kind == "frozen"}
+        return {number: names for number, names in parts.items() if names}
+
+    def _found(self, number: int, names: dict[str, str]) -> Found:
+        match = _CHECKPOINT.fullmatch(PurePosixPath(names.get("index", "")).name)
+        return Found(
+            CheckpointName(number, int(match[2]) if match else 0),
+            metadata=self._nearest(METADATA, next(iter(names.values()))),
+            **{kind: self.files[name] for kind, name in names.items()},
+        )
 
     def _named(self, which: Literal["best", "last"]) -> CheckpointName | None:
         path = self.nearest(_INDEX)
@@ -170,7 +171,7 @@ class Source:
                 f"{self.place}: there are several graphs without a number ({', '.join(sorted(frozen)[:4])}). Name the "
                 "one that is meant."
             )
-        if self.place.is_dir() and CheckpointStore(self.place).list():
+        if (is_bucket_place(self.place) or Path(self.place).is_dir()) and CheckpointStore(self.place).list():
             return RecordError(
                 f"{self.place}: this is a hotlap model. It needs no import: evaluate it as it is, copy its folder, or "
                 "begin another training with its weights (training.clone_from in job.toml)."
@@ -182,15 +183,23 @@ class Source:
 
 
 @contextmanager
-def open_source(place: Path, which: Which) -> Iterator[tuple[Source, Which]]:
-    """The files of the model at ``place``, which may be a folder, an archive, a frozen graph, or a checkpoint's file.
+def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which]]:
+    """The files of the model at ``place``.
+
+    That may be a folder, ``s3://bucket/prefix``, an archive, a frozen graph, or a checkpoint's file.
 
     Yields:
         The files, and which checkpoint is meant: a checkpoint's file means its own.
 
     Raises:
-        RecordError: If there is no such file, or it is no archive of a model.
+        ConfigError: If a bucket cannot be used.
+        RecordError: If there is no such file, it is no archive of a model, or a bucket does not answer.
     """
+    if is_bucket_place(place):
+        with tempfile.TemporaryDirectory(prefix="hotlap-import-") as scratch:
+            yield Source(place, _BucketFiles(str(place), Path(scratch))), which
+        return
+    place = Path(place)
     if place.is_dir():
         yield Source(place, _files_in(place)), which
     elif match := _CHECKPOINT.fullmatch(place.name):
@@ -213,6 +222,33 @@ def open_source(place: Path, which: Which) -> Iterator[tuple[Source, Which]]:
         beside = {METADATA: folder / METADATA, f"../{METADATA}": folder.parent / METADATA}
         files = {name: path for name, path in beside.items() if _usable(path, _SIZES[METADATA])}
         yield Source(place, {place.name if place.suffix == ".pb" else f"{place.name}.pb": place, **files}), which
+
+
+class _BucketFiles(Mapping[str, Path]):
+    """Wanted files of a bucket; each is fetched when it is first asked for."""
+
+    def __init__(self, place: str, scratch: Path) -> None:
+        from hotlap.records.s3 import Bucket
+
+        self.bucket = Bucket(BucketPlace.parse(place))
+        self.scratch = scratch
+        self.names = [key for key in self.bucket.check() if wanted_size(key) is not None]
+        self.fetched: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self.fetched:
+            path = self.scratch / str(len(self.fetched))
+            path.write_bytes(self.bucket.get(name))
+            self.fetched[name] = path
+        return self.fetched[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def wanted_size(name: str) -> int | None:
