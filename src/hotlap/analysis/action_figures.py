@@ -83,7 +83,7 @@ def _choices(title: str, steps: Steps, actions: ActionSpace, bins: np.ndarray, e
     else:
         figure, panels = new_cards([f"{title}: steering [deg]", "Speed [m/s]"], 5.2)
         for axes, values in zip(panels, (steps.steer, steps.throttle), strict=True):
-            low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
+            low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
             high = max(high, low + 0.1)
             row = np.clip(((values - low) / (high - low) * _NUM_ROWS).astype(np.int64), 0, _NUM_ROWS - 1)
             _draw_shares(figure, axes, _shares(row, bins, _NUM_ROWS, num_bins), edges, (low, high))

@@ -40,9 +40,8 @@ def learning_curve(records: Sequence[IterationRecord], *, title: str = "Learning
         tidy(panel, words)
         draw(panel, {"": records})
         mark_best(panel, {"": records}, words=panel is panels[1, 0])
-        panel.margins(x=0.01)
     for panel in panels[1]:
-        steps_axis(panel)
+        steps_axis(panel, {"": records})
     for panel in panels[0]:
         add_minutes(panel, records)
     return figure

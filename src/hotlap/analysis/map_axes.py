@@ -10,15 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from hotlap.analysis.steps import Steps
-from hotlap.analysis.style import CARD_WIDTH, tidy
+from hotlap.analysis.style import CARD_DPI, CARD_WIDTH, tidy
 from hotlap.tracks.figure import FIELD_MARGIN, draw_track_on
 from hotlap.tracks.track import Track
 
 FIELD, ROAD = "#5d6b60", "#3a3f47"  # where no track is known
 
-_MAX_HEIGHT = 7.5  # [inch]
+_MAX_HEIGHT = 7.0  # [inch]
 _SCALE_WIDTH = 0.75  # [inch] beside the map, for the scale of colors
-_NUM_CELLS = 170  # along the longer side of a map
+_MIN_CELL = 0.09  # [m] the car moves about so far in a step
+_NUM_CELLS = 160  # along the longer side of a map
 
 
 def new_map(title: str, track: Track | None, steps: Steps) -> tuple[Figure, Axes]:
@@ -32,7 +33,7 @@ def new_map(title: str, track: Track | None, steps: Steps) -> tuple[Figure, Axes
     x_min, y_min, x_max, y_max = bounds = _bounds(track, steps)
     aspect = (y_max - y_min) / (x_max - x_min)
     height = min((CARD_WIDTH - _SCALE_WIDTH) * aspect + 0.5, _MAX_HEIGHT)
-    figure = Figure(figsize=(CARD_WIDTH, height), dpi=150, facecolor="white")
+    figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -62,7 +63,7 @@ def map_bounds(axes: Axes) -> tuple[float, float, float, float]:
 def cell_size(bounds: tuple[float, float, float, float]) -> float:
     """Side of the cells of a heat map [m]."""
     x_min, y_min, x_max, y_max = bounds
-    return max(0.06, max(x_max - x_min, y_max - y_min) / _NUM_CELLS)
+    return max(_MIN_CELL, max(x_max - x_min, y_max - y_min) / _NUM_CELLS)
 
 
 def count_cells(

@@ -33,11 +33,11 @@ def best_laps_figure(steps: Steps, episodes: Episodes, track: Track | None, *, n
 
 
 def last_laps_figure(
-    steps: Steps, episodes: Episodes, track: Track | None, *, number: int = 10, of: str = "episodes"
+    steps: Steps, episodes: Episodes, track: Track | None, *, number: int = 10, title: str = ""
 ) -> Figure:
-    """The newest episodes, whatever became of them; see `best_laps_figure`. ``of`` says what they are."""
+    """The newest episodes, whatever became of them; see `best_laps_figure`."""
     last = np.arange(len(episodes))[-number:]
-    return _paths(f"The last {len(last)} {of}", steps, episodes.where(last), track)
+    return _paths(title or f"The last {len(last)} episodes", steps, episodes.where(last), track)
 
 
 def drives_of(steps: Steps, episodes: Episodes) -> list[Drive]:

@@ -50,8 +50,7 @@ def _curve(title: str, draw: Callable[[Axes, Models], None], models: Models) -> 
     figure, axes = new_card(title)
     draw(axes, models)
     mark_best(axes, models, words=True)
-    steps_axis(axes)
-    axes.margins(x=0.02)
+    steps_axis(axes, models)
     if len(models) == 1:
         add_minutes(axes, *models.values())
     return figure

@@ -39,6 +39,8 @@ def draw_clean_rate(axes: Axes, models: Models) -> None:
     axes.set_ylim(-3, 103)
     axes.yaxis.set_major_formatter("{x:.0f} %")
     _draw_courses(axes, models, None, lambda summary: 100 * summary.clean_rate)
+    if not any(record.evaluation for records in models.values() for record in records):
+        axes.text(0.5, 0.5, "no evaluation", transform=axes.transAxes, ha="center", color=GRAY)
 
 
 def draw_lap_times(axes: Axes, models: Models) -> None:
@@ -79,8 +81,10 @@ def mark_best(axes: Axes, models: Models, *, words: bool) -> None:
             )
 
 
-def steps_axis(axes: Axes) -> None:
-    """Name the horizontal axis, which counts environment steps."""
+def steps_axis(axes: Axes, models: Models) -> None:
+    """Let the horizontal axis count environment steps, from none to the last of any model."""
+    last = max((record.total_steps for records in models.values() for record in records), default=0)
+    axes.set_xlim(0, 1.01 * max(last, 1))
     name_axes(axes, "environment steps")
     axes.xaxis.set_major_formatter(FuncFormatter(thousands))
 

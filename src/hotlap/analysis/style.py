@@ -29,7 +29,8 @@ SHARE_COLORS = LinearSegmentedColormap.from_list("share", ["#f3f6fa", "#9cc3ef",
 MODELS = (EVALUATION, BEST, GOOD, "#8a5cd6", "#c2930a", "#0f9aa8")
 """Colors of models that are compared, in their order."""
 
-CARD_WIDTH = 6.4  # [inch] a figure that a phone shows at its full width, with letters that can still be read
+CARD_WIDTH = 5.6  # [inch] a figure that a phone shows at its full width, with letters that can still be read
+CARD_DPI = 165
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
@@ -43,7 +44,7 @@ def new_figure(width: float, height: float, title: str, subtitle: str = "") -> F
     return figure
 
 
-def new_card(title: str, height: float = 3.7) -> tuple[Figure, Axes]:
+def new_card(title: str, height: float = 3.3) -> tuple[Figure, Axes]:
     """A small figure of one chart, for reports, and its axes; the height is in inches."""
     figure, axes = new_cards([title], height)
     return figure, axes[0]
@@ -53,7 +54,7 @@ def new_cards(
     titles: Sequence[str], height: float, *, ratios: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A small figure of several charts, one above the other with a common horizontal axis."""
-    figure = Figure(figsize=(CARD_WIDTH, height), dpi=150, facecolor="white")
+    figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=0.09, w_pad=0.07)
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(titles), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0].tolist()
@@ -113,11 +114,14 @@ def label_ends(axes: Axes, labels: Iterable[tuple[str, str, float, float]], *, g
         gap: Smallest distance between labels, as a share of the axes' height.
     """
     bottom, top = axes.get_ylim()
-    placed: list[float] = []
-    for text, color, x, y in sorted(labels, key=lambda label: label[3]):
-        height = (y - bottom) / (top - bottom)
-        height = max(height, placed[-1] + gap) if placed else height
-        placed.append(height)
+    ordered = sorted(labels, key=lambda label: label[3])
+    heights = [(y - bottom) / (top - bottom) for *_, y in ordered]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + gap)
+    # Above the axes stands their title.
+    for i in reversed(range(len(heights))):
+        heights[i] = min(heights[i], 1.0 - gap * (len(heights) - 1 - i))
+    for (text, color, x, _), height in zip(ordered, heights, strict=True):
         axes.annotate(
             text,
             (x, bottom + height * (top - bottom)),

@@ -79,7 +79,7 @@ def stability_figure(steps: Steps, records: Sequence[IterationRecord] = ()) -> F
         steps: Of one training.
         records: Its records; their stage ``collect`` gives the pace of runs whose traces hold no wall-clock.
     """
-    figure, axes = new_cards(["Time between two steps [ms]", "Simulated seconds per second"], 5.0)
+    figure, axes = new_cards(["Time between two steps [ms]", "Simulated seconds per second"], 4.6)
     periods, iterations = step_periods(steps)
     numbers = np.unique(iterations)
     if len(numbers):

@@ -64,7 +64,7 @@ def exit_map(episodes: Episodes, steps: Steps, track: Track | None) -> Figure:
         framealpha=0.9,
         edgecolor="none",
         fontsize=8.5,
-        labelcolor="white",
+        labelcolor="#fbfbf8",  # not the white that a dark page turns
     )
     return figure
 

@@ -23,13 +23,15 @@ def entropy_curve(models: Models, *, num_actions: int | None = None) -> Figure:
         axes.axhline(even, color=GRAY, linewidth=0.9, linestyle=(0, (2, 3)))
         axes.annotate(
             f"all {num_actions} actions equally likely",
-            (0.01, even),
+            (0.99, even),
             xycoords=("axes fraction", "data"),
             xytext=(0, -4),
             va="top",
+            ha="right",
             textcoords="offset points",
             color=GRAY,
             fontsize=8.5,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
         )
     _draw(axes, models, "entropy")
     bottom, top = axes.get_ylim()
@@ -39,7 +41,7 @@ def entropy_curve(models: Models, *, num_actions: int | None = None) -> Figure:
 
 def divergence_curve(models: Models) -> Figure:
     """How far each update moved the policy: KL divergence and share of clipped steps, over environment steps."""
-    figure, axes = new_cards(["KL divergence of the update [nat]", "Steps whose gradient was clipped"], 5.0)
+    figure, axes = new_cards(["KL divergence of the update [nat]", "Steps whose gradient was clipped"], 4.6)
     _draw(axes[0], models, "approx_kl")
     _draw(axes[1], models, "clip_fraction", scale=100)
     axes[1].yaxis.set_major_formatter("{x:.0f} %")
@@ -49,7 +51,7 @@ def divergence_curve(models: Models) -> Figure:
 def loss_curve(models: Models) -> Figure:
     """Losses of policy and value, and how much of the returns the value explains, over environment steps."""
     titles = ["Loss of the policy", "Loss of the value", "Variance of the returns that the value explains"]
-    figure, axes = new_cards(titles, 6.4)
+    figure, axes = new_cards(titles, 6.0)
     _draw(axes[0], models, "policy_loss")
     _draw(axes[1], models, "value_loss")
     _draw(axes[2], models, "explained_variance", scale=100)
@@ -73,6 +75,5 @@ def _draw(axes: Axes, models: Models, loss: str, *, scale: float = 1.0) -> None:
 def _finished(figure: Figure, axes: list[Axes], models: Models) -> Figure:
     for each in axes:
         mark_best(each, models, words=False)
-        each.margins(x=0.02)
-    steps_axis(axes[-1])
+    steps_axis(axes[-1], models)
     return figure

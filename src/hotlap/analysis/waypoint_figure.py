@@ -20,7 +20,7 @@ def waypoint_figure(steps: Steps, episodes: Episodes) -> Figure:
         steps: Of one training on one track.
         episodes: Its episodes.
     """
-    figure, axes = new_cards(["Reward of a step", "Driven speed [m/s]", "Episodes ended by a mistake"], 6.0)
+    figure, axes = new_cards(["Reward of a step", "Driven speed [m/s]", "Episodes ended by a mistake"], 5.6)
     num_waypoints = int(max(steps.waypoint.max(initial=0), episodes.waypoint.max(initial=0))) + 1
     edges = bins_of(np.arange(num_waypoints), _MAX_BARS)[1]
     phases = zip(steps_early_and_late(steps), early_and_late(len(episodes)), strict=True)

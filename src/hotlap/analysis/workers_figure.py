@@ -21,7 +21,7 @@ def workers_figure(records: Sequence[IterationRecord], names: dict[int, str] | N
         records: Of a training with several workers.
         names: What to call a worker's track where the records do not say.
     """
-    figure, axes = new_cards(["Completion in training, by worker", "Reward per episode, by worker"], 5.6)
+    figure, axes = new_cards(["Completion in training, by worker", "Reward per episode, by worker"], 5.2)
     axes[0].set_ylim(-3, 103)
     axes[0].yaxis.set_major_formatter("{x:.0f} %")
     groups = _groups(records, names or {})
@@ -33,8 +33,7 @@ def workers_figure(records: Sequence[IterationRecord], names: dict[int, str] | N
         for color, (name, workers) in zip(MODELS, groups.items(), strict=False):
             ends.append(draw_course(panel, steps, _means(records, workers, value), color, name))
         label_courses(panel, ends)
-        panel.margins(x=0.02)
-    steps_axis(axes[-1])
+    steps_axis(axes[-1], {"": records})
     return figure
 
 

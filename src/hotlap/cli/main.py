@@ -9,7 +9,21 @@ from typing import Any
 
 import typer
 
-from hotlap.cli import bench, doctor, evaluate, export, import_, jobs, new, reward, tracks, train, upload, validate
+from hotlap.cli import (
+    analyze,
+    bench,
+    doctor,
+    evaluate,
+    export,
+    import_,
+    jobs,
+    new,
+    reward,
+    tracks,
+    train,
+    upload,
+    validate,
+)
 from hotlap.errors import HotlapError
 
 app = typer.Typer(
@@ -27,6 +41,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
+app.command("analyze")(analyze.analyze)
 app.command("jobs")(jobs.jobs)
 app.command("stop")(jobs.stop)
 app.command("logs")(jobs.logs)

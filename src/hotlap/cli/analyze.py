@@ -1,0 +1,135 @@
+"""``hotlap analyze``: a report about one run, or about several side by side."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hotlap.cli.model_argument import DrfcOption, choose_model
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hotlap.analysis.run import Run
+
+
+def analyze(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR...", help="Model folders, or log folders of DeepRacer.")
+    ] = None,
+    drfc: DrfcOption = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="HTML file to write. Default: DIR/analysis.html, of several models ./comparison.html."),
+    ] = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(help="Name or route file of a track driven on, if it is not recognized. May be repeated."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a report: learning curves, where the car leaves the track, what it does, whether it still explores.
+
+    One HTML file that needs nothing else, and its figures as PNGs in the folder of the same name. It reads what a
+    training leaves, ours and the original's; with several folders it sets the models side by side.
+
+    JSON keys: report, figures, seconds, and models: name, folder, headline, findings, notes.
+    """
+    places = list(folders or [])
+    if drfc is not None:
+        places.append(choose_model(None, drfc).model.path)
+    if not places:
+        raise ConfigError("name at least one folder: hotlap analyze DIR, with the folder of a model or of its logs.")
+    page = output or (places[0] / "analysis.html" if len(places) == 1 else Path("comparison.html"))
+    begin = time.perf_counter()
+    out = console()
+    from hotlap.analysis.findings import findings
+    from hotlap.analysis.headline import headline
+    from hotlap.analysis.report import MAX_MODELS, write_report
+    from hotlap.analysis.run_reader import read_run
+
+    if len(places) > MAX_MODELS:
+        raise ConfigError(f"at most {MAX_MODELS} models can be told apart side by side, got {len(places)} folders.")
+    names = _names(places)
+    runs = []
+    with progress_bar(out) as bar:
+        task = bar.add_task("reading", total=None, note="")
+        for place, name in zip(places, names, strict=True):
+            runs.append(
+                read_run(
+                    place,
+                    name=name,
+                    tracks=[*(track or []), *_track_of(place)],
+                    on_file=lambda done, total: bar.update(task, completed=done, total=total, note="traces"),
+                )
+            )
+            bar.reset(task)
+        bar.update(task, description="drawing")
+        report = write_report(
+            runs, page, on_figure=lambda done, total: bar.update(task, completed=done, total=total, note="figures")
+        )
+    seconds = time.perf_counter() - begin
+    if as_json:
+        print_json(
+            {
+                "report": str(report.page),
+                "figures": [str(path) for path in report.figures],
+                "seconds": round(seconds, 3),
+                "models": [
+                    {
+                        "name": run.name,
+                        "folder": str(place),
+                        "headline": {fact.label: fact.value for fact in headline(run)},
+                        "findings": findings(run),
+                        "notes": run.notes,
+                    }
+                    for run, place in zip(runs, places, strict=True)
+                ],
+            }
+        )
+        return
+    for run in runs:
+        _print(run, several=len(runs) > 1)
+    print(f"Report: {report.page}, with {len(report.figures)} figures, in {seconds:.1f} s")
+
+
+def _print(run: Run, *, several: bool) -> None:
+    from rich.console import Console
+
+    from hotlap.analysis.findings import findings
+    from hotlap.analysis.headline import headline
+
+    screen = Console(highlight=False, markup=False)
+    if several:
+        screen.print(f"{run.name}", style="bold")
+    for fact in headline(run):
+        screen.print(f"{fact.label + ':':<23}{fact.value}{f'  ({fact.detail})' if fact.detail else ''}")
+    for sentence in findings(run):
+        screen.print(f"· {sentence}")
+    for note in run.notes:
+        console().print(f"note: {note}", markup=False)
+
+
+def _names(places: list[Path]) -> list[str]:
+    """What to call the models: as their folders, with as much of the path as makes them different."""
+    resolved = [place.resolve() for place in places]
+    if len(set(resolved)) < len(resolved):
+        raise ConfigError("a folder is named twice. Name each model once.")
+    for depth in range(1, max(len(path.parts) for path in resolved)):
+        names = ["/".join(path.parts[-depth:]) for path in resolved]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def _track_of(folder: Path) -> list[str]:
+    """The track that the folder's job names, if it has one; the traces say whether it was this one."""
+    from hotlap.config.job import Job
+
+    try:
+        return [Job.load(folder / "job.toml").race.track]
+    except ConfigError:
+        return []

@@ -1,0 +1,234 @@
+"""The report: one page that needs nothing else, its figures as files, and an answer to every kind of folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from base64 import b64decode
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pytest
+from deepracer_utils_survey import write_real_log
+from PIL import Image
+from synthetic_run import ring, write_run
+from typer.testing import CliRunner
+
+from hotlap.analysis.chapters import chapters
+from hotlap.analysis.dark_page import PAPER, turn_dark
+from hotlap.analysis.report import write_report
+from hotlap.analysis.run_reader import read_run
+from hotlap.analysis.track_maps import reward_map
+from hotlap.cli.main import app
+from hotlap.errors import RecordError
+from hotlap.tracks.track import Track
+
+INERT = {
+    "data",
+    "http-equiv",
+    "content",
+    "charset",
+    "lang",
+    "name",
+    "class",
+    "id",
+    "alt",
+    "type",
+    "aria-label",
+    "scope",
+}
+
+
+class Page(HTMLParser):
+    """What a browser would fetch, and what a reader sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.anchors: set[str] = set()
+        self.words: list[str] = []
+        self._captions: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "srcset", "action", "poster", "data", "style"):
+                self.addresses.append(value)
+            if name == "id":
+                self.anchors.add(value)
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def open_tags(self) -> int:
+        return len(self.tags)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run") / "mine", evaluations=("20260102030405",))
+
+
+@pytest.fixture(scope="module")
+def report(folder, tmp_path_factory):
+    return write_report([read_run(folder)], tmp_path_factory.mktemp("out") / "report.html")
+
+
+def test_the_page_needs_nothing_else(report):
+    """Every address is a picture within the page or a place on it, and the page forbids the browser all others."""
+    text = report.page.read_text(encoding="utf-8")
+    page = Page(text)
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
+    assert {address[1:] for address in page.addresses if address.startswith("#")} <= page.anchors
+    assert "script" not in page.tags
+    assert "default-src 'none'" in text
+    assert not re.search(r"url\(|@import|https?:", re.sub(r"base64,[^\"]*", "", text))
+
+
+def test_every_figure_is_on_the_page_in_light_and_dark_and_in_a_file(report):
+    page = Page(report.page.read_text(encoding="utf-8"))
+    pictures = [Image.open(BytesIO(b64decode(each.partition(",")[2]))) for each in page.addresses if each[0] == "d"]
+    assert len(pictures) == 2 * len(report.figures)
+    corners = [picture.convert("RGB").getpixel((0, 0)) for picture in pictures]
+    assert set(corners[0::2]) == {tuple(bytes.fromhex(PAPER[1:]))}  # sources of dark pages come first
+    assert set(corners[1::2]) == {(255, 255, 255)}
+    for path, picture in zip(report.figures, pictures[1::2], strict=True):
+        with Image.open(path) as file:
+            assert file.size == picture.size
+    assert sorted(path.name for path in report.figures[0].parent.iterdir()) == sorted(
+        path.name for path in report.figures
+    )
+
+
+def test_everything_that_is_promised_is_drawn(report):
+    names = {path.stem for path in report.figures}
+    assert {"reward", "completion", "clean_laps", "lap_times", "entropy", "divergence", "losses"} <= names
+    assert {"reward_map", "speed_map", "exits", "waypoints", "best_laps", "last_laps", "evaluation"} <= names
+    assert {"endings", "distances", "actions", "action_shares", "actions_track", "stages", "stability"} <= names
+
+
+def test_words_stand_under_each_figure(folder):
+    for chapter in chapters([read_run(folder)]):
+        for card in chapter.cards:
+            assert len(card.words) > 60
+
+
+def test_equal_runs_give_equal_pages(folder, report, tmp_path):
+    again = write_report([read_run(folder)], tmp_path / "report.html")
+    assert again.page.read_bytes() == report.page.read_bytes()
+    assert [path.read_bytes() for path in again.figures] == [path.read_bytes() for path in report.figures]
+
+
+def test_names_cannot_write_markup(tmp_path):
+    run = read_run(write_run(tmp_path / "<script>alert(1)<", num_iterations=2))
+    run.notes.append("<img src=x onerror=alert(1)>")
+    page = Page(write_report([run], tmp_path / "report.html").page.read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert "<script>alert(1)<" in page.text
+    assert not [address for address in page.addresses if address == "x"]
+
+
+def test_models_stand_side_by_side(folder, tmp_path):
+    other = write_run(tmp_path / "other", num_iterations=3, progress=False)
+    report = write_report([read_run(folder), read_run(other)], tmp_path / "both.html")
+    names = {path.stem for path in report.figures}
+    assert {"reward", "completion", "exits-model1", "exits-model2", "stages-model1"} <= names
+    assert "stages-model2" not in names  # a log of the original without wall-clock
+    page = Page(report.page.read_text(encoding="utf-8"))
+    assert page.tags.count("table") == 2  # headline and evaluations
+    assert {"mine", "other"} <= {word.strip() for word in page.words}
+
+
+def test_each_track_of_several_workers_is_drawn(tmp_path):
+    large = ring(3.0)
+    tracks = (ring(), Track("large", large.center, large.inner, large.outer, closed=True))
+    report = write_report([read_run(write_run(tmp_path / "two", num_workers=2, tracks=tracks))], tmp_path / "two.html")
+    names = {path.stem for path in report.figures}
+    assert {"exits-1", "exits-2", "reward_map-1", "reward_map-2", "workers"} <= names
+    assert "large (worker 1)" in Page(report.page.read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize("kept", ["metrics", "training-simtrace", "evaluation-20260102030405"])
+def test_a_part_of_a_run_is_reported_with_notes_on_the_rest(folder, tmp_path, kept):
+    shutil.copytree(folder / kept, tmp_path / "part" / kept)
+    run = read_run(tmp_path / "part")
+    report = write_report([run], tmp_path / "part.html")
+    text = Page(report.page.read_text(encoding="utf-8")).text
+    assert all(note in text for note in run.notes)
+    assert bool(run.notes)
+    assert report.figures
+
+
+def test_one_short_iteration_is_reported(tmp_path):
+    run = read_run(write_run(tmp_path / "young", num_iterations=1, num_episodes=1))
+    assert write_report([run], tmp_path / "young.html").figures
+
+
+def test_dark_figures_keep_what_lies_on_maps(folder):
+    """The neutral colors around a map are turned; its pixels stay."""
+    run = read_run(folder)
+    figure = reward_map(run.steps, run.tracks[0])
+    figure.canvas.draw()
+    light = np.asarray(figure.canvas.buffer_rgba()).copy()
+    figure.set_layout_engine("none")
+    turn_dark(figure)
+    figure.canvas.draw()
+    dark = np.asarray(figure.canvas.buffer_rgba())
+    box = figure.axes[0].get_window_extent()
+    height = light.shape[0]
+    inside = (
+        slice(height - int(box.y1) + 2, height - int(box.y0) - 2),
+        slice(int(box.x0) + 2, int(box.x1) - 2),
+    )
+    np.testing.assert_array_equal(light[inside], dark[inside])
+    assert not np.array_equal(light, dark)
+
+
+def test_unwritable_page_is_explained(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match="could not be written"):
+        write_report([read_run(folder)], tmp_path / "file" / "report.html")
+    with pytest.raises(RecordError, match="has no ending"):
+        write_report([read_run(folder)], tmp_path / "report")
+
+
+def test_command_writes_the_report_and_says_what_it_holds(folder, tmp_path):
+    result = CliRunner().invoke(app, ["analyze", str(folder), "--output", str(tmp_path / "r.html"), "--json"])
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    assert answer["report"] == str(tmp_path / "r.html")
+    assert (tmp_path / "r.html").is_file()
+    assert answer["models"][0]["headline"]["Clean laps"] == "6 of 8"
+    assert all((tmp_path / "r" / path.rpartition("/")[2]).is_file() for path in answer["figures"])
+
+
+def test_command_explains_what_it_cannot_do(folder, tmp_path):
+    for arguments, words in (
+        ([], "at least one folder"),
+        ([str(tmp_path / "absent")], "does not exist"),
+        ([str(tmp_path)], "nothing readable about a run"),
+        ([str(folder), str(folder)], "named twice"),
+        ([str(tmp_path / str(i)) for i in range(7)], "at most 6 models"),
+    ):
+        result = CliRunner().invoke(app, ["analyze", *arguments])
+        assert words in " ".join(str(result.exception).split())
+
+
+@pytest.mark.data
+def test_a_real_log_is_reported(reference_data, tmp_path):
+    real = write_real_log(reference_data, tmp_path)
+    run = read_run(real.folder, tracks=[real.route])
+    report = write_report([run], tmp_path / "real.html")
+    names = {path.stem for path in report.figures}
+    assert {"reward", "completion", "clean_laps", "exits", "actions", "stability", "evaluation"} <= names
+    assert "entropy" not in names
+    assert "Policy training" in Page(report.page.read_text(encoding="utf-8")).text
