@@ -134,6 +134,15 @@ def test_prefix_brings_both_networks_and_the_settings(tmp_path: Path):
     assert any("read it first" in remark for remark in result.remarks)
 
 
+def test_broken_settings_do_not_stop_an_import(tmp_path: Path):
+    """Ours are written instead, and it is said why."""
+    source = write_prefix(tmp_path / "prefix", make_policy(SHALLOW, THREE), value_tower())
+    (source / "ip" / "hyperparameters.json").write_text('{"lr": "fast"}')
+    result = import_model(source, tmp_path / "new")
+    assert any("ours were written" in remark and "'fast'" in remark for remark in result.remarks)
+    assert ModelFolder(tmp_path / "new").hyperparameters.lr > 0
+
+
 def test_continuous_prefix_brings_the_spread(tmp_path: Path):
     policy, log_std = make_policy(SHALLOW, STEER_AND_SPEED), np.array([-0.5, 0.25], np.float32)
     write_prefix(tmp_path / "prefix", policy, value_tower(), CONTINUOUS, log_std=log_std)

@@ -141,18 +141,19 @@ def _other_files(source: Source, track: str | None, remarks: list[str]) -> dict[
         )
     else:
         remarks.append(f"{REWARD} came with the model. It is a program that runs on your machine: read it first.")
-    hyperparameters = source.nearest(HYPERPARAMETERS)
-    content = hyperparameters_json().encode()
-    if hyperparameters is not None:
+    path = source.nearest(HYPERPARAMETERS)
+    hyperparameters = hyperparameters_json().encode()
+    if path is not None:
+        content, name = path.read_bytes(), f"{source.place}: {HYPERPARAMETERS}"
         try:
-            Hyperparameters.load(hyperparameters)
-            content = hyperparameters.read_bytes()
+            Hyperparameters.from_dict(parse_json_object(decode_text(content, name), name), source=name)
+            hyperparameters = content
         except ConfigError as error:
-            remarks.append(f"The model's hyperparameters cannot be used, ours were written: {error}")
+            remarks.append(f"The model's hyperparameters cannot be used, ours were written. {error}")
     job = Job() if track is None else Job().updated(race={"track": track})
     return {
         REWARD: (reward or example_file(DEFAULT_EXAMPLE)).read_bytes(),
-        HYPERPARAMETERS: content,
+        HYPERPARAMETERS: hyperparameters,
         JOB: job_toml(job).encode(),
     }
 
