@@ -109,8 +109,8 @@ class Ownership:
         if self._successor:
             raise SucceededError(
                 f"{self.bucket} was taken by another training, which began at the same moment, or found no sign of "
-                f"life of this one for {self._expiry_s:.0f} s: it was cut off from {self.bucket.settings.server}, or this "
-                "machine slept. What this training has written since then is not uploaded. Let one of the two end, and "
+                f"life of this one for {self._expiry_s:.0f} s: it was cut off from {self.bucket.settings.server}, or "
+                "this machine slept. What this training has written since then is not uploaded. Let one of the two end, and "
                 "train on with --resume."
             )
 
