@@ -341,8 +341,12 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     looks = 0
     ended = threading.Event()
 
-    def stop() -> None:
-        threading.Timer(0.3, own_server.stop).start()  # in the middle of the next iteration
+    def stop(outage: int) -> Callable[[], None]:
+        def call() -> None:
+            listener.wait_for("takes files again", outage - 1)
+            threading.Timer(0.3, own_server.stop).start()  # in the middle of the next iteration
+
+        return call
 
     def start(outage: int) -> Callable[[], None]:
         def call() -> None:
@@ -376,7 +380,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
             down[record.iteration] = own_server._process is None
             super().on_iteration(record)
 
-    listener = Watcher({2: stop, 5: start(1), 8: stop, 11: start(2), 14: stop, 17: start(3)})
+    listener = Watcher({2: stop(1), 5: start(1), 8: stop(2), 11: start(2), 14: stop(3), 17: start(3)})
     reader = threading.Thread(target=look)
     reader.start()
     model = write_model(tmp_path / "model", training={"max_iterations": 20})

@@ -30,6 +30,7 @@ from hotlap.records.store import Store, checked_parts
 
 MAX_BYTES = 16 << 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+AWAITED_PAUSE_S = 2.0  # the longest while somebody waits for the end
 GATHER_S = 0.2  # what is written within so short a time travels together
 PROGRESS_S = 10.0  # between two words on how much is left to upload
 SMALL = 1 << 16  # [bytes] what was read once and is no larger stays in memory
@@ -80,6 +81,7 @@ class Spool:
         self._number = 0
         self._failures = 0  # since the last success
         self._failing_since = 0.0
+        self._awaited = False
         self._closing = False
         self._thread: threading.Thread | None = None
         self._then: Callable[[], None] | None = None
@@ -197,16 +199,21 @@ class Spool:
         with self._change:
             if self._waiting:
                 self.start()
-            while self._waiting or self._batch:
-                self._object()
-                now = time.monotonic()
-                failing_s = now - max(begin, self._failing_since) if self._failures else 0.0
-                if failing_s > patience_s or now - begin > limit_s:
-                    return False
-                if now - told > PROGRESS_S:
-                    told = now
-                    self._tell(f"Uploading to {self}: {_amount(*self.left)} left.")
-                self._change.wait(0.1)
+            self._awaited = True
+            self._change.notify_all()
+            try:
+                while self._waiting or self._batch:
+                    self._object()
+                    now = time.monotonic()
+                    failing_s = now - max(begin, self._failing_since) if self._failures else 0.0
+                    if failing_s > patience_s or now - begin > limit_s:
+                        return False
+                    if now - told > PROGRESS_S:
+                        told = now
+                        self._tell(f"Uploading to {self}: {_amount(*self.left)} left.")
+                    self._change.wait(0.1)
+            finally:
+                self._awaited = False
         return True
 
     def close(self, then: Callable[[], None] = lambda: None) -> None:
@@ -316,7 +323,10 @@ class Spool:
                     self._failed(error)
                     with self._change:
                         self._put_back()
-                        self._change.wait_for(lambda: self._closing, next(waits))
+                        pause = next(waits)
+                        if not self._change.wait_for(lambda: self._closing or self._awaited, pause):
+                            continue
+                        self._change.wait_for(lambda: self._closing, min(pause, AWAITED_PAUSE_S))
                 else:
                     waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         except BaseException as error:
