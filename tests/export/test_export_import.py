@@ -193,8 +193,12 @@ def test_archive_of_a_whole_prefix(tmp_path: Path):
     with tarfile.open(tmp_path / "virtualmodel.tar.gz", "w:gz") as tar:
         tar.add(source, arcname=".")
     result = import_model(tmp_path / "virtualmodel.tar.gz", tmp_path / "new")
-    assert result.policy.value == "compared"
+    assert (result.policy.value, result.policy.read_from) == ("compared", f"{NAME}.ckpt")
     assert same(value, weights(tmp_path / "new"), "value")
+    (source / "model" / f"{NAME}.ckpt.meta").unlink()
+    with tarfile.open(tmp_path / "frozen.tar.gz", "w:gz") as tar:
+        tar.add(source, arcname="theirs")
+    assert import_model(tmp_path / "frozen.tar.gz", tmp_path / "frozen").policy.read_from == "model_11.pb"
 
 
 def test_choice_among_checkpoints(tmp_path: Path):
@@ -282,6 +286,7 @@ def test_metadata_can_be_given(tmp_path: Path):
         ({"neural_network": "DEEP_CONVOLUTIONAL_NETWORK"}, "is DEEP_CONVOLUTIONAL_NETWORK_SHALLOW; .* says DEEP_CON"),
         (CONTINUOUS, "chooses discrete actions"),
         ({**CONTINUOUS, "training_algorithm": "sac"}, "SAC, which hotlap can neither drive nor train"),
+        ({"sensor": ["STEREO_CAMERAS"]}, "its images have 1 channels, but model_metadata.json says STEREO_CAMERAS"),
     ],
 )
 def test_graph_that_is_not_what_the_metadata_says(tmp_path: Path, changes: dict, reason: str):

@@ -21,6 +21,7 @@ from hotlap.export.structure import find_camera, find_output, read_layers
 from hotlap.export.tf_checkpoint import TfCheckpoint
 from hotlap.export.wire import MalformedError
 from hotlap.rl.networks import ActorCritic, Tower
+from hotlap.rl.specs import CAMERA_CHANNELS
 from hotlap.rollouts.model import build_network
 
 NUM_IMAGES: Final = 8
@@ -74,7 +75,7 @@ def read_foreign(found: Found, metadata: ModelMetadata, source: str) -> ForeignP
         read_from, variables = str(found.name), checkpoint
         graph = read_meta_graph(found.meta.read_bytes(), f"{source}: {read_from}.meta")
     elif found.frozen is not None:
-        read_from, variables = found.frozen.name if found.name.number else "model.pb", None
+        read_from, variables = found.frozen_name, None
         graph = read_graph(found.frozen.read_bytes(), f"{source}: {read_from}")
     else:
         raise RecordError(
@@ -119,7 +120,7 @@ class _Reading:
         if self.variables is not None:
             output = self._one(_VALUE)
             layers = read_layers(self._executor(), output)
-            if layers.describe() != expected.describe():
+            if (layers.describe(), layers.num_channels) != (expected.describe(), expected.num_channels):
                 raise RecordError(
                     f"{self.source}: the value network ({layers.describe()}) is another than that of the policy "
                     f"({expected.describe()}), which hotlap cannot train. Import the frozen graph alone."
@@ -178,6 +179,8 @@ class _Reading:
         elif isinstance(space, DiscreteActionSpace) != (layers.output == "softmax"):
             found = "discrete" if layers.output == "softmax" else "continuous"
             problem = f"its policy chooses {found} actions, but the action space of {METADATA} is of the other kind"
+        elif layers.num_channels != CAMERA_CHANNELS[metadata.camera]:
+            problem = f"its images have {layers.num_channels} channels, but {METADATA} says {metadata.camera}"
         elif layers.num_outputs != num_outputs:
             problem = f"its policy has {layers.num_outputs} outputs, but the action space of {METADATA} {num_outputs}"
         elif metadata.network not in networks:

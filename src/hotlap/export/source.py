@@ -53,6 +53,7 @@ class Found:
         index: With ``data``: a TensorFlow checkpoint. Neither is there without the other.
         meta: The graph of that checkpoint.
         frozen: The policy's frozen graph.
+        frozen_name: What the source calls it.
         metadata: The nearest ``model_metadata.json``.
     """
 
@@ -61,6 +62,7 @@ class Found:
     data: Path | None = None
     meta: Path | None = None
     frozen: Path | None = None
+    frozen_name: str = ""
     metadata: Path | None = None
 
 
@@ -104,7 +106,8 @@ class Source:
         if len(frozen) != 1:
             raise self._nothing(frozen)
         name = self._pointed() or CheckpointName(0, 0)
-        return Found(name, frozen=self.files[frozen[0]], metadata=self._nearest(METADATA, frozen[0]))
+        metadata = self._nearest(METADATA, frozen[0])
+        return Found(name, frozen=self.files[frozen[0]], frozen_name=PurePosixPath(frozen[0]).name, metadata=metadata)
 
     def nearest(self, name: str) -> Path | None:
         """The file of this name that lies least deep."""
@@ -135,6 +138,7 @@ class Source:
         match = _CHECKPOINT.fullmatch(PurePosixPath(names.get("index", "")).name)
         return Found(
             CheckpointName(number, int(match[2]) if match else 0),
+            frozen_name=PurePosixPath(names.get("frozen", "")).name,
             metadata=self._nearest(METADATA, next(iter(names.values()))),
             **{kind: self.files[name] for kind, name in names.items()},
         )
