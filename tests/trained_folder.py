@@ -34,7 +34,8 @@ def played(folder: Path, workers: int) -> list[tuple[list[dict[str, str]], dict[
                 for row in csv.DictReader(file):
                     traces.setdefault(int(row.pop("episode")) * workers + worker, []).append(row)
         path = folder / "metrics" / (f"TrainingMetrics_{worker}.json" if worker else "TrainingMetrics.json")
-        for record in json.loads(path.read_text())["metrics"]:
+        records = json.loads(path.read_text())["metrics"]
+        for record in (each for each in records if each["phase"] == "training"):
             number = (record.pop("episode") - 1) * workers + worker
             assert number not in metrics, f"episode {number} was counted twice"
             del record["trial"]

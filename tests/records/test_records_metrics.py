@@ -72,13 +72,47 @@ def test_resume_keeps_the_records_of_the_checkpoint(tmp_path):
     metrics = TrainingMetrics(folder, best_model_metric="laptime")
     metrics.add([EpisodeMetrics(1, 0, 1, number, 1, "training", 5, "crashed") for number in (1, 2, 3)])
     metrics.save()
-    resumed = TrainingMetrics(folder, best_model_metric="laptime", num_records=2)
+    resumed = TrainingMetrics(folder, best_model_metric="laptime", num_episodes=2)
     resumed.add([EpisodeMetrics(1, 0, 1, 9, 1, "training", 5, "crashed")])
     resumed.save()
     assert [record["episode"] for record in read_metrics(folder, TRAINING_METRICS)] == [1, 2, 9]
     assert json.loads(folder.get(TRAINING_METRICS))["best_model_metric"] == "laptime"
-    with pytest.raises(RecordError, match="holds 3 records"):
-        TrainingMetrics(folder, num_records=4)
+    with pytest.raises(RecordError, match="holds 3 training episodes"):
+        TrainingMetrics(folder, num_episodes=4)
+
+
+def test_an_evaluation_follows_its_episodes_and_is_repeated_only_once(tmp_path):
+    """A run killed after it wrote an evaluation, but before it said so, evaluates again and writes the same file."""
+
+    def episodes(phase, *numbers):
+        return [EpisodeMetrics(1, 0, 1, number, number, phase, 5, "crashed") for number in numbers]
+
+    metrics = TrainingMetrics(Folder(tmp_path))
+    metrics.add(episodes("training", 1, 2))
+    metrics.set_evaluation(episodes("evaluation", 2, 2))
+    metrics.add(episodes("training", 3))
+    metrics.set_evaluation(episodes("evaluation", 3))
+    metrics.save()
+    written = (tmp_path / TRAINING_METRICS).read_bytes()
+    phases = [(record["phase"], record["episode"]) for record in read_metrics(Folder(tmp_path), TRAINING_METRICS)]
+    assert phases == [
+        ("training", 1),
+        ("training", 2),
+        ("evaluation", 2),
+        ("evaluation", 2),
+        ("training", 3),
+        ("evaluation", 3),
+    ]
+    again = TrainingMetrics(Folder(tmp_path), num_episodes=3)
+    assert (again.num_episodes, again.trial) == (3, 3)
+    again.set_evaluation(episodes("evaluation", 3))
+    again.save()
+    assert (tmp_path / TRAINING_METRICS).read_bytes() == written
+    earlier = TrainingMetrics(Folder(tmp_path), num_episodes=2)
+    earlier.add(episodes("training", 3))
+    earlier.set_evaluation(episodes("evaluation", 3))
+    earlier.save()
+    assert (tmp_path / TRAINING_METRICS).read_bytes() == written
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"metrics": 3}', '{"metrics": [1]}'])

@@ -181,7 +181,7 @@ def test_growing_records_live_there(opened: Opener):
         metrics.add([episode])
         metrics.save()
     store = opened()
-    log, metrics = ProgressLog(store, num_iterations=1), TrainingMetrics(store, num_records=2)
+    log, metrics = ProgressLog(store, num_iterations=1), TrainingMetrics(store, num_episodes=2)
     assert len(log.read()) == 3  # all are of iteration 0
     log.append(record)
     metrics.save()

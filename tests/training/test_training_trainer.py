@@ -127,7 +127,13 @@ def test_the_records_of_a_training_fit_together(finished: tuple[Path, Notes]):
     records = curve(folder)
     assert [record.iteration for record in records] == [0, 1, 2]
     metrics = json.loads((folder / "metrics" / "TrainingMetrics.json").read_text())["metrics"]
-    assert [each["episode"] for each in metrics] == list(range(1, 10))
+    assert [each["episode"] for each in metrics if each["phase"] == "training"] == list(range(1, 10))
+    # Each evaluation follows the training episodes of its iteration and repeats the numbers of the last of them.
+    assert [(each["phase"], each["episode"], each["trial"]) for each in metrics[3:5]] == [("evaluation", 3, 3)] * 2
+    evaluated = [each["completion_percentage"] for each in metrics if each["phase"] == "evaluation"]
+    for record, pair in zip(records, zip(evaluated[0::2], evaluated[1::2], strict=True), strict=True):
+        assert record.evaluation is not None
+        assert sum(pair) / 2 == pytest.approx(record.evaluation.completion_mean, abs=1.0)  # percents are cut
     steps = 0
     clock = 0.0
     for record in records:

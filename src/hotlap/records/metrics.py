@@ -6,7 +6,7 @@ Source: DeepRacer simapp 6.0.5, ``markov/metrics``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,36 +125,54 @@ class TrainingMetrics:
         store: Where the model lies.
         best_model_metric: How the best checkpoint is chosen, as written in the file.
         worker: Index of the worker; all but the first have files of their own.
-        num_records: Continue a file with its first ``num_records`` records, dropping what a killed run wrote after
-            its last checkpoint. 0 begins anew.
+        num_episodes: Continue a file with its first so many training episodes and the evaluations between and after
+            them, dropping what a killed run wrote after its last checkpoint. 0 begins anew.
 
     Raises:
         RecordError: If the file to continue is damaged or shorter than that.
     """
 
     def __init__(
-        self, store: Store, *, best_model_metric: BestModelMetric = "progress", worker: int = 0, num_records: int = 0
+        self, store: Store, *, best_model_metric: BestModelMetric = "progress", worker: int = 0, num_episodes: int = 0
     ) -> None:
         self.store = store
         self.key = TRAINING_METRICS if worker == 0 else f"metrics/TrainingMetrics_{worker}.json"
         self.best_model_metric = best_model_metric
         # Kept as text: a long training rewrites the file often, and old records never change.
         self._records: list[str] = []
-        if num_records:
-            records = read_metrics(store, self.key)
-            if len(records) < num_records:
+        self.num_episodes = 0
+        """Training episodes so far."""
+        self.trial = 0
+        """That of the last one."""
+        self._num_settled = 0  # records up to the last training episode
+        if num_episodes:
+            for record in read_metrics(store, self.key):
+                if record.get("phase") == "training" and self.num_episodes == num_episodes:
+                    break
+                self._append(record)
+            if self.num_episodes < num_episodes:
                 raise RecordError(
-                    f"{self.key} holds {len(records)} records, the checkpoint to resume from was written after "
-                    f"{num_records}. Restore the file, or clone the model into a new folder instead of resuming it."
+                    f"{self.key} holds {self.num_episodes} training episodes, the checkpoint to resume from was written "
+                    f"after {num_episodes}. Restore the file, or clone the model into a new folder instead of resuming "
+                    "it."
                 )
-            self._records = [json.dumps(record) for record in records[:num_records]]
-
-    def __len__(self) -> int:
-        return len(self._records)
 
     def add(self, episodes: Iterable[EpisodeMetrics]) -> None:
         """Append records, in the order in which the episodes ended."""
-        self._records += [json.dumps(episode.to_record()) for episode in episodes]
+        for episode in episodes:
+            self._append(episode.to_record())
+
+    def set_evaluation(self, episodes: Iterable[EpisodeMetrics]) -> None:
+        """Let these follow the last training episode, instead of what a killed run may have left there."""
+        del self._records[self._num_settled :]
+        self.add(episodes)
+
+    def _append(self, record: Mapping[str, int | str]) -> None:
+        self._records.append(json.dumps(record))
+        if record.get("phase") == "training":
+            self.num_episodes += 1
+            self.trial = int(record.get("trial", 0))
+            self._num_settled = len(self._records)
 
     def save(self) -> None:
         """Write the file.

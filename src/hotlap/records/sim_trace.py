@@ -47,7 +47,7 @@ class TraceRows:
     Double-precision columns are written with all their digits, single-precision ones with six decimals.
     """
 
-    episode: int
+    episode: int | np.ndarray
     """Counter of this worker over the whole training, from 0; in evaluation the number of completed trials."""
 
     steps: np.ndarray
@@ -144,7 +144,7 @@ def format_csv(episodes: Iterable[TraceRows]) -> str:
 def format_log_lines(rows: TraceRows) -> list[str]:
     """The ``SIM_TRACE_LOG`` line of each step, for standard output."""
     columns = (
-        repeat(str(rows.episode)),
+        _integers(rows.episode),
         _integers(rows.steps),
         _fixed(rows.x, "%.4f"),
         _fixed(rows.y, "%.4f"),
@@ -170,7 +170,7 @@ def format_log_lines(rows: TraceRows) -> list[str]:
 def _csv_columns(rows: TraceRows) -> tuple[Iterable[str], ...]:
     tstamp = list(_floats(rows.tstamp, len(rows)))
     return (
-        repeat(str(rows.episode), len(rows)),
+        _integers(rows.episode),
         _floats(np.asarray(rows.steps, dtype=np.float64)),
         _floats(rows.x),
         _floats(rows.y),

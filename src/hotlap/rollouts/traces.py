@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hotlap.records.sim_trace import TraceRows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
@@ -10,8 +12,10 @@ from hotlap.sim.vehicle import CONTROL_PERIOD
 def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:
     """The trace of an episode on a track of ``track_length`` [m]."""
     trace = episode.trace
+    finished = np.cumsum((trace["progress"] >= 100.0) & (trace["status"] != "prepare"))
     return TraceRows(
-        episode=episode.plan.worker_number,
+        # The laps of a continuous evaluation are counted on, as if each were an episode.
+        episode=episode.plan.worker_number + np.concatenate([[0], finished[:-1]]),
         steps=trace["steps"],
         x=trace["x"],
         y=trace["y"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Recorder:
         self.progress = ProgressLog(store, num_iterations=num_lines)
         self.metrics = [
             TrainingMetrics(
-                store, worker=worker, num_records=state.episodes_of(worker), best_model_metric=best_model_metric
+                store, worker=worker, num_episodes=state.episodes_of(worker), best_model_metric=best_model_metric
             )
             for worker in range(num_workers)
         ]
@@ -61,21 +62,28 @@ class Recorder:
         for episode in episodes:
             worker = episode.plan.worker
             metrics, traces = self.metrics[worker], self._traces[worker]
-            metrics.add(
-                [
-                    EpisodeMetrics(
-                        reward=episode.reward,
-                        start_time=episode.plan.clock,
-                        end_time=episode.plan.clock + episode.num_steps * CONTROL_PERIOD,
-                        episode=len(metrics) + 1,
-                        trial=len(traces) + 1,
-                        phase="training",
-                        progress=episode.progress,
-                        status=episode.status,
-                    )
-                ]
-            )
+            number, trial = metrics.num_episodes + 1, len(traces) + 1
+            metrics.add([_metrics_of(episode, "training", number, trial, episode.plan.clock)])
             traces.append(trace_rows(episode, self.track(worker).length))
+
+    def write_evaluation(self, episodes: Sequence[PlayedEpisode], clock: float) -> None:
+        """Write the metrics of the evaluation that follows the episodes written last.
+
+        Args:
+            episodes: Of the evaluation, played side by side.
+            clock: Simulation clock at their start [s].
+
+        Raises:
+            RecordError: If a file could not be written; what was there before is untouched.
+        """
+        for worker in sorted({episode.plan.worker for episode in episodes}):
+            metrics = self.metrics[worker]
+            metrics.set_evaluation(
+                _metrics_of(episode, "evaluation", metrics.num_episodes, metrics.trial, clock)
+                for episode in episodes
+                if episode.plan.worker == worker
+            )
+            metrics.save()
 
     def write(self, iteration: int) -> None:
         """Write the traces and metrics of the episodes that were added for ``iteration``.
@@ -88,6 +96,21 @@ class Recorder:
             write_trace(self.store, key, traces)
             self.metrics[worker].save()
         self._traces = {}
+
+
+def _metrics_of(
+    episode: PlayedEpisode, phase: Literal["training", "evaluation"], number: int, trial: int, clock: float
+) -> EpisodeMetrics:
+    return EpisodeMetrics(
+        reward=episode.reward,
+        start_time=clock,
+        end_time=clock + episode.num_steps * CONTROL_PERIOD,
+        episode=number,
+        trial=trial,
+        phase=phase,
+        progress=episode.progress,
+        status=episode.status,
+    )
 
 
 def worker_summaries(

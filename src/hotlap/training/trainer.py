@@ -25,7 +25,6 @@ from hotlap.config.job import Job, Race
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
-from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
@@ -402,7 +401,11 @@ class Trainer:
         collapsed = False
         if evaluation is not None:
             with self.stage("evaluate", self.job.training.eval_laps, iteration=self._open.stages):
-                report, reward_mean = self._report(evaluation)
+                episodes = evaluation.result(self.listener.on_advance)
+            with self.stage("record", iteration=self._open.stages):
+                self.recorder.write_evaluation(episodes, clock=self.state.sim_time)
+            report = laps_of(episodes, self.setup.races[0].rules)
+            reward_mean = float(np.mean([episode.reward for episode in episodes]))
             verdict = judge(record, report, reward_mean, self.state, self.job.training)
             record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
             self.checkpoints.write_index(
@@ -431,12 +434,6 @@ class Trainer:
             f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
             "went back to its weights."
         )
-
-    def _report(self, evaluation: Batch) -> tuple[EvaluationReport, float]:
-        """What came of an evaluation, and its mean reward."""
-        episodes = evaluation.result(self.listener.on_advance)
-        rules = self.setup.races[0].rules
-        return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
 
     def _checkpoint(self) -> None:
         with self.stage("checkpoint", iteration=self._open.stages if self._open else None):
