@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from hotlap_process import Hotlap
@@ -13,6 +15,9 @@ from tiny_model import write_model
 from trained_folder import curve, played, weights
 
 from hotlap.config.model_folder import ModelFolder
+from hotlap.records.events import IterationRecord
+from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -93,3 +98,39 @@ def test_sixty_kills_leave_no_trace(tmp_path: Path):
     assert weights(model.path) == weights(undisturbed.path)
     assert played(model.path, 2) == played(undisturbed.path, 1)
     assert len(played(model.path, 2)) == 4 * NUM_ITERATIONS
+
+
+class MemoryLog(Silence):
+    """What trainer and workers hold at the end of every iteration: RSS [MiB], with what they see of the object store."""
+
+    def __init__(self) -> None:
+        self.fleet: RayFleet | None = None
+        self.rows: list[list[float]] = []
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        assert self.fleet is not None
+        pids = [os.getpid(), *(worker.info.pid for worker in self.fleet.workers if worker.info)]
+        self.rows.append([psutil.Process(pid).memory_info().rss / 2**20 for pid in pids])
+
+
+def test_memory_stays_flat_over_two_hundred_iterations(ray_cluster: None, tmp_path: Path):
+    """Within 5 %, of the trainer and of every worker, after 50 more in which all sizes of batches are met.
+
+    It learns next to nothing, because longer episodes would rightly need more memory.
+    """
+    model = write_model(
+        tmp_path,
+        hyperparameters={"num_episodes_between_training": 4, "lr": 1e-8},
+        training={"workers": 2, "precision": "float32", "max_iterations": 250},
+    )
+    log = MemoryLog()
+    with Trainer(model, listener=log) as trainer:
+        assert isinstance(trainer.fleet, RayFleet)
+        log.fleet = trainer.fleet
+        trainer.run()
+    rows = np.array(log.rows)
+    assert rows.shape == (250, 3)
+    # Medians, because a single sample depends on what the allocator has just given back.
+    begin, end = np.median(rows[50:90], axis=0), np.median(rows[-40:], axis=0)
+    print(f"RSS of trainer and workers: {begin.round(1)} MiB, in the end {end.round(1)} MiB")
+    np.testing.assert_allclose(end, begin, rtol=0.05)

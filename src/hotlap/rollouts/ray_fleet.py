@@ -14,25 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-import hotlap
 from hotlap.errors import HotlapError, RewardError, TrainingError
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.plan import EpisodePlan
-from hotlap.rollouts.ray_actor import Pulse, RolloutActor
+from hotlap.rollouts.ray_actor import Pulse
 from hotlap.rollouts.ray_errors import reason, user_error
+from hotlap.rollouts.ray_places import POLL_S, RayPlaces
 from hotlap.rollouts.ray_session import accept_shared_views, connect, spilled_bytes
 from hotlap.rollouts.ray_worker import RayWorker, Share
 from hotlap.rollouts.transport import unpack
 from hotlap.rollouts.worker import PlayedEpisode
 
-POLL_S = 0.5  # [s] longest wait before the workers' pulses are looked at
 PULSE_EVERY_S = 1.0
-PATIENCE_S = 30.0  # [s] without a new worker, after which training begins with those that are there
-TELL_EVERY_S = 60.0  # [s] between two messages that there is no worker
 START_TIMEOUT_S = 300.0  # [s] for building a race, which may compile the simulator on a busy machine
-REST_S = 60.0  # [s] before a place where workers cannot be made ready is tried again
-MAX_STARTS = 3  # attempts in a row to make a worker ready before its place rests
 MAX_ATTEMPTS = 5  # workers that may be lost with an episode
 MAX_RAISING = 3  # workers on which a reward function may fail before it is believed
 MAX_HANGS = 2  # workers that may hang with an episode
@@ -100,12 +95,8 @@ class RayFleet:
     ) -> None:
         self.timeout_s, self.on_message = timeout_s, on_message
         self.workers: list[RayWorker] = []
-        self._num_races = len(setup.races)
         self._batches: list[RayBatch] = []
         self._keys = itertools.count()
-        self._begun = False
-        self._there_at = time.monotonic()
-        self._tell_at = self._there_at + PATIENCE_S
         self._pulses_at = self._store_at = 0.0
         accept_shared_views()
         # Two iterations at the step cap, the weights, and room.
@@ -114,16 +105,10 @@ class RayFleet:
             import ray
 
             self._ray = ray
-            self._address = ray.util.get_node_ip_address()
             self._spilled = 0 if self._session.owned else spilled_bytes()
-            self._setup = ray.put(setup)
-            actor_class = ray.remote(  # type: ignore[call-overload]  # Ray's types know no concurrency groups
-                num_cpus=1,
-                concurrency_groups={"health": 1},
-                scheduling_strategy="DEFAULT" if cluster is None else "SPREAD",
-            )(RolloutActor)
-            self.workers = [RayWorker(index, actor_class) for index in range(num_workers)]
-            self._wait_for_workers()
+            self._places = RayPlaces(setup, num_workers, spread=cluster is not None, on_message=on_message)
+            self.workers = self._places.workers
+            self._places.wait(self._feel_pulses)
         except BaseException:
             self.close()
             raise
@@ -152,7 +137,7 @@ class RayFleet:
 
     def advance(self, timeout_s: float) -> None:
         """Take what has come, wait for it at most ``timeout_s``, give out what waits, look after the workers."""
-        self._start_workers()
+        self._places.fill()
         for batch in self._batches:
             self._give_out(batch)
         self._take(timeout_s)
@@ -169,101 +154,6 @@ class RayFleet:
                 worker.drop(batch)
             worker.shares = [share for share in worker.shares if share not in shares]
         self._look_at_store()
-
-    # Starting workers
-
-    def _wait_for_workers(self) -> None:
-        """Wait for all workers; when a while has brought no new one, for one."""
-        seen, seen_at = 0, time.monotonic()
-        while True:
-            self._start_workers()
-            self._feel_pulses()
-            starting = [worker.starting for worker in self.workers if worker.starting is not None]
-            if not starting:
-                break
-            num_there = sum(worker.info is not None for worker in self.workers)
-            num_ready = sum(worker.ready for worker in self.workers)
-            if num_there + num_ready > seen:
-                seen, seen_at = num_there + num_ready, time.monotonic()
-            if num_ready and num_there == num_ready and time.monotonic() - seen_at > PATIENCE_S:
-                self.on_message(
-                    f"{num_ready} of {len(self.workers)} workers are there and begin; the others join when Ray has "
-                    "room for them (one CPU each)."
-                )
-                break
-            self._ray.wait(starting, timeout=POLL_S)
-        self._begun = True
-
-    def _start_workers(self) -> None:
-        """Bring every place one step nearer to a worker that plays, if it has made the step before."""
-        now = time.monotonic()
-        for worker in self.workers:
-            if worker.actor is None and now >= worker.empty_until:
-                worker.spawn()
-        starting = {worker.starting: worker for worker in self.workers if worker.starting is not None}
-        if starting:
-            answered, _ = self._ray.wait(list(starting), num_returns=len(starting), timeout=0)
-            for reference in answered:
-                self._go_on_starting(starting[reference])
-        self._mind_absence(now)
-
-    def _mind_absence(self, now: float) -> None:
-        """Say when there has been no worker for a while."""
-        if any(worker.info is not None for worker in self.workers):
-            self._there_at, self._tell_at = now, now + PATIENCE_S
-        elif now > self._tell_at:
-            self._tell_at = now + TELL_EVERY_S
-            self.on_message(
-                f"for {now - self._there_at:.0f} s there has been no worker; Ray starts them when it has room (one CPU "
-                "each)."
-            )
-
-    def _go_on_starting(self, worker: RayWorker) -> None:
-        """Take the answer of a process that starts."""
-        try:
-            answer = self._ray.get(worker.starting)
-        except self._ray.exceptions.RayError as error:
-            self._start_failed(worker, reason(error), user_error(error))
-            return
-        if worker.info is None:
-            if answer.version != hotlap.__version__:
-                what = f"has hotlap {answer.version}, the trainer {hotlap.__version__}"
-                way_out = "Install the same version on all machines of the cluster."
-                self._start_failed(worker, what, TrainingError(f"a worker on {answer.address} {what}. {way_out}"))
-                return
-            # On one machine both read the same memory.
-            packed = answer.address != self._address
-            worker.prepare(answer, self._setup, worker.index % self._num_races, packed=packed)
-            return
-        worker.starting, worker.failures = None, 0
-        if self._begun:
-            self.on_message(f"{worker} joined.")
-
-    def _start_failed(self, worker: RayWorker, why: str, error: HotlapError | None) -> None:
-        """A process could not be made ready.
-
-        Args:
-            worker: Its place.
-            why: What became of it.
-            error: What the user has to mend, if it is that.
-        """
-        name = str(worker)
-        worker.end()
-        worker.failures += 1
-        num_starts = 1 if error else MAX_STARTS
-        if (error and not self._begun) or all(each.failures >= num_starts for each in self.workers):
-            raise error or TrainingError(
-                f"no worker can be started: {MAX_STARTS} attempts in a row failed, the last worker {why}. Check the "
-                "memory and the installation of the machines that workers run on."
-            )
-        if worker.failures < num_starts:
-            self.on_message(f"{name} {why} before it could play; another one is started.")
-            worker.spawn()
-            return
-        worker.empty_until = time.monotonic() + REST_S
-        if error:
-            why = f"could not be made ready: {str(error).rstrip('.')}"
-        self.on_message(f"{name} {why}. Training goes on without it; it is tried again in {REST_S:.0f} s.")
 
     # Giving out and taking episodes
 
@@ -304,11 +194,11 @@ class RayFleet:
                     self._take_from(worker, share)
 
     def _take_from(self, worker: RayWorker, share: Share) -> None:
-        """Take the next episode of a share, or learn why there is none."""
+        """Take the next episodes of a share, or learn why there are none."""
         ledger = share.batch.ledger
         end = ledger.end
         try:
-            episode = unpack(self._ray.get(next(share.episodes)))
+            episodes = [unpack(each) for each in self._ray.get(next(share.episodes))]
         except StopIteration:
             worker.shares.remove(share)
             if share.outstanding:  # a worker leaves out only what cannot fit under the cap
@@ -318,8 +208,9 @@ class RayFleet:
         except self._ray.exceptions.RayError as error:
             self._lose(worker, reason(error))
         else:
-            share.outstanding.discard(episode.plan.number)
-            ledger.take(episode)
+            for episode in episodes:
+                share.outstanding.discard(episode.plan.number)
+                ledger.take(episode)
         if ledger.end < end:
             self._spare_what_is_beyond(share.batch)
 
@@ -414,7 +305,7 @@ class RayFleet:
             error: What a user's file is to blame for.
         """
         if not worker.ready:
-            self._start_failed(worker, why, error)
+            self._places.start_failed(worker, why, error)
             return
         self._lose(worker, why)
         if share is None:
