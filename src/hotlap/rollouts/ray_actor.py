@@ -21,6 +21,8 @@ from hotlap.rollouts.ray_session import accept_shared_views
 from hotlap.rollouts.transport import PackedEpisode, pack
 from hotlap.rollouts.worker import PlayedEpisode
 
+GATHER_S = 0.25  # [s] between two times that a worker hands out episodes
+
 
 @dataclass(frozen=True)
 class Hello:
@@ -99,19 +101,29 @@ class RolloutActor:
         plans: Sequence[EpisodePlan],
         explore: bool,
         step_cap: int | None,
-    ) -> Iterator[PlayedEpisode | PackedEpisode]:
-        """See `RolloutHost.play`; ``batch`` is what `drop` names."""
+    ) -> Iterator[list[PlayedEpisode | PackedEpisode]]:
+        """See `RolloutHost.play`; ``batch`` is what `drop` names.
+
+        Episodes that end shortly one after the other come together, because Ray's work is for each object.
+        """
         self._unwanted = {key: first for key, first in self._unwanted.items() if key >= batch}
         self._thread = threading.get_ident()
         self._batch, self._left = batch, {plan.number for plan in plans}
         tensors = {name: torch.from_numpy(weight) for name, weight in weights.items()}
+        ended: list[PlayedEpisode | PackedEpisode] = []
+        sent_at = time.monotonic()
         try:
             self._tell(0, 0)
             for episode in self._host.play(tensors, plans, explore=explore, step_cap=step_cap, on_step=self._tell):
                 self._left.discard(episode.plan.number)
-                self._busy_since = None  # whoever takes the episode may take its time
-                yield pack(episode) if self._packed else episode
-                self._busy_since = time.monotonic()
+                ended.append(pack(episode) if self._packed else episode)
+                if time.monotonic() - sent_at > GATHER_S or not self._left:
+                    self._busy_since = None  # whoever takes them may take its time
+                    yield ended
+                    ended, sent_at = [], time.monotonic()
+                    self._busy_since = sent_at
+            if ended:  # the step cap left out some
+                yield ended
         except _Dropped:
             return
         finally:
