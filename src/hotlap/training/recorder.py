@@ -119,7 +119,9 @@ def worker_summaries(
     """What the episodes of each worker brought; empty with a single worker."""
     if num_workers == 1:
         return []
-    shares = [[each for each in episodes if each.plan.worker == worker] for worker in range(num_workers)]
+    shares: list[list[PlayedEpisode]] = [[] for _ in range(num_workers)]
+    for episode in episodes:
+        shares[episode.plan.worker].append(episode)
     return [
         WorkerSummary(
             worker=worker,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -323,14 +324,14 @@ class Trainer:
         """The state after an iteration with ``episodes``, as far as they tell."""
         state = self.state
         num_steps = sum(episode.num_steps for episode in episodes)
-        shares = [sum(episode.plan.worker == worker for episode in episodes) for worker in range(self.num_workers)]
+        shares = Counter(episode.plan.worker for episode in episodes)
         return replace(
             state,
             iteration=state.iteration + 1,
             total_steps=state.total_steps + num_steps,
             num_episodes=state.num_episodes + len(episodes),
             sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
-            worker_episodes=tuple(state.episodes_of(worker) + share for worker, share in enumerate(shares)),
+            worker_episodes=tuple(state.episodes_of(worker) + shares[worker] for worker in range(self.num_workers)),
         )
 
     def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: UpdateStats) -> None:
