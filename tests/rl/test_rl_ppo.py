@@ -263,6 +263,23 @@ def test_same_seed_gives_the_same_bytes(shared_encoder):
     assert not same(states[0], other.state_dict())
 
 
+def test_epochs_are_told_one_by_one():
+    """More epochs begin with the same ones, and their means are those of the update."""
+    found = []
+    for num_epochs in (2, 3):
+        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3))
+        episodes = episodes_of(actor_critic, [20, 13])
+        ppo = PPO(actor_critic, PPOConfig(lr=1e-3, batch_size=8, num_epochs=num_epochs))
+        found.append(ppo.update(episodes, seed=3))
+    two, three = found
+    assert (len(two.epochs), len(three.epochs)) == (2, 3)
+    assert three.epochs[:2] == two.epochs
+    assert len({epoch.approx_kl for epoch in three.epochs}) == 3
+    for name in LOSS_TERMS:
+        mean = np.mean([getattr(epoch, name) for epoch in three.epochs])
+        assert getattr(three, name) == pytest.approx(mean, rel=1e-12)
+
+
 def test_towers_side_by_side_are_towers_one_after_the_other():
     states = []
     before = torch.get_num_threads()

@@ -59,8 +59,8 @@ class PPOConfig:
 
 
 @dataclass(frozen=True)
-class UpdateStats:
-    """What one update did. Means are over all its minibatches.
+class EpochStats:
+    """Means over the minibatches of one pass over the samples.
 
     Attributes:
         policy_loss: Clipped surrogate, without the entropy term.
@@ -68,6 +68,20 @@ class UpdateStats:
         entropy: [nat].
         approx_kl: KL between the policy before the update and the updated one [nat].
         clip_fraction: Share of samples outside of the clip range.
+    """
+
+    policy_loss: float
+    value_loss: float
+    entropy: float
+    approx_kl: float
+    clip_fraction: float
+
+
+@dataclass(frozen=True)
+class UpdateStats(EpochStats):
+    """What one update did. The means of `EpochStats` are over all its minibatches.
+
+    Attributes:
         explained_variance: 1 - var(targets - values) / var(targets) with the values before the update; NaN if the
             targets are all equal or not finite.
         mean_value: Of the values before the update.
@@ -77,13 +91,9 @@ class UpdateStats:
         seconds: By stage: ``pack``, ``evaluate`` (values and advantages), ``optimize``.
         finite: Whether rewards, values, losses and all weights are finite. If not, go back to an earlier state.
         behavior_kl: KL between the policy that acted and the one before the update [nat]; 0 if they are taken as one.
+        epochs: The means of each epoch; none if there was nothing finite to learn from.
     """
 
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    approx_kl: float
-    clip_fraction: float
     explained_variance: float
     mean_value: float
     num_steps: int
@@ -92,6 +102,7 @@ class UpdateStats:
     seconds: dict[str, float]
     finite: bool
     behavior_kl: float
+    epochs: tuple[EpochStats, ...]
 
 
 @dataclass(frozen=True)
@@ -124,25 +135,31 @@ class _Learner:
         self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
 
     def optimize(
-        self, samples: _Samples, minibatches: Sequence[Tensor], num_parts: int = 1, spread: Spread = map
-    ) -> dict[str, float]:
-        """One optimizer step per minibatch of indices; returns the mean of each loss term.
+        self, samples: _Samples, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, spread: Spread = map
+    ) -> list[dict[str, float]]:
+        """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
 
         Args:
             samples: What the indices count.
-            minibatches: Indices.
+            epochs: Indices of the minibatches of each.
             num_parts: Parts that a minibatch is cut into; the sum of their gradients does not depend on who is first.
             spread: Calls a function for each part.
         """
-        sums: dict[str, Tensor] = {}
-        for indices in minibatches:
-            parts = list(spread(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts)))
-            self.adam.step([gradients for gradients, _ in parts], self.weights.copies, spread)
-            for _, terms in parts:
-                for name, term in terms.items():
-                    # Stays on the device: .item() here would stall a GPU once per minibatch.
-                    sums[name] = sums.get(name, 0.0) + term
-        return {name: float(total) / len(minibatches) for name, total in sums.items()}
+        sums: list[dict[str, Tensor]] = [{} for _ in epochs]
+        for minibatches, of_epoch in zip(epochs, sums, strict=True):
+            for indices in minibatches:
+                parts = list(
+                    spread(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts))
+                )
+                self.adam.step([gradients for gradients, _ in parts], self.weights.copies, spread)
+                for _, terms in parts:
+                    for name, term in terms.items():
+                        # Stays on the device: .item() here would stall a GPU once per minibatch.
+                        of_epoch[name] = of_epoch.get(name, 0.0) + term
+        return [
+            {name: float(total) / len(minibatches) for name, total in of_epoch.items()}
+            for minibatches, of_epoch in zip(epochs, sums, strict=True)
+        ]
 
     def _differentiate(
         self, samples: _Samples, batch_size: int, indices: Tensor
@@ -252,7 +269,11 @@ class PPO:
         clock.append(time.perf_counter())
         minibatches = self._minibatches(total, batch_size, seed)
         # What is not finite already must not spoil the weights, too.
-        terms = self._optimize(samples, minibatches) if finite else dict.fromkeys(LOSS_TERMS, float("nan"))
+        epochs = self._optimize(samples, minibatches) if finite else ()
+        terms = {
+            name: float(np.mean([getattr(epoch, name) for epoch in epochs])) if epochs else float("nan")
+            for name in LOSS_TERMS
+        }
         finite = finite and all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
         clock.append(time.perf_counter())
         return UpdateStats(
@@ -261,10 +282,11 @@ class PPO:
             mean_value=float(values.mean()),
             num_steps=total,
             batch_size=batch_size,
-            num_samples=len(minibatches) * batch_size,
+            num_samples=sum(map(len, minibatches)) * batch_size,
             seconds=dict(zip(("pack", "evaluate", "optimize"), np.diff(clock).tolist(), strict=True)),
             finite=finite,
             behavior_kl=float((log_importance.expm1() - log_importance).mean()),
+            epochs=epochs,
         )
 
     def _normalize(self, advantages: np.ndarray) -> np.ndarray:
@@ -342,22 +364,25 @@ class PPO:
         ]
         return values, np.concatenate(advantages)
 
-    def _minibatches(self, num_samples: int, batch_size: int, seed: int) -> list[Tensor]:
-        """Indices of every minibatch of all epochs: a fresh order each, the incomplete last one left out."""
+    def _minibatches(self, num_samples: int, batch_size: int, seed: int) -> list[Sequence[Tensor]]:
+        """Indices of every minibatch of each epoch: a fresh order each, the incomplete last one left out."""
         generator = torch.Generator().manual_seed(seed)
-        minibatches: list[Tensor] = []
+        epochs: list[Sequence[Tensor]] = []
         for _ in range(self.config.num_epochs):
             order = torch.randperm(num_samples, generator=generator).to(self.device)
-            minibatches += order[: num_samples // batch_size * batch_size].split(batch_size)
-        return minibatches
+            epochs.append(order[: num_samples // batch_size * batch_size].split(batch_size))
+        return epochs
 
-    def _optimize(self, samples: _Samples, minibatches: Sequence[Tensor]) -> dict[str, float]:
+    def _optimize(self, samples: _Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[EpochStats, ...]:
         learners = list(self._learners.values())
         if self.device.type == "cpu":
-            found = _optimize_on_threads(learners, samples, minibatches)
+            found = _optimize_on_threads(learners, samples, epochs)
         else:
-            found = [learner.optimize(samples, minibatches) for learner in learners]
-        return {name: term for terms in found for name, term in terms.items()}
+            found = [learner.optimize(samples, epochs) for learner in learners]
+        return tuple(
+            EpochStats(**{name: term for terms in of_towers for name, term in terms.items()})
+            for of_towers in zip(*found, strict=True)
+        )
 
     def _weights_are_finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.actor_critic.parameters())
@@ -426,8 +451,8 @@ def minibatch_size(batch_size: int, num_steps: int) -> int:
 
 
 def _optimize_on_threads(
-    learners: Sequence[_Learner], samples: _Samples, minibatches: Sequence[Tensor]
-) -> list[dict[str, float]]:
+    learners: Sequence[_Learner], samples: _Samples, epochs: Sequence[Sequence[Tensor]]
+) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
 
     Never on the calling thread: the C library's heap of a process's first thread gives large blocks back to the system
@@ -436,16 +461,16 @@ def _optimize_on_threads(
     """
     num_threads = torch.get_num_threads()
     num_learners = min(len(learners), num_threads)
-    num_parts = max(1, min(num_threads // num_learners, len(minibatches[0]) // SMALLEST_PART))
+    num_parts = max(1, min(num_threads // num_learners, len(epochs[0][0]) // SMALLEST_PART))
 
     def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
 
-    def optimize(learner: _Learner) -> dict[str, float]:
+    def optimize(learner: _Learner) -> list[dict[str, float]]:
         if num_parts == 1:
-            return learner.optimize(samples, minibatches)
+            return learner.optimize(samples, epochs)
         with pool(num_parts, num_learners * num_parts) as team:
-            return learner.optimize(samples, minibatches, num_parts, team.map)
+            return learner.optimize(samples, epochs, num_parts, team.map)
 
     try:
         with pool(num_learners, num_learners * num_parts) as leaders:
