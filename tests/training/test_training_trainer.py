@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.rl.ppo import UpdateStats
-from hotlap.rollouts.fleet import Batch
+from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
 from hotlap.training.verdict import COLLAPSE_EVALUATIONS
@@ -70,7 +71,8 @@ class Notes(Silence):
 def lasting_files(folder: Path) -> dict[str, bytes]:
     """What a training leaves behind and what must not depend on the clock."""
     kept = {}
-    for pattern in ("model/*.safetensors", "training-simtrace/*.csv", "metrics/**/*.json", "model/deepracer*.json"):
+    patterns = ("model/*.safetensors", "training-simtrace/*.csv", "metrics/**/*.json", "model/deepracer*.json")
+    for pattern in (*patterns, "logs/training/*"):
         kept |= {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob(pattern))}
     return kept
 
@@ -321,7 +323,7 @@ class Scripted(Trainer):
 
     script: list[float]
 
-    def _report(self, evaluation: Batch) -> tuple[EvaluationReport, float]:
+    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, float]:
         progress = self.script.pop(0)
         return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), 0.0
 

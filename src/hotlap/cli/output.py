@@ -4,17 +4,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+PrintLogOption = Annotated[
+    bool,
+    typer.Option("--print-log", help="Print the log on standard output, line by line as DeepRacer does, for tools."),
+]
+
+
+def check_outputs(as_json: bool, print_log: bool) -> None:
+    """One thing at a time on standard output.
+
+    Raises:
+        ConfigError: If both are wanted.
+    """
+    if as_json and print_log:
+        raise ConfigError("--json and --print-log both print on standard output; choose one of them.")
 
 
 def console() -> Console:
@@ -45,6 +61,26 @@ def print_json(value: dict[str, Any]) -> None:
     """The one JSON object of a ``--json`` command."""
     json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def print_log_lines(lines: Sequence[str]) -> None:
+    """Lines of a log on standard output, at once."""
+    if lines:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.flush()
+
+
+@contextmanager
+def prints_log_errors(active: bool) -> Iterator[None]:
+    """Let whoever reads a log on standard output know of an error that ends the command."""
+    try:
+        yield
+    except Exception as error:
+        if active:
+            from hotlap.records.log_lines import exception_line
+
+            print_log_lines([exception_line(error)])
+        raise
 
 
 @contextmanager

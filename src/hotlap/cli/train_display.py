@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotlap.cli.output import print_json, progress_bar
+from hotlap.cli.output import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
 
 if TYPE_CHECKING:
@@ -20,11 +21,18 @@ if TYPE_CHECKING:
 
 
 class TrainingDisplay:
-    """Shows a training: a line per iteration, and on a terminal a bar for what is going on now."""
+    """Shows a training: a line per iteration, and on a terminal a bar for what is going on now.
 
-    def __init__(self, out: Console, training: Training) -> None:
+    Args:
+        out: For people.
+        training: The job's settings.
+        print_log: Print the lines of the log on standard output, too.
+    """
+
+    def __init__(self, out: Console, training: Training, *, print_log: bool = False) -> None:
         self.out = out
         self.training = training
+        self.print_log = print_log
         self.begin = time.perf_counter()
         self.bar = progress_bar(out)
         self.task = self.bar.add_task("", total=None, note="")
@@ -70,6 +78,10 @@ class TrainingDisplay:
         from rich.markup import escape
 
         self.out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
+
+    def on_log(self, lines: Sequence[str]) -> None:
+        if self.print_log:
+            print_log_lines(lines)
 
     def _left(self, record: IterationRecord) -> str:
         """Time until a limit at the present pace; a goal may end the training earlier."""

@@ -189,6 +189,13 @@ _ALL: list[Variable] = [
         "sets training.best_model_metric; of equally good checkpoints the one with more clean laps, then faster ones, "
         "is the best, not the newest",
     ),
+    _sets(
+        "training.log_steps",
+        "DR_ROBOMAKER_MOUNT_LOGS",
+        _BOOLEAN,
+        "False",
+        text="sets training.log_steps: a line for each step in logs/training/",
+    ),
     # Evaluation.
     _sets("evaluation.trials", "DR_EVAL_NUMBER_OF_TRIALS", whole(1), "5"),
     _sets("evaluation.continuous", "DR_EVAL_IS_CONTINUOUS", _BOOLEAN, "True"),
@@ -296,7 +303,6 @@ _ALL: list[Variable] = [
         "DR_SIMAPP_VERSION",
         "DR_ANALYSIS_IMAGE",
         "DR_DOCKER_STYLE",
-        "DR_ROBOMAKER_MOUNT_LOGS",
         "DR_ROBOMAKER_MOUNT_SIMAPP_DIR",
         "DR_ROBOMAKER_CUDA_DEVICES",
         "DR_SAGEMAKER_CUDA_DEVICES",

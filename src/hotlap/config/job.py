@@ -72,14 +72,17 @@ class Training(Config):
     output: str | None = Field(default=None, pattern=r"^s3://[^/]+/.+", examples=["s3://models/first-lap"])
     """Leave the trained model and its records below this prefix of a bucket instead of in the model's folder."""
 
+    log_steps: bool = False
+    """Log a line for each step too, as workers of the original do (SIM_TRACE_LOG); traces hold the same."""
+
     best_model_metric: BestModelMetric = "clean_laps"
     """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
 
     clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
     """Begin with the weights of the model in this folder, or at s3://bucket/prefix, instead of random ones."""
 
-    clone_checkpoint: Literal["best", "last"] = "best"
-    """Which of its checkpoints."""
+    clone_checkpoint: Literal["best", "last"] | Annotated[int, Field(ge=0)] = "best"
+    """Which of its checkpoints: best, last, or a number."""
 
     def step_cap_for(self, network: str) -> int:
         """Most steps in an iteration with this ``network`` of the metadata."""

@@ -19,12 +19,23 @@ _RECORD = re.compile(
     r"(model|metrics|ip|mp4|logs|(\d+/)?training-simtrace|evaluation-simtrace|evaluation-\d{14})/.*", re.DOTALL
 )
 _WEIGHTS = re.compile(rf"{MODEL_FOLDER}/\d+_Step-\d+\.safetensors")
+_FOREIGN = re.compile(rf"{MODEL_FOLDER}/(\d+_Step-\d+\.ckpt\..+|model_\d+\.pb)")
 _NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", f"{MODEL_FOLDER}/{INDEX}", READY, FINISHED)
 
 
 def is_record(key: str) -> bool:
     """Whether a run made the file, rather than the user who gave the model."""
     return _RECORD.fullmatch(key) is not None
+
+
+def is_weights(key: str) -> bool:
+    """Whether the file is a checkpoint's weights."""
+    return _WEIGHTS.fullmatch(key) is not None
+
+
+def is_foreign_checkpoint(key: str) -> bool:
+    """Whether the file belongs to a checkpoint that DeepRacer trained."""
+    return _FOREIGN.fullmatch(key) is not None
 
 
 def is_checkpoint(key: str) -> bool:
@@ -40,6 +51,6 @@ def upload_rank(key: str) -> int:
     """
     if key in _NAMES_OF_WEIGHTS:
         return 3
-    if _WEIGHTS.fullmatch(key):
+    if is_weights(key):
         return 2
     return 1 if key.startswith(f"{MODEL_FOLDER}/") else 0

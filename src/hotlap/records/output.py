@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from hotlap.errors import RecordError
-from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
 from hotlap.records.folder import Folder
-from hotlap.records.layout import is_record
+from hotlap.records.layout import is_foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
 from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place
@@ -45,7 +45,7 @@ class Output(Protocol):
     ) -> None: ...
 
 
-def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool) -> Output:
+def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool, clone: bool = False) -> Output:
     """Take a place for a training: a model folder, or ``s3://bucket/prefix``.
 
     Args:
@@ -53,14 +53,16 @@ def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool) -> O
         tell: Is told what the user should know, perhaps from another thread.
         resume: The training may go on with an earlier one there.
         wipe: `Output.wipe` will be called.
+        clone: Training begins with another model's weights: a prefix of a bucket need not be empty, but no run may
+            have left anything there.
 
     Raises:
         ConfigError: If a bucket cannot be used.
-        RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if it is being trained
-            at this moment, or if a bucket does not answer.
+        RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if it is another
+            program's and ``wipe`` is not set, if it is being trained at this moment, or if a bucket does not answer.
     """
     if is_bucket_place(place):
-        return BucketOutput(BucketPlace.parse(str(place)), tell, resume=resume, wipe=wipe)
+        return BucketOutput(BucketPlace.parse(str(place)), tell, resume=resume, wipe=wipe, clone=clone)
     return FolderOutput(Path(place), tell, resume=resume, wipe=wipe)
 
 
@@ -77,12 +79,14 @@ class FolderOutput:
                     f"{folder} already holds a trained model (checkpoint {checkpoints[-1]}). Continue it with "
                     "--resume, or delete it and begin anew with --wipe."
                 )
+            if not (checkpoints or wipe):
+                _refuse_foreign(self.store.list(MODEL_FOLDER), folder)
             self._held = held.pop_all()
 
     def wipe(self) -> None:
         of_workers = (f"{worker}/training-simtrace" for worker in itertools.count())
         traces = itertools.takewhile(self.store.list, of_workers)
-        for prefix in ("model", "metrics", "training-simtrace", *traces):
+        for prefix in ("model", "metrics", "logs/training", "training-simtrace", *traces):
             for key in self.store.list(prefix):
                 self.store.delete(key)
 
@@ -98,7 +102,7 @@ class FolderOutput:
 class BucketOutput:
     """A prefix of a bucket, behind a spool on this machine."""
 
-    def __init__(self, place: BucketPlace, tell: Tell, *, resume: bool, wipe: bool) -> None:
+    def __init__(self, place: BucketPlace, tell: Tell, *, resume: bool, wipe: bool, clone: bool) -> None:
         from hotlap.records.ownership import FOLDER, Ownership, owner_token
         from hotlap.records.s3 import Bucket
         from hotlap.records.spool import Spool
@@ -118,7 +122,7 @@ class BucketOutput:
                 confirm=lambda: self.ownership.confirm(),
                 patience=Patience(FULL_DISK_S, tell),
             )
-            present = [key for key in keys if not key.startswith(f"{FOLDER}/")]
+            present = [key for key in keys if (is_record(key) if clone else not key.startswith(f"{FOLDER}/"))]
             waiting, _ = self.store.left
             if not (resume or wipe) and (present or waiting):
                 what = f"it holds {len(present)} files such as {present[0]}" if present else "files wait for an upload"
@@ -126,6 +130,8 @@ class BucketOutput:
                     f"{place} is not empty: {what}. Continue a training there with --resume, delete it and begin anew "
                     "with --wipe, or train under another prefix."
                 )
+            if not (wipe or any(is_weights(key) for key in keys)):
+                _refuse_foreign(keys, place)
             if waiting and not wipe and owner_token(bucket, keys) not in note.owners:
                 raise RecordError(
                     f"{place} was trained from elsewhere since {waiting} files that wait in {folder} were written; "
@@ -197,6 +203,20 @@ def evaluation_output(place: str | Path, stamp: str, tell: Tell) -> Iterator[Sto
         shutil.rmtree(own, ignore_errors=True)
     else:
         tell(_left_behind(parsed, spool.left[0], own))
+
+
+def _refuse_foreign(keys: Sequence[str], place: object) -> None:
+    """Let no training mix its files with those of another program.
+
+    Raises:
+        RecordError: If DeepRacer left a checkpoint among ``keys``.
+    """
+    found = [key for key in keys if is_foreign_checkpoint(key)]
+    if found:
+        raise RecordError(
+            f"{place} holds a model that DeepRacer trained ({found[-1]}). Begin with its weights in another place with "
+            f"--clone {place}, or delete it and begin anew with --wipe."
+        )
 
 
 def _left_behind(place: BucketPlace, num_files: int, folder: Path) -> str:

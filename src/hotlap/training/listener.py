@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from hotlap.records.events import IterationRecord
@@ -22,6 +23,9 @@ class Listener(Protocol):
     def on_message(self, message: str) -> None:
         """Something the user should know; may come from another thread."""
 
+    def on_log(self, lines: Sequence[str]) -> None:
+        """Lines of the log as the original prints them; see `hotlap.training.training_log`."""
+
 
 class Silence:
     """Listens and says nothing."""
@@ -36,4 +40,7 @@ class Silence:
         pass
 
     def on_message(self, message: str) -> None:
+        pass
+
+    def on_log(self, lines: Sequence[str]) -> None:
         pass

@@ -16,6 +16,7 @@ from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
+from hotlap.training.training_log import TrainingLog
 
 
 class Recorder:
@@ -28,6 +29,7 @@ class Recorder:
         num_workers: Workers that share the episodes; each has files of its own.
         tracks: Track of each worker, or one that all share.
         best_model_metric: As written into the metrics files.
+        log: Of the same training.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Recorder:
         num_workers: int,
         tracks: Sequence[Track],
         best_model_metric: BestModelMetric,
+        log: TrainingLog,
     ) -> None:
         self.store = store
+        self.log = log
         self.num_workers = num_workers
         self.tracks = tracks
         self.progress = ProgressLog(store, num_iterations=num_lines)
@@ -94,6 +98,7 @@ class Recorder:
         for worker, traces in self._traces.items():
             key = training_trace_key(iteration, worker if self.num_workers > 1 else None)
             write_trace(self.store, key, traces)
+            self.log.add_steps(iteration, worker, traces)
             self.metrics[worker].save()
         self._traces = {}
 

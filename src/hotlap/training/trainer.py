@@ -26,6 +26,7 @@ from hotlap.config.job import Job, Race
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
+from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
@@ -38,13 +39,16 @@ from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup
 from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
+from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
+from hotlap.training.cloning import differences
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.recorder import Recorder, worker_summaries
 from hotlap.training.stages import StageClock
+from hotlap.training.training_log import LOG_BYTES, TrainingLog
 from hotlap.training.verdict import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, judge
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
@@ -144,9 +148,17 @@ class Trainer:
         self._ahead: Batch | None = None
         self._before: dict[str, torch.Tensor] | None = None
         self.place = training.output or folder.path
+        self.cloned: CheckpointName | None = None
+        """The checkpoint that training begins with, if it is another model's."""
         with ExitStack() as held:
             self.output = held.enter_context(
-                open_output(self.place, self.listener.on_message, resume=resume, wipe=wipe)
+                open_output(
+                    self.place,
+                    self.listener.on_message,
+                    resume=resume,
+                    wipe=wipe,
+                    clone=training.clone_from is not None,
+                )
             )
             self._begin(held, resume=resume, wipe=wipe)
             self._held = held.pop_all()
@@ -182,10 +194,31 @@ class Trainer:
             num_workers=self.num_workers,
             tracks=self.tracks,
             best_model_metric=_index_metric(self.job),
+            log=self._open_log(resumed=earlier and not wipe),
         )
         self.store.delete(FINISHED)
-        held.callback(self._announce_end)
+        held.push(self._announce_end)
         announce(self.folder, self.store, elsewhere=is_bucket_place(self.place))
+
+    def _open_log(self, *, resumed: bool) -> TrainingLog:
+        races = self.job.races
+        return TrainingLog(
+            self.store,
+            [
+                describe(
+                    self.folder,
+                    races[worker % len(races)],
+                    self.tracks[worker % len(self.tracks)],
+                    job_type="TRAINING",
+                    num_workers=self.num_workers,
+                )
+                for worker in range(self.num_workers)
+            ],
+            kept=self.state.extra.get(LOG_BYTES, {}) if resumed else None,
+            metric=self.job.training.best_model_metric,
+            steps=self.job.training.log_steps,
+            echo=self.listener.on_log,
+        )
 
     def __enter__(self) -> Trainer:
         return self
@@ -360,6 +393,7 @@ class Trainer:
             workers=worker_summaries(episodes, self.tracks, self.num_workers),
         )
         self.state = replace(self.state, extra=extra | {"record": asdict(record)})
+        self.recorder.log.learned(record, episodes, stats, lr=self.ppo.config.lr)
         self._open = _OpenIteration(record, self.stage.next_iteration())
 
     def _wrap_up(self) -> None:
@@ -405,9 +439,9 @@ class Trainer:
                 episodes = evaluation.result(self.listener.on_advance)
             with self.stage("record", iteration=self._open.stages):
                 self.recorder.write_evaluation(episodes, clock=self.state.sim_time)
-            report = laps_of(episodes, self.setup.races[0].rules)
-            reward_mean = float(np.mean([episode.reward for episode in episodes]))
+            report, reward_mean = self._report(episodes)
             verdict = judge(record, report, reward_mean, self.state, self.job.training)
+            self.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=self.state.best)
             record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
             self.checkpoints.write_index(
                 best=_index_entry(verdict.best, self.state), last=_index_entry(verdict.new, self.state)
@@ -436,10 +470,21 @@ class Trainer:
             "went back to its weights."
         )
 
+    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, float]:
+        """What came of an evaluation, and its mean reward."""
+        rules = self.setup.races[0].rules
+        return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
+
     def _checkpoint(self) -> None:
-        with self.stage("checkpoint", iteration=self._open.stages if self._open else None):
+        stages = self._open.stages if self._open else None
+        name = self._checkpoint_name()
+        log = self.recorder.log
+        with self.stage("record", iteration=stages):
+            log.saves(name)
+            log.write()
+        self.state = replace(self.state, extra=self.state.extra | {LOG_BYTES: log.num_bytes})
+        with self.stage("checkpoint", iteration=stages):
             space = self.metadata.action_space
-            name = self._checkpoint_name()
             self.checkpoints.save(
                 name.number,
                 name.steps,
@@ -496,28 +541,30 @@ class Trainer:
         """Begin with the weights of another model; its numbers go on, its statistics do not."""
         checkpoint = CheckpointStore(source).load(self.job.training.clone_checkpoint)
         self._check_network(checkpoint, source, "Clone a model of the same network, sensors and number of actions.")
+        self.cloned = checkpoint.name
         self.network.load_state_dict(checkpoint.weights)
         self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
         self.state = replace(self.state, extra={"first_checkpoint": checkpoint.name.number + 1})
 
     def _check_network(self, checkpoint: Checkpoint, place: Any, way_out: str) -> None:
         """Refuse weights of another network than the one to be trained."""
-        expected = {"network": self.metadata.network, "sensors": list(self.metadata.sensors)}
-        found = {key: checkpoint.metadata.get(key) for key in expected}
-        shapes = {key: value.shape for key, value in self.network.state_dict().items()}
-        if found != expected or shapes != {key: value.shape for key, value in checkpoint.weights.items()}:
+        found = differences(checkpoint, self.metadata, self.network)
+        if found:
             raise RecordError(
-                f"checkpoint {checkpoint.name} in {place} was made for another network ({found['network']}, sensors "
-                f"{found['sensors']}) than model_metadata.json and job.toml describe now. {way_out}"
+                f"checkpoint {checkpoint.name} in {place} was made for another network than model_metadata.json and "
+                f"job.toml describe now: {'; '.join(found)}. {way_out}"
             )
 
     def _policy_weights(self) -> dict[str, torch.Tensor]:
         """What a worker needs to act."""
         return {name: value for name, value in self.network.state_dict().items() if name.startswith("policy.")}
 
-    def _announce_end(self) -> None:
+    def _announce_end(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Let those who watch the place know, if it can still be written to."""
         with suppress(RecordError):
+            self.recorder.log.end(error)
             self.store.put(FINISHED, b"")
 
     @property

@@ -1,0 +1,34 @@
+"""What the first lines of a log say about the runs of a model."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from hotlap.config.metadata import DiscreteActionSpace
+from hotlap.config.model_folder import ModelFolder
+from hotlap.config.race import Race
+from hotlap.records.log_lines import RunDescription
+from hotlap.tracks.track import Track
+
+
+def describe(
+    model: ModelFolder, race: Race, track: Track, *, job_type: Literal["TRAINING", "EVALUATION"], num_workers: int = 1
+) -> RunDescription:
+    """Describe a training or an evaluation of ``model`` by a worker that drives ``race`` on ``track``."""
+    metadata = model.metadata
+    space = metadata.action_space
+    actions: Any = space.model_dump(mode="json", exclude={"type"})
+    return RunDescription(
+        job_type=job_type,
+        world=track.name,
+        race_type=race.race_type.upper(),
+        num_workers=num_workers,
+        sensors=metadata.sensors,
+        network=metadata.network,
+        version=metadata.version,
+        algorithm=metadata.algorithm,
+        action_space_type=space.type,
+        action_space=actions["actions"] if isinstance(space, DiscreteActionSpace) else actions,
+        lidar_config=metadata.lidar_config.model_dump(),
+        hyperparameters=model.hyperparameters.effective(metadata.algorithm),
+    )

@@ -1,0 +1,49 @@
+"""Whether weights fit the network that is to be trained, and if not, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from hotlap.config.metadata import ModelMetadata
+from hotlap.records.checkpoints import Checkpoint
+from hotlap.rl.networks import ActorCritic
+
+
+def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorCritic) -> list[str]:
+    """What a checkpoint was made for and what is to be trained, where they differ; none if its weights fit.
+
+    Ranges and values of actions may differ, and so may all that is not the network's.
+    """
+    found = list(_differences(checkpoint.metadata, metadata, network.shared_encoder))
+    if found:
+        return found
+    shapes = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+    theirs = {name: tuple(weight.shape) for name, weight in checkpoint.weights.items()}
+    names = sorted(name for name in shapes.keys() | theirs.keys() if shapes.get(name) != theirs.get(name))
+    return [f"{len(names)} weights such as {names[0]}"] if names else []
+
+
+def _differences(theirs: dict[str, Any], metadata: ModelMetadata, shared_encoder: bool) -> Iterator[str]:
+    ours = {
+        "network": metadata.network,
+        "sensors": list(metadata.sensors),
+        "action_space": metadata.action_space.model_dump(mode="json"),
+        "shared_encoder": shared_encoder,
+    }
+    for key, (what, say) in _WORDS.items():
+        if key in theirs and say(theirs[key]) != say(ours[key]):
+            yield f"{what} {say(theirs[key])}, not {say(ours[key])}"
+
+
+def _actions(space: dict[str, Any]) -> str:
+    return f"{len(space['actions'])} discrete actions" if space["type"] == "discrete" else f"{space['type']} actions"
+
+
+# Of the entries in a checkpoint's metadata: the name that users know, and what is compared of the value.
+_WORDS: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {
+    "network": ("neural_network", str),
+    "sensors": ("sensor", ", ".join),
+    "action_space": ("action_space of", _actions),
+    "shared_encoder": ("training.shared_encoder =", lambda value: str(value).lower()),
+}
