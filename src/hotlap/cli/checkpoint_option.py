@@ -7,7 +7,7 @@ from typing import Literal
 from hotlap.errors import ConfigError
 
 
-def parse_checkpoint(words: str) -> Literal["best", "last"] | int:
+def parse_checkpoint(words: str, option: str = "--checkpoint") -> Literal["best", "last"] | int:
     """``best``, ``last`` or a number.
 
     Raises:
@@ -18,5 +18,5 @@ def parse_checkpoint(words: str) -> Literal["best", "last"] | int:
     if words == "last":
         return "last"
     if not (words.isascii() and words.isdigit() and len(words) < 10):
-        raise ConfigError(f"--checkpoint must be best, last or a number, got {words!r}.")
+        raise ConfigError(f"{option} must be best, last or a number, got {words!r}.")
     return int(words)

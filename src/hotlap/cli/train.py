@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.clone_option import readable_source, with_clone
 from hotlap.cli.model_argument import Choice, DrfcOption, choose_model, warn_about_doubts
-from hotlap.cli.output import JsonOption, console, prints_to_stderr
+from hotlap.cli.output import (
+    JsonOption,
+    PrintLogOption,
+    check_outputs,
+    console,
+    prints_log_errors,
+    prints_to_stderr,
+)
 from hotlap.cli.train_display import TrainingDisplay, go_on, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
 from hotlap.errors import ConfigError
@@ -32,6 +40,17 @@ def train(
     drfc: DrfcOption = None,
     resume: Annotated[bool, typer.Option(help="Continue where the last checkpoint ends, or begin.")] = False,
     wipe: Annotated[bool, typer.Option(help="Delete an earlier training of this folder first.")] = False,
+    clone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM",
+            help="Begin with the weights of another model: its folder, s3://bucket/prefix, or what `hotlap import` "
+            "reads. Numbering goes on after its checkpoint's.",
+        ),
+    ] = None,
+    clone_checkpoint: Annotated[str | None, typer.Option(help="Which checkpoint of it: best, last, or a number.")] = (
+        None
+    ),
     seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Override training.max_minutes.")] = None,
@@ -47,6 +66,8 @@ def train(
             "and credentials as for every AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
         ),
     ] = None,
+    log_steps: Annotated[bool | None, typer.Option(help="Override training.log_steps.")] = None,
+    print_log: PrintLogOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
     submit: Annotated[
         str | None,
@@ -68,15 +89,17 @@ def train(
     """
     from hotlap.records.place import BucketPlace, is_bucket_place
 
+    check_outputs(as_json, print_log)
     choice = choose_model(folder, drfc)
     model = choice.model
-    job = choice.job.updated(
+    job = with_clone(choice.job, clone, clone_checkpoint).updated(
         training={
             "seed": seed,
             "max_minutes": minutes,
             "max_iterations": iterations,
             "goal_clean_share": goal,
             "workers": workers,
+            "log_steps": log_steps,
         },
         race={"track": track},
     )
@@ -97,12 +120,24 @@ def train(
                 "takes the job also trains it, and deletes the job's own folder at the end. PLACE must be a folder "
                 "that the cluster's head can write to, such as one on a shared file system, or s3://bucket/prefix."
             )
-        submit_training(model, job, submit, output, name, resume=resume, wipe=wipe, as_json=as_json)
+        options = {"--resume": resume, "--wipe": wipe, "--print-log": print_log}
+        submit_training(model, job, submit, output, name, [word for word in options if options[word]], as_json=as_json)
         return
     if detach:
         train_in_background(context, output or model.path, name, as_json=as_json)
         return
-    _train(choice, job, output or model.path, cluster, name, resume=resume, wipe=wipe, as_json=as_json)
+    with prints_log_errors(print_log):
+        _train(
+            choice,
+            job,
+            output or model.path,
+            cluster,
+            name,
+            resume=resume,
+            wipe=wipe,
+            as_json=as_json,
+            print_log=print_log,
+        )
 
 
 def _train(
@@ -115,6 +150,7 @@ def _train(
     resume: bool,
     wipe: bool,
     as_json: bool,
+    print_log: bool,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
     from hotlap.jobs.interruption import Interruption
@@ -131,7 +167,7 @@ def _train(
                 model = _copied(model, job, Path(place))
                 job = model.job
             job = job.updated(training={"cluster": cluster})
-            display = TrainingDisplay(out, job.training)
+            display = TrainingDisplay(out, job.training, print_log=print_log)
 
             def on_first_wish() -> None:
                 display.on_message("Ending after this iteration. Once more (Ctrl-C or hotlap stop --now): at once.")
@@ -145,7 +181,8 @@ def _train(
                 begin = time.perf_counter()
                 from hotlap.training.trainer import Trainer
 
-                trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=display)
+                with readable_source(job, place, resume=resume) as readable:
+                    trainer = Trainer(model, job=readable, resume=resume, wipe=wipe, listener=display)
             with trainer:
                 if in_bucket:
                     from hotlap.jobs.bucket_model import put_model
@@ -157,6 +194,9 @@ def _train(
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
                 )
+                if trainer.cloned:
+                    source = job.training.clone_from
+                    out.print(f"Begins with checkpoint {trainer.cloned} of {source}.", markup=False, soft_wrap=True)
                 for key, content in choice.launch_files.items():
                     trainer.store.put(key, content)
                 listed.began()

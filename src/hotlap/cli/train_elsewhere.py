@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,8 @@ def submit_training(
     address: str,
     output: str,
     name: str | None,
+    options: Sequence[str],
     *,
-    resume: bool,
-    wipe: bool,
     as_json: bool,
 ) -> None:
     """Hand a model to the cluster at ``address``, which trains it in ``output``.
@@ -63,7 +63,6 @@ def submit_training(
 
     out = console()
     registry = JobRegistry()
-    options = [word for word, wanted in (("--resume", resume), ("--wipe", wipe)) if wanted]
     with out.status(f"Submitting to {address} …"):
         cluster = Cluster(address)
         submitted = cluster.submit(model, job, output, options, name)
