@@ -9,7 +9,17 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.model_argument import DrfcOption, choose_model
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, progress_bar
+from hotlap.cli.output import (
+    JsonOption,
+    PrintLogOption,
+    check_outputs,
+    console,
+    print_json,
+    print_log_lines,
+    prints_log_errors,
+    prints_to_stderr,
+    progress_bar,
+)
 
 MAX_ROWS = 20  # rows of the printed table
 
@@ -33,14 +43,16 @@ def evaluate(
         bool | None,
         typer.Option(help="Film the first trial, or the first clean lap; with --drfc as DR_EVAL_SAVE_MP4 says."),
     ] = None,
+    print_log: PrintLogOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluate a model: trials with penalties as in a race, or many laps for statistics.
 
     JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
-    trace, figure, video, stages_s.
+    trace, log, figure, video, stages_s.
     """
+    check_outputs(as_json, print_log)
     choice = choose_model(folder, drfc)
     model = choice.model
     job = choice.evaluation_job.updated(
@@ -61,7 +73,7 @@ def evaluate(
         evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps, tell=tell)
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    with progress_bar(out) as bar, prints_to_stderr(as_json):
+    with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):
         task = bar.add_task("driving", total=evaluator.num_episodes, note="")
         report = evaluator.run(
             on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"),
@@ -70,6 +82,8 @@ def evaluate(
     begin = time.perf_counter()
     files = evaluator.record(time.strftime("%Y%m%d%H%M%S"))
     stages["record"] = time.perf_counter() - begin
+    if print_log:
+        print_log_lines(evaluator.log)
     if choice.film if video is None else video:
         begin = time.perf_counter()
         with out.status("Filming …"):
@@ -91,7 +105,7 @@ def evaluate(
 
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen = Console(highlight=False)
+    screen = out if print_log else Console(highlight=False)
     screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
     screen.print(trials_table(report, max_rows=MAX_ROWS))
     screen.print(summary_table(report))

@@ -22,13 +22,15 @@ from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of, film
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.log_lines import EVALUATION_END, evaluation_log
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
 from hotlap.records.output import evaluation_output
 from hotlap.records.place import file_at, place_name
-from hotlap.records.sim_trace import evaluation_trace_key, write_trace
+from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import plan_evaluation
+from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
@@ -94,6 +96,8 @@ class Evaluator:
         self.track = self.worker.race.scene.tracks[0]
         self.episodes: list[PlayedEpisode] = []
         self.report = EvaluationReport(())
+        self.log: list[str] = []
+        """Lines as the original's worker prints them, once the evaluation is recorded."""
         self._stamp = ""
 
     def run(self, *, on_step: Callable[[int, int], None] | None = None) -> EvaluationReport:
@@ -109,10 +113,10 @@ class Evaluator:
         return self.report
 
     def record(self, stamp: str) -> dict[str, str | Path]:
-        """Write metrics, trace and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss.
+        """Write metrics, trace, log and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss.
 
         Returns:
-            Where each lies: ``metrics``, ``trace``, ``figure``.
+            Where each lies: ``metrics``, ``trace``, ``log``, ``figure``.
         """
         self._stamp = stamp
         clock = 0.0
@@ -140,11 +144,16 @@ class Evaluator:
         keys = {
             "metrics": evaluation_metrics_key(stamp),
             "trace": evaluation_trace_key(stamp),
+            "log": evaluation_log(stamp),
             "figure": f"evaluation-{stamp}/driven_lines.png",
         }
+        traces = [trace_rows(each, self.track.length) for each in self.episodes]
+        run = describe(self.model, self.job.race, self.track, job_type="EVALUATION")
+        self.log = [*run.lines(), *(line for rows in traces for line in format_log_lines(rows)), EVALUATION_END]
         with evaluation_output(self.place, stamp, self._tell) as store, _scratch("driven_lines.png") as figure:
             write_evaluation_metrics(store, stamp, trials)
-            write_trace(store, keys["trace"], [trace_rows(each, self.track.length) for each in self.episodes])
+            write_trace(store, keys["trace"], traces)
+            store.put(keys["log"], "".join(f"{line}\n" for line in self.log).encode())
             draw_evaluation(
                 self.track,
                 [drive_of(episode) for episode in self.episodes],
