@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 from hotlap.records.events import IterationRecord
 
 
 def say(message: str) -> None:
     """Print one line, now; also from a signal handler, which may interrupt a print that is under way."""
-    os.write(sys.stdout.fileno(), f"hotlap: {message}\n".encode())
+    _print(f"hotlap: {message}\n")
+
+
+def say_plainly(lines: Sequence[str]) -> None:
+    """Print lines as they are, for those who know them."""
+    _print("".join(f"{line}\n" for line in lines))
+
+
+def _print(text: str) -> None:
+    rest = text.encode()
+    while rest:  # a pipe may take a part at a time
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
 class LogLines:
-    """Prints a line per iteration, as ``name=value`` for the filters of log services."""
+    """Prints a line per iteration, as ``name=value`` for the filters of log services, and the original's lines."""
 
     def on_stage(self, stage: str, total: int | None) -> None:
         """Stages are over too soon to be worth a line."""
@@ -41,3 +53,7 @@ class LogLines:
     def on_message(self, message: str) -> None:
         """See `hotlap.training.listener.Listener.on_message`."""
         say(message)
+
+    def on_log(self, lines: Sequence[str]) -> None:
+        """See `hotlap.training.listener.Listener.on_log`."""
+        say_plainly(lines)

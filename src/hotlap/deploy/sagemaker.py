@@ -18,10 +18,11 @@ from typing import Any
 
 from hotlap.deploy.contract import BASE, BASE_VARIABLE, Contract, base_folder, output_folder, read_contract
 from hotlap.deploy.interrupts import end_interrupts, interrupt_on_sigterm
-from hotlap.deploy.log_lines import say
+from hotlap.deploy.log_lines import say, say_plainly
 from hotlap.deploy.network import Network
 from hotlap.deploy.settings import sort_hyperparameters
 from hotlap.errors import HotlapError
+from hotlap.records.log_lines import exception_line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         contract = read_contract(base)
         return _take_part(contract, Network(dict(options.address), options.port, options.ray_port))
     except HotlapError as error:
-        return _failed(output, str(error), 2)
+        return _failed(output, error, str(error), 2)
     except KeyboardInterrupt:
         end_interrupts()
         say("stopped before the training began.")
         return 128 + signal.SIGTERM
     except Exception as error:
-        return _failed(output, f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", 1)
+        return _failed(output, error, f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", 1)
 
 
 def _take_part(contract: Contract, network: Network) -> int:
@@ -57,8 +58,9 @@ def _take_part(contract: Contract, network: Network) -> int:
     return 0 if follow(contract, settings, leader, network) else 1
 
 
-def _failed(output: Path, reason: str, code: int) -> int:
+def _failed(output: Path, error: Exception, reason: str, code: int) -> int:
     """Say why where SageMaker looks for it, and to those who read the log."""
+    say_plainly([exception_line(error)])
     say(f"failed: {reason}")
     output.mkdir(parents=True, exist_ok=True)
     (output / "failure").write_text(reason)  # SageMaker shows the first 1,024 characters
