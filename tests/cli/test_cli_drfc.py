@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import typer
-from drfc_folder import write_drfc_folder, write_three_workers
+from drfc_folder import changed, write_drfc_folder, write_three_workers
 from tiny_model import write_model
 from typer.testing import CliRunner, Result
 
@@ -15,6 +16,7 @@ from hotlap.cli.doctor import doctor
 from hotlap.cli.evaluate import evaluate
 from hotlap.cli.train import train
 from hotlap.config import ConfigWarning
+from hotlap.records.checkpoints import CheckpointStore
 
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
 FEW_LAPS = "[training]\neval_laps = 2\nthreads = 1\n"  # the least that DR_TRAIN_MIN_EVAL_TRIALS lets it be
@@ -122,6 +124,30 @@ def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):
     assert "worker-3.env: first_lap" in text
     assert "there is no track named 'reinvent_base'" in text
     assert "Cannot be trained yet." in text
+
+
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
+def test_a_pretrained_model_is_where_training_begins(tmp_path: Path):
+    """As the variables say, from the same bucket; the pretrained prefix stays as it is."""
+    run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_LOCAL_S3_MODEL_PREFIX": "first"}
+    second = run | {
+        "DR_LOCAL_S3_MODEL_PREFIX": "second",
+        "DR_LOCAL_S3_PRETRAINED": True,
+        "DR_LOCAL_S3_PRETRAINED_PREFIX": "first",
+        "DR_LOCAL_S3_PRETRAINED_CHECKPOINT": "last",
+    }
+    folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY)
+    (folder / "job.toml").write_text(FEW_LAPS)
+    hotlap("train", "--drfc", folder)
+    bucket = folder / "bucket"
+    before = {path: path.read_bytes() for path in (bucket / "first" / "model").iterdir()}
+    (folder / "run.env").write_text(changed((folder / "run.env").read_text(), second))
+    told = hotlap("train", "--drfc", folder).stderr
+    assert f"Begins with checkpoint {CheckpointStore(bucket / 'first').list()[-1]} of {bucket / 'first'}." in told
+    assert [name.number for name in CheckpointStore(bucket / "second").list()] == [2, 3]
+    weights = [CheckpointStore(bucket / name).load(number).weights for name, number in (("first", 1), ("second", 2))]
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_the_doctor_misses_a_model_to_clone(tmp_path: Path):
