@@ -89,7 +89,11 @@ def md5(data: bytes) -> str:
 
 def lasting(found: dict[str, str]) -> dict[str, str]:
     """What must be the same, byte by byte, wherever a training leaves it."""
-    kept = {key: data for key, data in found.items() if key.startswith(("model/", "training-simtrace/", "ip/hyper"))}
+    kept = {
+        key: data
+        for key, data in found.items()
+        if key.startswith(("model/", "training-simtrace/", "logs/training/", "ip/hyper"))
+    }
     kept |= {key: data for key, data in found.items() if key.startswith("metrics/") and key.endswith(".json")}
     return {key: data for key, data in kept.items() if not key.endswith(".state.json")}  # holds times
 

@@ -25,13 +25,10 @@ class LogFile:
         self.key = key
         self._waiting: list[str] = []
         stays = b""
-        if kept == 0:
-            store.delete(key)
-        elif store.exists(key):
+        if kept != 0 and store.exists(key):
             present = store.get(key)
             stays = present[: present.rfind(b"\n", 0, kept) + 1]
-            if stays != present:
-                store.put(key, stays)
+            store.put(key, stays)
         self.num_bytes = len(stays)
         """Of all that is written."""
         if _text(head) not in stays:
@@ -49,7 +46,8 @@ class LogFile:
         """
         if self._waiting:
             data = _text(self._waiting)
-            self.store.append(self.key, data)
+            # The first time without a look at what is there: a bucket may not answer.
+            (self.store.append if self.num_bytes else self.store.put)(self.key, data)
             self.num_bytes += len(data)
             self._waiting = []
 
