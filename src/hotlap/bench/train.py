@@ -18,7 +18,7 @@ from hotlap.rl.ppo import minibatch_size
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.model import build_network
 from hotlap.tracks.catalog import DEFAULT_TRACK
-from hotlap.training.listener import Silence
+from hotlap.training.listener import Listeners, Silence
 from hotlap.training.trainer import Trainer
 
 MAX_SB3_STEPS = 1280  # per iteration: an iteration of Stable-Baselines3 takes about half a minute with them
@@ -132,7 +132,7 @@ def _measure_loop(track: str, options: dict[str, Any]) -> LoopSpeed:
     with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
         trainer = Trainer(stock_model(Path(folder), track=track, training=options))
         meter = _PeakMeter(_dtype(), torch.get_num_threads())
-        trainer.listener = meter
+        trainer.listener = Listeners(meter, trainer.monitor)
         trainer.run()
         records = trainer.progress.read()[1:]
     settings = trainer.hyperparameters

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hotlap.config.job import Training
+    from hotlap.records.episode_log import EpisodeRecord
     from hotlap.records.events import IterationRecord
     from hotlap.training.trainer import TrainingResult
 
@@ -57,6 +58,9 @@ class TrainingDisplay:
     def on_advance(self, done: int, steps: int) -> None:
         seconds = max(time.perf_counter() - self.stage_begin, 1e-3)
         self.bar.update(self.task, completed=done, note=f"{steps:,} steps, {steps / seconds:,.0f}/s")
+
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        """A line per iteration is enough."""
 
     def on_iteration(self, record: IterationRecord) -> None:
         seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)

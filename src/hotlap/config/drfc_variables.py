@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from hotlap.config.drfc_kinds import (
     FRACTION,
+    HOST,
     KEY,
     METERS,
     MULTI_CONFIG,
@@ -20,6 +21,7 @@ from hotlap.config.drfc_kinds import (
     RESETS,
     SCRIPT_BOOLEAN,
     SECONDS,
+    STREAM_PREFIX,
     TEXT,
     TRACK,
     Kind,
@@ -196,6 +198,23 @@ _ALL: list[Variable] = [
         "False",
         text="sets training.log_steps: a line for each step in logs/training/",
     ),
+    # Who else is told.
+    _sets(
+        "monitoring.cloudwatch_log_group",
+        "DR_CLOUD_WATCH_ENABLE",
+        boolean(true="/deepracer-for-cloud", false=None),
+        "False",
+        "sends the log lines of the trainer and of the first worker to one stream of the group /deepracer-for-cloud, "
+        "not each container's output; needs hotlap[cloudwatch]",
+    ),
+    _sets(
+        "monitoring.cloudwatch_log_stream_prefix",
+        "DR_CLOUD_WATCH_LOG_STREAM_PREFIX",
+        STREAM_PREFIX,
+        "",
+    ),
+    _sets("monitoring.telegraf_host", "DR_TELEGRAF_HOST", optional(HOST), None),
+    _sets("monitoring.telegraf_port", "DR_TELEGRAF_PORT", whole(1, 65535), "8092"),
     # Evaluation.
     _sets("evaluation.trials", "DR_EVAL_NUMBER_OF_TRIALS", whole(1), "5"),
     _sets("evaluation.continuous", "DR_EVAL_IS_CONTINUOUS", _BOOLEAN, "True"),
@@ -308,8 +327,6 @@ _ALL: list[Variable] = [
         "DR_SAGEMAKER_CUDA_DEVICES",
     ),
     *_ignored("scripts are never run", "DR_ROBOMAKER_MOUNT_SCRIPTS_DIR"),
-    *_ignored("there is no CloudWatch", "DR_CLOUD_WATCH_ENABLE", "DR_CLOUD_WATCH_LOG_STREAM_PREFIX"),
-    *_ignored("nothing is measured over the network", "DR_TELEGRAF_HOST", "DR_TELEGRAF_PORT"),
     *_ignored("there is no such service", "DR_DROA_URL", "DR_DROA_USERNAME", "DR_DROA_DEBUG"),
     *_ignored("nothing is activated here", "DR_QUIET_ACTIVATE"),
     *_ignored(

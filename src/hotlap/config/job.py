@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import read_toml
+from hotlap.config.monitoring import Monitoring
 from hotlap.config.race import Race
 from hotlap.errors import ConfigError
 
@@ -133,6 +134,9 @@ class Job(Config):
 
     evaluation: Evaluation = Evaluation()
     """The rules of `hotlap evaluate`."""
+
+    monitoring: Monitoring = Monitoring()
+    """Who else is told how a training goes; none of them can stop it or slow it down."""
 
     workers: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_tuple)] = Field(
         default=(), examples=[({"track": "copper_oval"}, {"track": "paperclip", "reverse_dir": True})]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
 
 
@@ -33,6 +34,9 @@ class LogLines:
 
     def on_advance(self, done: int, steps: int) -> None:
         """See `on_stage`."""
+
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        """Their lines come with those of the log."""
 
     def on_iteration(self, record: IterationRecord) -> None:
         """See `hotlap.training.listener.Listener.on_iteration`."""

@@ -36,7 +36,7 @@ PROGRESS_S = 10.0  # between two words on how much is left to upload
 SMALL = 1 << 16  # [bytes] what was read once and is no larger stays in memory
 LEAVE_S = 5.0
 
-_READ_AGAIN = ("model/", "metrics/")  # by the training that wrote it
+_READ_AGAIN = ("model/", "metrics/", "logs/")  # by the training that wrote it
 _WATCHED = "metrics/"  # also by those who list trainings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
 
 
@@ -16,6 +17,9 @@ class Listener(Protocol):
 
     def on_advance(self, done: int, steps: int) -> None:
         """Units done in the stage, and steps played."""
+
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        """The training episodes of an iteration, or the laps of an evaluation, are recorded."""
 
     def on_iteration(self, record: IterationRecord) -> None:
         """An iteration is finished and recorded."""
@@ -36,6 +40,9 @@ class Silence:
     def on_advance(self, done: int, steps: int) -> None:
         pass
 
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        pass
+
     def on_iteration(self, record: IterationRecord) -> None:
         pass
 
@@ -44,3 +51,34 @@ class Silence:
 
     def on_log(self, lines: Sequence[str]) -> None:
         pass
+
+
+class Listeners:
+    """Several listeners that are told the same, in order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        for listener in self._listeners:
+            listener.on_stage(stage, total)
+
+    def on_advance(self, done: int, steps: int) -> None:
+        for listener in self._listeners:
+            listener.on_advance(done, steps)
+
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        for listener in self._listeners:
+            listener.on_episodes(records)
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        for listener in self._listeners:
+            listener.on_iteration(record)
+
+    def on_message(self, message: str) -> None:
+        for listener in self._listeners:
+            listener.on_message(message)
+
+    def on_log(self, lines: Sequence[str]) -> None:
+        for listener in self._listeners:
+            listener.on_log(lines)

@@ -1,12 +1,12 @@
-"""What the episodes of a training leave behind, worker by worker: traces, metrics, a line per iteration."""
+"""What the episodes of a training leave behind, worker by worker: traces, metrics, lines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
+from hotlap.records.episode_log import EpisodeLog, EpisodeRecord, Phase
 from hotlap.records.events import ProgressLog, WorkerSummary
 from hotlap.records.metrics import BestModelMetric, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
@@ -25,7 +25,7 @@ class Recorder:
     Args:
         store: Where the model lies.
         state: The state to go on from; what a killed run wrote after it is dropped.
-        num_lines: Finished iterations whose lines stay in the progress file.
+        num_lines: Finished iterations whose lines stay in the progress file, and whose evaluations stay.
         num_workers: Workers that share the episodes; each has files of its own.
         tracks: Track of each worker, or one that all share.
         best_model_metric: As written into the metrics files.
@@ -48,6 +48,7 @@ class Recorder:
         self.num_workers = num_workers
         self.tracks = tracks
         self.progress = ProgressLog(store, num_iterations=num_lines)
+        self.episodes = EpisodeLog(store, num_trained=state.iteration, num_evaluated=num_lines)
         self.metrics = [
             TrainingMetrics(
                 store, worker=worker, num_episodes=state.episodes_of(worker), best_model_metric=best_model_metric
@@ -55,13 +56,15 @@ class Recorder:
             for worker in range(num_workers)
         ]
         self._traces: dict[int, list[TraceRows]] = {}
+        self._records: list[EpisodeRecord] = []
 
     def track(self, worker: int) -> Track:
         """The track that a worker drives on."""
         return self.tracks[worker % len(self.tracks)]
 
-    def add(self, episodes: Sequence[PlayedEpisode]) -> None:
+    def add(self, episodes: Sequence[PlayedEpisode], iteration: int) -> None:
         """Take the episodes of an iteration; their camera frames are not held."""
+        self._records = [self._record(episode, iteration, "training", episode.plan.clock) for episode in episodes]
         self._traces = {worker: [] for worker in range(self.num_workers)}
         for episode in episodes:
             worker = episode.plan.worker
@@ -70,12 +73,18 @@ class Recorder:
             metrics.add([_metrics_of(episode, "training", number, trial, episode.plan.clock)])
             traces.append(trace_rows(episode, self.track(worker).length))
 
-    def write_evaluation(self, episodes: Sequence[PlayedEpisode], clock: float) -> None:
+    def write_evaluation(
+        self, episodes: Sequence[PlayedEpisode], iteration: int, clock: float
+    ) -> Sequence[EpisodeRecord]:
         """Write the metrics of the evaluation that follows the episodes written last.
 
         Args:
             episodes: Of the evaluation, played side by side.
+            iteration: That made the checkpoint which drives.
             clock: Simulation clock at their start [s].
+
+        Returns:
+            What is recorded of each.
 
         Raises:
             RecordError: If a file could not be written; what was there before is untouched.
@@ -88,9 +97,15 @@ class Recorder:
                 if episode.plan.worker == worker
             )
             metrics.save()
+        records = [self._record(episode, iteration, "evaluation", clock) for episode in episodes]
+        self.episodes.append(records)
+        return records
 
-    def write(self, iteration: int) -> None:
+    def write(self, iteration: int) -> Sequence[EpisodeRecord]:
         """Write the traces and metrics of the episodes that were added for ``iteration``.
+
+        Returns:
+            What is recorded of each.
 
         Raises:
             RecordError: If a file could not be written; what was there before is untouched.
@@ -100,12 +115,33 @@ class Recorder:
             write_trace(self.store, key, traces)
             self.log.add_steps(iteration, worker, traces)
             self.metrics[worker].save()
-        self._traces = {}
+        self.episodes.append(self._records)
+        records, self._records, self._traces = self._records, [], {}
+        return records
+
+    def _record(self, episode: PlayedEpisode, iteration: int, phase: Phase, clock: float) -> EpisodeRecord:
+        plan = episode.plan
+        seconds = episode.num_steps * CONTROL_PERIOD
+        return EpisodeRecord(
+            iteration=iteration,
+            phase=phase,
+            episode=plan.number,
+            worker=plan.worker,
+            track=self.track(plan.worker).name,
+            reverse=plan.start.reverse,
+            start=plan.start.ndist,
+            seed=plan.start.seed,
+            steps=episode.num_steps,
+            reward=episode.reward,
+            progress=episode.progress,
+            status=episode.status,
+            start_s=clock,
+            sim_s=seconds,
+            lap_time_s=seconds if episode.completed else None,
+        )
 
 
-def _metrics_of(
-    episode: PlayedEpisode, phase: Literal["training", "evaluation"], number: int, trial: int, clock: float
-) -> EpisodeMetrics:
+def _metrics_of(episode: PlayedEpisode, phase: Phase, number: int, trial: int, clock: float) -> EpisodeMetrics:
     return EpisodeMetrics(
         reward=episode.reward,
         start_time=clock,

@@ -27,12 +27,14 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.monitoring.monitor import Monitor
+from hotlap.monitoring.sink import Beginning
 from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
 from hotlap.records.metrics import BestModelMetric
 from hotlap.records.output import open_output
-from hotlap.records.place import is_bucket_place
+from hotlap.records.place import is_bucket_place, place_name
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.precision import compute_dtype
@@ -45,7 +47,7 @@ from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
 from hotlap.training.cloning import differences
 from hotlap.training.launch import announce
-from hotlap.training.listener import Listener, Silence
+from hotlap.training.listener import Listener, Listeners, Silence
 from hotlap.training.recorder import Recorder, worker_summaries
 from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
@@ -118,7 +120,8 @@ class Trainer:
         listener: Shows what happens.
 
     Raises:
-        ConfigError: If a bucket cannot be used.
+        ConfigError: If a bucket cannot be used, or a port for monitoring.
+        MissingExtraError: If a library for monitoring is not installed.
         RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if the place is being
             trained at this moment, or if a bucket does not answer.
     """
@@ -134,14 +137,12 @@ class Trainer:
     ) -> None:
         self.folder = folder
         self.job = job or folder.job
-        self.listener: Listener = listener or Silence()
         self.metadata = folder.metadata
         self.hyperparameters = folder.hyperparameters
         training = self.job.training
         torch.set_num_threads(training.threads or os.cpu_count() or 1)
 
         self.last_reward_mean = -math.inf
-        self.stage = StageClock(self.listener)
         self._clock = time.perf_counter()
         self._stopped = False
         self._open: _OpenIteration | None = None
@@ -151,6 +152,10 @@ class Trainer:
         self.cloned: CheckpointName | None = None
         """The checkpoint that training begins with, if it is another model's."""
         with ExitStack() as held:
+            shown: Listener = listener or Silence()
+            self.monitor = held.enter_context(Monitor(self.job.monitoring, shown.on_message))
+            self.listener: Listener = Listeners(shown, self.monitor)
+            self.stage = StageClock(self.listener)
             self.output = held.enter_context(
                 open_output(
                     self.place,
@@ -181,12 +186,22 @@ class Trainer:
         self.tracks = self.setup.tracks
         self.fleet = build_fleet(self.setup, self.job, self.num_workers, self.listener.on_message)
         held.callback(self.fleet.close)
+        held.callback(self.monitor.close)  # while its files can still be written
 
         # Only now, when all that the user gave has proved usable, is anything deleted.
         if wipe:
             self.output.wipe()
         elif earlier:
             self._restore()
+        self.monitor.begin(
+            Beginning(
+                place_name(self.place),
+                self.store,
+                num_iterations=self.state.iteration,
+                num_steps=self.state.total_steps,
+                num_episodes=self.state.num_episodes,
+            )
+        )
         self.recorder = Recorder(
             self.store,
             self.state,
@@ -369,7 +384,7 @@ class Trainer:
 
     def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: UpdateStats) -> None:
         """Open the record of the iteration that was just learned from."""
-        self.recorder.add(episodes)
+        self.recorder.add(episodes, self.state.iteration)
         iteration, elapsed_s = self.state.iteration, self._elapsed()
         laps = [episode.num_steps * CONTROL_PERIOD for episode in episodes if episode.completed]
         extra = dict(self.state.extra)
@@ -407,7 +422,8 @@ class Trainer:
         if self._open is None or self._open.saved:
             return
         with self.stage("record", iteration=self._open.stages):
-            self.recorder.write(self._open.record.iteration)
+            written = self.recorder.write(self._open.record.iteration)
+        self.listener.on_episodes(written)
         self._checkpoint()
         self._open.saved = True
 
@@ -438,7 +454,8 @@ class Trainer:
             with self.stage("evaluate", self.job.training.eval_laps, iteration=self._open.stages):
                 episodes = evaluation.result(self.listener.on_advance)
             with self.stage("record", iteration=self._open.stages):
-                self.recorder.write_evaluation(episodes, clock=self.state.sim_time)
+                written = self.recorder.write_evaluation(episodes, record.iteration, clock=self.state.sim_time)
+            self.listener.on_episodes(written)
             report, reward_mean = self._report(episodes)
             verdict = judge(record, report, reward_mean, self.state, self.job.training)
             self.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=self.state.best)

@@ -1,0 +1,64 @@
+"""A run on an MLflow server: values of every iteration against environment steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from hotlap.errors import MissingExtraError
+from hotlap.monitoring.run_id import run_id
+from hotlap.monitoring.sink import Beginning, News, iterations
+from hotlap.monitoring.values import iteration_values
+
+MAX_METRICS = 1000  # of a request
+TAG = "hotlap.run"
+
+
+class MLflowTracking:
+    """Reports through MLflow's own client.
+
+    Args:
+        uri: Of the server, or of a folder.
+        experiment: Made if it does not exist.
+
+    Raises:
+        MissingExtraError: If MLflow is not installed.
+    """
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        try:
+            import mlflow.tracking  # noqa: F401
+        except ImportError:
+            raise MissingExtraError("mlflow-skinny", "mlflow", "Reporting to MLflow") from None
+        # The client prints to standard output when a run ends; that belongs to whoever reads our JSON.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        self.name = f"MLflow at {uri}"
+        self._uri, self._experiment = uri, experiment
+
+    def begin(self, training: Beginning) -> None:
+        from mlflow.tracking import MlflowClient
+
+        self._client = client = MlflowClient(tracking_uri=self._uri)
+        found = client.get_experiment_by_name(self._experiment)
+        experiment = found.experiment_id if found else client.create_experiment(self._experiment)
+        name = run_id(training)
+        runs = client.search_runs([experiment], filter_string=f"tags.`{TAG}` = '{name}'", max_results=1)
+        if runs:
+            self._run = runs[0].info.run_id
+            client.update_run(self._run, status="RUNNING")
+        else:
+            self._run = client.create_run(experiment, tags={TAG: name}, run_name=training.model).info.run_id
+
+    def send(self, news: Sequence[News]) -> None:
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(name, value, round(1000 * at), record.total_steps)
+            for at, record in iterations(news)
+            for name, value in iteration_values(record).items()
+        ]
+        for begin in range(0, len(metrics), MAX_METRICS):
+            self._client.log_batch(self._run, metrics=metrics[begin : begin + MAX_METRICS])
+
+    def end(self) -> None:
+        self._client.set_terminated(self._run)

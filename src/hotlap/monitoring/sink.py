@@ -1,0 +1,84 @@
+"""What a sink is: a place that metrics go to, and what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hotlap.records.episode_log import EpisodeRecord
+from hotlap.records.events import IterationRecord
+from hotlap.records.store import Store
+
+
+@dataclass(frozen=True)
+class News:
+    """Something that happened in a training: an iteration, episodes, or lines of the log."""
+
+    at: float
+    """When, as Unix time [s]."""
+
+    iteration: IterationRecord | None = None
+    """It is finished and recorded."""
+
+    episodes: tuple[EpisodeRecord, ...] = ()
+    """They were recorded together."""
+
+    lines: tuple[str, ...] = ()
+    """They were logged together."""
+
+    @property
+    def size(self) -> int:
+        """Number of records and lines."""
+        return 1 + len(self.episodes) + len(self.lines)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The training that a sink is going to hear of."""
+
+    model: str
+    """Its name."""
+
+    store: Store
+    """Where it leaves its files."""
+
+    num_iterations: int = 0
+    """Finished before, in a training that is resumed; the news of the last one may come again."""
+
+    num_steps: int = 0
+    """Of these iterations."""
+
+    num_episodes: int = 0
+    """Of these iterations, and of those that were given up."""
+
+
+class Sink(Protocol):
+    """Somewhere metrics go. A thread of its own calls its methods; whatever they raise is told and tried again."""
+
+    name: str
+    """For people."""
+
+    def begin(self, training: Beginning) -> None:
+        """Get ready; called until it returns, and before anything else."""
+
+    def send(self, news: Sequence[News]) -> None:
+        """Pass on what happened, in order; called with the same ``news`` again if it raises."""
+
+    def end(self) -> None:
+        """Nothing comes any more; called once, and only if `begin` returned."""
+
+
+def iterations(news: Iterable[News]) -> Iterator[tuple[float, IterationRecord]]:
+    """The iterations among ``news``, each with its time."""
+    return ((each.at, each.iteration) for each in news if each.iteration is not None)
+
+
+def episodes(news: Iterable[News]) -> Iterator[tuple[float, EpisodeRecord]]:
+    """The episodes among ``news``, each with its time."""
+    return ((each.at, record) for each in news for record in each.episodes)
+
+
+def lines(news: Iterable[News]) -> Iterator[tuple[float, str]]:
+    """The lines of the log among ``news``, each with its time."""
+    return ((each.at, line) for each in news for line in each.lines)

@@ -1,0 +1,73 @@
+"""A point for each episode to Telegraf: Influx line protocol over UDP, name for name as the original sends it.
+
+    dr_training_episodes,model=M,phase=training,status=Off\\ track,worker=0 elapsed_time=4533i,progress=31i,reward=27i
+
+Source: DeepRacer simapp 6.0.5, ``markov/metrics``, and the client library that it uses: one datagram and one line for
+each point, names in alphabetical order, no time, so that Telegraf sets it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+from hotlap.monitoring.sink import Beginning, News, episodes
+from hotlap.records.episode_log import EpisodeRecord
+from hotlap.records.metrics import STATUS_LABELS
+
+
+class TelegrafSink:
+    """Sends datagrams, which arrive or not.
+
+    Args:
+        host, port: Where Telegraf listens; looked up for every batch, as it may move.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.name = f"Telegraf at {host}:{port}"
+        self._host, self._port = host, port
+        self._model = ""
+
+    def begin(self, training: Beginning) -> None:
+        self._model = training.model
+
+    def send(self, news: Sequence[News]) -> None:
+        points = [_line(record, self._model) for _, record in episodes(news)]
+        if not points:
+            return
+        family, kind, protocol, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as sender:
+            for point in points:
+                sender.sendto(point, address)
+
+    def end(self) -> None:
+        """Nothing is held open."""
+
+
+def _line(record: EpisodeRecord, model: str) -> bytes:
+    """The point of an episode, in the whole numbers of the metrics files."""
+    fields = {
+        "elapsed_time": round(1000 * record.sim_s),
+        "progress": int(record.progress),
+        "reward": round(record.reward),
+    }
+    tags = {
+        "model": model,
+        "phase": record.phase,
+        "status": STATUS_LABELS[record.status],
+        "worker": str(record.worker),
+    }
+    return point("dr_training_episodes", tags, fields)
+
+
+def point(measurement: str, tags: Mapping[str, str], fields: Mapping[str, int]) -> bytes:
+    """One line of the protocol."""
+    named = "".join(f",{name}={_escaped(tags[name])}" for name in sorted(tags))
+    measured = ",".join(f"{name}={fields[name]}i" for name in sorted(fields))
+    return f"{measurement}{named} {measured}\n".encode()
+
+
+def _escaped(text: str) -> str:
+    for special in ("\\", ",", "=", " "):
+        text = text.replace(special, f"\\{special}")
+    return text.replace("\n", "\\n")

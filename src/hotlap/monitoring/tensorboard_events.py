@@ -1,0 +1,91 @@
+"""Event files for TensorBoard, beside the other files of the model.
+
+    logs/tensorboard/iterations/events.out.tfevents.…    against environment steps
+    logs/tensorboard/episodes/events.out.tfevents.…      training episodes, against their number
+
+Two folders, because a training that resumes begins a new file in each, whose first event tells TensorBoard to forget
+what came after the checkpoint, and that goes by the step of the same axis.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from hotlap.monitoring.sink import Beginning, News, episodes, iterations
+from hotlap.monitoring.values import episode_values, iteration_values
+from hotlap.records.store import Store
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+FOLDER = "logs/tensorboard"
+
+
+class TensorBoardEvents:
+    """Writes the event files of a training."""
+
+    name = "TensorBoard"
+
+    def begin(self, training: Beginning) -> None:
+        # The axes begin anew, or the last iteration comes again: its evaluation is driven again.
+        self._iterations = _EventFile(training, "iterations", training.num_steps)
+        self._episodes = _EventFile(training, "episodes", training.num_episodes + 1)
+
+    def send(self, news: Sequence[News]) -> None:
+        self._iterations.add((at, record.total_steps, iteration_values(record)) for at, record in iterations(news))
+        self._episodes.add(
+            (at, record.episode + 1, episode_values(record))
+            for at, record in episodes(news)
+            if record.phase == "training"
+        )
+
+    def end(self) -> None:
+        """Nothing is held open."""
+
+
+class _EventFile:
+    """One file that grows."""
+
+    def __init__(self, training: Beginning, folder: str, first_step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+        self._store: Store = training.store
+        folder = f"{FOLDER}/{folder}"
+        if training.num_iterations == 0:
+            for key in self._store.list(folder):
+                self._store.delete(key)
+        now = time.time()
+        # TensorBoard reads files in the order of their names.
+        self._key = f"{folder}/events.out.tfevents.{int(now):010d}.{training.num_iterations:06d}"
+        first = [Event(wall_time=now, file_version="brain.Event:2")]
+        if training.num_iterations:
+            first.append(Event(wall_time=now, step=first_step, session_log=SessionLog(status=SessionLog.START)))
+        self._append(first)
+
+    def add(self, points: Iterable[tuple[float, int, dict[str, float]]]) -> None:
+        """Append points of time [s], step and values by name; all of them or none."""
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        events = [
+            Event(
+                wall_time=at,
+                step=step,
+                summary=Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()]),
+            )
+            for at, step, values in points
+        ]
+        if events:
+            self._append(events)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        data = io.BytesIO()
+        writer = RecordWriter(data)
+        for event in events:
+            writer.write(event.SerializeToString())
+        self._store.append(self._key, data.getvalue())
