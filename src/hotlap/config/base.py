@@ -52,7 +52,7 @@ def warn(message: str) -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that points from an unknown name to the known one it resembles, or else lists what is known."""
     known = sorted(known)
-    close = resembling(name, known)
+    close = resembling(name[:100], known)
     return f"Did you mean {close!r}?" if close else f"Known: {', '.join(known)}."
 
 
@@ -85,23 +85,29 @@ def mistakes(problems: Iterable[str]) -> str:
 
 def _describe(model: type[Config], problem: Any) -> str:
     """One pydantic problem as a sentence or two."""
-    key = ".".join(str(part) for part in problem["loc"])
+    key = ".".join(_plain(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         name = str(problem["loc"][-1])
         homes = [section for section in model.model_fields if name in _section(model, (section,)).model_fields]
         if homes and homes[0] != problem["loc"][0]:
-            return f"Unknown key {key!r}: {name} belongs into the section [{homes[0]}]."
-        return f"Unknown key {key!r}. {nearest(name, _section(model, problem['loc'][:-1]).model_fields)}"
+            return f"Unknown key '{key}': {name} belongs into the section [{homes[0]}]."
+        return f"Unknown key '{key}'. {nearest(name, _section(model, problem['loc'][:-1]).model_fields)}"
     if problem["type"] == "model_type":
-        return f"{key} must be a section [{key}] with keys of its own, got {_shown(problem['input'])}."
+        return f"{key} must be a section [{key}] with keys of its own, got {shown(problem['input'], 60)}."
     expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not key:  # a rule across fields speaks for itself
         return f"{expected}."
     if problem["type"] == "value_error":
-        return f"{key} = {_shown(problem['input'])}: {expected}."
+        return f"{key} = {shown(problem['input'], 60)}: {expected}."
     field = _section(model, problem["loc"][:-1]).model_fields.get(str(problem["loc"][-1]))
     meaning = f" ({' '.join(field.description.split())})" if field is not None and field.description else ""
-    return f"{key} {expected}, got {_shown(problem['input'])}.{meaning}"
+    return f"{key} {expected}, got {shown(problem['input'], 60)}.{meaning}"
+
+
+def _plain(part: int | str) -> str:
+    """A part of a key: as it is if that can be printed in a line."""
+    text = str(part)
+    return text if len(text) <= 60 and text.isprintable() else shown(text, 60)
 
 
 def _section(model: type[Config], path: tuple[Any, ...]) -> type[Config]:
@@ -115,6 +121,7 @@ def _section(model: type[Config], path: tuple[Any, ...]) -> type[Config]:
     return model
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any, longest: int = 200) -> str:
+    """A value as it can stand in a message."""
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= longest else text[: longest - 3] + "..."

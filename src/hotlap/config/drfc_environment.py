@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotlap.config.base import mistakes, resembling, warn
+from hotlap.config.base import mistakes, resembling, shown, warn
 from hotlap.config.drfc_variables import DEAD, VARIABLES
 from hotlap.config.env_file import Assignment, Environment, read_env_file, read_worker_file
 from hotlap.errors import ConfigError
@@ -70,7 +70,7 @@ def _run_folder(path: Path, system: Environment) -> Path:
     folder = path / "experiments" / experiment.value
     if not (folder / "run.env").is_file():
         raise ConfigError(
-            f"{experiment.place}: DR_EXPERIMENT_NAME = {experiment.value!r}, but there is no {folder / 'run.env'}."
+            f"{experiment.place}: DR_EXPERIMENT_NAME = {shown(experiment.value)}, but there is no {folder / 'run.env'}."
         )
     return folder
 
@@ -127,7 +127,7 @@ def _problem(assignment: Assignment) -> str | None:
     except ValueError as error:
         reason = f": {error}" if str(error) else ""
         return (
-            f"{assignment.place}: {assignment.name} = {assignment.value!r} is not allowed{reason}. "
+            f"{assignment.place}: {assignment.name} = {shown(assignment.value)} is not allowed{reason}. "
             f"Allowed: {kind.allowed}."
         )
     return None
@@ -137,7 +137,7 @@ def _times_in_wrong_order(environment: Environment) -> Iterator[str]:
     lower, upper = (VARIABLES[f"DR_H2B_{name}_LANE_CHANGE_TIME"] for name in ("LOWER", "UPPER"))
     if lower.value_in(environment) > upper.value_in(environment):
         first, second = (
-            f"{variable.name} = {variable.text_in(environment)!r} "
+            f"{variable.name} = {shown(variable.text_in(environment))} "
             f"({environment[variable.name].place if variable.name in environment else 'by default'})"
             for variable in (lower, upper)
         )
@@ -153,7 +153,7 @@ def _warn_about_unknown(assignment: Assignment) -> None:
         )
         return
     ours = name.upper().startswith("DR_")
-    close = resembling(name, VARIABLES, cutoff=0.6 if ours else 0.85)
+    close = resembling(name[:100], VARIABLES, cutoff=0.6 if ours else 0.85)
     if ours or close:
         hint = f" Did you mean {close}?" if close else ""
-        warn(f"{assignment.place}: {name} is not a variable of DeepRacer-for-Cloud and has no effect.{hint}")
+        warn(f"{assignment.place}: {name[:100]} is not a variable of DeepRacer-for-Cloud and has no effect.{hint}")

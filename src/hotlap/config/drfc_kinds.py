@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hotlap.config.base import shown
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -77,7 +79,7 @@ def boolean(true: Any = True, false: Any = False) -> Kind:
             return true
         if word == "false":
             return false
-        raise ValueError(f"the original takes {text!r} for true, like all that is not False" if text else "")
+        raise ValueError(f"the original takes {shown(text, 60)} for true, like all that is not False" if text else "")
 
     return Kind("True, False", parse)
 
@@ -88,7 +90,7 @@ def _script_boolean(text: str) -> bool:
         return True
     if word in ("false", "no", "f", "0", "n", "off", ""):
         return False
-    raise ValueError(f"the original takes {text!r} for false, like all that is not True, yes, t or 1")
+    raise ValueError(f"the original takes {shown(text, 60)} for false, like all that is not True, yes, t or 1")
 
 
 def _multi_config(text: str) -> bool:
@@ -96,7 +98,7 @@ def _multi_config(text: str) -> bool:
         return True
     if text.lower() in ("false", "no", "f", "0", "n", "off", ""):
         return False
-    raise ValueError(f"only True, exactly so, switches it on; the original takes {text!r} for False")
+    raise ValueError(f"only True, exactly so, switches it on; the original takes {shown(text, 60)} for False")
 
 
 def _resets(text: str) -> int:

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotlap.config.base import mistakes, warn
-from hotlap.config.files import read_text
+from hotlap.config.base import mistakes, shown, warn
+from hotlap.config.files import decode_text, read_bytes
 from hotlap.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_BYTES = 1 << 16  # DeepRacer-for-Cloud's own have a tenth of it
+MAX_VALUE = 4096  # characters; a few lines that double each other would fill any memory
+MAX_VARIABLES = 1000  # of a file; the original knows 150
+
 _ENDS_A_COMMAND = ";&|<>()"
 
 
@@ -66,7 +70,7 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
         warn(f"{place}: ${name} has no value on an earlier line, so it expands to nothing.")
         return ""
 
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(decode_text(read_bytes(path, MAX_BYTES), str(path)).split("\n"), start=1):
         if line.startswith("#"):
             continue
         place = f"{path}, line {number}"
@@ -74,27 +78,30 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
         for word in re.findall(r"[^ \t\r]+", line):
             name, *parts = word.split("=")
             if any("`" in part or "$(" in part for part in (name, *parts[1:])):
-                problems.append(f"{place}: {word!r} holds a command for the shell, but nothing is executed here.")
+                problems.append(f"{place}: {shown(word)} holds a command for the shell, but nothing is executed here.")
             elif not parts or name.startswith("#") or (stray and not _NAME.fullmatch(name)):
                 stray.append(word)
             elif not _NAME.fullmatch(name):
-                problems.append(f"{place}: {name!r} in {word!r} cannot name a variable.")
+                problems.append(f"{place}: {shown(name)} in {shown(word)} cannot name a variable.")
             else:
                 try:
                     value = shell_value(parts[0], lambda name, place=place: expand(name, place))  # type: ignore[misc]
                 except ValueError as error:
-                    problems.append(f"{place}: {name} = {parts[0]!r}: {error}.")
+                    problems.append(f"{place}: {name} = {shown(parts[0])}: {error}.")
                     continue
                 if parts[1:]:
                     rest = "=".join(["", *parts[1:]])
-                    warn(f"{place}: {name} is {value!r}: a value ends at a second '=', so {rest!r} has no effect.")
+                    warn(
+                        f"{place}: {name} is {shown(value)}: a value ends at a second '=', so {shown(rest)} has no "
+                        "effect."
+                    )
                 if any(each.startswith("#") for each in stray):
-                    warn(f"{place}: {word!r} counts, though a # stands before it: only whole lines are comments.")
+                    warn(f"{place}: {shown(word)} counts, though a # stands before it: only whole lines are comments.")
                 _add(found, Assignment(name, value, path, number))
         if stray:
             warn(
-                f"{place}: {' '.join(stray)!r} has no effect. A comment needs a line of its own, and a value holds "
-                "no blanks."
+                f"{place}: {shown(' '.join(stray))} has no effect. A comment needs a line of its own, and a value "
+                "holds no blanks."
             )
     _raise(problems)
     return found
@@ -108,7 +115,7 @@ def read_worker_file(path: Path) -> Environment:
     """
     found: dict[str, Assignment] = {}
     problems = []
-    lines = read_text(path).split("\n")
+    lines = decode_text(read_bytes(path, MAX_BYTES), str(path)).split("\n")
     if not lines[-1]:
         lines.pop()  # what follows the last end of line is no line
     for number, line in enumerate(lines, start=1):
@@ -119,9 +126,13 @@ def read_worker_file(path: Path) -> Environment:
         if not line.strip():
             problems.append(f"{place} is empty, which a worker's file must not have. Delete the line.")
         elif len(parts) != 1:
-            problems.append(f"{place}: {line!r} must be NAME=VALUE with exactly one '='.")
+            problems.append(f"{place}: {shown(line)} must be NAME=VALUE with exactly one '='.")
         elif not _NAME.fullmatch(name):
-            problems.append(f"{place}: {name!r} in {line!r} cannot name a variable; no blanks stand before '='.")
+            problems.append(
+                f"{place}: {shown(name)} in {shown(line)} cannot name a variable; no blanks stand before '='."
+            )
+        elif len(parts[0]) > MAX_VALUE:
+            problems.append(f"{place}: the value of {shown(name)} has more than {MAX_VALUE} characters.")
         else:
             _add(found, Assignment(name, parts[0].strip(), path, number))
     _raise(problems)
@@ -154,6 +165,8 @@ def shell_value(text: str, expand: Callable[[str], str]) -> str:
             raise ValueError(f"to a shell the value ends at {char!r}; put it in double quotes")
         else:
             value += char
+        if len(value) > MAX_VALUE:
+            raise ValueError(f"the value has more than {MAX_VALUE} characters")
     if quote:
         raise ValueError(f"the {quote} is not closed; a value holds neither blanks nor '=', also in quotes")
     return value
@@ -177,8 +190,12 @@ def _reference(text: str, i: int, *, quoted: bool) -> tuple[str, int]:
 def _add(found: dict[str, Assignment], new: Assignment) -> None:
     old = found.get(new.name)
     if old is not None and old.value != new.value:
-        warn(f"{new.place}: {new.name} is set on line {old.line} already; {new.value!r} counts, the last one.")
+        warn(f"{new.place}: {new.name} is set on line {old.line} already; {shown(new.value)} counts, the last one.")
     found[new.name] = new
+    if len(found) > MAX_VARIABLES:
+        raise ConfigError(
+            f"{new.place}: the file sets more than {MAX_VARIABLES} variables, so it is none of DeepRacer-for-Cloud's."
+        )
 
 
 def _raise(problems: Iterable[str]) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hotlap.config.base import warn
+from hotlap.bounded import read_bounded
+from hotlap.config.base import shown, warn
 from hotlap.errors import ConfigError
+
+MAX_BYTES = 1 << 20  # the longest that we know has a fiftieth of it
+MAX_TOML_BYTES = 1 << 16  # the time to read long keys grows with the square of their length
+MAX_DEPTH = 32  # tables in tables; no setting lies deeper than three
 
 
 def read_text(path: Path) -> str:
@@ -18,8 +25,17 @@ def read_text(path: Path) -> str:
     Raises:
         ConfigError: If it is absent, a folder, unreadable, or not UTF-8.
     """
+    return decode_text(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        ConfigError: If it is absent, a folder, unreadable, or has more than ``limit``.
+    """
     try:
-        return decode_text(path.read_bytes(), str(path))
+        return read_bounded(path, limit)
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: there is no such file. `hotlap new DIR` writes a model folder to begin with."
@@ -66,10 +82,11 @@ def parse_json_object(text: str, source: str) -> dict[str, Any]:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         values = dict(items)
         if len(values) < len(items):
-            names = [name for name, _ in items]
-            repeated = sorted({name for name in names if names.count(name) > 1})
+            times = Counter(name for name, _ in items)
+            repeated = sorted(name for name, number in times.items() if number > 1)
             warn(
-                f"{source}: the key {', '.join(map(repr, repeated))} stands there more than once; the last one counts."
+                f"{source}: the key {', '.join(map(shown, repeated[:3]))} stands there more than once; the last one "
+                "counts."
             )
         return values
 
@@ -80,13 +97,14 @@ def parse_json_object(text: str, source: str) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else "end of file"
         raise ConfigError(
-            f"{source}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!r}). "
+            f"{source}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!a}). "
             "JSON wants double quotes, no comments, and no comma after the last entry."
         ) from None
     except ValueError as error:  # a number of thousands of digits
         raise ConfigError(f"{source}: a number cannot be read ({error}).") from None
     except RecursionError:
-        raise ConfigError(f"{source}: the JSON is nested too deeply; a flat JSON object {{…}} was expected.") from None
+        raise _too_deep(source) from None
+    _check_depth(data, source)
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: holds a JSON {type(data).__name__}, but an object {{…}} was expected.")
     return data
@@ -98,14 +116,37 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: If the file cannot be read or is not TOML; names the line.
     """
-    text = read_text(path)
+    text = decode_text(read_bytes(path, MAX_TOML_BYTES), str(path))
     try:
-        return tomllib.loads(text)
+        tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"line (\d+)", str(error))
         lines = text.splitlines()
-        near = f" (near {lines[int(found[1]) - 1].strip()[:60]!r})" if found and int(found[1]) <= len(lines) else ""
+        near = f" (near {lines[int(found[1]) - 1].strip()[:60]!a})" if found and int(found[1]) <= len(lines) else ""
         raise ConfigError(
             f"{path}: not valid TOML: {error}{near}. Each line is [section], key = value, or # a comment; "
             'text stands in "double quotes", true and false are lower-case.'
         ) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise ConfigError(f"{path}: a number cannot be read ({error}).") from None
+    except RecursionError:
+        raise _too_deep(str(path)) from None
+    _check_depth(tables, str(path))
+    return tables
+
+
+def _check_depth(data: Any, source: str) -> None:
+    """Refuse what is nested so deeply that to print it would fail."""
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        level = [inner for each in level if isinstance(each, list | dict) for inner in _items(each)]
+    if level:
+        raise _too_deep(source)
+
+
+def _items(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _too_deep(source: str) -> ConfigError:
+    return ConfigError(f"{source}: it is nested too deeply; no setting lies deeper than a table in a table.")

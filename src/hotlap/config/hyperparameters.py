@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from hotlap.config.base import Config, build, nearest, warn
+from hotlap.config.base import Config, build, nearest, shown, warn
 from hotlap.config.files import read_json_object
 from hotlap.errors import ConfigError
 
@@ -96,7 +96,10 @@ class Hyperparameters(Config):
             if key in cls.model_fields:
                 values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
             elif key not in BOOKKEEPING:
-                warn(f"{source}: {key!r} is not a hyperparameter and has no effect. {nearest(key, cls.model_fields)}")
+                warn(
+                    f"{source}: {shown(key)} is not a hyperparameter and has no effect. "
+                    f"{nearest(key, cls.model_fields)}"
+                )
         settings = build(cls, values, source)
         if settings.stack_size != 1:
             warn(f"{source}: stack_size = {settings.stack_size} has no effect; one frame is one observation.")
@@ -121,7 +124,7 @@ STARTER: Final = Hyperparameters(
 def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
     """``value`` as the type of its field: an int, a float, or lower-case text."""
     if kind is int or kind is float:
-        wrong = ConfigError(f"{source}: {key} must be a {'whole ' * (kind is int)}number, got {value!r}.")
+        wrong = ConfigError(f"{source}: {key} must be a {'whole ' * (kind is int)}number, got {shown(value)}.")
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise wrong
         try:
@@ -134,10 +137,10 @@ def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
             raise wrong
         return int(number)
     if not isinstance(value, str):
-        raise ConfigError(f"{source}: {key} must be text, got {value!r}.")
+        raise ConfigError(f"{source}: {key} must be text, got {shown(value)}.")
     text = value.strip().lower()
     if key == "loss_type" and text not in ("huber", "mean squared error"):
         if text != "mean_squared_error":
-            warn(f"{source}: loss_type {value!r} counts as 'mean squared error', like all that is not 'huber'.")
+            warn(f"{source}: loss_type {shown(value)} counts as 'mean squared error', like all that is not 'huber'.")
         return "mean squared error"
     return text

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from hotlap.config.base import Config, nearest, warn
+from hotlap.config.base import Config, nearest, shown, warn
 from hotlap.config.files import read_json_object
 from hotlap.errors import ConfigError
 
@@ -141,7 +141,7 @@ class ModelMetadata(Config):
             )
         network = data.get("neural_network", NETWORKS[0])
         if network not in NETWORKS:
-            _fail(source, f"neural_network is {network!r}. {nearest(str(network), NETWORKS)}")
+            _fail(source, f"neural_network is {shown(network)}. {nearest(str(network), NETWORKS)}")
         space = data["action_space"]
         metadata = cls(
             version=version,
@@ -169,7 +169,7 @@ def _number(source: str, key: str, value: Any) -> float:
         else:
             if math.isfinite(number):
                 return number
-    _fail(source, f"{key} must be a finite number, got {value!r}.")
+    _fail(source, f"{key} must be a finite number, got {shown(value)}.")
 
 
 def _version(source: str, data: dict[str, Any]) -> float:
@@ -177,7 +177,7 @@ def _version(source: str, data: dict[str, Any]) -> float:
         return 2.0 if "sensor" in data else 1.0
     version = _number(source, "version", data["version"])
     if not 1.0 <= version < 7.0:
-        _fail(source, f'version must be 1 to 6, got {data["version"]!r}. New models use "5".')
+        _fail(source, f'version must be 1 to 6, got {shown(data["version"])}. New models use "5".')
     return version
 
 
@@ -186,7 +186,7 @@ def _choice(source: str, data: dict[str, Any], key: str, allowed: tuple[str, ...
     value = data.get(key, allowed[0])
     name = value.strip().lower() if isinstance(value, str) else ""
     if name not in allowed:
-        _fail(source, f"{key} must be {' or '.join(map(repr, allowed))}, got {value!r}.")
+        _fail(source, f"{key} must be {' or '.join(map(repr, allowed))}, got {shown(value)}.")
     return name
 
 
@@ -197,16 +197,19 @@ def _sensors(source: str, data: dict[str, Any], version: float) -> tuple[str, ..
         _fail(source, f"version {version:g} needs 'sensor', a list such as [\"FRONT_FACING_CAMERA\"].")
     sensors = data["sensor"]
     if not isinstance(sensors, list) or not all(isinstance(sensor, str) for sensor in sensors):
-        _fail(source, f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {sensors!r}.')
+        _fail(source, f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {shown(sensors)}.')
     for sensor in sensors:
         if sensor not in CAMERAS + LIDARS:
-            _fail(source, f"sensor {sensor!r} is unknown. {nearest(sensor, CAMERAS + LIDARS)}")
+            _fail(source, f"sensor {shown(sensor)} is unknown. {nearest(sensor, CAMERAS + LIDARS)}")
     num_cameras = sum(sensor in CAMERAS for sensor in sensors)
     if num_cameras != 1:
-        _fail(source, f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {sensors}.")
+        _fail(
+            source,
+            f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {shown(sensors)}.",
+        )
     num_lidars = sum(sensor in LIDARS for sensor in sensors)
     if num_lidars > 1:
-        _fail(source, f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {sensors}.")
+        _fail(source, f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {shown(sensors)}.")
     return tuple(sensors)
 
 
@@ -221,16 +224,16 @@ def _discrete(source: str, space: Any) -> DiscreteActionSpace:
         _fail(
             source,
             'action_space must be a list of at least one {"steering_angle": …, "speed": …}, '
-            f"got {'an empty list' if space == [] else repr(space)}.",
+            f"got {'an empty list' if space == [] else shown(space)}.",
         )
     actions = []
     for index, entry in enumerate(space):
         if not isinstance(entry, dict):
-            _fail(source, f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {entry!r}.')
+            _fail(source, f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {shown(entry)}.')
         values = {}
         for key in ("steering_angle", "speed"):
             if key not in entry:
-                _fail(source, f"action_space[{index}] lacks {key!r}; it has {sorted(entry)}.")
+                _fail(source, f"action_space[{index}] lacks {key!r}; it has {shown(sorted(entry))}.")
             values[key] = _number(source, f"action_space[{index}].{key}", entry[key])
         actions.append(Action(**values))
     return DiscreteActionSpace(actions=tuple(actions))
@@ -247,7 +250,7 @@ def _continuous(source: str, space: Any) -> ContinuousActionSpace:
     for key in ("steering_angle", "speed"):
         entry = space.get(key)
         if not isinstance(entry, dict) or not {"low", "high"} <= entry.keys():
-            _fail(source, f'action_space.{key} must be {{"low": …, "high": …}}, got {entry!r}.')
+            _fail(source, f'action_space.{key} must be {{"low": …, "high": …}}, got {shown(entry)}.')
         low = _number(source, f"action_space.{key}.low", entry["low"])
         high = _number(source, f"action_space.{key}.high", entry["high"])
         if not low < high:
@@ -258,7 +261,7 @@ def _continuous(source: str, space: Any) -> ContinuousActionSpace:
 
 def _lidar_config(source: str, config: Any) -> LidarConfig:
     if not isinstance(config, dict):
-        _fail(source, f"lidar_config must be an object, got {config!r}.")
+        _fail(source, f"lidar_config must be an object, got {shown(config)}.")
     values: dict[str, Any] = {}
     for key in ("num_sectors", "num_values_per_sector"):
         if key in config:
