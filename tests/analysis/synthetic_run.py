@@ -105,7 +105,7 @@ def write_run(
                             reward=float(rows[-1].reward.sum()),
                             start_time=at,
                             end_time=end,
-                            episode=len(metrics[worker]) + 1,
+                            episode=metrics[worker].num_episodes + 1,
                             trial=i + 1,
                             phase="training",
                             progress=float(rows[-1].progress[-1]),
