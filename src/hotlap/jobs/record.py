@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Literal
 
 import psutil
+from pydantic import PositiveInt
+
+from hotlap.records.typed_json import parse_record
 
 State = Literal["starting", "running", "stopping", "finished", "failed", "lost", "unknown"]
 LIVE: tuple[State, ...] = ("starting", "running", "stopping", "unknown")
@@ -26,7 +29,7 @@ def now() -> str:
 class ProcessId:
     """A process of this or another machine; numbers are used again, so its start belongs to it."""
 
-    pid: int
+    pid: PositiveInt
     start: float
     """Seconds since 1970."""
     host: str
@@ -117,15 +120,8 @@ class JobRecord:
             ValueError: If it is torn or no record.
         """
         try:
-            found = json.loads(data)
-            values = {each.name: found[each.name] for each in fields(cls) if each.name in found}
-            if values.get("process"):
-                values["process"] = ProcessId(**values["process"])
-            if values.get("cluster"):
-                values["cluster"] = ClusterJob(**values["cluster"])
-            record = cls(**values)
-        except (TypeError, KeyError) as error:
+            record = parse_record(cls, data)
+            datetime.fromisoformat(record.started).astimezone()
+        except (ValueError, OverflowError) as error:
             raise ValueError(f"not a job: {error}") from error
-        if record.state not in get_args(State):
-            raise ValueError(f"not a job: state {record.state!r}")
         return record

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId
 from hotlap.records.events import PROGRESS, ProgressLog, parse_progress
@@ -116,7 +117,7 @@ class JobRegistry:
     def stop_level(self, number: str) -> StopLevel:
         """The wish that was left for a job."""
         try:
-            level = (self.folder / f"{number}.stop").read_bytes()
+            level = read_bounded(self.folder / f"{number}.stop", 16)
         except OSError:
             return 0
         return 2 if level == b"2" else 1

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hotlap.bounded import load_json, told
 from hotlap.errors import RecordError
 from hotlap.records.store import Store, open_store
 from hotlap.records.trainer_state import TrainerState
@@ -35,6 +36,7 @@ MODEL_FOLDER = "model"
 INDEX = "deepracer_checkpoints.json"
 POINTER = ".coach_checkpoint"
 KEPT_CHECKPOINTS = 4
+MAX_HEADER = 8 << 20  # bytes of a safetensors header; ours have a few thousand
 
 _WEIGHTS = re.compile(r"(\d+)_Step-(\d+)\.safetensors")
 _BELONGINGS = re.compile(r"(\d+)_Step-(\d+)\.(?:safetensors|optimizer\.safetensors|state\.json)")
@@ -230,8 +232,8 @@ class CheckpointStore:
             return {}
         data = self.store.get(_key(INDEX))
         try:
-            parsed = {key: _entry(value) for key, value in json.loads(data).items()}
-        except (ValueError, TypeError, AttributeError, KeyError):
+            parsed = {key: _entry(value) for key, value in load_json(data).items()}
+        except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
             warnings.warn(f"{self.store}: model/{INDEX} is damaged and is ignored.", stacklevel=3)
             return {}
         return {key: entry for key, entry in parsed.items() if entry is not None}
@@ -283,6 +285,7 @@ def _entry(value: dict[str, Any]) -> IndexEntry | None:
     name = CheckpointName.parse(value["name"])
     # Older indexes call the metric avg_comp_pct.
     metric = value.get("avg_eval_metric", value.get("avg_comp_pct"))
+    metric = None if metric is None else float(metric)
     return IndexEntry(name, metric, float(value.get("time_stamp", 0.0))) if name else None
 
 
@@ -306,17 +309,19 @@ def _decode(data: bytes, source: str) -> tuple[dict[str, torch.Tensor], dict[str
     from safetensors.torch import load
 
     try:
+        if int.from_bytes(data[:8], "little") > MAX_HEADER:
+            raise ValueError("its header is too long")
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_METADATA_KEY])
-        found, expected, metadata = header["format"], header["crc32"], header["metadata"]
+        header = load_json(load_json(data[8 : 8 + length])["__metadata__"][_METADATA_KEY])
+        found, expected, metadata = header["format"], header["crc32"], dict(header["metadata"])
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RecordError(
-            f"The {source} is damaged ({error}): it should be a safetensors file written by hotlap."
+            f"The {source} is damaged ({told(error)}): it should be a safetensors file written by hotlap."
         ) from error
     if found != CHECKPOINT_FORMAT:
         raise RecordError(
-            f"The {source} has format {found!r}, this version of hotlap reads format {CHECKPOINT_FORMAT}. "
+            f"The {source} has format {ascii(found)[:60]}, this version of hotlap reads format {CHECKPOINT_FORMAT}. "
             "Use the version that wrote it."
         )
     if _checksum(tensors) != expected:

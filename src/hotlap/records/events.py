@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from hotlap.records.store import Store
+from hotlap.records.typed_json import Measured, parse_record
 
 PROGRESS = "metrics/progress.jsonl"
 
@@ -23,13 +24,13 @@ class EvaluationSummary:
     num_laps: int
     """Attempts, all from rest and each ended by the first mistake."""
 
-    completion_mean: float
+    completion_mean: Measured
     """Mean progress at the end [%]."""
 
-    clean_rate: float
+    clean_rate: Measured
     """Share of laps completed without a mistake, 0-1."""
 
-    reward_mean: float
+    reward_mean: Measured
     """Mean sum of rewards."""
 
     lap_time_median_s: float | None = None
@@ -74,7 +75,7 @@ class IterationRecord:
     total_episodes: int
     total_steps: int
 
-    elapsed_s: float
+    elapsed_s: Measured
     """Wall-clock spent training so far [s]."""
 
     num_episodes: int
@@ -82,10 +83,10 @@ class IterationRecord:
 
     num_steps: int
 
-    reward_mean: float
+    reward_mean: Measured
     """Mean sum of rewards of an episode."""
 
-    completion_mean: float
+    completion_mean: Measured
     """Mean progress at the end of an episode [%]."""
 
     laps_completed: int
@@ -99,10 +100,10 @@ class IterationRecord:
     is_best: bool = False
     """Whether its checkpoint became the best."""
 
-    losses: dict[str, float] = field(default_factory=dict)
+    losses: dict[str, Measured] = field(default_factory=dict)
     """By name, means over the update."""
 
-    stages_s: dict[str, float] = field(default_factory=dict)
+    stages_s: dict[str, Measured] = field(default_factory=dict)
     """Wall-clock of each stage by name: collect, update, checkpoint, evaluate, record [s].
 
     Where episodes are played beside the update, collect and evaluate are what the trainer waited for them."""
@@ -116,17 +117,13 @@ class IterationRecord:
 
     @classmethod
     def from_line(cls, line: str) -> IterationRecord:
-        """Read a line; fields that a newer version added are ignored. Raises ValueError or TypeError if it is none."""
-        return cls.from_json(json.loads(line))
+        """Read a line; fields that a newer version added are ignored. Raises ValueError if it is none."""
+        return parse_record(cls, line)
 
     @classmethod
     def from_json(cls, data: Any) -> IterationRecord:
         """The record of what `dataclasses.asdict` made of one; see `from_line`."""
-        values = _known(cls, data)
-        if values.get("evaluation") is not None:
-            values["evaluation"] = EvaluationSummary(**_known(EvaluationSummary, values["evaluation"]))
-        values["workers"] = [WorkerSummary(**_known(WorkerSummary, each)) for each in values.get("workers", [])]
-        return cls(**values)
+        return cls.from_line(json.dumps(data))
 
 
 class ProgressLog:
@@ -163,16 +160,9 @@ def parse_progress(data: bytes) -> list[IterationRecord]:
     for line in data.decode(errors="replace").splitlines():
         try:
             records.append(IterationRecord.from_line(line))
-        except (ValueError, TypeError):
+        except ValueError:
             continue  # torn by a kill
     return records
-
-
-def _known(cls: type, values: Any) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise TypeError("a line must be an object")
-    names = {each.name for each in fields(cls)}
-    return {name: value for name, value in values.items() if name in names}
 
 
 def _finite(value: Any) -> Any:

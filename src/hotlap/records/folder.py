@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
 from hotlap.records.patience import Patience, lacks_room
-from hotlap.records.store import checked_parts
+from hotlap.records.store import checked_parts, largest
 
 
 class Folder:
@@ -87,14 +88,15 @@ class Folder:
     def get(self, key: str) -> bytes:
         path = self.path(key)
         try:
-            return path.read_bytes()
+            return read_bounded(path, largest(key))
         except FileNotFoundError:
             raise RecordError(
                 f"{path} does not exist. Check the model folder, or make the file by training there first."
             ) from None
         except OSError as error:
             raise RecordError(
-                f"{path} could not be read ({error.strerror}). It must be a readable file; check its permissions."
+                f"{path} could not be read ({error.strerror}). It must be a readable file; check its permissions, or "
+                "move it away."
             ) from error
 
     def exists(self, key: str) -> bool:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hotlap.bounded import load_json, read_bounded
 from hotlap.errors import RecordError
 
 # `model/.lock` of the original means something else: that a checkpoint is being uploaded.
 LOCK = ".training.lock"
+_MAX_HOLDER = 1 << 12  # bytes
 HOLDER = ".training.json"  # beside the lock: on Windows nobody else can read a locked file
 
 
@@ -65,8 +67,9 @@ class FolderLock:
 def _holder(folder: Path) -> str:
     """Who holds the lock, as the end of a sentence; empty if that cannot be read."""
     try:
-        holder = json.loads((folder / HOLDER).read_text())
+        holder = load_json(read_bounded(folder / HOLDER, _MAX_HOLDER))
         since = datetime.fromisoformat(holder["since"])
-        return f", by process {holder['pid']} on {holder['host']} since {since:%Y-%m-%d %H:%M:%S}"
-    except (OSError, ValueError, TypeError, KeyError):
+        host = ascii(str(holder["host"]))[1:-1][:100]
+        return f", by process {int(holder['pid'])} on {host} since {since:%Y-%m-%d %H:%M:%S}"
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return ""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from hotlap.bounded import load_json
 from hotlap.errors import RecordError
 from hotlap.records.store import Store
 
@@ -152,9 +153,9 @@ class TrainingMetrics:
                 self._append(record)
             if self.num_episodes < num_episodes:
                 raise RecordError(
-                    f"{self.key} holds {self.num_episodes} training episodes, the checkpoint to resume from was written "
-                    f"after {num_episodes}. Restore the file, or clone the model into a new folder instead of resuming "
-                    "it."
+                    f"{self.key} holds {self.num_episodes} training episodes, the checkpoint to resume from was "
+                    f"written after {num_episodes}. Restore the file, or clone the model into a new folder instead of "
+                    "resuming it."
                 )
 
     def add(self, episodes: Iterable[EpisodeMetrics]) -> None:
@@ -171,7 +172,13 @@ class TrainingMetrics:
         self._records.append(json.dumps(record))
         if record.get("phase") == "training":
             self.num_episodes += 1
-            self.trial = int(record.get("trial", 0))
+            trial = record.get("trial", 0)
+            if not isinstance(trial, int):
+                raise RecordError(
+                    f"{self.key} is damaged: trial is {ascii(trial)[:60]} in record {len(self._records)}, expected a "
+                    "whole number. Restore the file, or clone the model into a new folder instead of resuming it."
+                )
+            self.trial = trial
             self._num_settled = len(self._records)
 
     def save(self) -> None:
@@ -207,7 +214,7 @@ def read_metrics(store: Store, key: str) -> list[dict[str, int | str]]:
     """
     data = store.get(key)
     try:
-        records = json.loads(data)["metrics"]
+        records = load_json(data)["metrics"]
         if not all(isinstance(record, dict) for record in records):
             raise TypeError("a record is not an object")
     except (ValueError, TypeError, KeyError) as error:

@@ -25,6 +25,7 @@ import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from hotlap.bounded import load_json
 from hotlap.errors import RecordError
 from hotlap.records.s3 import Bucket
 from hotlap.records.s3_errors import StorageError
@@ -110,8 +111,8 @@ class Ownership:
             raise SucceededError(
                 f"{self.bucket} was taken by another training, which began at the same moment, or found no sign of "
                 f"life of this one for {self._expiry_s:.0f} s: it was cut off from {self.bucket.settings.server}, or "
-                "this machine slept. What this training has written since then is not uploaded. Let one of the two end, and "
-                "train on with --resume."
+                "this machine slept. What this training has written since then is not uploaded. Let one of the two "
+                "end, and train on with --resume."
             )
 
     def release(self) -> None:
@@ -198,11 +199,11 @@ def _token(bucket: Bucket, key: str) -> str | None:
 
 def _read_note(bucket: Bucket, key: str) -> dict[str, str]:
     try:
-        note = json.loads(bucket.get(key))
+        note = load_json(bucket.get(key))
     except ValueError:
         return {}
     except StorageError as error:
         if error.trouble.kind == "missing":
             return {}
         raise
-    return note if isinstance(note, dict) else {}
+    return {str(name): ascii(str(value))[1:-1][:100] for name, value in note.items()} if isinstance(note, dict) else {}

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from hotlap.bounded import in_words
 from hotlap.errors import ConfigError
 from hotlap.records.place import BucketPlace
-from hotlap.records.s3_errors import StorageError, trouble_of
+from hotlap.records.s3_errors import StorageError, Trouble, trouble_of
 from hotlap.records.s3_settings import WHERE_CREDENTIALS_STAND, S3Settings, load_settings
-from hotlap.records.store import checked_parts
+from hotlap.records.store import checked_parts, largest
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Store
@@ -82,7 +83,14 @@ class Bucket:
         from obstore import get
 
         checked_parts(key, self)
-        return self._call("read", key, lambda: bytes(get(self._reader, key).bytes()))
+        found = self._call("read", key, lambda: get(self._reader, key))
+        size, limit = found.meta["size"], largest(key)
+        if size > limit:
+            raise StorageError(
+                f"{self}/{key} has {in_words(size)}, more than the {in_words(limit)} it may have. Move it away.",
+                Trouble("access", "it is too large"),
+            )
+        return self._call("read", key, lambda: bytes(found.bytes()))
 
     def exists(self, key: str) -> bool:
         return self.modified(key) is not None

@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, unquote
 
+from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
 from hotlap.records.folder import Folder
 from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3_settings import S3Settings
+from hotlap.records.typed_json import parse_record
 from hotlap.user_folders import state_folder
 
 Deed = Literal["put", "delete", "kept"]
@@ -34,6 +36,7 @@ TRAINING = "training"
 
 _ENTRY = re.compile(r"(\d{12})-(put|delete|kept)-(.+)")
 _PLACE = "place.json"
+_MAX_PLACE = 1 << 16  # bytes
 
 
 @dataclass(frozen=True, order=True)
@@ -120,8 +123,8 @@ class SpoolFolder:
         for entry in reversed(found):
             for deed in ("put", "kept"):  # it may be marked meanwhile
                 try:
-                    return (self.path / Entry(entry.number, deed, key).name).read_bytes()
-                except OSError:
+                    return self._files.get(Entry(entry.number, deed, key).name)
+                except RecordError:
                     continue
         return None
 
@@ -140,9 +143,8 @@ class SpoolNote:
     def read(cls, folder: Path) -> SpoolNote | None:
         """The note in a place's folder; None if there is none."""
         try:
-            found = json.loads((folder / _PLACE).read_bytes())
-            return cls(str(found["place"]), found["endpoint"], tuple(found["owners"]))
-        except (OSError, ValueError, TypeError, KeyError):
+            return parse_record(cls, read_bounded(folder / _PLACE, _MAX_PLACE))
+        except (OSError, ValueError):
             return None
 
     def write(self, folder: Path) -> None:

@@ -6,11 +6,26 @@ is put appears whole or not at all; that is the only promise the records rely on
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from hotlap.errors import RecordError
 from hotlap.records.place import BucketPlace, is_bucket_place
+
+_LARGEST = {
+    ".json": 128 << 20,  # metrics of half a million episodes
+    ".jsonl": 256 << 20,
+    ".csv": 256 << 20,
+    ".safetensors": 640 << 20,  # the largest network's optimizer has a quarter
+    ".data-00000-of-00001": 640 << 20,  # of a TensorFlow checkpoint
+    ".pb": 320 << 20,
+}
+_LARGEST_OTHER = 4 << 30  # videos
+
+
+def largest(key: str) -> int:
+    """How many bytes the object of this name may have; no `Store` reads more into memory."""
+    return _LARGEST.get(PurePosixPath(key).suffix, _LARGEST_OTHER)
 
 
 class Store(Protocol):
@@ -23,7 +38,7 @@ class Store(Protocol):
         """Add to the end of an object. A crash may leave a part of ``data`` behind."""
 
     def get(self, key: str) -> bytes:
-        """The bytes of one object. Raises `RecordError` if it is missing or unreadable."""
+        """The bytes of one object. Raises `RecordError` if it is missing, unreadable or too large."""
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""

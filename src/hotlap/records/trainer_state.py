@@ -6,7 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from pydantic import FiniteFloat, NonNegativeInt
+
+from hotlap.bounded import load_json
 from hotlap.errors import RecordError
+from hotlap.records.typed_json import parse_record
 
 STATE_FORMAT = 2
 
@@ -36,25 +40,25 @@ class TrainerState:
     previous checkpoint with its own state, and one file that nobody reads.
     """
 
-    iteration: int
+    iteration: NonNegativeInt
     """Number of finished iterations; equal to the checkpoint's number unless the model was cloned."""
 
-    total_steps: int
+    total_steps: NonNegativeInt
     """Environment steps trained on so far."""
 
-    num_episodes: int
+    num_episodes: NonNegativeInt
     """Training episodes so far; the next episode gets this number."""
 
-    elapsed_s: float
+    elapsed_s: FiniteFloat
     """Wall-clock spent training so far, over all resumes [s]."""
 
-    sim_time: float
+    sim_time: FiniteFloat
     """Simulation clock at the end of the last episode [s]."""
 
-    seed: int
+    seed: NonNegativeInt
     """The job's seed, from which each episode's own seed is made."""
 
-    worker_episodes: tuple[int, ...] = ()
+    worker_episodes: tuple[NonNegativeInt, ...] = ()
     """Training episodes of each worker so far, which are the records in its metrics file; on resume later ones are
     dropped."""
 
@@ -81,22 +85,21 @@ class TrainerState:
         """
         way_out = "Resume from another checkpoint, or start the training anew with --wipe."
         try:
-            values = json.loads(data)
+            values = load_json(data)
             found = values.pop("format")
             if found == 1:  # there was one worker
                 values["worker_episodes"] = [values.pop("num_metric_records")]
                 found = STATE_FORMAT
             if found != STATE_FORMAT:
                 raise RecordError(
-                    f"{source} has format {found!r}, this version of hotlap reads format {STATE_FORMAT}. {way_out}"
+                    f"{source} has format {ascii(found)[:60]}, this version of hotlap reads format {STATE_FORMAT}. "
+                    f"{way_out}"
                 )
-            best = values.pop("best", None)
             missing = {each.name for each in fields(cls)} - set(values) - {"best"}
             if missing:
-                raise KeyError(", ".join(sorted(missing)))
-            values["worker_episodes"] = tuple(values["worker_episodes"])
-            return cls(**values, best=BestCheckpoint(**best) if best is not None else None)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            return parse_record(cls, json.dumps(values))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{source} is damaged ({error}); it should hold the state of a trainer. {way_out}"
             ) from error
