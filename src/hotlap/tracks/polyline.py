@@ -110,8 +110,8 @@ class Crossing(NamedTuple):
     point: tuple[float, float]
 
 
-def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
-    """All places where two polylines, or one with itself, meet at an angle, in the order of ``one``.
+def find_crossings(one: np.ndarray, other: np.ndarray, most: int) -> list[Crossing]:
+    """The first ``most`` places where two polylines, or one with itself, meet at an angle, in the order of ``one``.
 
     Segments count with their first vertex and without their last, so neighbors in one line do not meet. With itself,
     each place is found twice, once from either stretch.
@@ -135,6 +135,8 @@ def find_crossings(one: np.ndarray, other: np.ndarray) -> list[Crossing]:
         for i, j in np.argwhere(meets):
             x, y = (start[i] + at[i, j] * along[i])[0]
             crossings.append(Crossing(int(first + i), int(j), (float(x), float(y))))
+            if len(crossings) == most:
+                return crossings
     return crossings
 
 

@@ -17,11 +17,14 @@ Format: DeepRacer simapp, ``bundle/routes``.
 
 from __future__ import annotations
 
+import math
 import os
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from hotlap.bounded import read_bounded, told
 from hotlap.errors import TrackError
 from hotlap.tracks import polyline
 from hotlap.tracks.track import Track
@@ -34,6 +37,10 @@ MAX_KNOT = 0.5  # [m] of a line's own length
 EDGE_TOLERANCE = 1e-3  # [m] the ends of an open center line lie on the edge of the road
 LINES = ("center line", "inner border", "outer border")
 NPY_MAGIC = b"\x93NUMPY"
+MAX_BYTES = 1 << 20  # four times what the rows need
+MAX_CROSSINGS = 100  # of two lines, or of a line with itself; routes that are raced on have a few
+
+_READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_route(path: str | Path, *, closed: bool | None = None, name: str | None = None) -> Track:
@@ -107,27 +114,39 @@ def track_from_rows(
 def _read_rows(path: Path) -> np.ndarray:
     expected = "Expected a NumPy file made with np.save(path, rows), rows being float64 of shape (N, 6)."
     try:
-        with path.open("rb") as file:
-            start = file.read(len(NPY_MAGIC))
+        content = read_bounded(path, MAX_BYTES)
+        start = content[: len(NPY_MAGIC)]
         if start != NPY_MAGIC:
             raise TrackError(f"{path}: not a NumPy array file{_guess_format(start)}. {expected}")
-        # Mapped, not read: a header that promises a petabyte costs nothing.
-        mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        _check_array(mapped, str(path))
-        return np.array(mapped)
+        return _array(content, str(path))
     except FileNotFoundError as error:
         raise TrackError(f"{path}: there is no such file. Check the path, or see `hotlap tracks list`.") from error
     except OSError as error:
         raise TrackError(f"{path}: cannot be read ({error.strerror or error}). {expected}") from error
-    except (ValueError, EOFError, SyntaxError) as error:
-        if "object" in str(error).lower():
-            raise TrackError(
-                f"{path}: holds pickled Python objects, which hotlap never loads because they can run code. "
-                f"Save plain numbers: np.save(path, np.asarray(rows, dtype=float))."
-            ) from error
+    except (ValueError, TypeError, KeyError, OverflowError, SyntaxError, RecursionError, MemoryError) as error:
+        # The header is Python's notation, and its parser gives up in many ways.
         raise TrackError(
-            f"{path}: the NumPy file is damaged or cut short ({error}). Copy it again. {expected}"
-        ) from error
+            f"{path}: the NumPy file is damaged or cut short ({told(error)}). Copy it again. {expected}"
+        ) from None
+
+
+def _array(content: bytes, source: str) -> np.ndarray:
+    """The array of a file. What its header promises is compared with the file before there is room made for it."""
+    stream = BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in _READ_HEADER:
+        raise ValueError(f"it has the version {version[0]}.{version[1]}")
+    shape, columns_first, dtype = _READ_HEADER[version](stream)
+    if dtype.hasobject:
+        raise TrackError(
+            f"{source}: holds pickled Python objects, which hotlap never loads because they can run code. "
+            f"Save plain numbers: np.save(path, np.asarray(rows, dtype=float))."
+        )
+    count, found = math.prod(shape), len(content) - stream.tell()
+    if min(shape, default=0) < 0 or count * dtype.itemsize > found:
+        raise ValueError(f"it promises {count} numbers, but has {found} bytes of them")
+    values = np.frombuffer(content, dtype, count, stream.tell())
+    return values.reshape(shape, order="F" if columns_first else "C")
 
 
 def _guess_format(start: bytes) -> str:
@@ -143,8 +162,8 @@ def _guess_format(start: bytes) -> str:
 def _check_array(rows: np.ndarray, source: str) -> None:
     if rows.dtype.kind not in "fiu":
         raise TrackError(
-            f"{source}: the array holds {rows.dtype}, not numbers. Expected float64 coordinates in meters: "
-            f"save rows.astype(float)."
+            f"{source}: the array holds {ascii(str(rows.dtype))[1:-1][:100]}, not numbers. Expected float64 "
+            f"coordinates in meters: save rows.astype(float)."
         )
     if rows.ndim != 2 or rows.shape[1] != 6:
         hint = ""
@@ -210,7 +229,7 @@ def _check_lines(track: Track, source: str) -> None:
     lines = (track.center, track.inner, track.outer)
     _check_self_crossing(track, source, 0)
     for one, other in ((1, 2), (0, 1), (0, 2)):
-        crossings = polyline.find_crossings(lines[one], lines[other])
+        crossings = polyline.find_crossings(lines[one], lines[other], MAX_CROSSINGS)
         if crossings:
             row = crossings[0].first
             more = f"; there are {len(crossings) - 1} more such places" if len(crossings) > 1 else ""
@@ -231,7 +250,13 @@ def _check_lines(track: Track, source: str) -> None:
 def _check_self_crossing(track: Track, source: str, which: int) -> None:
     line = (track.center, track.inner, track.outer)[which]
     arc = polyline.arc_lengths(line)
-    for row, other_row, point in polyline.find_crossings(line, line):
+    crossings = polyline.find_crossings(line, line, MAX_CROSSINGS)
+    if len(crossings) == MAX_CROSSINGS:
+        raise TrackError(
+            f"{source}: the {LINES[which]} is a tangle that crosses itself at {MAX_CROSSINGS // 2} places or more, "
+            f"first at {_at(crossings[0].point)}, row {crossings[0].first}. Lead it straight on."
+        )
+    for row, other_row, point in crossings:
         around = abs(arc[row] - arc[other_row])
         if track.closed:
             around = min(around, arc[-1] - around)
