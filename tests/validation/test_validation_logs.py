@@ -196,7 +196,7 @@ def test_index_names_the_traces(tmp_path):
     (tmp_path / "index.csv").write_text("file,version,role,track\nlogs/trace.csv,v4,check,oval\n")
     assert find_traces([tmp_path]) == find_traces([tmp_path / "trace.csv"])
     (tmp_path / "index.csv").write_text("file,version,role,track\nlogs/other.csv,v4,check,oval\n")
-    with pytest.raises(DataError, match=r"lists logs/other\.csv"):
+    with pytest.raises(DataError, match=r"lists 'logs/other\.csv'"):
         find_traces([tmp_path])
 
 

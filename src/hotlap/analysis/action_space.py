@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from hotlap.analysis.steps import Steps
+from hotlap.bounded import load_json, read_bounded
 
 _MAX_ACTIONS = 1000
 
@@ -16,9 +16,9 @@ def action_space_of(folder: Path) -> list[tuple[float, float]] | None:
     """Steering [deg] and speed [m/s] of each action of a model; None if it is unknown or continuous."""
     for path in (folder / "model_metadata.json", folder / "model" / "model_metadata.json"):
         try:
-            actions = json.loads(path.read_bytes()[: 1 << 20])["action_space"]
+            actions = load_json(read_bounded(path, 1 << 20))["action_space"]
             space = [(float(each["steering_angle"]), float(each["speed"])) for each in actions]
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):
             continue
         if 0 < len(space) <= _MAX_ACTIONS and np.isfinite(space).all():
             return space

@@ -169,7 +169,7 @@ def sound_records(records: Iterable[IterationRecord]) -> tuple[list[IterationRec
     for record in records:
         try:
             kept.append(_sound(record))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             num_damaged += 1
     return kept, num_damaged
 

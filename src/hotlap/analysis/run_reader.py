@@ -23,6 +23,7 @@ from hotlap.analysis.run import Evaluation, Run
 from hotlap.analysis.run_files import evaluation_traces, metrics_files, training_traces
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import MAX_BYTES, read_trace
+from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
@@ -173,8 +174,7 @@ class _Reader:
     def _trace(self, path: Path, **place: int) -> Steps | None:
         name = path.relative_to(self.folder)
         try:
-            with path.open("rb") as file:
-                steps, num_damaged = read_trace(file.read(MAX_BYTES + 1), source=str(name), **place)
+            steps, num_damaged = read_trace(read_bounded(path, MAX_BYTES), source=str(name), **place)
         except (RecordError, OSError) as error:
             self.notes.append(str(error) if isinstance(error, RecordError) else f"{name}: {error.strerror}.")
             return None

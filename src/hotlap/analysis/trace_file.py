@@ -8,8 +8,10 @@ out and counted. Columns: DeepRacer simapp, ``markov/metrics``.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from io import BytesIO
+from itertools import islice
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from hotlap.analysis.steps import STATUSES, Steps
 from hotlap.errors import RecordError
 
 MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
+MAX_COLUMNS = 200  # ten times those of any version
+MAX_LINE = 1 << 14  # characters; a longer line is no row
+_ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
 # Columns of numbers, and what no sound value reaches: a row with a wilder one is damaged, and would blow up a figure.
 _NUMBERS = {
@@ -57,18 +62,39 @@ def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int = 0)
         raise RecordError(
             f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
         )
+    rows = csv.reader(_lines(data))
     try:
-        header, *rows = csv.reader(data.decode(errors="replace").splitlines())
-    except (csv.Error, ValueError) as error:
-        raise RecordError(f"{source} is no trace: it is empty or no CSV file ({error}). Move it away.") from error
-    absent = [name for name in _REQUIRED if name not in header]
-    if absent:
-        raise RecordError(
-            f"{source} is no trace: it lacks the columns {', '.join(absent)}. A trace begins with a line like "
-            "episode,steps,X,Y,yaw,steer,throttle,… Move the file away, or restore it from a copy."
-        )
-    columns, num_damaged = _columns(header, rows)
-    return _in_order(_steps(columns, worker, iteration)), num_damaged
+        header = next(rows, [])
+        absent = [name for name in _REQUIRED if name not in header]
+        if absent or len(header) > MAX_COLUMNS:
+            raise _no_trace(source, header, absent)
+        parts, num_damaged = [], 0
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            columns, damaged = _columns(header, some)
+            parts.append(_steps(columns, worker, iteration))
+            num_damaged += damaged
+    except csv.Error as error:
+        raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
+    parts = parts or [Steps.none()]
+    steps = Steps(**{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Steps)})
+    return _in_order(steps), num_damaged
+
+
+def _no_trace(source: str, header: list[str], absent: list[str]) -> RecordError:
+    lack = f"it lacks the columns {', '.join(absent)}" if absent else f"it has {len(header)} columns"
+    return RecordError(
+        f"{source} is no trace: {lack if header else 'it is empty'}. A trace begins with a line like "
+        "episode,steps,X,Y,yaw,steer,throttle,… Move the file away, or restore it from a copy."
+    )
+
+
+def _lines(data: bytes) -> Iterator[str]:
+    """The lines of a file; one that is too long for a row is empty."""
+    for line in BytesIO(data):
+        if len(line) > MAX_LINE:
+            yield ""
+        else:
+            yield from line.decode(errors="replace").splitlines()
 
 
 def _columns(header: list[str], rows: list[list[str]]) -> tuple[dict[str, np.ndarray | Sequence[str]], int]:

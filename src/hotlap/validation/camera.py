@@ -14,8 +14,11 @@ The frames are consecutive and their poses unknown. Four steps find them:
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,7 @@ import warp as wp
 from PIL import Image
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from hotlap.bounded import read_bounded, told
 from hotlap.errors import DataError
 from hotlap.sim.camera import V1_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.tracks.ground import CENTER_LINE, EDGE_LINE, FIELD, GREY_WEIGHTS, ROAD, WALL, Ground, bake_ground
@@ -33,6 +37,9 @@ Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done."""
 
 CLASSES = {"field": FIELD, "road": ROAD, "edge_line": EDGE_LINE, "center_line": CENTER_LINE, "wall": WALL}
+
+MAX_FRAME_BYTES = 8 << 20
+MAX_FRAME_PIXELS = 1 << 21  # the original's have 640 x 480
 
 SEARCH_EVERY = 6  # frames
 SEARCH_STEP = 0.06  # [m] along the track
@@ -119,11 +126,23 @@ def load_frames(folder: Path, *, every: int = 1) -> tuple[list[str], np.ndarray]
     paths = sorted(folder.glob("*.png"))[::every] if folder.is_dir() else []
     if not paths:
         raise DataError(f"{folder}: no camera frames found; expected a folder of consecutive PNG files.")
-    images = [np.asarray(Image.open(path).convert("RGB")) for path in paths]
+    images = [_image(path) for path in paths]
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         raise DataError(f"{folder}: the frames differ in size ({sorted(shapes)}); expected frames of one camera.")
     return [path.name for path in paths], np.stack(images)
+
+
+def _image(path: Path) -> np.ndarray:
+    try:
+        with Image.open(BytesIO(read_bounded(path, MAX_FRAME_BYTES)), formats=["PNG"]) as image:
+            if image.width * image.height > MAX_FRAME_PIXELS:
+                raise ValueError(f"it is {image.width} x {image.height} pixels large")
+            return np.asarray(image.convert("RGB"))
+    # Whatever a damaged file makes the library of images raise, it is a damaged file.
+    except (OSError, ValueError, TypeError, SyntaxError, EOFError, struct.error, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or told(error)
+        raise DataError(f"{path}: no camera frame ({reason}); expected a PNG file. Copy it again.") from error
 
 
 def to_grey(images: np.ndarray) -> np.ndarray:

@@ -12,18 +12,23 @@ Columns: DeepRacer simapp, ``markov/metrics``.
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
+from hotlap.bounded import gunzip, read_bounded, told
 from hotlap.errors import DataError
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.route_file import read_route
 from hotlap.tracks.track import DUPLICATE_DISTANCE, Track
+
+MAX_BYTES = 64 << 20  # ten times what the longest recording has
+MAX_COLUMNS = 100
+LARGEST = 1e15  # beyond every stamp, count and place
 
 VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
 INDEX_COLUMNS = ("file", "version", "role", "track")
@@ -166,15 +171,12 @@ def read_trace(path: Path) -> Trace:
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
 
     def numbers(name: str) -> np.ndarray:
-        try:
-            return np.array(columns[name], dtype=np.float64)
-        except ValueError:
-            for row, text in enumerate(columns[name]):
-                try:
-                    float(text)
-                except ValueError:
-                    raise DataError(f"{path}: row {row}: {name} is {text!r}, expected a number.") from None
-            raise
+        values = np.array([_number(text) for text in columns[name]])
+        wrong = np.flatnonzero(~(np.abs(values) < LARGEST))
+        if len(wrong):
+            text = columns[name][wrong[0]]
+            raise DataError(f"{path}: row {wrong[0]}: {name} is {text[:60]!r}, expected a number.")
+        return values
 
     def truths(name: str) -> np.ndarray:
         return np.array([text.strip().lower() == "true" for text in columns[name]])
@@ -255,6 +257,14 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
     return DrivenRoute(name, track, _rows_of_waypoints(rows, len(track.center)))
 
 
+def _number(text: str) -> float:
+    """The number that a text says; NaN if it says none."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
 def _driven_backwards(trace: Trace, track: Track) -> bool:
     s = track.project(np.stack([trace.x, trace.y], axis=-1)) / track.length
     along, gained = np.diff(s), np.diff(trace.progress)
@@ -280,11 +290,13 @@ def _read_index(path: Path) -> list[TraceFile]:
         trace = path.parent / Path(entry["file"]).name
         if entry["version"] not in VERSIONS:
             raise DataError(
-                f"{path}: {entry['file']} has version {entry['version']!r}; the versions are {', '.join(VERSIONS)}."
+                f"{path}: {entry['file'][:100]!r} has version {entry['version'][:60]!r}; the versions are "
+                f"{', '.join(VERSIONS)}."
             )
         if not trace.is_file():
             raise DataError(
-                f"{path}: lists {entry['file']}, but there is no {trace}. Copy it there, or remove the line."
+                f"{path}: lists {entry['file'][:100]!r}, but there is no such file in {path.parent}. Copy it there, or "
+                "remove the line."
             )
         files.append(TraceFile(trace, entry["version"], entry["track"], entry["role"]))
     return files
@@ -297,14 +309,20 @@ def read_csv(path: Path, required: Sequence[str]) -> tuple[list[str], list[list[
         DataError: If the file cannot be read, a required column is missing, or a row has too few or many values.
     """
     try:
-        with gzip.open(path, "rt", newline="") if path.suffix == ".gz" else path.open(newline="") as file:
-            header, *rows = csv.reader(file)
-    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a CSV file ({error or 'it is empty'}).") from error
+        content = read_bounded(path, MAX_BYTES)
+        if path.suffix == ".gz":
+            content = gunzip(content, MAX_BYTES)
+        header, *rows = csv.reader(StringIO(content.decode("utf-8-sig"), newline=""))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as a CSV file ({told(error) or 'it is empty'}).") from error
+    if len(header) > MAX_COLUMNS:
+        raise DataError(f"{path}: has {len(header)} columns, a recorded trace at most {MAX_COLUMNS}.")
     absent = [name for name in required if name not in header]
     if absent:
         raise DataError(
-            f"{path}: the columns {', '.join(absent)} are missing; the header is {','.join(header)[:200]}. "
+            f"{path}: the columns {', '.join(absent)} are missing; the header is {','.join(header)[:200]!a}. "
             f"Expected a file with at least {', '.join(required)}."
         )
     action = header.index("action") if "action" in header else None
