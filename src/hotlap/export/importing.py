@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hotlap.config.files import decode_text, parse_json_object
+from hotlap.config.files import decode_text, parse_json_object, read_bytes
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.metadata import LIDARS, ModelMetadata
@@ -103,17 +103,17 @@ def _metadata_content(source: Source, found: Found, folder: Path, metadata_file:
     if metadata_file is not None:
         if not metadata_file.is_file():
             raise ConfigError(f"{metadata_file}: there is no such file.")
-        content = metadata_file.read_bytes()
+        content = read_bytes(metadata_file)
     elif found.metadata is not None:
-        content = found.metadata.read_bytes()
+        content = read_bytes(found.metadata)
     elif own.is_file():
-        return own.read_bytes()
+        return read_bytes(own)
     else:
         raise ConfigError(
             f"{source.place}: there is no {METADATA} with the model, so nobody knows what its outputs mean. Put it "
             "beside the model, or name it with --metadata FILE."
         )
-    if own.is_file() and _metadata(own.read_bytes(), str(own)) != _metadata(content, str(source.place)):
+    if own.is_file() and _metadata(read_bytes(own), str(own)) != _metadata(content, str(source.place)):
         raise ConfigError(
             f"{own}: it says something else than the {METADATA} of the model to be imported. Remove it, or name a new "
             "folder."
@@ -144,7 +144,7 @@ def _other_files(source: Source, track: str | None, remarks: list[str]) -> dict[
     path = source.nearest(HYPERPARAMETERS)
     hyperparameters = hyperparameters_json().encode()
     if path is not None:
-        content, name = path.read_bytes(), f"{source.place}: {HYPERPARAMETERS}"
+        content, name = read_bytes(path), f"{source.place}: {HYPERPARAMETERS}"
         try:
             Hyperparameters.from_dict(parse_json_object(decode_text(content, name), name), source=name)
             hyperparameters = content
@@ -152,7 +152,7 @@ def _other_files(source: Source, track: str | None, remarks: list[str]) -> dict[
             remarks.append(f"The model's hyperparameters cannot be used, ours were written. {error}")
     job = Job() if track is None else Job().updated(race={"track": track})
     return {
-        REWARD: (reward or example_file(DEFAULT_EXAMPLE)).read_bytes(),
+        REWARD: read_bytes(reward or example_file(DEFAULT_EXAMPLE)),
         HYPERPARAMETERS: hyperparameters,
         JOB: job_toml(job).encode(),
     }

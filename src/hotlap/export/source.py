@@ -5,7 +5,6 @@ Only files with the names that DeepRacer gives them are looked at, and only up t
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
+from hotlap.bounded import in_words, load_json, read_bounded
 from hotlap.errors import RecordError
 from hotlap.export import graph, tf_checkpoint
 from hotlap.export.tar import unpack
@@ -148,9 +148,9 @@ class Source:
         if path is None:
             return self._pointed()
         try:
-            entry: Any = json.loads(path.read_bytes())[f"{which}_checkpoint"]["name"]
+            entry: Any = load_json(read_bounded(path, _SIZES[_INDEX]))[f"{which}_checkpoint"]["name"]
             match = _CHECKPOINT.fullmatch(entry)
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        except (OSError, ValueError, TypeError, KeyError, IndexError):
             self.remarks.append(f"{_INDEX} is damaged and was ignored.")
             return self._pointed()
         return CheckpointName(int(match[1]), int(match[2])) if match else self._pointed()
@@ -159,7 +159,11 @@ class Source:
         path = self.nearest(_POINTER)
         if path is None:
             return None
-        match = _CHECKPOINT.fullmatch(path.read_bytes().decode(errors="replace").strip())
+        try:
+            content = read_bounded(path, _SIZES[_POINTER])
+        except OSError:
+            return None
+        match = _CHECKPOINT.fullmatch(content.decode(errors="replace").strip())
         return CheckpointName(int(match[1]), int(match[2])) if match else None
 
     def _nearest(self, wanted: str, beside: str) -> Path | None:
@@ -221,6 +225,11 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
                 ) from None
             yield Source(place, files), which
     else:
+        if place.stat().st_size > graph.MAX_BYTES:
+            raise RecordError(
+                f"{place}: it has {in_words(place.stat().st_size)}, more than the {in_words(graph.MAX_BYTES)} of any "
+                "policy. Name the archive, graph or folder of a DeepRacer model."
+            )
         # The metadata lies beside the graph, or above it where the graph is in agent/.
         folder = place.absolute().parent
         beside = {METADATA: folder / METADATA, f"../{METADATA}": folder.parent / METADATA}

@@ -12,7 +12,7 @@ import numpy as np
 
 from hotlap.errors import RewardError
 from hotlap.rewards.function import RewardFunction, explain, line_of
-from hotlap.rewards.loader import load_reward
+from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams
 from hotlap.rewards.profile import HotSpot, RewardCost, hot_spots
 from hotlap.rewards.sample_steps import SampleTrack, sample_steps
@@ -76,7 +76,7 @@ def check_reward(path: str | Path, tracks: Sequence[SampleTrack], *, profile: bo
         return report
     report.path = str(reward.path)
     report.has_batch = reward.batch_function is not None
-    source = reward.path.read_bytes().decode("utf-8-sig", errors="replace")
+    source = read_reward(path).text.decode("utf-8-sig", errors="replace")
     report.problems += check_source(source, reward.namespace)
 
     params = RewardParams([route for track in tracks for route in (track, track.reversed())])

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from hotlap.bounded import read_bounded
 from hotlap.errors import RewardError
 from hotlap.rewards.function import RewardFunction, explain, line_of
 
@@ -20,6 +21,8 @@ DEFAULT_EXAMPLE: Final = "follow_center_line"
 
 # The signature of 2018, long gone from the original too.
 _ARGUMENTS_2018 = {"on_track", "car_orientation", "throttle", "steering", "closest_waypoint", "closest_waypoints"}
+
+MAX_BYTES: Final = 1 << 20
 
 _load_numbers = itertools.count(1)
 _sibling_folders: set[str] = set()
@@ -69,7 +72,7 @@ def read_reward(name_or_path: str | Path) -> RewardSource:
         path = example_file(str(name_or_path))
     path = path.absolute()
     try:
-        return RewardSource(path, path.read_bytes())
+        return RewardSource(path, read_bounded(path, MAX_BYTES))
     except FileNotFoundError:
         raise RewardError(
             f"{path}: there is no such file. `hotlap new DIR` writes a model folder with a reward function in it."
