@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,13 +42,16 @@ class Drive:
     """How it ended: internal status such as ``lap_complete``."""
 
     name: str = ""
-    """Shown in the video, such as ``trial 3``."""
+    """Shown in its film, such as that of the track."""
 
-    camera: np.ndarray | None = None
-    """What the car saw: uint8, shape (num_steps, height, width, 3), or (num_steps, height, width) in gray."""
+    reward: np.ndarray | float = 0.0
+    """Sum of the rewards of the trial so far."""
 
-    objects: np.ndarray | None = None
-    """Corners of what else was on the track [m], shape (num_steps, num_objects, 4, 2)."""
+    resets: np.ndarray | int = 0
+    """How often it was put back on the track so far."""
+
+    statuses: np.ndarray | None = None
+    """Status at every step, as in traces."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -57,6 +61,13 @@ class Drive:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def part(self, steps: range) -> Drive:
+        """Only some consecutive steps."""
+        cut = slice(steps.start, steps.stop)
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        cuts: dict[str, Any] = {name: each[cut] for name, each in columns.items() if isinstance(each, np.ndarray)}
+        return replace(self, **cuts)
 
     def segments(self) -> tuple[np.ndarray, np.ndarray]:
         """The driven line in pieces from step to step, without the jumps of resets.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +22,13 @@ from hotlap.cli.output import (
     prints_to_stderr,
     progress_bar,
 )
+from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
+from hotlap.errors import RecordError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hotlap.evaluation.evaluator import Evaluator
 
 MAX_ROWS = 20  # rows of the printed table
 
@@ -39,10 +48,8 @@ def evaluate(
     checkpoint: Annotated[str | None, typer.Option(help="best, last, or a number.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
-    video: Annotated[
-        bool | None,
-        typer.Option(help="Film the first trial, or the first clean lap; with --drfc as DR_EVAL_SAVE_MP4 says."),
-    ] = None,
+    video: VideoOption = None,
+    no_video: NoVideoOption = False,
     print_log: PrintLogOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +57,8 @@ def evaluate(
 
     JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
-    trace, log, figure, video, stages_s.
+    trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip, chase, top and car),
+    stages_s.
     """
     check_outputs(as_json, print_log)
     choice = choose_model(folder, drfc)
@@ -60,6 +68,7 @@ def evaluate(
         evaluation={"trials": trials, "continuous": continuous, "number_of_resets": resets, "seed": seed},
     )
     which = parse_checkpoint(checkpoint or job.evaluation.checkpoint)
+    to_film = parse_video(video, no_video, laps=laps, wanted=choice.film)
 
     out = console()
     stages: dict[str, float] = {}
@@ -84,10 +93,18 @@ def evaluate(
     stages["record"] = time.perf_counter() - begin
     if print_log:
         print_log_lines(evaluator.log)
-    if choice.film if video is None else video:
+    films: dict[int, dict[str, str | Path]] = {}
+    failure = None
+    if to_film:
         begin = time.perf_counter()
-        with out.status("Filming …"):
-            files["video"] = evaluator.film()
+        try:
+            with progress_bar(out) as bar:
+                task = bar.add_task("filming", total=None, note="steps")
+                films = evaluator.film(
+                    to_film, on_frame=lambda done, total: bar.update(task, completed=done, total=total)
+                )
+        except RecordError as error:  # told after the results, which are worth more
+            failure = error
         stages["film"] = time.perf_counter() - begin
     if as_json:
         print_json(
@@ -97,18 +114,30 @@ def evaluate(
                 "track": evaluator.track.name,
                 **report.to_json(),
                 **{name: str(path) for name, path in files.items()},
+                "videos": [
+                    {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
+                    for number, of_trial in films.items()
+                ],
                 "stages_s": {name: round(seconds, 3) for name, seconds in stages.items()},
             }
         )
-        return
-    from rich.console import Console
+    else:
+        from rich.console import Console
 
+        screen = out if print_log else Console(highlight=False)
+        _print_results(screen, evaluator, stages)
+        for name, path in files.items():
+            screen.print(f"{name}: {path}")
+        for number, of_trial in films.items():
+            screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+    if failure is not None:
+        raise failure
+
+
+def _print_results(screen: Console, evaluator: Evaluator, stages: Mapping[str, float]) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen = out if print_log else Console(highlight=False)
     screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
-    screen.print(trials_table(report, max_rows=MAX_ROWS))
-    screen.print(summary_table(report))
+    screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
+    screen.print(summary_table(evaluator.report))
     screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
-    for name, path in files.items():
-        screen.print(f"{name}: {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,12 +13,12 @@ import numpy as np
 import torch
 
 from hotlap.analysis.evaluation_figure import draw_evaluation
-from hotlap.analysis.evaluation_video import write_evaluation_video
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
+from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
-from hotlap.evaluation.replay import drive_of, film
+from hotlap.evaluation.replay import drive_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.log_lines import EVALUATION_END, evaluation_log
@@ -27,6 +26,7 @@ from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_e
 from hotlap.records.output import evaluation_output
 from hotlap.records.place import file_at, place_name
 from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
+from hotlap.records.video import video_keys
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import plan_evaluation
@@ -165,21 +165,33 @@ class Evaluator:
             store.put(keys["figure"], figure.read_bytes())
         return {name: file_at(self.place, key) for name, key in keys.items()}
 
-    def film(self) -> str | Path:
-        """Film the first episode that ends with a complete lap, or the farthest if none does.
+    def film(
+        self,
+        which: Literal["all", "first"] | int = "all",
+        *,
+        on_frame: Callable[[int, int], None] = lambda done, total: None,
+    ) -> dict[int, dict[str, str | Path]]:
+        """Film trials of the evaluation that was recorded last.
+
+        Args:
+            which: All, so many, or the first clean one; without any, the one that got farthest.
+            on_frame: Called with (steps filmed, steps in all).
 
         Returns:
-            Where the film lies.
+            Where the films of each trial lie by their names, which are those of `video_keys`, by its number from 0.
+
+        Raises:
+            RecordError: If a film cannot be written; the evaluation's results stay, and films that are done.
         """
-        chosen = max(
-            self.episodes,
-            key=lambda episode: (episode.completed, episode.progress if not episode.completed else math.inf),
-        )
-        key = f"evaluation-{self._stamp}/evaluation.mp4"
-        with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("evaluation.mp4") as video:
-            write_evaluation_video(video, self.track, [film(self.config, chosen)])
-            store.put(key, video.read_bytes())
-        return file_at(self.place, key)
+        trials = trials_to_film(self.report, which)
+        lie: dict[int, dict[str, str | Path]] = {}
+        with evaluation_output(self.place, self._stamp, self._tell) as store:
+            for number, films in film_trials(self.config, self.track, self.episodes, trials, on_frame=on_frame):
+                keys = video_keys(self._stamp, number)
+                for name, film in films.items():
+                    store.put(keys[name], film.read_bytes())
+                lie[number] = {name: file_at(self.place, keys[name]) for name in films}
+        return lie
 
 
 @contextmanager

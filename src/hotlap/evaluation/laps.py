@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,7 +12,17 @@ from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.vehicle import CONTROL_PERIOD
 
-_MISHAPS = ("off_track", "crashed", "reversed", "immobilized")
+MISHAPS = ("off_track", "crashed", "reversed", "immobilized")
+
+
+def lap_steps(episode: PlayedEpisode) -> list[range]:
+    """The steps of each lap of an episode, the last of which may be unfinished."""
+    status = episode.trace["status"]
+    ends = np.flatnonzero((episode.trace["progress"] >= 100.0) & (status != "prepare")) + 1
+    cuts = [0, *ends.tolist()]
+    if cuts[-1] != len(status):
+        cuts.append(len(status))
+    return [range(begin, end) for begin, end in itertools.pairwise(cuts)]
 
 
 def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationReport:
@@ -24,13 +35,10 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
     for episode in episodes:
         status = episode.trace["status"]
         progress = episode.trace["progress"]
-        ends = np.flatnonzero((progress >= 100.0) & (status != "prepare"))
-        if not len(ends) or ends[-1] != len(status) - 1:
-            ends = np.append(ends, len(status) - 1)
-        begin = 0
-        for end in ends:
+        for lap in lap_steps(episode):
+            begin, end = lap.start, lap.stop - 1
             complete = bool(progress[end] >= 100.0)
-            counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in _MISHAPS}
+            counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in MISHAPS}
             # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
             forgiven = {name: count - (not complete and name == status[end]) for name, count in counts.items()}
             off_track = forgiven["off_track"] + forgiven["reversed"]
@@ -50,5 +58,4 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
                     clean=complete and not any(counts.values()),
                 )
             )
-            begin = int(end) + 1
     return EvaluationReport(tuple(laps))

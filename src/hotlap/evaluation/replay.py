@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from hotlap.analysis.drives import Drive
+from hotlap.analysis.film.shot import Shot
 from hotlap.envs.race import Race, RaceConfig
+from hotlap.evaluation.laps import MISHAPS, lap_steps
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.chase_view import ChaseView
 from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
-def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None, objects: np.ndarray | None = None) -> Drive:
-    """The line of an episode, for figures and videos."""
+def drive_of(episode: PlayedEpisode) -> Drive:
+    """The line of an episode, for figures and films."""
     trace = episode.trace
-    finished = np.cumsum(trace["progress"] >= 100.0)
-    lap = 1 + np.concatenate([[0], finished[:-1]])
-    steps = np.arange(len(lap))
-    begins = np.concatenate([[0], np.flatnonzero(np.diff(lap)) + 1])
+    laps = lap_steps(episode)
+    put_back = np.isin(trace["status"], MISHAPS)
+    put_back[-1] = False  # a mistake that ends the episode
     return Drive(
         x=trace["x"],
         y=trace["y"],
@@ -26,35 +29,58 @@ def drive_of(episode: PlayedEpisode, *, camera: np.ndarray | None = None, object
         speed=trace["speed"],
         steer=trace["steering_angle"],
         progress=trace["progress"],
-        time=(steps - begins[lap - 1] + 1) * CONTROL_PERIOD,
-        lap=lap,
+        time=np.concatenate([np.arange(1, len(lap) + 1) for lap in laps]) * CONTROL_PERIOD,
+        lap=np.concatenate([np.full(len(lap), number) for number, lap in enumerate(laps, start=1)]),
         status=episode.status,
-        name=f"trial {episode.plan.number + 1}",
-        camera=camera,
-        objects=objects,
+        reward=np.concatenate([np.cumsum(trace["reward"][lap]) for lap in laps]),
+        resets=np.concatenate([np.cumsum(put_back[lap]) for lap in laps]),
+        statuses=trace["status"],
     )
 
 
-def film(config: RaceConfig, episode: PlayedEpisode, *, scale: int = 3) -> Drive:
-    """The drive of an episode with what its car saw, in color, and the objects on the track.
+def trials_of(episode: PlayedEpisode, first: int, name: str = "") -> list[Drive]:
+    """The laps of an episode as drives of their own, all of one name; ``first`` is the number of the first one."""
+    whole = drive_of(episode)
+    return [
+        replace(
+            whole.part(steps),
+            lap=number,
+            name=name,
+            status="lap_complete" if whole.progress[steps[-1]] >= 100.0 else str(episode.trace["status"][steps[-1]]),
+        )
+        for number, steps in enumerate(lap_steps(episode), start=first)
+    ]
+
+
+class Replay:
+    """A race that is driven again.
 
     Args:
-        config: The race it was played in.
-        episode: From any worker: the same seed and actions give the same poses.
+        config: The race in which the episodes were played.
         scale: Pixels of the film per row and column of the car's own camera.
     """
-    race = Race(replace(config, reward=_no_reward), 1)
-    renderer, images = race.simulator.color_camera(scale=scale)
-    race.reset([0], [episode.plan.start])
-    world = np.zeros(1, dtype=np.int64)
-    frames = np.empty((episode.num_steps, *images.shape[1:]), dtype=np.uint8)
-    objects = np.empty((episode.num_steps, race.scene.num_objects, 4, 2))
-    for step, action in enumerate(episode.trace["action"]):
-        race.simulator.look(renderer, images)
-        frames[step] = images.numpy()[0]
-        objects[step] = race.footprints(world)[0]
-        race.step(world, action[None])
-    return drive_of(episode, camera=frames, objects=objects)
+
+    def __init__(self, config: RaceConfig, *, scale: int = 4) -> None:
+        self.race = Race(replace(config, reward=_no_reward), 1)
+        self._camera, self._images = self.race.simulator.color_camera(scale=scale)
+
+    def shots(self, episode: PlayedEpisode, steps: range) -> Iterator[Shot]:
+        """What is seen at some consecutive steps of an episode.
+
+        Args:
+            episode: From any worker: the same seed and actions give the same poses.
+            steps: Which ones; those before are driven, but not looked at.
+        """
+        race = self.race
+        simulator = race.simulator
+        race.reset([0], [episode.plan.start])
+        world = np.zeros(1, dtype=np.int64)
+        chase = ChaseView(simulator, self._camera)
+        for step, action in enumerate(episode.trace["action"][: steps.stop]):
+            if step >= steps.start:
+                simulator.look(self._camera, self._images)
+                yield Shot(self._images.numpy()[0], chase.picture(), race.footprints(world)[0])
+            race.step(world, action[None])
 
 
 def _no_reward(params: dict[str, object]) -> float:

@@ -1,0 +1,1 @@
+"""Films of driven trials, frame by frame."""
