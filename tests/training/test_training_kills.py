@@ -101,7 +101,7 @@ def test_sixty_kills_leave_no_trace(tmp_path: Path):
 
 
 class MemoryLog(Silence):
-    """What trainer and workers hold at the end of every iteration: RSS [MiB], with what they see of the object store."""
+    """What trainer and workers hold at the end of every iteration: RSS [MiB], with the object store they have seen."""
 
     def __init__(self) -> None:
         self.fleet: RayFleet | None = None

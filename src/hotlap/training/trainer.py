@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -45,6 +46,7 @@ from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
+from hotlap.training.background import Background
 from hotlap.training.cloning import differences
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Listeners, Silence
@@ -145,6 +147,7 @@ class Trainer:
         self.last_reward_mean = -math.inf
         self._clock = time.perf_counter()
         self._stopped = False
+        self._saving = Background()
         self._open: _OpenIteration | None = None
         self._ahead: Batch | None = None
         self._before: dict[str, torch.Tensor] | None = None
@@ -213,6 +216,7 @@ class Trainer:
         )
         self.store.delete(FINISHED)
         held.push(self._announce_end)
+        held.callback(self._saving.wait)
         announce(self.folder, self.store, elsewhere=is_bucket_place(self.place))
 
     def _open_log(self, *, resumed: bool) -> TrainingLog:
@@ -291,6 +295,7 @@ class Trainer:
             with self.stage("collect", self.hyperparameters.num_episodes_between_training):
                 episodes = collection.result(self.listener.on_advance)
             next_state = self._count(episodes)
+            self._finish_checkpoint()  # its weights are about to change
             self._ahead = self._start_collection(next_state) if lagged else None
             stats = self._update(episodes, off_policy=off_policy)
             if not stats.finite:
@@ -308,6 +313,7 @@ class Trainer:
                 self._wrap_up()
         self._drop_ahead()
         self._wrap_up()
+        self._finish_checkpoint()
         return TrainingResult(
             reason=reason,
             iterations=self.state.iteration,
@@ -456,6 +462,7 @@ class Trainer:
             with self.stage("record", iteration=self._open.stages):
                 written = self.recorder.write_evaluation(episodes, record.iteration, clock=self.state.sim_time)
             self.listener.on_episodes(written)
+            self._finish_checkpoint()  # before the index names it
             report, reward_mean = self._report(episodes)
             verdict = judge(record, report, reward_mean, self.state, self.job.training)
             self.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=self.state.best)
@@ -465,6 +472,7 @@ class Trainer:
             )
             if collapsed:
                 self._go_back_to(verdict.best.name)
+        self._finish_checkpoint()
         # Where laps are driven beside the next update, an iteration ends when its weights are there.
         elapsed_s = record.elapsed_s if self.fleet.concurrent else self._elapsed()
         stages_s = {name: round(seconds, 3) for name, seconds in self._open.stages.items()}
@@ -501,21 +509,28 @@ class Trainer:
             log.write()
         self.state = replace(self.state, extra=self.state.extra | {LOG_BYTES: log.num_bytes})
         with self.stage("checkpoint", iteration=stages):
-            space = self.metadata.action_space
-            self.checkpoints.save(
+            save = partial(
+                self.checkpoints.save,
                 name.number,
                 name.steps,
                 self.network.state_dict(),
                 metadata={
                     "network": self.metadata.network,
                     "sensors": list(self.metadata.sensors),
-                    "action_space": space.model_dump(mode="json"),
+                    "action_space": self.metadata.action_space.model_dump(mode="json"),
                     "shared_encoder": self.job.training.shared_encoder,
                     "seed": self.state.seed,
                 },
                 optimizer=self.ppo.optimizer_state(),
                 state=self.state,
             )
+            self._saving.start(save)
+
+    def _finish_checkpoint(self) -> None:
+        """Wait until the last checkpoint is where it belongs."""
+        if self._saving.busy:
+            with self.stage("checkpoint", iteration=self._open.stages if self._open else None):
+                self._saving.wait()
 
     def _checkpoint_name(self) -> CheckpointName:
         """Name of the checkpoint of the present state; a clone's numbers follow those of the model it came from."""
