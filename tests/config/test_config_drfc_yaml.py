@@ -1,4 +1,4 @@
-"""The training parameters are those that the original's launcher writes."""
+"""The parameters of trainings and evaluations are those that the original's launchers write."""
 
 from __future__ import annotations
 
@@ -45,6 +45,49 @@ TIME_TRIAL = """\
 'TRAINING_JOB_ARN': 'arn:Dummy'
 'WORLD_NAME': 'reinvent_base'
 """
+EVALUATION = """\
+---
+'AWS_REGION': 'us-east-1'
+'BODY_SHELL_TYPE':
+- 'deepracer'
+'CAMERA_MAIN_ENABLE': 'True'
+'CAMERA_SUB_ENABLE': 'False'
+'CAR_COLOR':
+- 'Red'
+'COLLISION_PENALTY': '5.0'
+'DISPLAY_NAME':
+- 'FastCar'
+'ENABLE_DOMAIN_RANDOMIZATION': 'False'
+'ENABLE_EXTRA_KVS_OVERLAY': 'False'
+'EVAL_CHECKPOINT': 'last'
+'IS_CONTINUOUS': 'True'
+'JOB_TYPE': 'EVALUATION'
+'KINESIS_VIDEO_STREAM_NAME': ''
+'METRICS_S3_BUCKET':
+- 'bucket'
+'METRICS_S3_OBJECT_KEY':
+- 'rl-deepracer-sagemaker/metrics/evaluation/evaluation-20260102030405.json'
+'MODEL_S3_BUCKET':
+- 'bucket'
+'MODEL_S3_PREFIX':
+- 'rl-deepracer-sagemaker'
+'MP4_S3_BUCKET': []
+'MP4_S3_OBJECT_PREFIX': []
+'NUMBER_OF_RESETS': '100'
+'NUMBER_OF_TRIALS': '3'
+'OFF_TRACK_PENALTY': '5.0'
+'RACER_NAME':
+- 'FastCar'
+'RACE_TYPE': 'TIME_TRIAL'
+'RESET_BEHIND_DIST': '1.0'
+'REVERSE_DIR': 'False'
+'ROBOMAKER_SIMULATION_JOB_ACCOUNT_ID': 'Dummy'
+'SIMTRACE_S3_BUCKET':
+- 'bucket'
+'SIMTRACE_S3_PREFIX':
+- 'rl-deepracer-sagemaker/evaluation-20260102030405'
+'WORLD_NAME': 'reinvent_base'
+"""
 POSITIONS = """\
 'OBJECT_POSITIONS':
 - '0.23,-1'
@@ -66,6 +109,30 @@ def test_one_file_for_all_workers_and_a_copy_of_the_reward_function(tmp_path: Pa
     assert list(found) == ["training_params.yaml", "reward_function.py"]
     assert found["training_params.yaml"] == TIME_TRIAL
     assert found["reward_function.py"] == (tmp_path / "custom_files/reward_function.py").read_text()
+
+
+def test_evaluations_have_parameters_of_their_own(tmp_path: Path):
+    """With lists of one car; MP4 keys have a value if films are wanted."""
+    found = DrfcFolder(write_drfc_folder(tmp_path / "one")).evaluation_files("20260102030405")
+    assert {name: content.decode() for name, content in found.items()} == {"evaluation_params.yaml": EVALUATION}
+    run = {
+        "DR_EVAL_SAVE_MP4": True,
+        "DR_EVAL_REVERSE_DIRECTION": True,
+        "DR_TRAIN_REVERSE_DIRECTION": False,
+        "DR_COLLISION_PENALTY": 7,
+        "DR_LOCAL_S3_EVAL_PARAMS_FILE": "mine.yaml",
+    }
+    changes = {
+        "'MP4_S3_BUCKET': []": "'MP4_S3_BUCKET':\n- 'bucket'",
+        "'MP4_S3_OBJECT_PREFIX': []": "'MP4_S3_OBJECT_PREFIX':\n- 'rl-deepracer-sagemaker/mp4'",
+        "'REVERSE_DIR': 'False'": "'REVERSE_DIR': 'True'",
+        "'COLLISION_PENALTY': '5.0'": "'COLLISION_PENALTY': '7'",
+    }
+    expected = EVALUATION
+    for before, after in changes.items():
+        expected = expected.replace(before, after)
+    found = DrfcFolder(write_drfc_folder(tmp_path / "two", run=run)).evaluation_files("20260102030405")
+    assert found["mine.yaml"].decode() == expected
 
 
 def test_a_name_of_its_own(tmp_path: Path):
@@ -123,7 +190,7 @@ def test_a_variable_without_value_and_default_leaves_its_key_out(tmp_path: Path)
 def test_the_text_is_that_of_the_usual_writer():
     """Quotes are doubled, keys sorted, lists not indented."""
     yaml = pytest.importorskip("yaml")
-    values = {"B": "it's", "A": "", "D": ["0.5,-1", "#"], "C": "- x: y", "É": "é"}
+    values = {"B": "it's", "A": "", "D": ["0.5,-1", "#"], "C": "- x: y", "É": "é", "F": []}
     text = yaml_text(values)
     assert yaml.safe_load(text) == values
     options = {"default_flow_style": False, "default_style": "'", "explicit_start": True, "allow_unicode": True}

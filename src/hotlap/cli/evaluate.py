@@ -89,7 +89,8 @@ def evaluate(
         )
     stages["drive"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    files = evaluator.record(time.strftime("%Y%m%d%H%M%S"))
+    stamp = time.strftime("%Y%m%d%H%M%S")
+    files = evaluator.record(stamp, choice.evaluation_files(stamp))
     stages["record"] = time.perf_counter() - begin
     if print_log:
         print_log_lines(evaluator.log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +41,8 @@ class Choice:
     """Number of the run among several."""
     launch_files: Mapping[str, bytes] = field(default_factory=dict)
     """Names and contents of what belongs into the model's folder before its training begins."""
+    evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
+    """The same for an evaluation, given its stamp."""
     workspace: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
     """Where the files of a model from a bucket lie, until this is let go."""
 
@@ -80,6 +82,7 @@ def choose_model(folder: str | Path | None, drfc: Path | None) -> Choice:
         read.film,
         read.run_id,
         read.launch_files(),
+        read.evaluation_files,
     )
     out = console()
     if ignored := read.ignored:

@@ -11,7 +11,7 @@ from typing import Any
 from hotlap.config.base import build, mistakes, overlaid, warn
 from hotlap.config.drfc_environment import read_environments
 from hotlap.config.drfc_variables import VARIABLES, Fate
-from hotlap.config.drfc_yaml import training_parameters
+from hotlap.config.drfc_yaml import evaluation_parameters, training_parameters
 from hotlap.config.env_file import Assignment, Environment
 from hotlap.config.files import read_toml
 from hotlap.config.job import Job, Training
@@ -120,6 +120,10 @@ class DrfcFolder:
         """What the launcher of the original leaves in the model's folder when a training begins: names and contents."""
         files = {name: text.encode() for name, text in training_parameters(self.environments).items()}
         return files | {"reward_function.py": self.model.reward_file.read_bytes()}
+
+    def evaluation_files(self, stamp: str) -> dict[str, bytes]:
+        """What the launcher leaves there when the evaluation ``stamp``, YYYYMMDDhhmmss, begins."""
+        return {name: text.encode() for name, text in evaluation_parameters(self.environments, stamp).items()}
 
     def rows(self, fate: Fate) -> list[Row]:
         """The variables that are set and work, differ or are ignored, in the order in which they are first set."""

@@ -1,4 +1,4 @@
-"""The training parameters that DeepRacer-for-Cloud's launcher writes beside a model, for consoles that import it."""
+"""The parameters that DeepRacer-for-Cloud's launchers write beside a model, for consoles that import it."""
 
 from __future__ import annotations
 
@@ -72,6 +72,36 @@ _FIXED = {
 }
 
 
+_OF_AN_EVALUATION = {
+    "AWS_REGION": "DR_AWS_APP_REGION",
+    "KINESIS_VIDEO_STREAM_NAME": "DR_KINESIS_STREAM_NAME",
+    "EVAL_CHECKPOINT": "DR_EVAL_CHECKPOINT",
+    "NUMBER_OF_TRIALS": "DR_EVAL_NUMBER_OF_TRIALS",
+    "IS_CONTINUOUS": "DR_EVAL_IS_CONTINUOUS",
+    "NUMBER_OF_RESETS": "DR_EVAL_MAX_RESETS",
+    "OFF_TRACK_PENALTY": "DR_EVAL_OFF_TRACK_PENALTY",
+    "COLLISION_PENALTY": "DR_COLLISION_PENALTY",
+    "RESET_BEHIND_DIST": "DR_EVAL_RESET_BEHIND_DIST",
+    "REVERSE_DIR": "DR_EVAL_REVERSE_DIRECTION",
+}
+_OF_THE_CAR = {  # lists, one entry per car
+    "CAR_COLOR": "DR_CAR_COLOR",
+    "BODY_SHELL_TYPE": "DR_CAR_BODY_SHELL_TYPE",
+    "RACER_NAME": "DR_RACER_NAME",
+    "DISPLAY_NAME": "DR_DISPLAY_NAME",
+    "MODEL_S3_PREFIX": "DR_LOCAL_S3_MODEL_PREFIX",
+    "MODEL_S3_BUCKET": "DR_LOCAL_S3_BUCKET",
+    "SIMTRACE_S3_BUCKET": "DR_LOCAL_S3_BUCKET",
+    "METRICS_S3_BUCKET": "DR_LOCAL_S3_BUCKET",
+}
+_ONLY_IN_TRAINING = (
+    "ALTERNATE_DRIVING_DIRECTION",
+    "CHANGE_START_POSITION",
+    "ROUND_ROBIN_ADVANCE_DIST",
+    "START_POSITION_OFFSET",
+)
+
+
 def training_parameters(environments: Environments) -> dict[str, str]:
     """File names and texts: one file for all workers, or with multi-config a numbered one for each."""
     run = environments.run
@@ -92,14 +122,40 @@ def training_parameters(environments: Environments) -> dict[str, str]:
     return files
 
 
+def evaluation_parameters(environments: Environments, stamp: str) -> dict[str, str]:
+    """File name and text for the evaluation that is called ``stamp``, YYYYMMDDhhmmss."""
+    run = environments.run
+    prefix = VARIABLES["DR_LOCAL_S3_MODEL_PREFIX"].text_in(run)
+    films = VARIABLES["DR_EVAL_SAVE_MP4"].value_in(run)
+    race = _race(run)
+    for key in _ONLY_IN_TRAINING:
+        race.pop(key, None)
+    car: Parameters = {key: [str(text)] for key, text in _texts(run, _OF_THE_CAR).items()}
+    bucket = car["MODEL_S3_BUCKET"]
+    parameters: Parameters = {
+        "JOB_TYPE": "EVALUATION",
+        "ROBOMAKER_SIMULATION_JOB_ACCOUNT_ID": _FIXED["ROBOMAKER_SIMULATION_JOB_ACCOUNT_ID"],
+        **race,
+        **_texts(run, _OF_AN_EVALUATION),
+        **car,
+        "SIMTRACE_S3_PREFIX": [f"{prefix}/evaluation-{stamp}"],
+        "METRICS_S3_OBJECT_KEY": [f"{prefix}/metrics/evaluation/evaluation-{stamp}.json"],
+        "MP4_S3_BUCKET": bucket if films else [],
+        "MP4_S3_OBJECT_PREFIX": [f"{prefix}/mp4"] if films else [],
+    }
+    return {VARIABLES["DR_LOCAL_S3_EVAL_PARAMS_FILE"].text_in(run) or "": yaml_text(parameters)}
+
+
 def yaml_text(parameters: Mapping[str, str | list[str]]) -> str:
     """A YAML document in which every key and text stands in single quotes, in the order of the keys."""
     lines = ["---"]
     for key, value in sorted(parameters.items()):
         if isinstance(value, str):
             lines.append(f"{_quoted(key)}: {_quoted(value)}")
-        else:
+        elif value:
             lines += [f"{_quoted(key)}:", *(f"- {_quoted(each)}" for each in value)]
+        else:
+            lines.append(f"{_quoted(key)}: []")
     return "\n".join(lines) + "\n"
 
 

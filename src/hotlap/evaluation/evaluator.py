@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -112,8 +112,12 @@ class Evaluator:
         self.report = laps_of(self.episodes, self.rules)
         return self.report
 
-    def record(self, stamp: str) -> dict[str, str | Path]:
-        """Write metrics, trace, log and the picture of the driven lines; ``stamp`` is 14 digits, YYYYMMDDhhmmss.
+    def record(self, stamp: str, launch_files: Mapping[str, bytes] | None = None) -> dict[str, str | Path]:
+        """Write metrics, trace, log and the picture of the driven lines.
+
+        Args:
+            stamp: 14 digits, YYYYMMDDhhmmss.
+            launch_files: Keys and contents of what is written along.
 
         Returns:
             Where each lies: ``metrics``, ``trace``, ``log``, ``figure``.
@@ -151,6 +155,8 @@ class Evaluator:
         run = describe(self.model, self.job.race, self.track, job_type="EVALUATION")
         self.log = [*run.lines(), *(line for rows in traces for line in format_log_lines(rows)), EVALUATION_END]
         with evaluation_output(self.place, stamp, self._tell) as store, _scratch("driven_lines.png") as figure:
+            for key, content in (launch_files or {}).items():
+                store.put(key, content)
             write_evaluation_metrics(store, stamp, trials)
             write_trace(store, keys["trace"], traces)
             store.put(keys["log"], "".join(f"{line}\n" for line in self.log).encode())
