@@ -264,6 +264,9 @@ _ALL: list[Variable] = [
     ),
     _works("DR_LOCAL_S3_REWARD_KEY", KEY, "custom_files/reward_function.py", "where reward_function.py lies"),
     _works("DR_LOCAL_S3_TRAINING_PARAMS_FILE", NAME, "training_params.yaml", "name of the training parameters' file"),
+    _works(
+        "DR_LOCAL_S3_EVAL_PARAMS_FILE", NAME, "evaluation_params.yaml", "name of the evaluation parameters' file"
+    ),
     _differs("DR_LOCAL_S3_METRICS_PREFIX", KEY, None, "metrics always lie in metrics/ of the model's folder"),
     _differs("DR_CLOUD", choice("aws", "azure", "local", "remote"), None, f"always in folders: {_STORAGE}"),
     _works("DR_RUN_ID", whole(0), "0", "names the job deepracer-NUMBER; jobs on one machine never disturb each other"),
@@ -295,7 +298,6 @@ _ALL: list[Variable] = [
     *_ignored("the simulation never waits for the clock", "DR_TRAIN_RTF", "DR_EVAL_RTF"),
     *_ignored("a reward function that fails is always shown with its inputs", "DR_EVAL_DEBUG_REWARD"),
     *_ignored("a car that hit something is put back 1 m behind it", "DR_EVAL_RESET_BEHIND_DIST"),
-    *_ignored("no evaluation parameters are written", "DR_LOCAL_S3_EVAL_PARAMS_FILE"),
     *_ignored(
         _OPPONENT,
         "DR_EVAL_OPP_S3_MODEL_PREFIX",
