@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_model import write_model
 
-from hotlap.bench import sb3
+from hotlap.bench import records, sb3
 from hotlap.bench.recipe import stock_model
 from hotlap.bench.sb3 import require_sb3, sb3_environment
 from hotlap.bench.train import bench_train
 from hotlap.envs.time_trial import TimeTrialVectorEnv
 from hotlap.errors import ConfigError, MissingExtraError
+from hotlap.records.events import IterationRecord
+from hotlap.training.trainer import Trainer
 
 
 def test_recipe_is_the_stock_one(tmp_path: Path):
@@ -76,3 +79,42 @@ def test_training_is_measured():
     assert 0.0 < found["gemm_share"] < 1.0
     assert found["sb3_ratio"] is None
     assert found["shared_encoder_env_steps_per_s"] is None
+
+
+def test_what_records_cost_is_measured_with_the_same_work(monkeypatch: pytest.MonkeyPatch):
+    """Without records a training plays and learns the same, and writes nothing."""
+    written: dict[bool, set[str]] = {}
+    losses: dict[bool, list[dict[str, float]]] = {}
+    run = Trainer.run
+
+    def watched(trainer: Trainer) -> object:
+        recorded = type(trainer) is Trainer
+        result = run(trainer)
+        folder = trainer.folder.path
+        written[recorded] = {
+            str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.stat().st_size
+        }
+        losses[recorded] = trainer.listener._listeners[0].losses  # type: ignore[attr-defined]
+        return result
+
+    class Watch(records._Watch):
+        def __init__(self) -> None:
+            super().__init__()
+            self.losses: list[dict[str, float]] = []
+
+        def on_iteration(self, record: IterationRecord) -> None:
+            super().on_iteration(record)
+            self.losses.append(record.losses)
+
+    monkeypatch.setattr(records, "_Watch", Watch)
+    monkeypatch.setattr(Trainer, "run", watched)
+    monkeypatch.setattr(records, "stock_model", lambda folder, **_: write_model(folder))
+    found = records.measure_records_cost(track="first_lap", iterations=1, repeats=1, options={})
+    assert found["records_cost"] > -1
+    assert {"collect", "update", "record", "checkpoint"} <= found["records"]["stages_s"].keys()
+    assert losses[True] == losses[False]
+    assert "metrics/progress.jsonl" in written[True]
+    given = {"reward_function.py", "model_metadata.json", "hyperparameters.json", "job.toml", "ring.npy"}
+    announced = {"model/model_metadata.json", "ip/hyperparameters.json", "ip/ip.json", "ip/done"}
+    locked = {".training.lock", ".training.json"}
+    assert written[False] <= given | announced | locked

@@ -11,6 +11,7 @@ import torch
 
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
+from hotlap.bench.records import measure_records_cost
 from hotlap.errors import ConfigError
 from hotlap.records.events import IterationRecord
 from hotlap.rl.flops import forward_flops, matmul_peak, update_flops
@@ -21,6 +22,7 @@ from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.listener import Listeners, Silence
 from hotlap.training.trainer import Trainer
 
+RECORDS_REPEATS = 3  # trainings with records and without
 MAX_SB3_STEPS = 1280  # per iteration: an iteration of Stable-Baselines3 takes about half a minute with them
 
 
@@ -62,6 +64,7 @@ def bench_train(
     threads: int = 0,
     shared: bool = True,
     versus: str | None = None,
+    records: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Train with the stock recipe from scratch, and time it.
@@ -72,6 +75,7 @@ def bench_train(
         threads: Processor threads; 0: all.
         shared: Measure the loop with a shared encoder, too.
         versus: ``"sb3"``: train the same recipe with Stable-Baselines3 on the same environment.
+        records: Measure what it costs to leave records behind, too.
         seed: Of the training.
 
     Returns:
@@ -79,7 +83,8 @@ def bench_train(
         ``update_samples_per_s`` (samples over that of updating; each goes through both towers), ``gemm_share`` (share
         of ``peak_gflops``, the machine's matrix-multiply peak in the same ``dtype`` with the same ``threads``, that
         collecting and updating reach), ``sb3_ratio`` (None without ``versus``), ``shared_encoder_env_steps_per_s``
-        (None without ``shared``), ``stages_s``, ``num_steps``, ``iterations``, ``sb3`` (what was measured there, or
+        (None without ``shared``), ``records_cost`` and ``records`` (see `measure_records_cost`; None without
+        ``records``), ``stages_s``, ``num_steps``, ``iterations``, ``sb3`` (what was measured there, or
         None), ``track`` and ``machine``.
 
     Raises:
@@ -104,6 +109,10 @@ def bench_train(
 
         versus_sb3 = measure_sb3(track=track, num_steps=min(separate.num_steps // iterations, MAX_SB3_STEPS), seed=seed)
     one_tower = _measure_loop(track, options | {"shared_encoder": True}) if shared else None
+    cost: dict[str, Any] = {"records_cost": None, "records": None}
+    if records:
+        options = {"seed": seed, "threads": threads}
+        cost = measure_records_cost(track=track, iterations=iterations, repeats=RECORDS_REPEATS, options=options)
     peak = max(separate.peak, one_tower.peak if one_tower else 0.0)
     return {
         "env_steps_per_s": steps_per_s,
@@ -114,6 +123,7 @@ def bench_train(
         "threads": num_threads,
         "peak_gflops": peak / 1e9,
         "shared_encoder_env_steps_per_s": one_tower.num_steps / one_tower.seconds if one_tower else None,
+        **cost,
         "stages_s": separate.stages_s,
         "num_steps": separate.num_steps,
         "iterations": iterations,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
     from hotlap.records.events import IterationRecord
@@ -68,6 +69,9 @@ def train(
         str | None, typer.Option(help="sb3: Stable-Baselines3 PPO with the same recipe beside it.")
     ] = None,
     shared: Annotated[bool, typer.Option(help="Measure the loop with a shared encoder, too.")] = True,
+    records: Annotated[
+        str | None, typer.Option(help="off,on: what traces, metrics, logs and checkpoints cost the loop.")
+    ] = None,
     track: TrackOption = None,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
@@ -75,15 +79,22 @@ def train(
     """Measure the whole training loop with the stock recipe, from scratch.
 
     JSON keys: env_steps_per_s, update_samples_per_s, gemm_share, sb3_ratio, dtype, threads, peak_gflops,
-    shared_encoder_env_steps_per_s, stages_s, num_steps, iterations, sb3, track, machine.
+    shared_encoder_env_steps_per_s, records_cost, records, stages_s, num_steps, iterations, sb3, track, machine.
     """
+    if records not in (None, "off,on", "on,off"):
+        raise ConfigError(f"--records {records!r} is not known; it can be: off,on.")
     out = console()
     with prints_to_stderr(True), out.status("Training …"):
         from hotlap.bench.train import bench_train
         from hotlap.tracks.catalog import DEFAULT_TRACK
 
         found = bench_train(
-            track=track or DEFAULT_TRACK, iterations=iterations, threads=threads, shared=shared, versus=versus
+            track=track or DEFAULT_TRACK,
+            iterations=iterations,
+            threads=threads,
+            shared=shared,
+            versus=versus,
+            records=records is not None,
         )
     if as_json:
         print_json(found)
@@ -97,6 +108,8 @@ def train(
     }
     if found["shared_encoder_env_steps_per_s"]:
         rows["… with a shared encoder"] = f"{found['shared_encoder_env_steps_per_s']:,.0f} steps/s"
+    if found["records_cost"] is not None:
+        rows["records and checkpoints"] = f"{found['records_cost']:+.1%} of the loop with evaluations"
     if found["sb3"]:
         used = found["sb3"]["threads"]
         rows["Stable-Baselines3"] = (
