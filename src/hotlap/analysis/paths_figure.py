@@ -28,7 +28,7 @@ def best_laps_figure(steps: Steps, episodes: Episodes, track: Track | None, *, n
         title = "The fastest lap" if len(order) == 1 else f"The {len(order)} fastest laps"
     else:
         order = np.argsort(-episodes.progress, kind="stable")[:number]
-        title = "No lap complete yet: the longest drives"
+        title = "No lap of training complete yet: the longest drives"
     return _paths(title, steps, episodes.where(order), track)
 
 
