@@ -64,6 +64,13 @@ TEMPLATE_EVALUATION = {
 }
 TEMPLATE = Job().updated(race=TEMPLATE_RACE, training=TEMPLATE_TRAINING, evaluation=TEMPLATE_EVALUATION)
 
+NAMES = {
+    "DR_WORLD_NAME": ["reinvent_base"],
+    "DR_TELEGRAF_HOST": ["telegraf", "10.0.0.5", "::1", ""],
+    "DR_CLOUD_WATCH_LOG_STREAM_PREFIX": ["", "team a/"],
+}
+"""Examples of what has no list of what is allowed; an empty text may be as if the variable were not set."""
+
 
 def job_of(folder: Path, **changes: Any) -> Job:
     return DrfcFolder(write_drfc_folder(folder / "drfc", **changes)).job
@@ -125,7 +132,7 @@ def test_what_a_variable_may_hold_its_setting_may_hold(variable):
     elif variable.kind is VARIABLES["DR_OA_OBJECT_POSITIONS"].kind:
         texts = ["", "0,-1;1,1;0.5,0"]
     else:
-        texts = ["reinvent_base"] if variable.name == "DR_WORLD_NAME" else allowed.split(", ")
+        texts = NAMES.get(variable.name) or allowed.split(", ")
     *sections, key = variable.setting.split(".")
     for text in texts:
         value = variable.kind.parse(text)

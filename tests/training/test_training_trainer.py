@@ -72,7 +72,7 @@ def lasting_files(folder: Path) -> dict[str, bytes]:
     """What a training leaves behind and what must not depend on the clock."""
     kept = {}
     patterns = ("model/*.safetensors", "training-simtrace/*.csv", "metrics/**/*.json", "model/deepracer*.json")
-    for pattern in (*patterns, "logs/training/*"):
+    for pattern in (*patterns, "logs/training/*", "metrics/episodes.jsonl"):
         kept |= {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob(pattern))}
     return kept
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -184,6 +185,17 @@ class Job(Config):
             raise ValueError(
                 f"training.goal_clean_share = {training.goal_clean_share} of training.eval_laps = {training.eval_laps} "
                 "is less than one lap; raise either"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_password_in_an_address(self) -> Job:
+        # Here and not beside the field, so that no message quotes it.
+        uri = self.monitoring.mlflow_uri
+        if uri is not None and "@" in urlsplit(uri).netloc:
+            raise ValueError(
+                "monitoring.mlflow_uri holds credentials; write http://host:port, and set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN in the environment"
             )
         return self
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from hotlap.config.base import Config
 
@@ -46,11 +44,3 @@ class Monitoring(Config):
 
     mlflow_experiment: str = Field(default="hotlap", min_length=1)
     """The experiment to which the run belongs."""
-
-    @field_validator("mlflow_uri")
-    @classmethod
-    def _without_password(cls, uri: str | None) -> str | None:
-        if uri is not None and "@" in urlsplit(uri).netloc:
-            # Not even quoted: the text goes on to screens and logs.
-            raise ValueError("credentials do not belong into an address; MLflow reads them from MLFLOW_TRACKING_*")
-        return uri

@@ -30,8 +30,11 @@ class MLflowTracking:
             import mlflow.tracking  # noqa: F401
         except ImportError:
             raise MissingExtraError("mlflow-skinny", "mlflow", "Reporting to MLflow") from None
-        # The client prints to standard output when a run ends; that belongs to whoever reads our JSON.
+        # What the client prints when a run ends would stand in the middle of our JSON, and its own retries, which take
+        # minutes, would hide that the server is away.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         self.name = f"MLflow at {uri}"
         self._uri, self._experiment = uri, experiment
 

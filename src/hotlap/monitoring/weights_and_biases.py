@@ -56,6 +56,7 @@ class WeightsAndBiases:
                 x_disable_stats=True,
                 x_disable_meta=True,
                 x_disable_machine_info=True,
+                host="",
             ),
         )
         self._run.define_metric("*", step_metric=STEPS)
