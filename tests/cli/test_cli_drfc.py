@@ -9,6 +9,7 @@ import pytest
 import torch
 import typer
 from drfc_folder import changed, write_drfc_folder, write_three_workers
+from model_layout import missing, undocumented
 from tiny_model import write_model
 from typer.testing import CliRunner, Result
 
@@ -42,9 +43,13 @@ def hotlap(*words: object, code: int = 0) -> Result:
 
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
 def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
-    """Everything that it leaves lies in the folder that stands for the bucket; its own files stay as they were."""
+    """Everything that it leaves lies in the folder that stands for the bucket; its own files stay as they were.
+
+    It leaves what docs/records.md says, file by file, and nothing else.
+    """
     run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_EVAL_MAX_RESETS": 2, "DR_RUN_ID": 4}
-    folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY)
+    system = {"DR_ROBOMAKER_MOUNT_LOGS": True}
+    folder = write_drfc_folder(tmp_path / "drfc", system=system, run=run, hyperparameters=TINY)
     (folder / "job.toml").write_text(FEW_LAPS)
     own = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -67,6 +72,24 @@ def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
     stamp = Path(report["metrics"]).stem
     assert f"- 'rl-deepracer-sagemaker/{stamp}'" in (model / "evaluation_params.yaml").read_text()
     assert {path: path.read_bytes() for path in own} == own
+
+    assert undocumented(model) == []
+    assert missing(model) == {
+        "training_params_1.yaml",
+        "metrics/TrainingMetrics_K.json",
+        "K/training-simtrace/I-iteration.csv",
+        "model/.lock",
+        # No film was wanted.
+        "mp4/camera-pip/I-video.mp4",
+        "mp4/camera-45degree/I-video.mp4",
+        "mp4/camera-topview/I-video.mp4",
+        "evaluation-T/I-video.mp4",
+        # These lie with the model that was given.
+        "job.toml",
+        "hyperparameters.json",
+        "model_metadata.json",
+        "tracks/…",
+    }
 
 
 @pytest.mark.data

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_layout import missing, undocumented
 from tiny_model import write_model
 from trained_folder import curve, played, weights
 
@@ -73,3 +74,14 @@ def test_two_workers_learn_what_one_learns(alone: Path, tmp_path: Path):
     assert weights(tmp_path) == weights(alone)
     assert curve(tmp_path) == curve(alone)
     assert played(tmp_path, 2) == played(alone, 1)
+    assert undocumented(tmp_path) == ["ring.npy"]
+    assert {"metrics/TrainingMetrics_K.json", "K/training-simtrace/I-iteration.csv"}.isdisjoint(missing(tmp_path))
+    assert "training-simtrace/I-iteration.csv" in missing(tmp_path)  # worker 0 has a folder, too
+    assert sorted(path.name for path in (tmp_path / "logs" / "training").iterdir()) == [
+        "training-0-robomaker.log",
+        "training-1-robomaker.log",
+        "training-sagemaker.log",
+    ]
+    trainer_log = "logs/training/training-sagemaker.log"
+    ours, theirs = ((folder / trainer_log).read_text() for folder in (tmp_path, alone))
+    assert ours == theirs.replace("'NUM_WORKERS': '1'", "'NUM_WORKERS': '2'")
