@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,10 @@ from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
 from hotlap.evaluation.evaluator import Evaluator
+from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
-from hotlap.evaluation.replay import drive_of, film
+from hotlap.evaluation.replay import Replay, drive_of, trials_of
 from hotlap.evaluation.statistics import LapResult
-from hotlap.records.video import read_frames
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
@@ -122,13 +124,47 @@ def test_trials_count_through_all_episodes():
 def test_the_drive_of_an_episode_restarts_clock_and_number_at_each_lap():
     """What figures and videos show beside the car."""
     played = episode((4, "in_progress", 100.0), (2, "in_progress", 50.0), (1, "lap_complete", 100.0))
-    columns = ("x", "y", "heading", "speed", "steering_angle")
+    columns = ("x", "y", "heading", "speed", "steering_angle", "reward")
     played.trace |= {name: np.arange(7.0) for name in columns}
     drive = drive_of(played)
     assert np.asarray(drive.lap).tolist() == [1, 1, 1, 1, 2, 2, 2]
     np.testing.assert_allclose(drive.time * 15, [1, 2, 3, 4, 1, 2, 3])
     np.testing.assert_allclose(drive.yaw, np.deg2rad(np.arange(7)))
-    assert (drive.status, drive.name) == ("lap_complete", "trial 1")
+    assert drive.status == "lap_complete"
+    assert np.asarray(drive.reward).tolist() == [0, 1, 3, 6, 4, 9, 15]
+
+
+def test_trials_are_cut_at_laps_and_count_their_own_resets():
+    """Numbers go on from the first; the mistake that ends the attempt puts nobody back; a car in a pause stands."""
+    played = episode(
+        (1, "prepare", 0.5),
+        (2, "in_progress", 60.0),
+        (1, "off_track", 61.0),
+        (2, "pause", 61.0),
+        (2, "in_progress", 100.0),
+        (2, "in_progress", 20.0),
+        (1, "crashed", 21.0),
+    )
+    ones = np.ones(11)
+    played.trace |= {name: ones for name in ("x", "y", "heading", "speed", "steering_angle", "reward")}
+    first, second = trials_of(played, 3, "ring")
+    assert (len(first), first.lap, first.status, first.name) == (8, 3, "lap_complete", "ring")
+    assert (len(second), second.lap, second.status) == (3, 4, "crashed")
+    assert np.asarray(first.resets).tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert np.asarray(second.resets).tolist() == [0, 0, 0]
+    assert first.speed.tolist() == [0, 1, 1, 1, 0, 0, 1, 1]
+    np.testing.assert_allclose(second.time * 15, [1, 2, 3])
+
+
+def test_which_trials_are_filmed():
+    """All, so many, or the first clean one; without any the one that got farthest."""
+    parts = [(10, "off_track", 30.0), (9, "off_track", 60.0), (8, "lap_complete", 100.0), (7, "lap_complete", 100.0)]
+    report = laps_of([episode(part) for part in parts], RULES)
+    assert list(trials_to_film(report, "all")) == [0, 1, 2, 3]
+    assert list(trials_to_film(report, 2)) == [0, 1]
+    assert list(trials_to_film(report, 9)) == [0, 1, 2, 3]
+    assert list(trials_to_film(report, "first")) == [2]
+    assert list(trials_to_film(laps_of([episode(part) for part in parts[:2]], RULES), "first")) == [1]
 
 
 # From a trained model's folder
@@ -162,7 +198,7 @@ def rows_of(files: dict[str, Path]) -> list[dict[str, str]]:
 
 
 def test_trials_each_start_anew(good: ModelFolder):
-    """Two attempts from the start line, side by side; metrics and trace agree; the film shows every step of one."""
+    """Two attempts from the start line, side by side; metrics and trace agree; films show every step."""
     evaluator = Evaluator(good, job=good.job.updated(evaluation={"continuous": False, "trials": 2}))
     report = evaluator.run()
     assert [lap.clean for lap in report.laps] == [True, True]
@@ -177,9 +213,31 @@ def test_trials_each_start_anew(good: ModelFolder):
     assert [round(steps / 15 * 1000) for steps in num_steps] == [lap.time_ms for lap in report.laps]
     assert files["figure"].stat().st_size > 10_000
 
-    video = evaluator.film()
-    assert video.parent == files["figure"].parent
-    assert len(read_frames(video)) - 15 in num_steps  # the last picture stays for a second
+    evaluator.episodes = [beginning(played, 20) for played in evaluator.episodes]
+    shown: list[tuple[int, int]] = []
+    films = evaluator.film(1, on_frame=lambda done, total: shown.append((done, total)))
+    assert shown == [(done, 20) for done in range(1, 21)]
+    assert list(films) == [0]
+    for trial, of_trial in films.items():
+        assert {name: str(path.relative_to(good.path)) for name, path in of_trial.items()} == {
+            "pip": f"mp4/camera-pip/{trial}-video.mp4",
+            "chase": f"mp4/camera-45degree/{trial}-video.mp4",
+            "top": f"mp4/camera-topview/{trial}-video.mp4",
+            "car": f"evaluation-20250102030405/{trial}-video.mp4",
+        }
+        assert count_frames(of_trial["pip"]) == 20 + 15  # the last picture stays for a second
+
+
+def beginning(played: PlayedEpisode, num_steps: int) -> PlayedEpisode:
+    """The first steps of an episode: filming takes its time."""
+    return replace(played, trace={name: column[:num_steps].copy() for name, column in played.trace.items()})
+
+
+def count_frames(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
 
 
 def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
@@ -187,15 +245,19 @@ def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
     evaluator = Evaluator(good, laps=1)
     evaluator.run()
     (played,) = evaluator.episodes
-    shown = film(evaluator.config, played, scale=1)
-    assert shown.camera is not None
-    assert shown.camera.shape == (played.num_steps, 120, 160, 3)
+    shots = [
+        (shot.camera.copy(), shot.chase.copy())
+        for shot in Replay(evaluator.config, scale=1).shots(played, range(10, played.num_steps))
+    ]
+    assert len(shots) == played.num_steps - 10
+    assert shots[0][0].shape == (120, 160, 3)
+    assert shots[0][1].shape == (480, 640, 3)
     # What the worker's car saw last in gray is what the film shows in color.
-    race = evaluator.worker.race
-    np.testing.assert_array_equal(shown.x, played.trace["x"])
-    last = shown.camera[-1].astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(last - race.images(np.array([0]))[0]).max() < 2.5
-    assert all(np.any(one != other) for one, other in zip(shown.camera[2:-1], shown.camera[3:], strict=True))
+    last = shots[-1][0].astype(float) @ [0.299, 0.587, 0.114]
+    assert np.abs(last - evaluator.worker.race.images(np.array([0]))[0]).max() < 2.5
+    for one, other in itertools.pairwise(shots[:-1]):
+        assert np.any(one[0] != other[0])
+        assert np.any(one[1] != other[1])
 
 
 def test_a_continuous_evaluation_is_one_episode_of_many_laps(good: ModelFolder):
@@ -214,6 +276,18 @@ def test_a_continuous_evaluation_is_one_episode_of_many_laps(good: ModelFolder):
     rows = rows_of(files)
     assert [row["episode_status"] for row in rows].count("lap_complete") == 1
     assert [float(row["progress"]) for row in rows].count(100.0) == 3
+
+
+def test_a_later_trial_of_a_continuous_evaluation_is_filmed_alone(good: ModelFolder):
+    """The steps before it are driven, not drawn; trials are counted over all episodes."""
+    evaluator = Evaluator(good, laps=1)
+    evaluator.run()
+    played = beginning(evaluator.episodes[0], 12)
+    played.trace["progress"][4] = 100.0
+    seen: list[tuple[int, int]] = []
+    films = film_trials(evaluator.config, [played, played], range(1, 3), on_frame=lambda *count: seen.append(count))
+    assert [(number, count_frames(files["top"]) - 15) for number, files in films] == [(1, 7), (2, 5)]
+    assert seen == [(done, 12) for done in range(1, 13)]
 
 
 def test_laps_for_statistics_end_with_the_first_mistake(bad: ModelFolder):

@@ -192,7 +192,7 @@ class Evaluator:
         trials = trials_to_film(self.report, which)
         lie: dict[int, dict[str, str | Path]] = {}
         with evaluation_output(self.place, self._stamp, self._tell) as store:
-            for number, films in film_trials(self.config, self.track, self.episodes, trials, on_frame=on_frame):
+            for number, films in film_trials(self.config, self.episodes, trials, on_frame=on_frame):
                 keys = video_keys(self._stamp, number)
                 for name, film in films.items():
                     store.put(keys[name], film.read_bytes())

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from hotlap.analysis.drives import Drive
 from hotlap.analysis.film.films import film_trial, pictures
 from hotlap.envs.race import RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.evaluation.replay import Replay, trials_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.tracks.track import Track
 
 
 def trials_to_film(report: EvaluationReport, which: Literal["all", "first"] | int) -> range:
@@ -30,7 +30,6 @@ def trials_to_film(report: EvaluationReport, which: Literal["all", "first"] | in
 
 def film_trials(
     config: RaceConfig,
-    track: Track,
     episodes: Sequence[PlayedEpisode],
     trials: range,
     *,
@@ -40,7 +39,6 @@ def film_trials(
 
     Args:
         config: The race.
-        track: Where it is.
         episodes: Of the evaluation, all of them.
         trials: Numbers of the laps to film, from 0 and counted over all episodes.
         on_frame: Called with (steps filmed, steps in all).
@@ -51,23 +49,25 @@ def film_trials(
     Raises:
         RecordError: If a film cannot be written.
     """
-    chosen = []
+    replay = Replay(config)
+    track = replay.race.scene.tracks[0]
     first = 0
+    chosen: list[tuple[PlayedEpisode, list[tuple[int, range, Drive]]]] = []
     for episode in episodes:
         drives = trials_of(episode, first + 1, track.name)
         numbered = zip(itertools.count(first), lap_steps(episode), drives)
-        chosen += [(episode, *part) for part in numbered if part[0] in trials]
+        parts = [part for part in numbered if part[0] in trials]
         first += len(drives)
-    ways = pictures(track, [drive for *_, drive in chosen])
-    num_steps = sum(len(drive) for *_, drive in chosen)
-    count = itertools.count(1)
-    replay = Replay(config)
-    for episode, group in itertools.groupby(chosen, key=lambda part: part[0]):
-        parts = list(group)
-        shots = replay.shots(episode, range(parts[0][2].start, parts[-1][2].stop))
-        for _, number, _, drive in parts:
+        if parts:
+            chosen.append((episode, parts))
+    filmed = [drive for _, parts in chosen for *_, drive in parts]
+    ways, num_steps, count = pictures(track, filmed), sum(map(len, filmed)), itertools.count(1)
+
+    def count_on() -> None:
+        on_frame(next(count), num_steps)
+
+    for episode, parts in chosen:
+        shots = replay.shots(episode, range(parts[0][1].start, parts[-1][1].stop))
+        for number, _, drive in parts:
             with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
-                yield (
-                    number,
-                    film_trial(Path(folder), ways, drive, shots, on_frame=lambda: on_frame(next(count), num_steps)),
-                )
+                yield number, film_trial(Path(folder), ways, drive, shots, on_frame=count_on)

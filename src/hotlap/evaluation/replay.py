@@ -41,6 +41,9 @@ def drive_of(episode: PlayedEpisode) -> Drive:
 def trials_of(episode: PlayedEpisode, first: int, name: str = "") -> list[Drive]:
     """The laps of an episode as drives of their own, all of one name; ``first`` is the number of the first one."""
     whole = drive_of(episode)
+    # In these steps the policy is asked, and its speed is in the trace, but nothing moves.
+    stands = np.isin(episode.trace["status"], ("prepare", "pause"))
+    whole = replace(whole, speed=np.where(stands, 0.0, whole.speed))
     return [
         replace(
             whole.part(steps),

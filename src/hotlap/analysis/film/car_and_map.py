@@ -68,6 +68,8 @@ def _as_large_as_its_place(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         image = image[..., None]
     height, width = image.shape[:2]
+    if image.shape == (HEIGHT, WIDTH, 3):
+        return image
     if HEIGHT % height == 0 and WIDTH % width == 0:
         return image.repeat(HEIGHT // height, axis=0).repeat(WIDTH // width, axis=1)
     colored = np.broadcast_to(image, (height, width, 3)).astype(np.uint8)

@@ -59,12 +59,12 @@ def badges(drive: Drive) -> list[Badge | None]:
     return shown
 
 
-def draw_badge(picture: Image.Image, badge: Badge | None) -> None:
-    """Draw a badge, or none, onto a picture."""
+def draw_badge(picture: Image.Image, badge: Badge | None, *, aside: bool = False) -> None:
+    """Draw a badge, or none, onto a picture: in the middle of its lower edge, or in its left corner."""
     if badge is None:
         return
     pen, letters = ImageDraw.Draw(picture), font(17, bold=True)
     half = 0.5 * pen.textlength(badge.text, letters) + 18
-    middle, bottom = picture.width / 2, picture.height - 12
+    middle, bottom = half + 12 if aside else picture.width / 2, picture.height - 12
     pen.rounded_rectangle((middle - half, bottom - 34, middle + half, bottom), 17, fill=badge.color)
     pen.text((middle, bottom - 17), badge.text, WHITE, letters, anchor="mm")

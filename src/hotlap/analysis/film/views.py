@@ -59,7 +59,7 @@ class ChaseAndMap(MapPicture):
 
     def frame(self, i: int, shot: Shot) -> np.ndarray:
         image = Image.fromarray(shot.chase)
-        draw_badge(image, self.badges[i])
+        draw_badge(image, self.badges[i], aside=True)  # a slow car is in the middle
         picture = np.array(image)
         self._overlay.draw(picture, self.drive, i)
         top, left = OVERLAY_HEIGHT + _MARGIN, WIDTH - _MARGIN - self.map.width
