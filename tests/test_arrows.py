@@ -28,7 +28,7 @@ ARROWS = {
     "training": {"config", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
     "validation": {"analysis", "sim", "tracks"},
-    "deploy": {"config", "records", "training"},
+    "deploy": {"config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything
     "cli": None,

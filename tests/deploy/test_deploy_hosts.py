@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -258,6 +259,9 @@ def test_a_failure_on_one_host_says_why(one_host):
     assert one_host.wait("algo-1") == 2
     assert "reward_function.py, line 3" in one_host.failure("algo-1")
     assert "ZeroDivisionError" in one_host.failure("algo-1")
+    (line,) = [line for line in one_host.log("algo-1").splitlines() if "simapp_exception" in line]
+    said = json.loads(line)["simapp_exception"]
+    assert (said["message"], said["errorCode"]) == (one_host.failure("algo-1"), "400")
 
 
 def test_a_job_whose_iteration_takes_too_long_delivers_what_it_has(one_host, tmp_path):
@@ -284,6 +288,8 @@ def test_a_job_that_is_ended_delivers_and_goes_on_when_it_is_started_again(one_h
     process.send_signal(signal.SIGTERM)
     assert one_host.wait("algo-1") == 0, one_host.log("algo-1")
     assert "training ended: stopped" in one_host.log("algo-1")
+    assert re.search(r"^Training>.*Total reward=(.*?),.*Training iteration=1$", one_host.log("algo-1"), re.MULTILINE)
+    assert "SIM_TRACE_LOG" not in one_host.log("algo-1")
     finished = last_iteration(one_host.base("algo-1") / "model")
     one_host.write({"training.max_iterations": str(finished + 1)})
     one_host.start("algo-1")

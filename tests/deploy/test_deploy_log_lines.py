@@ -7,6 +7,15 @@ from pathlib import Path
 
 from hotlap.deploy.log_lines import LogLines
 from hotlap.records.events import EvaluationSummary, IterationRecord
+from hotlap.records.log_lines import episode_line, epoch_line
+
+# Of the original's notebook.
+DEFINITIONS = (
+    r"^Training>.*Total reward=(.*?),",
+    r"^Policy training>.*Surrogate loss=(.*?),",
+    r"^Policy training>.*Entropy=(.*?),",
+    r"^Testing>.*Total reward=(.*?),",
+)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 
@@ -47,3 +56,19 @@ def test_the_metric_definitions_of_the_manual_find_their_numbers(capfd):
         "entropy": 1.5,
         "approx_kl": 0.002,
     }
+
+
+def test_the_metric_definitions_of_the_original_find_their_numbers(capfd):
+    """Its lines are printed as they are, among ours, and each definition takes one number."""
+    lines = LogLines()
+    lines.on_message("Training> is what the next line is about")
+    lines.on_log(
+        [
+            episode_line("Training", episode=19, reward=-102.88, total_steps=19019, iteration=1),
+            epoch_line(0, policy_loss=-0.5, kl=7e-06, entropy=2.5, lr=0.00025),
+            episode_line("Testing", episode=19, reward=1359.12, total_steps=20015, iteration=2),
+        ]
+    )
+    printed = capfd.readouterr().out.splitlines()
+    found = [[match[1] for line in printed if (match := re.search(each, line))] for each in DEFINITIONS]
+    assert found == [["-102.88"], ["-0.5"], ["2.5"], ["1359.12"]]

@@ -46,6 +46,23 @@ def test_the_original_s_notebook_is_understood_without_a_warning():
     assert not settings.job
 
 
+@pytest.mark.parametrize(
+    ("values", "training"),
+    [
+        ({}, {"clone_from": "s3://b/models/p", "clone_checkpoint": "best"}),
+        ({"pretrained_checkpoint": "whatever"}, {"clone_from": "s3://b/models/p", "clone_checkpoint": "last"}),
+        ({"training.clone_from": "s3://c/q"}, {"clone_from": "s3://c/q", "clone_checkpoint": "best"}),
+        ({"pretrained_s3_bucket": ""}, None),
+    ],
+)
+def test_a_pretrained_model_is_where_training_begins(values, training):
+    """Bucket and prefix together name it, as in the original; our own setting wins."""
+    pretrained = {"pretrained_s3_bucket": "b", "pretrained_s3_prefix": "models/p/"}
+    settings = sort_hyperparameters(pretrained | values)
+    assert settings.job.get("training") == training
+    assert settings.clones == (training is not None)
+
+
 def test_dotted_names_are_settings_of_ours():
     """Text becomes what the setting wants, in sections of sections too."""
     settings = sort_hyperparameters(

@@ -108,6 +108,8 @@ def test_places_in_s3_that_have_no_effect_are_named():
         | {"pretrained_checkpoint": ""}
     )
     assert not_read(settings) == ["pretrained_s3_prefix", "s3_bucket"]
+    settings = sort_hyperparameters(settings.places | {"pretrained_s3_bucket": "c"})
+    assert not_read(settings) == ["s3_bucket"]
 
 
 @pytest.mark.parametrize("name", ["training", "model", "cars"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.clone_option import readable_source, with_clone
+from hotlap.cli.clone_option import with_clone
 from hotlap.cli.model_argument import Choice, DrfcOption, choose_model, warn_about_doubts
 from hotlap.cli.output import (
     JsonOption,
@@ -179,6 +179,7 @@ def _train(
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
+                from hotlap.export.clone_source import readable_source
                 from hotlap.training.trainer import Trainer
 
                 with readable_source(job, place, resume=resume) as readable:

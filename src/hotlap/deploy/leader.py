@@ -17,6 +17,7 @@ from hotlap.deploy.network import JOIN_S, Network
 from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import deliver, not_read, prepare
+from hotlap.export.clone_source import readable_source
 from hotlap.training.trainer import Trainer
 
 _LEAVE_S = 15.0
@@ -80,7 +81,9 @@ def _train(
 
 
 def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
-    with Trainer(folder, job=job, resume=True, listener=LogLines()) as trainer:
+    with readable_source(job, folder.path, resume=True) as readable:
+        trainer = Trainer(folder, job=readable, resume=True, listener=LogLines())
+    with trainer:
         delivered = False
 
         def stop(number: int, _: FrameType | None) -> None:
@@ -99,6 +102,8 @@ def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
 
         signal.signal(signal.SIGTERM, stop)  # only now, because Ray sets its own when it connects
         track = ", ".join(track.name for track in trainer.tracks)
+        if trainer.cloned:
+            say(f"begins with checkpoint {trainer.cloned} of {job.training.clone_from}.")
         say(f"{folder.path}: {track}, {job.num_workers} workers, {trainer.state.iteration} iterations done before.")
         try:
             result = trainer.run()

@@ -19,6 +19,7 @@ SOURCE: Final = "hyperparameters of the training job"
 # The notebook of the original passes one key more than its trainer reads.
 PLACES: Final = BOOKKEEPING | {"reward_function_s3_source"}
 
+_PRETRAINED = ("pretrained_s3_bucket", "pretrained_s3_prefix")
 _SDK_PREFIX = "sagemaker_"  # SageMaker's own tools put their settings among those of the algorithm
 _TUNER = "_tuning_objective_metric"
 
@@ -38,6 +39,11 @@ class Settings:
 
     leader_group: str | None = None
     """Instance group whose first host trains."""
+
+    @property
+    def clones(self) -> bool:
+        """Whether the bookkeeping names a model to begin with, as the original reads it: bucket and prefix."""
+        return all(self.places.get(name) for name in _PRETRAINED)
 
     def sets(self, section: str, key: str) -> bool:
         """Whether the job itself, and not only a job.toml, gives a setting."""
@@ -65,7 +71,14 @@ def sort_hyperparameters(values: Mapping[str, Any]) -> Settings:
             _set(job, name, value)
         else:
             learning[name] = value
-    return Settings(learning, job, places, leader_group)
+    settings = Settings(learning, job, places, leader_group)
+    if settings.clones:
+        bucket, prefix = (places[name].strip("/") for name in _PRETRAINED)
+        which = "best" if places.get("pretrained_checkpoint", "best") == "best" else "last"
+        training = job.setdefault("training", {})
+        training.setdefault("clone_from", f"s3://{bucket}/{prefix}")
+        training.setdefault("clone_checkpoint", which)
+    return settings
 
 
 def _set(job: dict[str, dict[str, Any]], name: str, value: Any) -> None:

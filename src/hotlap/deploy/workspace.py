@@ -66,6 +66,8 @@ def prepare(contract: Contract, settings: Settings) -> tuple[ModelFolder, Job]:
 def not_read(settings: Settings) -> list[str]:
     """Settings that name places in S3 and have no effect, because this version reads channels only."""
     used = {key for key, _ in _KEYS.values()} | {"s3_prefix"}  # they lead to files within the channel
+    if settings.clones:
+        used |= {name for name in settings.places if name.startswith("pretrained_")}
     return sorted(name for name, value in settings.places.items() if value and name not in used)
 
 

@@ -1,0 +1,40 @@
+"""What a clone begins with: a model of ours, or one of DeepRacer, which is imported first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hotlap.config.job import Job
+from hotlap.export.importing import import_model
+from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.place import is_bucket_place
+
+
+@contextmanager
+def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Job]:
+    """The job with a source that the trainer reads: a model of DeepRacer is imported into a temporary folder.
+
+    Args:
+        job: What is to be trained.
+        place: Where.
+        resume: A training there goes on, and needs no source any more.
+
+    Raises:
+        RecordError: If there is no model at the source.
+        ConfigError: If a bucket cannot be used, or the metadata of the source are wrong.
+    """
+    training = job.training
+    if training.clone_from is None or _is_ours(training.clone_from) or (resume and _is_ours(place)):
+        yield job
+        return
+    with tempfile.TemporaryDirectory(prefix="hotlap-") as name:
+        folder = Path(name) / "source"
+        import_model(training.clone_from, folder, which=training.clone_checkpoint)
+        yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
+
+
+def _is_ours(place: str | Path) -> bool:
+    return (is_bucket_place(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
