@@ -15,6 +15,7 @@ from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.rollouts.plan import StartRule
 from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.catalog import load_track
@@ -68,6 +69,19 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
         randomize_domain=race.randomize_domain,
         obstacles=Obstacles(**dict(race.obstacles)) if race.race_type == "object_avoidance" else None,
         bots=BotCars(**dict(race.bots)) if race.race_type == "head_to_bot" else None,
+    )
+
+
+def start_rule(race: Race, track: Track) -> StartRule:
+    """Where the training episodes of a race start."""
+    return StartRule(
+        spread=race.start == "spread",
+        change_start_position=race.start == "round_robin",
+        offset=race.start_position_offset,
+        advance=race.round_robin_advance_dist,
+        reverse=race.reverse_dir,
+        alternate_direction=race.alternate_driving_direction,
+        open_track=not track.closed,
     )
 
 

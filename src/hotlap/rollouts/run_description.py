@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
+from hotlap.config.job import Job
 from hotlap.config.metadata import DiscreteActionSpace
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.race import Race
@@ -32,3 +34,18 @@ def describe(
         lidar_config=metadata.lidar_config.model_dump(),
         hyperparameters=model.hyperparameters.effective(metadata.algorithm),
     )
+
+
+def describe_workers(model: ModelFolder, job: Job, tracks: Sequence[Track], num_workers: int) -> list[RunDescription]:
+    """Describe the training of ``model`` as each of its workers sees it; they take turns on races and tracks."""
+    races = job.races
+    return [
+        describe(
+            model,
+            races[worker % len(races)],
+            tracks[worker % len(tracks)],
+            job_type="TRAINING",
+            num_workers=num_workers,
+        )
+        for worker in range(num_workers)
+    ]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord, Phase
-from hotlap.records.events import ProgressLog, WorkerSummary
+from hotlap.records.events import ProgressLog
 from hotlap.records.metrics import BestModelMetric, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
 from hotlap.records.store import Store
@@ -152,26 +150,3 @@ def _metrics_of(episode: PlayedEpisode, phase: Phase, number: int, trial: int, c
         progress=episode.progress,
         status=episode.status,
     )
-
-
-def worker_summaries(
-    episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_workers: int
-) -> list[WorkerSummary]:
-    """What the episodes of each worker brought; empty with a single worker."""
-    if num_workers == 1:
-        return []
-    shares: list[list[PlayedEpisode]] = [[] for _ in range(num_workers)]
-    for episode in episodes:
-        shares[episode.plan.worker].append(episode)
-    return [
-        WorkerSummary(
-            worker=worker,
-            track=tracks[worker % len(tracks)].name,
-            num_episodes=len(share),
-            num_steps=sum(episode.num_steps for episode in share),
-            reward_mean=float(np.mean([episode.reward for episode in share])) if share else None,
-            completion_mean=float(np.mean([episode.progress for episode in share])) if share else None,
-            laps_completed=sum(episode.completed for episode in share),
-        )
-        for worker, share in enumerate(shares)
-    ]

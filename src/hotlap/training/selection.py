@@ -6,7 +6,8 @@ import math
 
 from hotlap.config.job import BestModelMetric
 from hotlap.evaluation.statistics import EvaluationReport
-from hotlap.records.checkpoints import CheckpointName
+from hotlap.records.checkpoints import CheckpointName, IndexEntry
+from hotlap.records.metrics import BestModelMetric as IndexMetric
 from hotlap.records.trainer_state import BestCheckpoint
 
 INCOMPLETE_LAP_MS = 999_999  # what a lap that was not finished counts in a mean lap time, as in the original
@@ -67,3 +68,15 @@ def _rank(checkpoint: BestCheckpoint, metric: BestModelMetric) -> tuple[float, f
     if metric == "clean_laps":
         return checkpoint.clean_rate, checkpoint.metric, speed
     return -checkpoint.metric if metric == "laptime" else checkpoint.metric, checkpoint.clean_rate, speed
+
+
+def index_entry(checkpoint: BestCheckpoint, sim_time: float) -> IndexEntry:
+    """What the index file says about an evaluated checkpoint, at a time of the simulation clock [s]."""
+    name = CheckpointName.parse(checkpoint.name)
+    assert name is not None
+    return IndexEntry(name, checkpoint.metric, sim_time)
+
+
+def index_metric(metric: BestModelMetric) -> IndexMetric:
+    """What the index and metrics files, which know no clean laps, name as the measure of the best checkpoint."""
+    return "progress" if metric == "clean_laps" else metric

@@ -11,46 +11,43 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import torch
 
 from hotlap.config.hyperparameters import Hyperparameters
-from hotlap.config.job import Job, Race
+from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.monitor import Monitor
 from hotlap.monitoring.sink import Beginning
-from hotlap.records.checkpoints import Checkpoint, CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
-from hotlap.records.metrics import BestModelMetric
 from hotlap.records.output import open_output
 from hotlap.records.place import is_bucket_place, place_name
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
-from hotlap.rollouts.model import build_network, rollout_setup
-from hotlap.rollouts.plan import StartRule, plan_evaluation, plan_training
-from hotlap.rollouts.run_description import describe
+from hotlap.rollouts.model import build_network, rollout_setup, start_rule
+from hotlap.rollouts.plan import plan_evaluation, plan_training
+from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.vehicle import CONTROL_PERIOD
-from hotlap.tracks.track import Track
 from hotlap.training.background import Background
-from hotlap.training.cloning import differences
+from hotlap.training.fit import require_fit
+from hotlap.training.iteration import OpenIteration, after, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Listeners, Silence
-from hotlap.training.recorder import Recorder, worker_summaries
+from hotlap.training.recorder import Recorder
+from hotlap.training.selection import index_entry, index_metric
 from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
 from hotlap.training.verdict import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, judge
@@ -88,24 +85,6 @@ def ppo_config(hyperparameters: Hyperparameters) -> PPOConfig:
         beta_entropy=hyperparameters.beta_entropy,
         loss_type="huber" if hyperparameters.loss_type == "huber" else "mse",
     )
-
-
-def _losses(stats: UpdateStats) -> dict[str, float]:
-    names = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction", "explained_variance", "behavior_kl")
-    return {name: getattr(stats, name) for name in names}
-
-
-@dataclass
-class _OpenIteration:
-    """An iteration whose weights are there, but not all of its records."""
-
-    record: IterationRecord
-    stages: dict[str, float] = field(default_factory=dict)
-    """What it took so far [s]."""
-    saved: bool = False
-    """Whether traces, metrics and checkpoint are written."""
-    evaluation: Batch | None = None
-    """The evaluation of its checkpoint, once that has begun."""
 
 
 class Trainer:
@@ -148,7 +127,7 @@ class Trainer:
         self._clock = time.perf_counter()
         self._stopped = False
         self._saving = Background()
-        self._open: _OpenIteration | None = None
+        self._open: OpenIteration | None = None
         self._ahead: Batch | None = None
         self._before: dict[str, torch.Tensor] | None = None
         self.place = training.output or folder.path
@@ -211,33 +190,20 @@ class Trainer:
             num_lines=max(0, self.state.iteration - bool(self._open)),
             num_workers=self.num_workers,
             tracks=self.tracks,
-            best_model_metric=_index_metric(self.job),
-            log=self._open_log(resumed=earlier and not wipe),
+            best_model_metric=index_metric(training.best_model_metric),
+            log=TrainingLog(
+                self.store,
+                describe_workers(self.folder, self.job, self.tracks, self.num_workers),
+                kept=self.state.extra.get(LOG_BYTES, {}) if earlier and not wipe else None,
+                metric=training.best_model_metric,
+                steps=training.log_steps,
+                echo=self.listener.on_log,
+            ),
         )
         self.store.delete(FINISHED)
         held.push(self._announce_end)
         held.callback(self._saving.wait)
         announce(self.folder, self.store, elsewhere=is_bucket_place(self.place))
-
-    def _open_log(self, *, resumed: bool) -> TrainingLog:
-        races = self.job.races
-        return TrainingLog(
-            self.store,
-            [
-                describe(
-                    self.folder,
-                    races[worker % len(races)],
-                    self.tracks[worker % len(self.tracks)],
-                    job_type="TRAINING",
-                    num_workers=self.num_workers,
-                )
-                for worker in range(self.num_workers)
-            ],
-            kept=self.state.extra.get(LOG_BYTES, {}) if resumed else None,
-            metric=self.job.training.best_model_metric,
-            steps=self.job.training.log_steps,
-            echo=self.listener.on_log,
-        )
 
     def __enter__(self) -> Trainer:
         return self
@@ -294,7 +260,7 @@ class Trainer:
                 self._save()
             with self.stage("collect", self.hyperparameters.num_episodes_between_training):
                 episodes = collection.result(self.listener.on_advance)
-            next_state = self._count(episodes)
+            next_state = after(self.state, episodes, self.num_workers)
             self._finish_checkpoint()  # its weights are about to change
             self._ahead = self._start_collection(next_state) if lagged else None
             stats = self._update(episodes, off_policy=off_policy)
@@ -328,7 +294,7 @@ class Trainer:
     def _start_collection(self, state: TrainerState) -> Batch:
         """Let the fleet begin with the iteration that follows ``state``, with the present weights."""
         plans = plan_training(
-            [_start_rule(race, track) for race, track in zip(self.job.races, self.tracks, strict=True)],
+            [start_rule(race, track) for race, track in zip(self.job.races, self.tracks, strict=True)],
             job_seed=state.seed,
             iteration=state.iteration,
             num_episodes=self.hyperparameters.num_episodes_between_training,
@@ -374,48 +340,21 @@ class Trainer:
                 "of the rewards."
             )
 
-    def _count(self, episodes: Sequence[PlayedEpisode]) -> TrainerState:
-        """The state after an iteration with ``episodes``, as far as they tell."""
-        state = self.state
-        num_steps = sum(episode.num_steps for episode in episodes)
-        shares = Counter(episode.plan.worker for episode in episodes)
-        return replace(
-            state,
-            iteration=state.iteration + 1,
-            total_steps=state.total_steps + num_steps,
-            num_episodes=state.num_episodes + len(episodes),
-            sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
-            worker_episodes=tuple(state.episodes_of(worker) + shares[worker] for worker in range(self.num_workers)),
-        )
-
     def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: UpdateStats) -> None:
         """Open the record of the iteration that was just learned from."""
         self.recorder.add(episodes, self.state.iteration)
         iteration, elapsed_s = self.state.iteration, self._elapsed()
-        laps = [episode.num_steps * CONTROL_PERIOD for episode in episodes if episode.completed]
         extra = dict(self.state.extra)
-        if laps and "first_lap" not in extra:
+        if "first_lap" not in extra and any(episode.completed for episode in episodes):
             extra["first_lap"] = {"steps": next_state.total_steps, "elapsed_s": elapsed_s}
         # What the evaluation before has changed meanwhile stays.
         self.state = replace(next_state, best=self.state.best, elapsed_s=elapsed_s)
-        record = IterationRecord(
-            iteration=iteration,
-            checkpoint=str(self._checkpoint_name()),
-            total_episodes=self.state.num_episodes,
-            total_steps=self.state.total_steps,
-            elapsed_s=elapsed_s,
-            num_episodes=len(episodes),
-            num_steps=sum(episode.num_steps for episode in episodes),
-            reward_mean=float(np.mean([episode.reward for episode in episodes])),
-            completion_mean=float(np.mean([episode.progress for episode in episodes])),
-            laps_completed=len(laps),
-            lap_time_best_s=min(laps, default=None),
-            losses=_losses(stats),
-            workers=worker_summaries(episodes, self.tracks, self.num_workers),
+        record = summarize(
+            iteration, episodes, stats, self.state, self._checkpoint_name(), self.tracks, self.num_workers
         )
         self.state = replace(self.state, extra=extra | {"record": asdict(record)})
         self.recorder.log.learned(record, episodes, stats, lr=self.ppo.config.lr)
-        self._open = _OpenIteration(record, self.stage.next_iteration())
+        self._open = OpenIteration(record, self.stage.next_iteration())
 
     def _wrap_up(self) -> None:
         """Write all records of the open iteration, if there is one."""
@@ -468,7 +407,7 @@ class Trainer:
             self.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=self.state.best)
             record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
             self.checkpoints.write_index(
-                best=_index_entry(verdict.best, self.state), last=_index_entry(verdict.new, self.state)
+                best=index_entry(verdict.best, self.state.sim_time), last=index_entry(verdict.new, self.state.sim_time)
             )
             if collapsed:
                 self._go_back_to(verdict.best.name)
@@ -562,30 +501,23 @@ class Trainer:
                 f"checkpoint {checkpoint.name} in {self.place} has no trainer state, so training cannot be "
                 "resumed from it. Begin anew with --wipe."
             )
-        self._check_network(checkpoint, self.place, "Put the files back as they were, or begin anew with --wipe.")
+        way_out = "Put the files back as they were, or begin anew with --wipe."
+        require_fit(checkpoint, self.metadata, self.network, place=self.place, way_out=way_out)
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
         self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
         self.state = checkpoint.state
         if pending := checkpoint.state.extra.get("record"):
-            self._open = _OpenIteration(IterationRecord.from_json(pending), saved=True)
+            self._open = OpenIteration(IterationRecord.from_json(pending), saved=True)
 
     def _clone(self, source: str) -> None:
         """Begin with the weights of another model; its numbers go on, its statistics do not."""
         checkpoint = CheckpointStore(source).load(self.job.training.clone_checkpoint)
-        self._check_network(checkpoint, source, "Clone a model of the same network, sensors and number of actions.")
+        way_out = "Clone a model of the same network, sensors and number of actions."
+        require_fit(checkpoint, self.metadata, self.network, place=source, way_out=way_out)
         self.cloned = checkpoint.name
         self.network.load_state_dict(checkpoint.weights)
         self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
         self.state = replace(self.state, extra={"first_checkpoint": checkpoint.name.number + 1})
-
-    def _check_network(self, checkpoint: Checkpoint, place: Any, way_out: str) -> None:
-        """Refuse weights of another network than the one to be trained."""
-        found = differences(checkpoint, self.metadata, self.network)
-        if found:
-            raise RecordError(
-                f"checkpoint {checkpoint.name} in {place} was made for another network than model_metadata.json and "
-                f"job.toml describe now: {'; '.join(found)}. {way_out}"
-            )
 
     def _policy_weights(self) -> dict[str, torch.Tensor]:
         """What a worker needs to act."""
@@ -606,27 +538,3 @@ class Trainer:
     def _elapsed(self) -> float:
         """Wall-clock spent training, over all resumes [s]."""
         return time.perf_counter() - self._clock
-
-
-def _index_entry(checkpoint: BestCheckpoint, state: TrainerState) -> IndexEntry:
-    name = CheckpointName.parse(checkpoint.name)
-    assert name is not None
-    return IndexEntry(name, checkpoint.metric, state.sim_time)
-
-
-def _index_metric(job: Job) -> BestModelMetric:
-    """What the index and metrics files, which know no clean laps, name as the measure of the best checkpoint."""
-    metric = job.training.best_model_metric
-    return "progress" if metric == "clean_laps" else metric
-
-
-def _start_rule(race: Race, track: Track) -> StartRule:
-    return StartRule(
-        spread=race.start == "spread",
-        change_start_position=race.start == "round_robin",
-        offset=race.start_position_offset,
-        advance=race.round_robin_advance_dist,
-        reverse=race.reverse_dir,
-        alternate_direction=race.alternate_driving_direction,
-        open_track=not track.closed,
-    )

@@ -6,8 +6,32 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint
 from hotlap.rl.networks import ActorCritic
+
+
+def require_fit(
+    checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorCritic, *, place: object, way_out: str
+) -> None:
+    """Refuse weights of another network than the one to be trained.
+
+    Args:
+        checkpoint: With the weights.
+        metadata: Of the model that is to be trained.
+        network: That is to be trained.
+        place: Where the checkpoint lies, and …
+        way_out: … what to do: for the message.
+
+    Raises:
+        RecordError: If they do not fit.
+    """
+    found = differences(checkpoint, metadata, network)
+    if found:
+        raise RecordError(
+            f"checkpoint {checkpoint.name} in {place} was made for another network than model_metadata.json and "
+            f"job.toml describe now: {'; '.join(found)}. {way_out}"
+        )
 
 
 def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorCritic) -> list[str]:

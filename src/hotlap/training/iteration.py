@@ -1,0 +1,114 @@
+"""An iteration between its update and its last record: how it counts, and what is told of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hotlap.records.checkpoints import CheckpointName
+from hotlap.records.events import IterationRecord, WorkerSummary
+from hotlap.records.trainer_state import TrainerState
+from hotlap.rl.ppo import UpdateStats
+from hotlap.rollouts.fleet import Batch
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.vehicle import CONTROL_PERIOD
+from hotlap.tracks.track import Track
+
+_LOSSES = (
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "approx_kl",
+    "clip_fraction",
+    "explained_variance",
+    "behavior_kl",
+)
+
+
+@dataclass
+class OpenIteration:
+    """An iteration whose weights are there, but not all of its records."""
+
+    record: IterationRecord
+    stages: dict[str, float] = field(default_factory=dict)
+    """What it took so far [s]."""
+    saved: bool = False
+    """Whether traces, metrics and checkpoint are written, or are about to be."""
+    evaluation: Batch | None = None
+    """The evaluation of its checkpoint, once that has begun."""
+
+
+def after(state: TrainerState, episodes: Sequence[PlayedEpisode], num_workers: int) -> TrainerState:
+    """The state after an iteration that followed ``state``, as far as its episodes tell."""
+    num_steps = sum(episode.num_steps for episode in episodes)
+    shares = Counter(episode.plan.worker for episode in episodes)
+    return replace(
+        state,
+        iteration=state.iteration + 1,
+        total_steps=state.total_steps + num_steps,
+        num_episodes=state.num_episodes + len(episodes),
+        sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
+        worker_episodes=tuple(state.episodes_of(worker) + shares[worker] for worker in range(num_workers)),
+    )
+
+
+def summarize(
+    iteration: int,
+    episodes: Sequence[PlayedEpisode],
+    stats: UpdateStats,
+    state: TrainerState,
+    checkpoint: CheckpointName,
+    tracks: Sequence[Track],
+    num_workers: int,
+) -> IterationRecord:
+    """The record of an iteration, as long as it is not evaluated.
+
+    Args:
+        iteration: Its number.
+        episodes: What was learned from.
+        stats: Of the update.
+        state: After it.
+        checkpoint: That it makes.
+        tracks: Of the workers, which take turns on them.
+        num_workers: That shared the episodes.
+    """
+    laps = [episode.num_steps * CONTROL_PERIOD for episode in episodes if episode.completed]
+    return IterationRecord(
+        iteration=iteration,
+        checkpoint=str(checkpoint),
+        total_episodes=state.num_episodes,
+        total_steps=state.total_steps,
+        elapsed_s=state.elapsed_s,
+        num_episodes=len(episodes),
+        num_steps=sum(episode.num_steps for episode in episodes),
+        reward_mean=float(np.mean([episode.reward for episode in episodes])),
+        completion_mean=float(np.mean([episode.progress for episode in episodes])),
+        laps_completed=len(laps),
+        lap_time_best_s=min(laps, default=None),
+        losses={name: getattr(stats, name) for name in _LOSSES},
+        workers=_of_workers(episodes, tracks, num_workers),
+    )
+
+
+def _of_workers(episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_workers: int) -> list[WorkerSummary]:
+    """What the episodes of each worker brought; empty with a single worker."""
+    if num_workers == 1:
+        return []
+    shares: list[list[PlayedEpisode]] = [[] for _ in range(num_workers)]
+    for episode in episodes:
+        shares[episode.plan.worker].append(episode)
+    return [
+        WorkerSummary(
+            worker=worker,
+            track=tracks[worker % len(tracks)].name,
+            num_episodes=len(share),
+            num_steps=sum(episode.num_steps for episode in share),
+            reward_mean=float(np.mean([episode.reward for episode in share])) if share else None,
+            completion_mean=float(np.mean([episode.progress for episode in share])) if share else None,
+            laps_completed=sum(episode.completed for episode in share),
+        )
+        for worker, share in enumerate(shares)
+    ]
