@@ -239,7 +239,8 @@ _ALL: list[Variable] = [
         "DR_EVAL_SAVE_MP4",
         SCRIPT_BOOLEAN,
         "False",
-        "one film in the evaluation's folder, evaluation.mp4, instead of three views in mp4/",
+        "films of every trial in the original's three views, mp4/…/0-video.mp4 and so on, instead of one of the "
+        "whole evaluation; what the car sees is in a fourth, in the evaluation's folder",
     ),
     # Where files lie.
     _works(
@@ -264,9 +265,7 @@ _ALL: list[Variable] = [
     ),
     _works("DR_LOCAL_S3_REWARD_KEY", KEY, "custom_files/reward_function.py", "where reward_function.py lies"),
     _works("DR_LOCAL_S3_TRAINING_PARAMS_FILE", NAME, "training_params.yaml", "name of the training parameters' file"),
-    _works(
-        "DR_LOCAL_S3_EVAL_PARAMS_FILE", NAME, "evaluation_params.yaml", "name of the evaluation parameters' file"
-    ),
+    _works("DR_LOCAL_S3_EVAL_PARAMS_FILE", NAME, "evaluation_params.yaml", "name of the evaluation parameters' file"),
     _differs("DR_LOCAL_S3_METRICS_PREFIX", KEY, None, "metrics always lie in metrics/ of the model's folder"),
     _differs("DR_CLOUD", choice("aws", "azure", "local", "remote"), None, f"always in folders: {_STORAGE}"),
     _works("DR_RUN_ID", whole(0), "0", "names the job deepracer-NUMBER; jobs on one machine never disturb each other"),
