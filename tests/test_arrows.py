@@ -23,7 +23,7 @@ ARROWS = {
     "rollouts": {"config", "envs", "records", "rewards", "rl", "sim", "tracks"},
     "records": set(),
     "analysis": {"records", "tracks"},
-    "evaluation": {"analysis", "config", "envs", "records", "rl", "rollouts", "sim"},
+    "evaluation": {"analysis", "config", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
     "monitoring": {"config", "records"},
     "training": {"config", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},

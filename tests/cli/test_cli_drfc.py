@@ -135,7 +135,13 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     assert "(20 episodes / 3 workers) × 0.05" in round_robin
 
     text = hotlap("doctor", "--drfc", folder).stdout
-    parts = ("Works as in the original", "DR_RACE_TYPE", "Works differently", "DR_CLOUD", "Means nothing here")
+    parts = (
+        "Works as in the original",
+        "DR_RACE_TYPE",
+        "Works differently",
+        "DR_TRAIN_MIN_EVAL_TRIALS",
+        "Means nothing here",
+    )
     assert sorted(parts, key=text.index) == list(parts)
     assert " ".join(dead.split()[-6:]) in " ".join(text.split())
     assert "Ready to train." in text

@@ -10,6 +10,7 @@ from news import beginning, episode, news_of
 
 from hotlap.monitoring.sink import News
 from hotlap.monitoring.telegraf import TelegrafSink
+from hotlap.records.metrics import TrialMetrics
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def test_each_episode_is_a_packet_with_a_point(receiver: socket.socket, tmp_path
 def test_workers_are_told_apart(receiver: socket.socket, tmp_path: Path):
     sink(receiver, tmp_path).send([News(0.0, episodes=(episode(1, worker=3, status="crashed"),))])
     assert b",status=Crashed,worker=3 " in receiver.recv(2048)
+
+
+def test_each_trial_of_an_evaluation_is_a_packet_too(receiver: socket.socket, tmp_path: Path):
+    """Its time holds the penalties; its resets are counted."""
+    trial = TrialMetrics(
+        start_time=0.0,
+        end_time=14.8664,
+        progress=100.0,
+        status="lap_complete",
+        trial=1,
+        off_track_count=2,
+        crash_count=1,
+    )
+    sink(receiver, tmp_path).send([News(0.0, trials=(trial,))])
+    assert receiver.recv(2048).decode() == (
+        r"dr_eval_episodes,model=my\ model,status=Lap\ complete,worker=0 "
+        "elapsed_time=14866i,progress=100i,reset_count=3i\n"
+    )
 
 
 def test_nobody_needs_to_listen(receiver: socket.socket, tmp_path: Path):

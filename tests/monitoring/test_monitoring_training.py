@@ -18,6 +18,7 @@ from trained_folder import curve, weights
 from hotlap.cli import main as command_line
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError
+from hotlap.evaluation.evaluator import Evaluator
 from hotlap.monitoring import monitor
 from hotlap.records.episode_log import EpisodeLog
 from hotlap.records.events import IterationRecord
@@ -169,3 +170,21 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(uri: str, tmp_path
     with pytest.raises(ConfigError, match="MLFLOW_TRACKING") as found:
         model.job.updated(monitoring={"mlflow_uri": uri})
     assert "secret-word" not in str(found.value)
+
+
+def test_trials_of_an_evaluation_are_told(unwatched: Path):
+    """Telegraf hears of each, as of those of the original; nothing else is written or told."""
+    model = ModelFolder(unwatched)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(60)
+        job = model.job.updated(
+            monitoring={"telegraf_host": "127.0.0.1", "telegraf_port": receiver.getsockname()[1]},
+            evaluation={"trials": 2, "continuous": False, "number_of_resets": 0},
+        )
+        evaluator = Evaluator(model, job=job, checkpoint="last")
+        evaluator.run()
+        evaluator.record("20250101000000")
+        packets = [receiver.recv(2048) for _ in range(2)]
+    assert all(packet.startswith(b"dr_eval_episodes,model=unwatched0,status=Off\\ track,") for packet in packets)
+    assert not (unwatched / "logs" / "tensorboard").exists()

@@ -26,6 +26,9 @@ EXTRAS = {
     "sb3": ("stable_baselines3", "comparing with Stable-Baselines3: hotlap bench train --versus sb3"),
     "onnx": ("onnx", "ONNX files: hotlap export DIR --onnx"),
     "cluster": ("ray", "several rollout workers, on this machine or a cluster: hotlap train --workers N"),
+    "cloudwatch": ("boto3", "telling Amazon CloudWatch how a training goes: [monitoring] in job.toml"),
+    "wandb": ("wandb", "telling Weights & Biases how a training goes"),
+    "mlflow": ("mlflow", "telling MLflow how a training goes"),
     "dev": ("pytest", "running the tests"),
 }
 

@@ -20,6 +20,7 @@ from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of
 from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.monitoring.evaluation import EvaluationMonitor
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.log_lines import EVALUATION_END, evaluation_log
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
@@ -66,6 +67,7 @@ class Evaluator:
         self.job = job or model.job
         self.place = self.job.training.output or model.path
         self._tell = tell
+        self._monitor = EvaluationMonitor(self.job.monitoring, tell)
         settings = self.job.evaluation
         continuous = settings.continuous and laps is None
         self.num_episodes = laps or (1 if continuous else settings.trials)
@@ -169,6 +171,7 @@ class Evaluator:
                 subtitle=f"{place_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
             )
             store.put(keys["figure"], figure.read_bytes())
+            self._monitor.report(place_name(self.place), store, trials, self.log)
         return {name: file_at(self.place, key) for name, key in keys.items()}
 
     def film(

@@ -12,6 +12,7 @@ from hotlap.monitoring.courier import Courier
 from hotlap.monitoring.sink import Beginning, News, Sink
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
+from hotlap.records.metrics import TrialMetrics
 
 END_S = 10.0  # that the end of a training waits for servers
 
@@ -63,6 +64,10 @@ class Monitor:
     def on_log(self, lines: Sequence[str]) -> None:
         """Lines of the log."""
         self._put(News(time.time(), lines=tuple(lines)))
+
+    def on_trials(self, trials: Sequence[TrialMetrics]) -> None:
+        """The trials of an evaluation job are recorded."""
+        self._put(News(time.time(), trials=tuple(trials)))
 
     def _put(self, news: News) -> None:
         if self._sinks:

@@ -8,12 +8,13 @@ from typing import Protocol
 
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
+from hotlap.records.metrics import TrialMetrics
 from hotlap.records.store import Store
 
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened in a training: an iteration, episodes, or lines of the log."""
+    """Something that happened: an iteration, episodes, lines of the log; or the trials of an evaluation job."""
 
     at: float
     """When, as Unix time [s]."""
@@ -27,10 +28,13 @@ class News:
     lines: tuple[str, ...] = ()
     """They were logged together."""
 
+    trials: tuple[TrialMetrics, ...] = ()
+    """They were recorded together."""
+
     @property
     def size(self) -> int:
         """Number of records and lines."""
-        return 1 + len(self.episodes) + len(self.lines)
+        return 1 + len(self.episodes) + len(self.lines) + len(self.trials)
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,8 @@ def episodes(news: Iterable[News]) -> Iterator[tuple[float, EpisodeRecord]]:
 def lines(news: Iterable[News]) -> Iterator[tuple[float, str]]:
     """The lines of the log among ``news``, each with its time."""
     return ((each.at, line) for each in news for line in each.lines)
+
+
+def trials(news: Iterable[News]) -> Iterator[tuple[float, TrialMetrics]]:
+    """The trials among ``news``, each with its time."""
+    return ((each.at, trial) for each in news for trial in each.trials)

@@ -1,6 +1,7 @@
-"""A point for each episode to Telegraf: Influx line protocol over UDP, name for name as the original sends it.
+"""A point for each episode or trial to Telegraf: Influx line protocol over UDP, as the original sends it.
 
     dr_training_episodes,model=M,phase=training,status=Off\\ track,worker=0 elapsed_time=4533i,progress=31i,reward=27i
+    dr_eval_episodes,model=M,status=Lap\\ complete,worker=0 elapsed_time=14866i,progress=100i,reset_count=1i
 
 Source: DeepRacer simapp 6.0.5, ``markov/metrics``, and the client library that it uses: one datagram and one line for
 each point, names in alphabetical order, no time, so that Telegraf sets it.
@@ -11,9 +12,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 
-from hotlap.monitoring.sink import Beginning, News, episodes
+from hotlap.monitoring.sink import Beginning, News, episodes, trials
 from hotlap.records.episode_log import EpisodeRecord
-from hotlap.records.metrics import STATUS_LABELS
+from hotlap.records.metrics import STATUS_LABELS, TrialMetrics
 
 
 class TelegrafSink:
@@ -32,7 +33,8 @@ class TelegrafSink:
         self._model = training.model
 
     def send(self, news: Sequence[News]) -> None:
-        points = [_line(record, self._model) for _, record in episodes(news)]
+        points = [_episode(record, self._model) for _, record in episodes(news)]
+        points += [_trial(trial, self._model) for _, trial in trials(news)]
         if not points:
             return
         family, kind, protocol, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
@@ -44,7 +46,7 @@ class TelegrafSink:
         """Nothing is held open."""
 
 
-def _line(record: EpisodeRecord, model: str) -> bytes:
+def _episode(record: EpisodeRecord, model: str) -> bytes:
     """The point of an episode, in the whole numbers of the metrics files."""
     fields = {
         "elapsed_time": round(1000 * record.sim_s),
@@ -57,10 +59,21 @@ def _line(record: EpisodeRecord, model: str) -> bytes:
         "status": STATUS_LABELS[record.status],
         "worker": str(record.worker),
     }
-    return point("dr_training_episodes", tags, fields)
+    return _point("dr_training_episodes", tags, fields)
 
 
-def point(measurement: str, tags: Mapping[str, str], fields: Mapping[str, int]) -> bytes:
+def _trial(trial: TrialMetrics, model: str) -> bytes:
+    """The point of a trial of an evaluation job."""
+    record = trial.to_record()
+    fields = {
+        "elapsed_time": int(record["elapsed_time_in_milliseconds"]),
+        "progress": int(record["completion_percentage"]),
+        "reset_count": int(record["reset_count"]),
+    }
+    return _point("dr_eval_episodes", {"model": model, "status": str(record["episode_status"]), "worker": "0"}, fields)
+
+
+def _point(measurement: str, tags: Mapping[str, str], fields: Mapping[str, int]) -> bytes:
     """One line of the protocol."""
     named = "".join(f",{name}={_escaped(tags[name])}" for name in sorted(tags))
     measured = ",".join(f"{name}={fields[name]}i" for name in sorted(fields))
