@@ -17,7 +17,7 @@ from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
 
-_LOSSES = (
+LOSSES = (
     "policy_loss",
     "value_loss",
     "entropy",
@@ -88,7 +88,7 @@ def summarize(
         completion_mean=float(np.mean([episode.progress for episode in episodes])),
         laps_completed=len(laps),
         lap_time_best_s=min(laps, default=None),
-        losses={name: getattr(stats, name) for name in _LOSSES},
+        losses={name: getattr(stats, name) for name in LOSSES},
         workers=_of_workers(episodes, tracks, num_workers),
     )
 
