@@ -180,6 +180,16 @@ def test_the_follow_camera_stays_within_the_walls(ground):
             assert y_min < at_y < y_max
 
 
+def test_the_follow_camera_is_behind_a_car_that_was_put_back(ground):
+    """It does not glide there: the car may be behind it."""
+    middle = 0.5 * (np.array(ground.rectangle[:2]) + np.array(ground.rectangle[2:]))
+    camera = FollowCamera(ground)
+    camera.follow(middle[0], middle[1], 0.0)
+    x, y, yaw = camera.follow(middle[0] - 1.5, middle[1], 0.5)
+    assert yaw == pytest.approx(0.5)
+    assert math.dist((x, y), (middle[0] - 1.5, middle[1])) == pytest.approx(BEHIND)
+
+
 def test_the_follow_camera_turns_the_short_way_round(ground):
     middle = 0.5 * (np.array(ground.rectangle[:2]) + np.array(ground.rectangle[2:]))
     camera = FollowCamera(ground)

@@ -26,6 +26,7 @@ FOLLOW_CAMERA = PinholeCamera(forward_m=0.0, height_m=0.98, pitch_rad=0.314, hfo
 BEHIND = 1.5 * math.cos(FOLLOW_CAMERA.pitch_rad)  # [m]
 TURN_RATE = 2.0  # [1/s] share of its lag in heading that the camera makes up for
 GLIDE_RATE = 4.0  # [1/s] and of its lag in place
+JUMP = 0.5  # [m] in one step: put back on the track, perhaps behind the camera; no car is so fast
 
 DAY_SKY: RGB = (156, 182, 198)
 """Instead of black, which the car's camera hardly ever sees."""
@@ -49,18 +50,21 @@ class FollowCamera:
         x_min, y_min, x_max, y_max = ground.rectangle
         self._low = np.array([x_min + _INSIDE, y_min + _INSIDE])
         self._high = np.array([x_max - _INSIDE, y_max - _INSIDE])
-        self._place: np.ndarray | None = None
+        self._car: np.ndarray | None = None
+        self._place = np.zeros(2)
         self._yaw = 0.0
 
     def follow(self, x: float, y: float, yaw: float) -> tuple[float, float, float]:
-        """The camera's pose when the car is at a pose; the first time it is behind it at once."""
+        """The camera's pose when the car is at a pose; at first, and after a jump, it is behind the car at once."""
         car = np.array([x, y])
-        if self._place is None:
+        jumped = self._car is None or math.dist(car, self._car) > JUMP
+        self._car = car
+        if jumped:
             self._yaw = yaw
         lag = (yaw - self._yaw + math.pi) % (2.0 * math.pi) - math.pi
         self._yaw += lag * min(TURN_RATE * CONTROL_PERIOD, 1.0)
         goal = car - BEHIND * np.array([math.cos(self._yaw), math.sin(self._yaw)])
-        if self._place is None:
+        if jumped:
             self._place = goal
         self._place = self._place + (goal - self._place) * min(GLIDE_RATE * CONTROL_PERIOD, 1.0)
         place = np.clip(self._place, self._low, self._high)
