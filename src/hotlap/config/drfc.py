@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,7 +66,7 @@ class DrfcFolder:
             ("hyperparameters_file", "DR_LOCAL_S3_HYPERPARAMETERS_KEY"),
         ):
             places = list(self._places(self._text(name)))
-            file = next((place for place in places if place.is_file()), None)
+            file = next((place for place in places if os.path.isfile(place)), None)
             if file is None:
                 where = self._run.get(name)
                 source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ class Environments:
         """The environment of each worker; empty without multi-config. A value stays until a later file replaces it."""
         environments = [self.run]
         for file in self.worker_files:
-            environments.append({**environments[-1], **file})
+            own = {name: value for name, value in file.items() if name in VARIABLES and VARIABLES[name].per_worker}
+            environments.append({**environments[-1], **own})
         return tuple(environments) if self.worker_files else ()
 
 
@@ -68,7 +70,7 @@ def _run_folder(path: Path, system: Environment) -> Path:
     if problem := _problem(experiment):
         raise ConfigError(problem)
     folder = path / "experiments" / experiment.value
-    if not (folder / "run.env").is_file():
+    if not os.path.isfile(folder / "run.env"):  # also where the name is longer than any may be
         raise ConfigError(
             f"{experiment.place}: DR_EXPERIMENT_NAME = {shown(experiment.value)}, but there is no {folder / 'run.env'}."
         )

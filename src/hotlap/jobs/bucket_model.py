@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -93,4 +94,4 @@ def _belongs_to_model(key: str) -> bool:
 def _found(track: str, folder: Path) -> str:
     """A track that came along by its path here, any other by its name."""
     own = folder / TRACKS / Path(track).name
-    return str(own) if Path(track).parent == Path(TRACKS) and own.is_file() else track
+    return str(own) if Path(track).parent == Path(TRACKS) and os.path.isfile(own) else track

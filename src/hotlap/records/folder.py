@@ -100,13 +100,13 @@ class Folder:
             ) from error
 
     def exists(self, key: str) -> bool:
-        return self.path(key).is_file()
+        return os.path.isfile(self.path(key))
 
     def list(self, prefix: str) -> list[str]:
         folder = self.path(prefix)
         try:
             entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # no folder has a null character in its name
             return []
         except OSError as error:
             raise RecordError(

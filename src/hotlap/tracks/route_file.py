@@ -21,6 +21,7 @@ import math
 import os
 from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -123,7 +124,16 @@ def _read_rows(path: Path) -> np.ndarray:
         raise TrackError(f"{path}: there is no such file. Check the path, or see `hotlap tracks list`.") from error
     except OSError as error:
         raise TrackError(f"{path}: cannot be read ({error.strerror or error}). {expected}") from error
-    except (ValueError, TypeError, KeyError, OverflowError, SyntaxError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        OverflowError,
+        SyntaxError,
+        TokenError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         # The header is Python's notation, and its parser gives up in many ways.
         raise TrackError(
             f"{path}: the NumPy file is damaged or cut short ({told(error)}). Copy it again. {expected}"

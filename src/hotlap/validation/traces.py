@@ -12,6 +12,7 @@ Columns: DeepRacer simapp, ``markov/metrics``.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -239,7 +240,7 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
     stem = file.track.removesuffix("_ccw").removesuffix("_cw")
     names = dict.fromkeys((file.track, stem, f"{stem}_cw", f"{stem}_ccw"))
     places = [place for place in (folder, file.path.parent / "tracks", file.path.parent.parent / "tracks") if place]
-    paths = [place / f"{name}.npy" for name in names for place in places if (place / f"{name}.npy").is_file()]
+    paths = [place / f"{name}.npy" for name in names for place in places if os.path.isfile(place / f"{name}.npy")]
     candidates = [(read_route(path), np.load(path, allow_pickle=False)[:, :2]) for path in paths]
     if not candidates:
         named = load_track(file.track)
@@ -293,7 +294,7 @@ def _read_index(path: Path) -> list[TraceFile]:
                 f"{path}: {entry['file'][:100]!r} has version {entry['version'][:60]!r}; the versions are "
                 f"{', '.join(VERSIONS)}."
             )
-        if not trace.is_file():
+        if not os.path.isfile(trace):
             raise DataError(
                 f"{path}: lists {entry['file'][:100]!r}, but there is no such file in {path.parent}. Copy it there, or "
                 "remove the line."
