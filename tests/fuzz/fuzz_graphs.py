@@ -1,39 +1,30 @@
-"""Every reader of strangers' files meets valid files with mistakes in them: only our errors, little memory, an end.
-
-A few in each run; ``HOTLAP_FUZZ_MANY`` (100,000) of them with ``-m slow``.
-"""
+"""Models of strangers: graphs, checkpoints of TensorFlow, archives and what points to checkpoints in them."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import json
-import shutil
 import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
-from fuzzing import FEW, MANY, PROGRAMS, Choices, fuzz, mutated
-from hypothesis import strategies as st
+from fuzz_choices import Choices, mutated
+from fuzz_driver import Reader
+from fuzz_json import odd_json
 from sample_policies import frames
 from tf_files import MAGIC, OriginalGraph, checkpoint_files
 
-from hotlap.export.agreement import Agreement
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor
-from hotlap.export.graph import Graph, Node, read_graph, read_meta_graph, write_graph
-from hotlap.export.importing import _metadata
+from hotlap.export.graph import Graph, Node, not_a_graph, read_graph, read_meta_graph, write_graph
 from hotlap.export.layers import Convolution, Dense, TowerLayers
-from hotlap.export.source import Source, open_source, wanted_size
+from hotlap.export.source import open_source
 from hotlap.export.structure import find_camera, find_output, read_layers
-from hotlap.export.tar import unpack
-from hotlap.export.tf_checkpoint import TfCheckpoint, crc32c, masked, read_index
-from hotlap.export.wire import encode_field, encode_varint
+from hotlap.export.tf_checkpoint import TfCheckpoint, crc32c, masked
+from hotlap.export.wire import MalformedError, encode_field, encode_varint
 
 IMAGE = frames(2)[:1]
 
@@ -76,23 +67,30 @@ def look_into(graph: Graph, output: str, variable: Callable[[str], np.ndarray] |
     assert layers.describe()
 
 
-def attack_graph(content: bytes) -> None:
-    graph = read_graph(content, "model.pb")
-    look_into(graph, find_output(graph))
+def read_frozen(folder: Path) -> None:
+    graph = read_graph((folder / "model.pb").read_bytes(), "model.pb")
+    explained("model.pb", lambda: look_into(graph, find_output(graph)))
 
 
-def attack_meta_graph(content: bytes) -> None:
-    graph = read_meta_graph(content, "0_Step-0.ckpt.meta")
+def read_meta(folder: Path) -> None:
+    graph = read_meta_graph((folder / "3_Step-70.ckpt.meta").read_bytes(), "3_Step-70.ckpt.meta")
     policy = next((name for name in graph.nodes if name.endswith("ppo_head_0/policy")), "")
-    look_into(graph, policy, VARIABLES.__getitem__ if policy else None)
+    variable = VARIABLES.__getitem__ if policy else None
+    explained("3_Step-70.ckpt.meta", lambda: look_into(graph, policy, variable))
+
+
+def explained(name: str, look: Callable[[], None]) -> None:
+    """What an import says of a graph that makes no sense."""
+    try:
+        look()
+    except MalformedError as error:
+        raise not_a_graph(name, error) from None
 
 
 class Variables(dict[str, np.ndarray]):
     """Of a checkpoint, which says of a missing one what a checkpoint says."""
 
     def __missing__(self, name: str) -> np.ndarray:
-        from hotlap.export.wire import MalformedError
-
         raise MalformedError("missing")
 
 
@@ -156,13 +154,12 @@ def odd_index(choices: Choices) -> bytes:
     return table + (encode_varint(0) * 2 + place).ljust(40, b"\0") + MAGIC
 
 
-def attack_index(content: bytes) -> None:
-    """The index, and then all variables of a ``.data`` file that is what it is."""
-    read_index(content, "index")
-    (SCRATCH / "index").write_bytes(content)
-    checkpoint = TfCheckpoint(SCRATCH / "index", SCRATCH / "data", "checkpoint")
-    for name in checkpoint.entries:
-        checkpoint[name]
+def read_checkpoint(folder: Path) -> None:
+    """All variables that the index names."""
+    name = "3_Step-70.ckpt"
+    checkpoint = TfCheckpoint(folder / f"{name}.index", folder / f"{name}.data-00000-of-00001", name)
+    for variable in checkpoint.entries:
+        explained(name, lambda variable=variable: checkpoint[variable])  # type: ignore[misc]
 
 
 def archive(kind: int) -> bytes:
@@ -192,107 +189,61 @@ def odd_archive(choices: Choices) -> bytes:
     return gzip.compress(bytes(data), 1)
 
 
-def attack_archive(content: bytes) -> None:
-    """Unpacking, and then the choice among what came out."""
-    place, target = SCRATCH / "archive.tar.gz", SCRATCH / "unpacked"
-    place.write_bytes(content)
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
-    for path in unpack(place, target, wanted_size).values():
-        assert path.parent == target
-    with open_source(place, "best") as (source, which):
-        source.find(which)
-
-
-METADATA = {
-    "action_space": [{"steering_angle": -30, "speed": 1.5, "index": 0}, {"steering_angle": 30.0, "speed": 2}],
-    "sensor": ["FRONT_FACING_CAMERA"],
-    "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
-    "training_algorithm": "clipped_ppo",
-    "action_space_type": "discrete",
-    "lidar_config": {"num_sectors": 8},
-    "version": "5",
-}
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=8), inner, max_size=4)),
-    max_leaves=8,
-)
-METADATA_TEXT = json.dumps(METADATA).encode()
-ODD_VALUES = st.dictionaries(st.sampled_from(sorted(METADATA)), JSON, min_size=1, max_size=3)
-ODD_METADATA = st.one_of(
-    PROGRAMS.map(lambda choices: mutated(METADATA_TEXT, choices)),
-    ODD_VALUES.map(lambda values: json.dumps({**METADATA, **values}).encode()),
-)
-
-
-def attack_metadata(content: bytes) -> None:
-    _metadata(content, "model_metadata.json")
+def find_model(folder: Path, place: str = "") -> None:
+    """Choose among the files of an archive or a folder."""
+    for wanted in ("best", "last"):
+        with open_source(folder / place, wanted) as (source, which):  # type: ignore[arg-type]  # one of two
+            source.find(which)
 
 
 NAMED = {"best_checkpoint": {"name": "3_Step-70.ckpt", "time_stamp": 1.0}, "last_checkpoint": {"name": "4_Step-9.ckpt"}}
-NAMED_TEXT = json.dumps(NAMED).encode()
+POINTED = b"3_Step-70.ckpt\n"
+_BESIDE = {"source/model_3.pb": b"x", "source/model_4.pb": b"x"}
 
-
-def odd_pointers(choices: Choices) -> tuple[bytes, bytes]:
-    """An index of checkpoints and a pointer to one."""
-    return mutated(NAMED_TEXT, choices, most=3), mutated(b"3_Step-70.ckpt\n", choices)
-
-
-def attack_pointers(files: tuple[bytes, bytes]) -> None:
-    names = ("deepracer_checkpoints.json", ".coach_checkpoint")
-    for name, content in zip(names, files, strict=True):
-        (SCRATCH / name).write_bytes(content)
-    paths = {name: SCRATCH / name for name in (*names, "model_3.pb", "model_4.pb")}
-    for which in ("best", "last"):
-        assert Source(SCRATCH, paths).find(which).name.number in (3, 4)  # type: ignore[arg-type]
-
-
-READERS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], None]]] = {
-    "graph": (PROGRAMS.map(lambda choices: mutated(choices.of(GRAPHS), choices)), attack_graph),
-    "odd_graph": (PROGRAMS.map(odd_graph), attack_graph),
-    "meta_graph": (PROGRAMS.map(lambda choices: mutated(META, choices)), attack_meta_graph),
-    "checkpoint_index": (PROGRAMS.map(odd_index), attack_index),
-    "archive": (PROGRAMS.map(odd_archive), attack_archive),
-    "metadata": (ODD_METADATA, attack_metadata),
-    "pointers": (PROGRAMS.map(odd_pointers), attack_pointers),
+GRAPH_READERS = {
+    "graph": Reader(
+        "model.pb", read_frozen, GRAPHS, lambda choices: mutated(choices.of(GRAPHS), choices), opens=False, slow=2
+    ),
+    "odd_graph": Reader("model.pb", read_frozen, GRAPHS, odd_graph, opens=False, slow=2),
+    "meta_graph": Reader(
+        "3_Step-70.ckpt.meta", read_meta, [META], lambda choices: mutated(META, choices), opens=False, slow=2
+    ),
+    "tf_index": Reader(
+        "3_Step-70.ckpt.index",
+        read_checkpoint,
+        [INDEX],
+        odd_index,
+        beside={"3_Step-70.ckpt.data-00000-of-00001": DATA},
+        named="3_Step-70.ckpt",
+        opens=False,
+    ),
+    "tf_data": Reader(
+        "3_Step-70.ckpt.data-00000-of-00001",
+        read_checkpoint,
+        [DATA],
+        lambda choices: mutated(DATA, choices),
+        beside={"3_Step-70.ckpt.index": INDEX},
+        named="3_Step-70.ckpt",
+        opens=False,
+    ),
+    "archive": Reader(
+        "model.tar.gz",
+        lambda folder: find_model(folder, "model.tar.gz"),
+        [gzip.compress(each, 1) for each in ARCHIVES],
+        odd_archive,
+    ),
+    "import_index": Reader(
+        "source/deepracer_checkpoints.json",
+        lambda folder: find_model(folder, "source"),
+        [json.dumps(NAMED).encode()],
+        odd_json(NAMED),
+        beside=_BESIDE,
+    ),
+    "import_pointer": Reader(
+        "source/.coach_checkpoint",
+        lambda folder: find_model(folder, "source"),
+        [POINTED],
+        lambda choices: mutated(POINTED, choices),
+        beside=_BESIDE,
+    ),
 }
-SCRATCH = Path()
-
-
-@pytest.fixture(autouse=True)
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A folder in memory where there is one: 100,000 files are many for a disk."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        monkeypatch.setitem(globals(), "SCRATCH", Path(folder))
-        (Path(folder) / "data").write_bytes(DATA)
-        yield
-
-
-def test_samples_are_read():
-    """Before they are damaged."""
-    for content in GRAPHS:
-        attack_graph(content)
-    attack_meta_graph(META)
-    attack_metadata(json.dumps(METADATA).encode())
-    assert not Agreement(float("nan"), 1).holds
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reader", READERS)
-def test_few_damaged_files(reader: str):
-    """Some are refused; none does anything else than being read or refused."""
-    inputs, attack = READERS[reader]
-    assert sum(fuzz(inputs, attack, FEW).values()) >= FEW
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("reader", READERS)
-def test_many_damaged_files(reader: str):
-    inputs, attack = READERS[reader]
-    counts = fuzz(inputs, attack, MANY, weigh=False)
-    print(f"\n{reader}: {counts}")
-    assert sum(counts.values()) >= MANY
