@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 
@@ -21,6 +22,12 @@ def curve(folder: Path) -> list[IterationRecord]:
     """The recorded iterations, without what the clock says and who played."""
     records = ProgressLog(Folder(folder)).read()
     return [replace(record, elapsed_s=0.0, stages_s={}, workers=[]) for record in records]
+
+
+def episodes(folder: Path) -> list[EpisodeRecord]:
+    """The recorded episodes in order of number, without who played."""
+    records = [replace(record, worker=0) for record in EpisodeLog(Folder(folder)).read()]
+    return sorted(records, key=lambda record: (record.iteration, record.phase, record.episode))
 
 
 def played(folder: Path, workers: int) -> list[tuple[list[dict[str, str]], dict[str, Any]]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -83,6 +85,45 @@ def test_the_run_holds_what_was_told_and_nothing_else(told: Path):
     assert not any(run.host or run.git.remote_url for run in runs)
     written = b"".join(path.read_bytes() for path in told.rglob("*") if path.is_file())
     assert b"0123456789" * 4 not in written
+
+
+WITHOUT_KEY = """
+import sys
+from pathlib import Path
+from news import beginning
+from hotlap.monitoring.weights_and_biases import WeightsAndBiases
+assert sys.stdin.isatty()
+try:
+    WeightsAndBiases("racing").begin(beginning(Path(sys.argv[1])))
+except PermissionError as error:
+    print(error)
+"""
+
+
+def test_without_a_key_nobody_is_asked_for_one(tmp_path: Path):
+    """Not even on a terminal, where the training shows its figures; the error says how to get in."""
+    ours, theirs = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")} | {
+        "HOME": str(tmp_path),
+        "NETRC": str(tmp_path / "netrc"),
+        "PYTHONPATH": str(Path(__file__).parent),
+        "WANDB_BASE_URL": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KEY, str(tmp_path)],
+        env=environment,
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert (done.stdout, done.stderr, done.returncode) == (
+        "there is no key; set WANDB_API_KEY, or run `wandb login` once\n",
+        "",
+        0,
+    )
 
 
 def test_without_the_library_nothing_begins(monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from model_layout import missing, undocumented
 from tiny_model import write_model
-from trained_folder import curve, played, weights
+from trained_folder import curve, episodes, played, weights
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.rollouts.ray_fleet import RayFleet
@@ -74,6 +74,7 @@ def test_two_workers_learn_what_one_learns(alone: Path, tmp_path: Path):
     assert weights(tmp_path) == weights(alone)
     assert curve(tmp_path) == curve(alone)
     assert played(tmp_path, 2) == played(alone, 1)
+    assert episodes(tmp_path) == episodes(alone)
     assert undocumented(tmp_path) == ["ring.npy"]
     assert {"metrics/TrainingMetrics_K.json", "K/training-simtrace/I-iteration.csv"}.isdisjoint(missing(tmp_path))
     assert "training-simtrace/I-iteration.csv" in missing(tmp_path)  # worker 0 has a folder, too

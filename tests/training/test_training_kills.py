@@ -12,7 +12,7 @@ import psutil
 import pytest
 from hotlap_process import Hotlap
 from tiny_model import write_model
-from trained_folder import curve, played, weights
+from trained_folder import curve, episodes, played, weights
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.records.events import IterationRecord
@@ -97,6 +97,7 @@ def test_sixty_kills_leave_no_trace(tmp_path: Path):
     assert curve(model.path) == curve(undisturbed.path)
     assert weights(model.path) == weights(undisturbed.path)
     assert played(model.path, 2) == played(undisturbed.path, 1)
+    assert episodes(model.path) == episodes(undisturbed.path)
     assert len(played(model.path, 2)) == 4 * NUM_ITERATIONS
 
 

@@ -15,6 +15,7 @@ from hotlap.records.events import IterationRecord
 from hotlap.records.metrics import TrialMetrics
 
 END_S = 10.0  # that the end of a training waits for servers
+HURRY_S = 3.0  # at an end that nobody planned
 
 
 class Monitor:
@@ -75,13 +76,13 @@ class Monitor:
         for courier in self._couriers:
             courier.put(news)
 
-    def close(self) -> None:
-        """Deliver what is left, for ten seconds at most."""
+    def close(self, limit_s: float | None = None) -> None:
+        """Deliver what is left, for at most ``limit_s``, or `END_S`; closing it again does nothing."""
         for sink in self._sinks:
             if release := getattr(sink, "release", None):
                 release()
         couriers, self._couriers, self._sinks = self._couriers, [], []
-        deadline = time.monotonic() + END_S
+        deadline = time.monotonic() + (END_S if limit_s is None else limit_s)
         for courier in couriers:
             courier.end(deadline)
         for courier in couriers:
@@ -93,7 +94,7 @@ class Monitor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close(None if kind is None else HURRY_S)
 
 
 def open_sinks(settings: Monitoring) -> list[Sink]:

@@ -14,6 +14,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.store import Store
 from hotlap.user_folders import state_folder
 
+_WITH_SERVER = ("online", "run", "shared")  # modes of the library
 STEPS, EPISODE = "progress/steps", "episode/number"  # the axes
 
 
@@ -40,24 +41,29 @@ class WeightsAndBiases:
     def begin(self, training: Beginning) -> None:
         import wandb
 
+        settings = wandb.Settings(
+            console="off",
+            silent=True,
+            disable_git=True,
+            disable_code=True,
+            save_code=False,
+            disable_job_creation=True,
+            x_disable_stats=True,
+            x_disable_meta=True,
+            x_disable_machine_info=True,
+            host="",
+        )
+        mode = wandb.setup(settings=settings).settings.mode
+        # By itself it would ask on the terminal, in the middle of what the training shows.
+        if mode in _WITH_SERVER and not wandb.login(prompt=False):
+            raise PermissionError("there is no key; set WANDB_API_KEY, or run `wandb login` once")
         self._run = wandb.init(
             project=self._project,
             dir=_folder(training.store),
             name=training.model,
             id=run_id(training),
             resume="allow",
-            settings=wandb.Settings(
-                console="off",
-                silent=True,
-                disable_git=True,
-                disable_code=True,
-                save_code=False,
-                disable_job_creation=True,
-                x_disable_stats=True,
-                x_disable_meta=True,
-                x_disable_machine_info=True,
-                host="",
-            ),
+            settings=settings,
         )
         self._run.define_metric("*", step_metric=STEPS)
         self._run.define_metric("episode/*", step_metric=EPISODE)

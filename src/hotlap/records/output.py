@@ -86,7 +86,8 @@ class FolderOutput:
     def wipe(self) -> None:
         of_workers = (f"{worker}/training-simtrace" for worker in itertools.count())
         traces = itertools.takewhile(self.store.list, of_workers)
-        for prefix in ("model", "metrics", "logs/training", "training-simtrace", *traces):
+        events = ("logs/tensorboard/episodes", "logs/tensorboard/iterations")
+        for prefix in ("model", "metrics", "logs/training", *events, "training-simtrace", *traces):
             for key in self.store.list(prefix):
                 self.store.delete(key)
 

@@ -168,7 +168,7 @@ class Trainer:
         self.tracks = self.setup.tracks
         self.fleet = build_fleet(self.setup, self.job, self.num_workers, self.listener.on_message)
         held.callback(self.fleet.close)
-        held.callback(self.monitor.close)  # while its files can still be written
+        held.push(self.monitor)  # ends while its files can still be written
 
         # Only now, when all that the user gave has proved usable, is anything deleted.
         if wipe:
