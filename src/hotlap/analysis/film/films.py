@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -69,10 +70,24 @@ def film_trial(
         }
         for picture in pictures.values():
             picture.begin(drive)
+        # Encoding is most of the work and needs no interpreter: a step is encoded while the next is drawn.
+        pool = open_files.enter_context(ThreadPoolExecutor(len(pictures)))
+        encoding: list[Future[None]] = []
         for i, shot in zip(range(len(drive)), shots, strict=False):
             frames = {name: picture.frame(i, shot) for name, picture in pictures.items()}
-            for _ in range(1 + (HELD_FRAMES if i == len(drive) - 1 else 0)):
-                for name, frame in frames.items():
-                    writers[name].write(frame)
+            times = 1 + (HELD_FRAMES if i == len(drive) - 1 else 0)
+            _finish(encoding)
+            encoding = [pool.submit(_write, writers[name], frame.copy(), times) for name, frame in frames.items()]
             on_frame()
+        _finish(encoding)
     return files
+
+
+def _write(writer: VideoWriter, frame: np.ndarray, times: int) -> None:
+    for _ in range(times):
+        writer.write(frame)
+
+
+def _finish(tasks: Iterable[Future[None]]) -> None:
+    for task in tasks:
+        task.result()
