@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,18 @@ from typing import Any
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
+from hotlap.records.log_lines import TRAINER_LOG
 
 
 def weights(folder: Path) -> dict[str, bytes]:
     """The files of all checkpoints' weights."""
     return {path.name: path.read_bytes() for path in sorted((folder / "model").glob("*_Step-*.safetensors"))}
+
+
+def log(folder: Path) -> str:
+    """What the trainer logged, but for the number of workers."""
+    text = (folder / TRAINER_LOG).read_text()
+    return re.sub(r"'NUM_WORKERS': '\d+'", "", text)
 
 
 def curve(folder: Path) -> list[IterationRecord]:

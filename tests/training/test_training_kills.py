@@ -12,7 +12,7 @@ import psutil
 import pytest
 from hotlap_process import Hotlap
 from tiny_model import write_model
-from trained_folder import curve, episodes, played, weights
+from trained_folder import curve, episodes, log, played, weights
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.records.events import IterationRecord
@@ -98,6 +98,7 @@ def test_sixty_kills_leave_no_trace(tmp_path: Path):
     assert weights(model.path) == weights(undisturbed.path)
     assert played(model.path, 2) == played(undisturbed.path, 1)
     assert episodes(model.path) == episodes(undisturbed.path)
+    assert log(model.path) == log(undisturbed.path)
     assert len(played(model.path, 2)) == 4 * NUM_ITERATIONS
 
 
@@ -124,12 +125,12 @@ def test_memory_stays_flat_over_two_hundred_iterations(ray_cluster: None, tmp_pa
         hyperparameters={"num_episodes_between_training": 4, "lr": 1e-8},
         training={"workers": 2, "precision": "float32", "max_iterations": 250},
     )
-    log = MemoryLog()
-    with Trainer(model, listener=log) as trainer:
+    memory = MemoryLog()
+    with Trainer(model, listener=memory) as trainer:
         assert isinstance(trainer.fleet, RayFleet)
-        log.fleet = trainer.fleet
+        memory.fleet = trainer.fleet
         trainer.run()
-    rows = np.array(log.rows)
+    rows = np.array(memory.rows)
     assert rows.shape == (250, 3)
     # Medians, because a single sample depends on what the allocator has just given back.
     begin, end = np.median(rows[50:90], axis=0), np.median(rows[-40:], axis=0)
