@@ -117,6 +117,7 @@ def _values(row: Row) -> str:
 
 def _problems(job: Job) -> list[str]:
     """Tracks and models that the job names and that are not there."""
+    from hotlap.records.place import is_bucket_place
     from hotlap.tracks.catalog import load_track
 
     problems: dict[str, None] = {}
@@ -126,7 +127,7 @@ def _problems(job: Job) -> list[str]:
         except TrackError as error:
             problems[str(error)] = None
     source = job.training.clone_from
-    if source and not Path(source).is_dir():
+    if source and not is_bucket_place(source) and not Path(source).exists():
         problems[
             f"{source}: there is no such model, but training.clone_from (DR_LOCAL_S3_PRETRAINED_PREFIX) names it."
         ] = None
