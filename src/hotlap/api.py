@@ -31,8 +31,16 @@ def make(num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasi
 def train(
     folder: str | Path, *, resume: bool = False, wipe: bool = False, listener: Listener | None = None
 ) -> TrainingResult:
-    """Train the model in a folder; see `hotlap.training.trainer.Trainer`."""
-    return Trainer(ModelFolder(folder), resume=resume, wipe=wipe, listener=listener).run()
+    """Train the model in a folder; see `hotlap.training.trainer.Trainer`.
+
+    What it is cloned from, if anything, may also be a model of DeepRacer.
+    """
+    from hotlap.export.clone_source import readable_source
+
+    model = ModelFolder(folder)
+    with readable_source(model.job, model.job.training.output or model.path, resume=resume) as job:
+        trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=listener)
+    return trainer.run()
 
 
 def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:

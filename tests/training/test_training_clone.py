@@ -13,6 +13,7 @@ import torch
 from s3_server import S3Server
 from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
 
+import hotlap
 from hotlap.cli import main as command_line
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
@@ -173,6 +174,10 @@ def test_an_archive_is_cloned_as_it_is(
     assert f"Begins with checkpoint {first.name.number - 1}_Step-" in told
     policy = {name: weight for name, weight in theirs.weights.items() if name.startswith("policy.")}
     assert all(torch.equal(first.weights[name], weight) for name, weight in policy.items())
+
+    again = write_model(tmp_path / "again", training={"max_minutes": 1e-6, "clone_from": str(place)})
+    hotlap.train(again.path)
+    assert CheckpointStore(again.path).load(first.name.number).weights.keys() == first.weights.keys()
 
 
 @pytest.mark.parametrize(
