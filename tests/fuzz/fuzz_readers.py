@@ -285,7 +285,7 @@ READERS: dict[str, Reader] = {
         read_weights,
         [weights_file(METADATA)],
         odd_weights,
-        named="3_Step-70",
+        named="3_Step-",
     ),
     "checkpoint_names": json_reader("model/deepracer_checkpoints.json", best_checkpoint, NAMES),
     "trainer_state": json_reader(

@@ -21,6 +21,7 @@ from hotlap.errors import RecordError
 MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
 MAX_COLUMNS = 200  # ten times those of any version
 MAX_LINE = 1 << 14  # characters; a longer line is no row
+MAX_DAMAGED = 100_000  # rows; kills leave a few
 _ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
 # Columns of numbers, and what no sound value reaches: a row with a wilder one is damaged, and would blow up a figure.
@@ -73,6 +74,8 @@ def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int = 0)
             columns, damaged = _columns(header, some)
             parts.append(_steps(columns, worker, iteration))
             num_damaged += damaged
+            if num_damaged > MAX_DAMAGED:
+                raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
     parts = parts or [Steps.none()]

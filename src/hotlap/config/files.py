@@ -15,7 +15,8 @@ from hotlap.config.base import shown, warn
 from hotlap.errors import ConfigError
 
 MAX_BYTES = 1 << 20  # the longest that we know has a fiftieth of it
-MAX_TOML_BYTES = 1 << 16  # the time to read long keys grows with the square of their length
+MAX_TOML_BYTES = 1 << 16
+MAX_TOML_LINE = 4096  # characters; the time to read a key grows with the square of its length
 MAX_DEPTH = 32  # tables in tables; no setting lies deeper than three
 
 
@@ -117,6 +118,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If the file cannot be read or is not TOML; names the line.
     """
     text = decode_text(read_bytes(path, MAX_TOML_BYTES), str(path))
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > MAX_TOML_LINE:
+            raise ConfigError(f"{path}: line {number} has more than {MAX_TOML_LINE} characters. Divide it.")
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -152,10 +152,13 @@ class JobRegistry:
 
 def progress_of(folder: str | Path) -> tuple[int | None, float | None]:
     """Finished iterations of the model in a folder, and the share of clean laps in its last evaluation, 0-1."""
-    if is_bucket_place(folder):  # as far as this machine knows: the server need not be asked, nor be there
-        records = parse_progress(last_written(str(folder), PROGRESS) or b"")
-    else:
-        records = ProgressLog(Folder(folder)).read()
+    try:
+        if is_bucket_place(folder):  # as far as this machine knows: the server need not be asked, nor be there
+            records = parse_progress(last_written(str(folder), PROGRESS) or b"")
+        else:
+            records = ProgressLog(Folder(folder)).read()
+    except RecordError:  # who lists jobs did not ask about this file
+        return None, None
     rates = [record.evaluation.clean_rate for record in records if record.evaluation]
     return (records[-1].iteration + 1 if records else None), (rates[-1] if rates else None)
 

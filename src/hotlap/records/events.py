@@ -11,10 +11,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hotlap.errors import RecordError
 from hotlap.records.store import Store
 from hotlap.records.typed_json import Measured, parse_record
 
 PROGRESS = "metrics/progress.jsonl"
+MAX_DAMAGED = 10_000  # lines; a kill leaves one
 
 
 @dataclass(frozen=True)
@@ -150,18 +152,31 @@ class ProgressLog:
         self.store.append(PROGRESS, f"{record.to_line()}\n".encode())
 
     def read(self) -> list[IterationRecord]:
-        """All whole lines, in order; empty if there is no file."""
+        """All whole lines, in order; empty if there is no file.
+
+        Raises:
+            RecordError: If it cannot be read, or is none.
+        """
         return parse_progress(self.store.get(PROGRESS)) if self.store.exists(PROGRESS) else []
 
 
 def parse_progress(data: bytes) -> list[IterationRecord]:
-    """All whole lines of a progress file, in order."""
-    records = []
+    """All whole lines of a progress file, in order.
+
+    Raises:
+        RecordError: If so many are damaged that it is none.
+    """
+    records, num_damaged = [], 0
     for line in data.decode(errors="replace").splitlines():
         try:
             records.append(IterationRecord.from_line(line))
-        except ValueError:
-            continue  # torn by a kill
+        except ValueError:  # torn by a kill
+            num_damaged += 1
+            if num_damaged > MAX_DAMAGED:
+                raise RecordError(
+                    f"{PROGRESS} is no progress file: more than {MAX_DAMAGED} of its lines are damaged. Move it away, "
+                    "or restore it from a copy."
+                ) from None
     return records
 
 

@@ -105,7 +105,7 @@ class Folder:
     def list(self, prefix: str) -> list[str]:
         folder = self.path(prefix)
         try:
-            entries = sorted(entry.name for entry in os.scandir(folder) if entry.is_file())
+            entries = sorted(entry.name for entry in os.scandir(folder) if os.path.isfile(entry))
         except (FileNotFoundError, NotADirectoryError, ValueError):  # no folder has a null character in its name
             return []
         except OSError as error:
