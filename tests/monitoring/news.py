@@ -13,11 +13,12 @@ from hotlap.records.folder import Folder
 NOON = float(int(time.time()) // 60 * 60 - 3600)  # Unix time [s] of the first news; servers take nothing old
 
 
-def beginning(folder: Path, *, num_iterations: int = 0) -> Beginning:
+def beginning(folder: Path, *, num_iterations: int = 0, run: str = "0123456789abcdef") -> Beginning:
     """A training in ``folder``, perhaps resumed."""
     return Beginning(
         "my model",
         Folder(folder),
+        run=run,
         num_iterations=num_iterations,
         num_steps=100 * num_iterations,
         num_episodes=2 * num_iterations,

@@ -85,8 +85,8 @@ def test_a_server_that_comes_back_has_missed_nothing(tmp_path: Path):
     finish(courier)
     assert diary.noted == list(range(10))
     assert told == [
-        "Diary takes no metrics: ConnectionError: closed. Trying again; training goes on.",
-        "Diary takes metrics again.",
+        "Diary takes nothing: ConnectionError: closed. It is tried again; nothing waits for it.",
+        "Diary takes what it is told again.",
     ]
 
 

@@ -24,10 +24,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflowServer]:
     server.stop()
 
 
-def tell(server: MLflowServer, folder: Path, number: int, *, resumed_after: int = 0) -> None:
+def tell(server: MLflowServer, folder: Path, number: int, *, run: str = "one") -> None:
     """Tell of an iteration, in a process of its own as far as the sink knows."""
     sink = MLflowTracking(server.uri, "racing")
-    sink.begin(beginning(folder, num_iterations=resumed_after))
+    sink.begin(beginning(folder, run=run))
     sink.send(news_of(number))
     sink.end()
 
@@ -35,11 +35,11 @@ def tell(server: MLflowServer, folder: Path, number: int, *, resumed_after: int 
 def test_a_training_is_one_run_however_often_it_is_resumed(
     server: MLflowServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    """Every value with its time and step; a training that begins anew is another run. Nothing is printed."""
+    """Every value with its time and step; another training is another run. Nothing is printed."""
     from mlflow.tracking import MlflowClient
 
     tell(server, tmp_path, 0)
-    tell(server, tmp_path, 1, resumed_after=1)
+    tell(server, tmp_path, 1)
     client = MlflowClient(tracking_uri=server.uri)
     experiment = client.get_experiment_by_name("racing")
     assert experiment is not None
@@ -52,7 +52,7 @@ def test_a_training_is_one_run_however_often_it_is_resumed(
     ]
     assert run.data.metrics["evaluation/clean_rate"] == 0.5
     assert "update/entropy" not in run.data.metrics
-    tell(server, tmp_path, 0)
+    tell(server, tmp_path, 0, run="another")
     assert len(client.search_runs([experiment.experiment_id])) == 2
     assert capsys.readouterr().out == ""
 

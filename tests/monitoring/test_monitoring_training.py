@@ -115,7 +115,7 @@ def test_a_server_that_dies_takes_nothing_with_it(unwatched: Path, tmp_path: Pat
     assert weights(model.path) == weights(unwatched)
     about = [message for message in notes.messages if message.startswith("MLflow")]
     assert len(about) == 2, about
-    assert about[0].startswith(f"MLflow at {server.uri} takes no metrics: ")
+    assert about[0].startswith(f"MLflow at {server.uri} takes nothing: ")
     assert about[1].startswith(f"MLflow at {server.uri} was not told everything: ")
 
 

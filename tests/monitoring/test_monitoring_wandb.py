@@ -73,7 +73,7 @@ def test_the_run_holds_what_was_told_and_nothing_else(told: Path):
                 row = {each.key or "/".join(each.nested_key): each.value_json for each in record.history.item}
                 rows.append({name: json.loads(value) for name, value in row.items() if not name.startswith("_")})
     assert {(run.project, run.display_name) for run in runs} == {("racing", "my model")}
-    assert len({run.run_id for run in runs}) == 1
+    assert {run.run_id for run in runs} == {"0123456789abcdef"}
     assert [row["training/reward"] for row in rows if "training/reward" in row] == [1.5, 2.5]
     assert [row["progress/steps"] for row in rows if "training/reward" in row] == [100, 200]
     assert [(row["episode/number"], row["episode/reward"]) for row in rows if "episode/number" in row] == [
@@ -82,6 +82,7 @@ def test_the_run_holds_what_was_told_and_nothing_else(told: Path):
         (3, 29.5),
         (4, 30.5),
     ]
+    assert not [path for file in files for path in (file.parent / "files").iterdir()]
     assert not any(run.host or run.git.remote_url for run in runs)
     written = b"".join(path.read_bytes() for path in told.rglob("*") if path.is_file())
     assert b"0123456789" * 4 not in written

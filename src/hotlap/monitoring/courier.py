@@ -105,12 +105,14 @@ class Courier:
                 act()
             except Exception as error:  # a foreign library's, of any kind: the training goes on whatever it is
                 if not self._refusing:
-                    self._tell(f"{self.sink.name} takes no metrics: {plain(error)}. Trying again; training goes on.")
+                    self._tell(
+                        f"{self.sink.name} takes nothing: {plain(error)}. It is tried again; nothing waits for it."
+                    )
                 self._refusing = True
             else:
                 if self._refusing:
                     lost = f" {self._num_lost} reports are lost." if self._num_lost else ""
-                    self._tell(f"{self.sink.name} takes metrics again.{lost}")
+                    self._tell(f"{self.sink.name} takes what it is told again.{lost}")
                     self._num_lost = 0
                 self._refusing = False
                 return True

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 
 from hotlap.errors import MissingExtraError
-from hotlap.monitoring.run_id import run_id
 from hotlap.monitoring.sink import Beginning, News, iterations
 from hotlap.monitoring.values import iteration_values
 
@@ -44,13 +43,12 @@ class MLflowTracking:
         self._client = client = MlflowClient(tracking_uri=self._uri)
         found = client.get_experiment_by_name(self._experiment)
         experiment = found.experiment_id if found else client.create_experiment(self._experiment)
-        name = run_id(training)
-        runs = client.search_runs([experiment], filter_string=f"tags.`{TAG}` = '{name}'", max_results=1)
+        runs = client.search_runs([experiment], filter_string=f"tags.`{TAG}` = '{training.run}'", max_results=1)
         if runs:
             self._run = runs[0].info.run_id
             client.update_run(self._run, status="RUNNING")
         else:
-            self._run = client.create_run(experiment, tags={TAG: name}, run_name=training.model).info.run_id
+            self._run = client.create_run(experiment, tags={TAG: training.run}, run_name=training.model).info.run_id
 
     def send(self, news: Sequence[News]) -> None:
         from mlflow.entities import Metric

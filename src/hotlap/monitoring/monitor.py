@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from hotlap.config.monitoring import Monitoring
 from hotlap.monitoring.courier import Courier
+from hotlap.monitoring.run_id import run_id
 from hotlap.monitoring.sink import Beginning, News, Sink
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
@@ -33,11 +35,14 @@ class Monitor:
     def __init__(self, settings: Monitoring, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._sinks = open_sinks(settings)
+        self._names_runs = settings.wandb_project is not None or settings.mlflow_uri is not None
         self._couriers: list[Courier] = []
         self._early: list[News] = []
 
     def begin(self, training: Beginning) -> None:
         """Let the sinks know which training it is, and what was heard of it before."""
+        if self._names_runs:
+            training = replace(training, run=run_id(training))
         self._couriers = [Courier(sink, training, self._tell) for sink in self._sinks]
         self._sinks = []
         for news in self._early:

@@ -47,6 +47,9 @@ class Beginning:
     store: Store
     """Where it leaves its files."""
 
+    run: str = ""
+    """The name under which servers know it, where there are such; see `run_id`."""
+
     num_iterations: int = 0
     """Finished before, in a training that is resumed; the news of the last one may come again."""
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hotlap.errors import MissingExtraError
-from hotlap.monitoring.run_id import run_id
 from hotlap.monitoring.sink import Beginning, News, episodes, iterations
 from hotlap.monitoring.values import episode_values, iteration_values
 from hotlap.records.folder import Folder
@@ -51,6 +50,7 @@ class WeightsAndBiases:
             x_disable_stats=True,
             x_disable_meta=True,
             x_disable_machine_info=True,
+            x_save_requirements=False,
             host="",
         )
         mode = wandb.setup(settings=settings).settings.mode
@@ -61,7 +61,7 @@ class WeightsAndBiases:
             project=self._project,
             dir=_folder(training.store),
             name=training.model,
-            id=run_id(training),
+            id=training.run,
             resume="allow",
             settings=settings,
         )
