@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 MODEL ?= models/first-lap
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow check format bench clean
+.PHONY: help train test test-slow fuzz check format bench clean
 
 help:
 	@echo "make train       set up, train the first model, evaluate and film it ($(MODEL))"
 	@echo "make test        set up, run the tests"
 	@echo "make test-slow   the tests that take minutes each"
+	@echo "make fuzz        100,000 damaged files for every reader of files; goes on where it was ended"
 	@echo "make check       formatter, linter, type checker"
 	@echo "make bench       measure the simulator and the training loop on this machine"
 
@@ -37,6 +38,10 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "slow"
+
+fuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_long_run.py
+	$(BIN)/python tests/fuzz/fuzz_long_run.py --page
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

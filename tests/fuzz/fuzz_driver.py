@@ -68,7 +68,8 @@ class Reader:
             ``read``, or the class of the refusal.
 
         Raises:
-            AssertionError: If the refusal is no single, printable, short paragraph that names the file.
+            AssertionError: If the refusal is no single, printable, short paragraph that names the file, or a warning
+                cannot be printed.
             HangError: If it does not end.
             Exception: Whatever else it raises.
         """
@@ -78,9 +79,11 @@ class Reader:
     def meet_what_is_there(self, folder: Path) -> str:
         """The same with what lies in the place of the file already."""
         try:
-            with warnings.catch_warnings(), _alarm():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(record=True) as told, _alarm():
+                warnings.simplefilter("always")
                 self.read(folder)
+            for warning in told:
+                assert str(warning.message).isprintable(), f"it cannot be printed in a line: {warning.message}"
         except HotlapError as error:
             message = str(error)
             assert message.isprintable(), f"it cannot be printed in a line: {message!r}"
