@@ -56,7 +56,8 @@ def odd_route(rows: np.ndarray) -> Callable[[Choices], bytes]:
         for _ in range(1 + choices.below(3)):
             if not choices or not len(changed):
                 break
-            changed = _edited(changed, choices)
+            with np.errstate(all="ignore"):
+                changed = _edited(changed, choices)
         file = io.BytesIO()
         with np.errstate(all="ignore"):
             np.save(file, changed.astype(choices.of(("<f8", "<f8", "<f4", ">f8", "<i8"))))

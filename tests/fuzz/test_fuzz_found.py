@@ -43,6 +43,7 @@ REFUSED = {
         "route",
         npy("{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999, 6), }\n"),
     ),
+    "a route's header with thousands of blanks": ("route", b"\x93NUMPY\x02\x00\x6c\x23\x00\x00{" + b" " * 9067),
     "a route of a newer format": ("route", b"\x93NUMPY\x03\x00\x00\x00\x00\x00"),
     "a CSV with a long field": ("recording", b"episode,steps\n" + b"a" * 140_000),
     "a CSV in a zip that is none": ("zipped_recording", b"\x1f\x8b\x08\x00 and so on, but no gzip"),

@@ -17,11 +17,11 @@ Format: DeepRacer simapp, ``bundle/routes``.
 
 from __future__ import annotations
 
+import ast
 import math
 import os
-from io import BytesIO
+import re
 from pathlib import Path
-from tokenize import TokenError
 
 import numpy as np
 
@@ -39,9 +39,11 @@ EDGE_TOLERANCE = 1e-3  # [m] the ends of an open center line lie on the edge of 
 LINES = ("center line", "inner border", "outer border")
 NPY_MAGIC = b"\x93NUMPY"
 MAX_BYTES = 1 << 20  # four times what the rows need
+MAX_HEADER = 1000  # characters; usual are 70
 MAX_CROSSINGS = 100  # of two lines, or of a line with itself; routes that are raced on have a few
 
-_READ_HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_LENGTH_BYTES = {b"\1\0": 2, b"\2\0": 4}  # by the format's version; the third is for names outside of ASCII
+_NUMBER_OF_PYTHON_2 = re.compile(r"(?<=\d)L\b")
 
 
 def read_route(path: str | Path, *, closed: bool | None = None, name: str | None = None) -> Track:
@@ -130,7 +132,6 @@ def _read_rows(path: Path) -> np.ndarray:
         KeyError,
         OverflowError,
         SyntaxError,
-        TokenError,
         RecursionError,
         MemoryError,
     ) as error:
@@ -142,21 +143,38 @@ def _read_rows(path: Path) -> np.ndarray:
 
 def _array(content: bytes, source: str) -> np.ndarray:
     """The array of a file. What its header promises is compared with the file before there is room made for it."""
-    stream = BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    if version not in _READ_HEADER:
-        raise ValueError(f"it has the version {version[0]}.{version[1]}")
-    shape, columns_first, dtype = _READ_HEADER[version](stream)
+    dtype, columns_first, shape, begin = _header(content)
     if dtype.hasobject:
         raise TrackError(
             f"{source}: holds pickled Python objects, which hotlap never loads because they can run code. "
             f"Save plain numbers: np.save(path, np.asarray(rows, dtype=float))."
         )
-    count, found = math.prod(shape), len(content) - stream.tell()
+    count, found = math.prod(shape), len(content) - begin
     if min(shape, default=0) < 0 or count * dtype.itemsize > found:
         raise ValueError(f"it promises {count} numbers, but has {found} bytes of them")
-    values = np.frombuffer(content, dtype, count, stream.tell())
+    values = np.frombuffer(content, dtype, count, begin)
     return values.reshape(shape, order="F" if columns_first else "C")
+
+
+def _header(content: bytes) -> tuple[np.dtype, bool, tuple[int, ...], int]:
+    """Kind of number, whether columns come first, shape, and where the numbers begin.
+
+    Not by NumPy's own function, which tries a second parser on what the first refuses: it takes minutes for a header
+    with ten thousand blanks.
+    """
+    begin = len(NPY_MAGIC) + 2
+    size = _LENGTH_BYTES.get(content[len(NPY_MAGIC) : begin])
+    if size is None:
+        raise ValueError("its version is neither 1.0 nor 2.0")
+    end = begin + size + int.from_bytes(content[begin : begin + size], "little")
+    text = content[begin + size : end].decode("latin-1").strip()
+    if end > len(content) or len(text) > MAX_HEADER:
+        raise ValueError("its header is too long")
+    header = ast.literal_eval(_NUMBER_OF_PYTHON_2.sub("", text))
+    shape, columns_first = header["shape"], header["fortran_order"]
+    if not isinstance(shape, tuple) or not all(type(each) is int for each in shape) or type(columns_first) is not bool:
+        raise ValueError("its header says no shape")
+    return np.lib.format.descr_to_dtype(header["descr"]), columns_first, shape, end
 
 
 def _guess_format(start: bytes) -> str:
