@@ -31,7 +31,10 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.errors import RecordError
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import JobRegistry, progress_of
+from hotlap.monitoring.run_id import KEY, run_id
+from hotlap.monitoring.sink import Beginning
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
+from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
 from hotlap.records.folder import Folder
 from hotlap.records.lock import _holder
@@ -122,6 +125,7 @@ RECORD = IterationRecord(
     stages_s={"collect": 2.0},
     workers=[WorkerSummary(0, "first_lap", 2, 70, 1.5, 12.0, 1)],
 )
+EPISODE = EpisodeRecord(0, "training", 0, 0, "ring", False, 0.5, 7, 34, 1.5, 100.0, "lap_complete", 0.0, 2.25, 2.25)
 EPISODES = [
     EpisodeMetrics(1.5, 0.0, 3.0, number, number, "training", 30.0 * number, status).to_record()
     for number, status in ((1, "off_track"), (2, "lap_complete"))
@@ -179,6 +183,14 @@ def read_progress(folder: Path) -> None:
     iterations, clean_rate = progress_of(folder)
     assert iterations is None or iterations >= 0
     assert clean_rate is None or isinstance(clean_rate, float)
+
+
+def read_episodes(folder: Path) -> None:
+    """All of them, and those that a resumed training keeps."""
+    for record in EpisodeLog(Folder(folder)).read():
+        json.loads(record.to_line())
+    for record in EpisodeLog(Folder(folder), num_trained=2, num_evaluated=1).read():
+        assert record.iteration < 2
 
 
 def read_training_metrics(folder: Path) -> None:
@@ -299,6 +311,17 @@ READERS: dict[str, Reader] = {
         read_progress,
         [lines(json.loads(RECORD.to_line()))],
         odd_lines(json.loads(RECORD.to_line())),
+    ),
+    "episodes": Reader(
+        "metrics/episodes.jsonl",
+        read_episodes,
+        [lines(json.loads(EPISODE.to_line()))],
+        odd_lines(json.loads(EPISODE.to_line())),
+    ),
+    "run_id": json_reader(
+        KEY,
+        lambda folder: run_id(Beginning("model", Folder(folder), num_iterations=1)),
+        {"run": "0123456789abcdef"},
     ),
     "training_metrics": json_reader(
         "metrics/TrainingMetrics.json",

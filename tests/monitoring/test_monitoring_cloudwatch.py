@@ -11,8 +11,10 @@ from typing import Any
 import boto3
 import pytest
 from conftest import hide_aws_settings
+from drfc_folder import write_drfc_folder
 from news import NOON, beginning, news_of
 
+from hotlap.cli.doctor_folder import examine_folder
 from hotlap.config.monitoring import Monitoring
 from hotlap.errors import MissingExtraError
 from hotlap.monitoring.cloudwatch import CloudWatchLog, CloudWatchMetrics
@@ -120,3 +122,12 @@ def test_without_the_library_nothing_begins(monkeypatch: pytest.MonkeyPatch):
     for settings in (Monitoring(cloudwatch_namespace="n"), Monitoring(cloudwatch_log_group="g")):
         with pytest.raises(MissingExtraError, match=r"pip install 'hotlap\[cloudwatch\]'"):
             Monitor(settings, print)
+
+
+def test_the_doctor_misses_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """That a folder of DeepRacer-for-Cloud asks for; it could not be trained without."""
+    folder = write_drfc_folder(tmp_path, system={"DR_CLOUD_WATCH_ENABLE": True}, run={"DR_WORLD_NAME": "first_lap"})
+    assert examine_folder(None, folder).problems == []
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    (problem,) = examine_folder(None, folder).problems
+    assert "pip install 'hotlap[cloudwatch]'" in problem

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotlap.errors import TrackError
+from hotlap.errors import MissingExtraError, TrackError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,7 +116,8 @@ def _values(row: Row) -> str:
 
 
 def _problems(job: Job) -> list[str]:
-    """Tracks and models that the job names and that are not there."""
+    """Tracks, models and libraries that the job needs and that are not there."""
+    from hotlap.monitoring.monitor import open_sinks
     from hotlap.records.place import is_bucket_place
     from hotlap.tracks.catalog import load_track
 
@@ -131,4 +132,8 @@ def _problems(job: Job) -> list[str]:
         problems[
             f"{source}: there is no such model, but training.clone_from (DR_LOCAL_S3_PRETRAINED_PREFIX) names it."
         ] = None
+    try:
+        open_sinks(job.monitoring.model_copy(update={"prometheus_port": None}))  # which may be free when it counts
+    except MissingExtraError as error:
+        problems[str(error)] = None
     return list(problems)
