@@ -139,6 +139,18 @@ def test_endless_members(tmp_path: Path, target: Path, monkeypatch: pytest.Monke
         unpack(path, target, everything)
 
 
+def test_archives_of_several_zips(tmp_path: Path, target: Path, monkeypatch: pytest.MonkeyPatch):
+    """Read like one, as gzip does, but not however many."""
+    path = archive(tmp_path, member("first", b"1" * 9999))
+    plain = gzip.decompress(path.read_bytes())
+    path.write_bytes(b"".join(gzip.compress(plain[start : start + 700]) for start in range(0, len(plain), 700)))
+    assert unpack(path, target, everything)["first"].read_bytes() == b"1" * 9999
+    monkeypatch.setattr(tar, "MAX_GZIP_MEMBERS", 50)
+    path.write_bytes(gzip.compress(b"") * 60 + gzip.compress(plain))
+    with pytest.raises(MalformedError, match="more than 50 gzip files"):
+        unpack(path, target, everything)
+
+
 @pytest.mark.parametrize("content", [b"", b"no gzip at all", gzip.compress(b"no tar inside" * 99), b"\x1f\x8b\x08\0"])
 def test_no_archive_at_all(tmp_path: Path, target: Path, content: bytes):
     (tmp_path / "x.tar.gz").write_bytes(content)
