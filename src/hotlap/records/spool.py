@@ -14,6 +14,7 @@ the remote store, batch by batch:
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -36,7 +37,8 @@ PROGRESS_S = 10.0  # between two words on how much is left to upload
 SMALL = 1 << 16  # [bytes] what was read once and is no larger stays in memory
 LEAVE_S = 5.0
 
-_READ_AGAIN = ("model/", "metrics/", "logs/")  # by the training that wrote it
+# By the training that wrote it: checkpoints, and what grows.
+_READ_AGAIN = re.compile(r"(model|metrics|logs/tensorboard)/.*|logs/training/[^/]*\.log", re.DOTALL)
 _WATCHED = "metrics/"  # also by those who list trainings
 
 
@@ -387,7 +389,7 @@ class Spool:
             if (listed := self._listed.get(_folder(key))) is not None:
                 (listed.discard if entry.deed == "delete" else listed.add)(key)
             self._attempted.discard(key)
-            if entry.deed == "put" and key.startswith(_READ_AGAIN) and key not in self._waiting:
+            if entry.deed == "put" and _READ_AGAIN.fullmatch(key) and key not in self._waiting:
                 if former := self._kept.pop(key, None):
                     self.folder.remove(former)
                 self._kept[key] = self.folder.keep(entry)
