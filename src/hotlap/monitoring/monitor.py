@@ -69,7 +69,8 @@ class Monitor:
 
     def on_log(self, lines: Sequence[str]) -> None:
         """Lines of the log."""
-        self._put(News(time.time(), lines=tuple(lines)))
+        if lines:
+            self._put(News(time.time(), lines=tuple(lines)))
 
     def on_trials(self, trials: Sequence[TrialMetrics]) -> None:
         """The trials of an evaluation job are recorded."""
