@@ -22,6 +22,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, WorkerSummary
 from hotlap.records.folder import Folder
 from hotlap.records.store import largest
+from hotlap.records.trainer_state import BestCheckpoint
 
 
 def npy(header: str) -> bytes:
@@ -56,6 +57,15 @@ REFUSED = {
     "weights whose metadata is no object": ("checkpoint", weights_file([1, 2])),
     "a state that is too deep": ("trainer_state", DEEP),
     "a state with a text for a number": ("trainer_state", replace(STATE, iteration="1").to_json()),  # type: ignore[arg-type]
+    "a state whose best checkpoint has no name": (
+        "trainer_state",
+        replace(STATE, best=BestCheckpoint("best", 1.0, 0.5, None)).to_json(),
+    ),
+    "a state with a record that is none": (
+        "trainer_state",
+        replace(STATE, extra={"record": {"iteration": 0}}).to_json(),
+    ),
+    "a state with a text for a count": ("trainer_state", replace(STATE, extra={"goal_evaluations": "2"}).to_json()),
     "metrics that are too deep": ("training_metrics", b'{"metrics":' + b"[" * 5000),
     "metrics with a text for a number": (
         "training_metrics",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import FiniteFloat, NonNegativeInt
+from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
 
 from hotlap.bounded import load_json
 from hotlap.errors import RecordError
+from hotlap.records.events import IterationRecord
 from hotlap.records.typed_json import parse_record
 
 STATE_FORMAT = 2
@@ -19,7 +20,7 @@ STATE_FORMAT = 2
 class BestCheckpoint:
     """The best checkpoint so far and what made it the best."""
 
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}_Step-[0-9]{1,18}\.ckpt$")]
     """As in the index, ``{N}_Step-{S}.ckpt``."""
 
     metric: float
@@ -98,8 +99,27 @@ class TrainerState:
             missing = {each.name for each in fields(cls)} - set(values) - {"best"}
             if missing:
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            parse_record(_Extra, json.dumps(values["extra"]))
             return parse_record(cls, json.dumps(values))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise RecordError(
                 f"{source} is damaged ({error}); it should hold the state of a trainer. {way_out}"
             ) from error
+
+
+@dataclass(frozen=True)
+class _FirstLap:
+    steps: NonNegativeInt
+    elapsed_s: FiniteFloat
+
+
+@dataclass(frozen=True)
+class _Extra:
+    """The types of what the trainer leaves in ``extra``, as far as it computes with it."""
+
+    first_checkpoint: NonNegativeInt = 0
+    goal_evaluations: NonNegativeInt = 0
+    bad_evaluations: NonNegativeInt = 0
+    best_completion: FiniteFloat = 0.0
+    first_lap: _FirstLap | None = None
+    record: IterationRecord | None = None

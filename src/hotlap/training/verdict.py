@@ -56,7 +56,7 @@ def judge(
     best = new if better or state.best is None else state.best
     reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
     extra["goal_evaluations"] = extra.get("goal_evaluations", 0) + 1 if reached else 0
-    poor = completion < COLLAPSE_SHARE * extra["best_completion"]
+    poor = completion < COLLAPSE_SHARE * extra.get("best_completion", 0.0)
     bad_evaluations = extra.get("bad_evaluations", 0) + 1 if poor else 0
     collapsed = bad_evaluations >= COLLAPSE_EVALUATIONS
     extra["bad_evaluations"] = 0 if collapsed else bad_evaluations
