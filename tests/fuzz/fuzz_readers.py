@@ -28,6 +28,7 @@ from hotlap.config.drfc import DrfcFolder
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deploy.contract import read_contract
 from hotlap.errors import RecordError
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import JobRegistry, progress_of
@@ -153,6 +154,11 @@ JOB_RECORD = JobRecord(
 NAMES = {
     "best_checkpoint": {"name": "1_Step-70.ckpt", "avg_eval_metric": 45.0, "time_stamp": 1.0},
     "last_checkpoint": {"name": "2_Step-90.ckpt", "avg_eval_metric": None, "time_stamp": 1.0},
+}
+RESOURCES = {
+    "current_host": "algo-1",
+    "hosts": ["algo-1", "algo-2"],
+    "instance_groups": [{"instance_group_name": "trainer", "instance_type": "a", "hosts": ["algo-1", "algo-2"]}],
 }
 HOLDER = {"pid": 7, "host": "elsewhere", "since": "2026-01-01T12:00:00+00:00"}
 PLACE = {"place": "s3://bucket/prefix", "endpoint": None, "owners": ["a", "b"]}
@@ -344,6 +350,12 @@ READERS: dict[str, Reader] = {
     "recordings": Reader("index.csv", recordings, [RECORDINGS], odd_table(RECORDINGS), {"trace.csv": TRACE}),
     "frame": Reader("frame.png", load_frames, [frame()], odd_frame),
     "job_record": json_reader("1.json", lambda folder: JobRegistry(folder).get("1"), asdict(JOB_RECORD), named="'1'"),
+    "resources": json_reader("input/config/resourceconfig.json", lambda folder: read_contract(folder, {}), RESOURCES),
+    "channels": json_reader(
+        "input/config/inputdataconfig.json",
+        lambda folder: read_contract(folder, {}),
+        {"model": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}},
+    ),
     "lock": json_reader(".training.json", holder_of_lock, HOLDER),
     "spool": json_reader("place.json", SpoolNote.read, PLACE),
     "owner": json_reader(".training/1.json", owner_of_bucket, {"token": "a", **HOLDER}),

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hotlap.bounded import load_json
+from hotlap.config.base import shown
 from hotlap.config.files import read_json_object
 from hotlap.errors import ConfigError
 
@@ -102,19 +104,18 @@ def read_contract(base: Path, environment: Mapping[str, str] = os.environ) -> Co
     hyperparameters = _settings("SM_HPS", config / "hyperparameters.json", environment)
     host = environment.get("SM_CURRENT_HOST", resources.get("current_host", "algo-1"))
     hosts = _list("SM_HOSTS", environment) or resources.get("hosts", [host])
-    if not isinstance(host, str) or not isinstance(hosts, list) or host not in hosts:
+    named = isinstance(hosts, list) and all(isinstance(each, str) for each in hosts)
+    if not named or host not in hosts:
         raise ConfigError(
-            f"{config / 'resourceconfig.json'}: current_host is {host!r} and hosts are {hosts!r}, but the present host "
-            "must be one of a list of names."
+            f"{config / 'resourceconfig.json'}: current_host is {shown(host)} and hosts are {shown(hosts)}, but the "
+            "present host must be one of a list of names."
         )
     output = output_folder(base, environment)
     return Contract(
         hyperparameters={name: _unquoted(value) for name, value in hyperparameters.items()},
         host=host,
         hosts=tuple(hosts),
-        groups={
-            str(group["instance_group_name"]): tuple(group["hosts"]) for group in resources.get("instance_groups", [])
-        },
+        groups=_groups(resources.get("instance_groups", []), config / "resourceconfig.json"),
         channels=_channels(inputs / "data", config / "inputdataconfig.json", environment),
         model_dir=Path(environment.get("SM_MODEL_DIR", base / "model")),
         output_dir=output,
@@ -125,6 +126,21 @@ def read_contract(base: Path, environment: Mapping[str, str] = os.environ) -> Co
     )
 
 
+def _groups(groups: Any, file: Path) -> dict[str, tuple[str, ...]]:
+    """Hosts by the name of their instance group.
+
+    Raises:
+        ConfigError: If they are described in another way.
+    """
+    try:
+        return {str(group["instance_group_name"]): tuple(map(str, group["hosts"])) for group in groups}
+    except (TypeError, KeyError):
+        raise ConfigError(
+            f"{file}: instance_groups are {shown(groups)}, but each must have an instance_group_name and a "
+            "list of hosts."
+        ) from None
+
+
 def _channels(data: Path, file: Path, environment: Mapping[str, str]) -> dict[str, Path]:
     """Every channel and its folder.
 
@@ -133,7 +149,7 @@ def _channels(data: Path, file: Path, environment: Mapping[str, str]) -> dict[st
     """
     described = _settings("SM_INPUT_DATA_CONFIG", file, environment)
     for name, description in described.items():
-        if description.get("TrainingInputMode") == "Pipe":
+        if isinstance(description, dict) and description.get("TrainingInputMode") == "Pipe":
             raise ConfigError(
                 f"{file}: channel {name!r} has TrainingInputMode Pipe, but a model folder is read as files. "
                 'Choose "File" or "FastFile".'
@@ -170,7 +186,7 @@ def _unquoted(value: Any) -> Any:
     """The SageMaker SDK writes text as JSON, quotes included; other callers write it plainly."""
     if isinstance(value, str) and value.startswith('"'):
         try:
-            return json.loads(value)
-        except json.JSONDecodeError:
+            return load_json(value)
+        except ValueError:
             return value
     return value

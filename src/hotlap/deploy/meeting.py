@@ -21,6 +21,7 @@ from collections.abc import Callable, Collection
 from threading import Condition, Thread
 from typing import Any, Literal
 
+from hotlap.bounded import load_json
 from hotlap.errors import TrainingError
 
 End = Literal["done", "failed"]
@@ -118,7 +119,7 @@ class Meeting:
         """Name and processors of who is there; None if it is none of this job."""
         connection.settimeout(_HELLO_S)
         try:
-            hello = json.loads(connection.makefile("rb").readline(_MAX_LINE))
+            hello = load_json(connection.makefile("rb").readline(_MAX_LINE))
             if hmac.compare_digest(str(hello["secret"]), self._secret):
                 connection.settimeout(None)
                 return str(hello["host"]), int(hello["cpus"])
