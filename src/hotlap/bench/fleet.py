@@ -29,7 +29,7 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, MissingExtraError
 from hotlap.records.events import IterationRecord
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
-from hotlap.rollouts.model import RolloutSetup, rollout_setup
+from hotlap.rollouts.model import rollout_setup
 from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
 from hotlap.rollouts.ray_fleet import RayFleet
 from hotlap.rollouts.ray_session import connect
@@ -72,8 +72,9 @@ def bench_fleet(
     *,
     track: str = DEFAULT_TRACK,
     workers: Sequence[int] = (1, 2, 4),
-    episodes: int = 320,
-    repeats: int = 5,
+    episodes: int = 640,
+    worlds: int = 160,
+    repeats: int = 3,
     iterations: int = 4,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -83,6 +84,7 @@ def bench_fleet(
         track: Name or route file.
         workers: Numbers of Ray workers, one core each; the first is what the others are compared with.
         episodes: How many are played, by each fleet, at a time.
+        worlds: How many of them each worker plays side by side; the others wait their turn.
         repeats: How often each fleet plays them; once more before, as warm-up.
         iterations: Of the trainings, evaluations included; one more comes before them.
         seed: Of trainings and episodes.
@@ -96,20 +98,20 @@ def bench_fleet(
     """
     if not workers or min(workers) < 1 or len(set(workers)) < len(workers):
         raise ConfigError(f"--workers must be different positive numbers, got {' '.join(map(str, workers))}.")
-    if episodes < max(workers) or repeats < 1 or iterations < 1:
+    if episodes < max(workers) or min(worlds, repeats, iterations) < 1:
         raise ConfigError(
-            f"--episodes must be at least the number of workers, --repeats and --iterations at least 1; "
-            f"got {episodes}, {repeats} and {iterations}."
+            f"--episodes must be at least the number of workers, --worlds, --repeats and --iterations at least 1; "
+            f"got {episodes}, {worlds}, {repeats} and {iterations}."
         )
     for package in ("ray", "zstandard"):
         if find_spec(package) is None:
             raise MissingExtraError(package, "cluster", "Measuring a fleet")
     with _threads():
-        return _bench(track, tuple(workers), episodes, repeats, iterations, seed)
+        return _bench(track, tuple(workers), episodes, worlds, repeats, iterations, seed)
 
 
 def _bench(
-    track: str, workers: Sequence[int], episodes: int, repeats: int, iterations: int, seed: int
+    track: str, workers: Sequence[int], episodes: int, worlds: int, repeats: int, iterations: int, seed: int
 ) -> dict[str, Any]:
     options = {"seed": seed, "eval_every": 1, "eval_laps": Training().eval_laps, "max_iterations": iterations + 1}
     with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
@@ -120,10 +122,10 @@ def _bench(
             model = stock_model(path, track=track, training=options | {"workers": num_workers})
             trainings[num_workers] = training, weights = _train(model)
         training, weights = trainings[TRAINING_WORKERS[0]]
-        setup = rollout_setup(model, model.job)
+        setup = replace(rollout_setup(model, model.job), num_worlds=min(worlds, episodes))
     torch.set_num_threads(1)
     plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=episodes, first_number=0)
-    alone = _Crew(InProcessFleet(_side_by_side(setup, episodes)), 1)
+    alone = _Crew(InProcessFleet(setup), 1)
     played, _ = _collect(alone, weights, plans)  # compiles what is compiled, before other processes do the same
     episode_steps = [episode.num_steps for episode in played]
     num_bytes, num_frame_bytes = sum(map(_bytes, played)), frame_bytes(played)
@@ -133,12 +135,11 @@ def _bench(
     far = between_nodes(carried, arrays, repeats)
     with ExitStack() as stack:
         num_cpus = max(sum(workers), 3)  # the carriers of `on_one_machine`
-        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=3 * num_bytes)))
+        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=2 * num_bytes)))
         near = on_one_machine(carried, repeats)
         crews = {IN_PROCESS: alone}
         for num_workers in workers:
-            share = -(-episodes // num_workers)
-            fleet = stack.enter_context(closing(RayFleet(_side_by_side(setup, share), num_workers)))
+            fleet = stack.enter_context(closing(RayFleet(setup, num_workers)))
             crews[str(num_workers)] = _Crew(fleet, num_workers)
         first = crews[str(workers[0])]
         step_costs = _measure(crews, first, weights, plans, repeats)
@@ -177,6 +178,7 @@ def _bench(
         "episode_steps": episode_steps,
         "policy": f"stock recipe after {iterations + 1} iterations",
         "episodes": episodes,
+        "worlds": worlds,
         "repeats": repeats,
         "iterations": iterations,
         "track": track if not track.endswith(".npy") else Path(track).stem,
@@ -237,11 +239,6 @@ def _threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _side_by_side(setup: RolloutSetup, num_worlds: int) -> RolloutSetup:
-    """As a training would play so many episodes per worker."""
-    return replace(setup, num_worlds=num_worlds)
 
 
 def _measure(

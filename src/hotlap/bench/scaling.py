@@ -118,6 +118,8 @@ class Setting:
     speed_spread: float = SPEED_SPREAD
     even: bool = False
     """Let every worker end when it would if all episodes had the same length and all workers the same speed."""
+    worlds: int | None = None
+    """How many episodes a worker plays side by side; None: all that it has."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def play(
     """What the workers have for the trainer after a collection that it started at ``begin`` [s], in order of time."""
     num_workers, per_node = setting.num_workers, setting.workers_per_node
     slowness = np.exp(setting.speed_spread * rng.standard_normal(num_workers))
-    shares = [sorted(lengths[k::num_workers]) for k in range(num_workers)]
+    shares = [_ends(lengths[k::num_workers], setting.worlds) for k in range(num_workers)]
     num_nodes = -(-num_workers // per_node)
     on_node = [min(per_node, num_workers - node * per_node) for node in range(num_nodes)]
     busy = [0] * num_nodes
@@ -185,25 +187,36 @@ def play(
             busy[node] += 1
         else:
             crowding = max(1.0, busy[node] / setting.cores_per_node)
-            now += crowding * slowness[k] * 1e-6 * _send_us(costs, setting, share[over])
-            played[k].append(Arrival(now, share[over]))
+            _, num_steps = share[over]
+            now += crowding * slowness[k] * 1e-6 * _send_us(costs, setting, num_steps)
+            played[k].append(Arrival(now, num_steps))
         following = over + 1
         if following == len(share):
             busy[node] -= 1
             played[k].append(Arrival(now, 0))
             continue
-        steps = share[following] - (share[over] if over >= 0 else 0)
+        steps = share[following][0] - (share[over][0] if over >= 0 else 0)
+        side_by_side = min(len(share) - following, setting.worlds or len(share))
         # Workers that share a core take turns.
         crowding = max(1.0, min(busy[node], on_node[node]) / setting.cores_per_node)
-        heapq.heappush(
-            events, (now + crowding * slowness[k] * 1e-6 * steps * step_us[len(share) - following], k, following)
-        )
+        heapq.heappush(events, (now + crowding * slowness[k] * 1e-6 * steps * step_us[side_by_side], k, following))
     if setting.even:
         played = [
             _evened(costs, setting, each, start, float(np.mean(lengths)))
             for each, start in zip(played, starts, strict=True)
         ]
     return sorted(itertools.chain(*played), key=lambda arrival: arrival.time_s)
+
+
+def _ends(lengths: Sequence[float] | np.ndarray, worlds: int | None) -> list[tuple[float, float]]:
+    """When the episodes of a worker end, in steps since it began, and how long each was; those that end first first."""
+    free = [0.0] * min(worlds or len(lengths), len(lengths))
+    ends = []
+    for num_steps in lengths:
+        end = heapq.heappop(free) + num_steps
+        heapq.heappush(free, end)
+        ends.append((end, num_steps))
+    return sorted(ends)
 
 
 def _evened(
@@ -391,6 +404,7 @@ def validate(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
             workers_per_node=num_workers,
             cores_per_node=cores,
             speed_spread=0.0,
+            worlds=found["worlds"],
         )
         arrivals = play(costs, setting, found["episode_steps"], np.random.default_rng(0), 0.0)
         simulated_s = take(costs, setting, arrivals, 0.0)

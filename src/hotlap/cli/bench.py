@@ -186,8 +186,9 @@ def fleet(
         list[int],
         typer.Option(help="Number of workers, one core each; repeat for several. The first is compared with."),
     ] = [1, 2, 4],  # noqa: B006  (typer copies it)
-    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 320,
-    repeats: Annotated[int, typer.Option(help="Collections of each fleet; one more warms up.")] = 5,
+    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 640,
+    worlds: Annotated[int, typer.Option(help="Episodes that each worker plays side by side.")] = 160,
+    repeats: Annotated[int, typer.Option(help="Collections of each fleet; one more warms up.")] = 3,
     iterations: Annotated[int, typer.Option(help="Iterations of each training; one more warms up.")] = 4,
     track: TrackOption = None,
     as_json: JsonOption = False,
@@ -195,8 +196,8 @@ def fleet(
     """Measure how fast 1, 2 and 4 workers collect the same episodes, what transport costs, what the trainer waits for.
 
     JSON keys: speedup, speedup_median, efficiency, collection, transport_mb_per_s, broadcast_ms,
-    broadcast_between_nodes_ms, idle_share, training, compression, costs, episode_steps, policy, episodes, repeats,
-    iterations, track, machine.
+    broadcast_between_nodes_ms, idle_share, training, compression, costs, episode_steps, policy, episodes, worlds,
+    repeats, iterations, track, machine.
     """
     out = console()
     with prints_to_stderr(True), out.status("Training, then collecting …"):
@@ -204,7 +205,12 @@ def fleet(
         from hotlap.tracks.catalog import DEFAULT_TRACK
 
         found = bench_fleet(
-            track=track or DEFAULT_TRACK, workers=workers, episodes=episodes, repeats=repeats, iterations=iterations
+            track=track or DEFAULT_TRACK,
+            workers=workers,
+            episodes=episodes,
+            worlds=worlds,
+            repeats=repeats,
+            iterations=iterations,
         )
     if as_json:
         print_json(found)
