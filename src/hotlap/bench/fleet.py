@@ -135,7 +135,7 @@ def _bench(
     far = between_nodes(carried, arrays, repeats)
     with ExitStack() as stack:
         num_cpus = max(sum(workers), 3)  # the carriers of `on_one_machine`
-        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=2 * num_bytes)))
+        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=3 * num_bytes)))
         near = on_one_machine(carried, repeats)
         crews = {IN_PROCESS: alone}
         for num_workers in workers:
@@ -256,7 +256,7 @@ def _measure(
     rows: list[np.ndarray] = []
     for repeat in range(repeats + 1):
         for crew in crews.values():
-            _, steps = _collect(crew, weights, plans)
+            steps = _collect(crew, weights, plans)[1]  # the episodes would fill the store with those of the next crew
             if isinstance(crew.fleet, RayFleet):
                 _weigh_broadcast(crew, weights)
                 if crew is first:
