@@ -91,6 +91,7 @@ def test_every_way_of_compressing_gives_the_frames_back(tmp_path: Path):
         ({"workers": [0]}, "--workers"),
         ({"workers": [8], "episodes": 7}, "--episodes"),
         ({"repeats": 0}, "--repeats"),
+        ({"worlds": 0}, "--worlds"),
     ],
 )
 def test_impossible_arguments_are_named(options, words):
@@ -133,6 +134,14 @@ def test_a_worker_plays_as_long_as_its_steps_take():
     assert (first.num_steps, second.num_steps, done.num_steps) == (30, 50, 0)
     assert first.time_s == pytest.approx(5.0 + 30 * 0.0012 + 0.01)
     assert second.time_s == done.time_s == pytest.approx(first.time_s + 20 * 0.0011 + 0.01)
+
+
+def test_episodes_beyond_the_worlds_wait_their_turn():
+    """By hand: of 50, 30 and 40 steps the first two begin, the third when the second ends, and ends last, alone."""
+    costs = replace(FREE_LUNCH, step_us=((1, 1000.0), (2, 1500.0)))
+    arrivals = play(costs, Setting(1, 3, speed_spread=0.0, worlds=2), [50, 30, 40], np.random.default_rng(0), 0.0)
+    assert [each.num_steps for each in arrivals] == [30, 50, 40, 0]
+    assert [each.time_s for each in arrivals[:3]] == pytest.approx([0.045, 0.075, 0.095])
 
 
 def test_workers_on_a_core_of_their_own_share_the_work_and_on_one_core_take_turns():

@@ -186,8 +186,8 @@ def fleet(
         list[int],
         typer.Option(help="Number of workers, one core each; repeat for several. The first is compared with."),
     ] = [1, 2, 4],  # noqa: B006  (typer copies it)
-    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 640,
-    worlds: Annotated[int, typer.Option(help="Episodes that each worker plays side by side.")] = 160,
+    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 320,
+    worlds: Annotated[int, typer.Option(help="Episodes that each worker plays side by side.")] = 80,
     repeats: Annotated[int, typer.Option(help="Collections of each fleet; one more warms up.")] = 3,
     iterations: Annotated[int, typer.Option(help="Iterations of each training; one more warms up.")] = 4,
     track: TrackOption = None,
