@@ -213,7 +213,7 @@ def test_a_submitted_job_needs_a_place_for_its_results(hotlap):
     write_model(hotlap.folder / "model")
     for options in ([], ["--output", "out", "--detach"], ["--output", "out", "--cluster", "auto"]):
         refused = hotlap.run("train", "model", "--submit", "http://127.0.0.1:9", *options, code=2)
-        assert "goes with --output PATH" in " ".join(refused.stderr.split())
+        assert "goes with --output PLACE" in " ".join(refused.stderr.split())
 
 
 def num_iterations(folder: Path) -> int:

@@ -122,12 +122,12 @@ class RolloutActor:
                     yield ended
                     ended, sent_at = [], time.monotonic()
                     self._busy_since = sent_at
-            if ended:  # the step cap left out some
-                yield ended
         except _Dropped:
-            return
+            pass
         finally:
             self._batch = self._busy_since = None
+        if ended:  # others were not needed, or left out under the step cap
+            yield ended
 
     def _tell(self, done: int, steps: int) -> None:
         self._busy_since = time.monotonic()
