@@ -74,6 +74,7 @@ NOT_ABOUT_LOGS = {
     "load_session": "shows a TensorFlow graph, needs TensorFlow",
     "visualize_gradcam_discrete_ppo": "shows a TensorFlow graph, needs TensorFlow",
     "rgb2gray": "in a module that needs OpenCV",
+    "TrackBreakdown": "sections of a track, which ActionBreakdownUtils is given",
     "UpdateActionSpeeds": "edits a file of actions",
     "load": "edits a file of actions",
     "update": "edits a file of actions",
