@@ -182,7 +182,7 @@ def test_stop_now_ends_what_does_not_come_to_an_end(hotlap):
     """A reward function that loops for ever, and even swallows the interrupt, is ended all the same."""
     folder = model(hotlap, reward=ENDLESS)
     hotlap.run("train", folder, "--detach")
-    drives(folder)
+    wait_for((folder / "driving").exists, "the reward function")  # it may be in there already, and is called once
     hotlap.run("stop", folder, "--now")
     (job,) = hotlap.jobs()
     assert (job.state, job.reason) == ("finished", "interrupted")
