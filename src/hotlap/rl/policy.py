@@ -15,8 +15,8 @@ from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
 
-# Products with fewer rows take other routes in the math libraries, which round differently: one world alone would then
-# not do exactly what it does among others.
+# Products with fewer rows take other routes in the math libraries, which round differently: with most of them one world
+# alone would then not do exactly what it does among others. (Where tiles are multiplied, as with AMX, it never does.)
 MIN_BATCH = 4
 
 
