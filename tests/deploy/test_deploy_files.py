@@ -182,9 +182,24 @@ def test_compose_opens_no_port_to_the_network():
 
 
 def test_the_s3_server_starts_only_if_asked_for():
-    """hotlap does not use it yet, so nobody should have to run it."""
+    """A training in a folder needs none, so nobody should have to run it."""
     started = {name for name, service in services().items() if "profiles" not in service}
     assert started == {"trainer", "worker"}
+    assert services()["trainer"]["depends_on"]["s3"]["required"] is False
+
+
+def test_compose_s_trainer_reaches_the_s3_server():
+    """With the keys that the server is given, at the port that it opens; the shell adds --output where one is named."""
+    trainer, server = services()["trainer"], services()["s3"]
+    keys, given = trainer["environment"], server["environment"]
+    assert keys["AWS_ACCESS_KEY_ID"] == given["ROOT_ACCESS_KEY_ID"]
+    assert keys["AWS_SECRET_ACCESS_KEY"] == given["ROOT_SECRET_ACCESS_KEY"]
+    assert keys["AWS_ENDPOINT_URL_S3"].endswith("//s3:7070}")
+    line = trainer["command"][2].replace("$$", "$").partition("exec hotlap")[2]
+    for output, words in (("", []), ("s3://bucket/first lap", ["--output", "s3://bucket/first lap"])):
+        variables = {"HOTLAP_MODEL": "m", "HOTLAP_WORKERS": "2", "HOTLAP_OUTPUT": output}
+        said = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], env=variables, capture_output=True, text=True)
+        assert said.stdout.splitlines() == ["train", "m", "--resume", "--workers", "2", "--cluster", "auto", *words]
 
 
 def test_the_manifest_fits_kuberay_s_schema():

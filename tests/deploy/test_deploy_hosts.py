@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -43,6 +44,7 @@ def reward_function(params):
 """
 # Takes its time, and swallows the first interrupt.
 SLOW = """
+import tarfile
 import time
 from pathlib import Path
 
@@ -186,6 +188,8 @@ def test_two_hosts_train_together(two_hosts, tmp_path):
     assert delivered.hyperparameters.lr == 0.0005
     assert delivered.job.training.cluster is None  # the job's own affair
     assert last_iteration(delivered.path) == 3
+    with tarfile.open(delivered.path / "carfile.tar.gz") as archive:
+        assert archive.getnames() == ["agent/model.pb", "model_metadata.json"]
     assert list((base / "output" / "data").rglob("2-iteration.csv"))
     assert not (base / "output" / "failure").exists()
     assert (

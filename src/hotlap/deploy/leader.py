@@ -17,8 +17,12 @@ from hotlap.deploy.network import JOIN_S, Network
 from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import deliver, not_read, prepare
+from hotlap.errors import HotlapError
 from hotlap.export.clone_source import readable_source
+from hotlap.export.exporting import export_model
 from hotlap.training.trainer import Trainer
+
+CAR_ARCHIVE = "carfile.tar.gz"  # as the original's launchers call it
 
 _LEAVE_S = 15.0
 
@@ -78,6 +82,19 @@ def _train(
         say("stopped before the iteration was finished; all before it are saved.")
     deliver(contract)
     say(f"the model lies in {contract.model_dir}.")
+    _export(contract, folder)
+
+
+def _export(contract: Contract, folder: ModelFolder) -> None:
+    """Put the car's archive beside the delivered model; one that no car can drive is delivered without."""
+    try:
+        result = export_model(folder, contract.model_dir / CAR_ARCHIVE)
+    except HotlapError as error:
+        say(f"no archive for the car: {error}")
+        return
+    say(f"{result.archive} is for the car: checkpoint {result.checkpoint}.")
+    for doubt in result.doubts:
+        say(f"note: {doubt}")
 
 
 def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
