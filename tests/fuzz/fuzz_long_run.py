@@ -1,6 +1,6 @@
 """Let readers meet 100,000 inputs each and write down what came of it: ``make fuzz``.
 
-    python tests/fuzz/fuzz_long_run.py [--inputs N] [--reader NAME ...] [--results FILE] [--pause-while FILE]
+    python tests/fuzz/fuzz_long_run.py [--inputs N] [--reader NAME ...] [--results FILE]
     python tests/fuzz/fuzz_long_run.py --replay NAME:SEED
     python tests/fuzz/fuzz_long_run.py --page FILE
 
@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import tempfile
-import time
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,8 +52,6 @@ def main() -> None:
 
             def note(counts: Counts, name: str = name) -> None:
                 _save(options.results, name, counts)
-                while options.pause_while and options.pause_while.exists():
-                    time.sleep(5)
 
             folder = Path(scratch) / name
             folder.mkdir()
@@ -105,7 +102,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--reader", action="append")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--pause-while", type=Path, help="wait while this file exists")
     parser.add_argument("--replay", metavar="NAME:SEED")
     parser.add_argument("--page", action="store_true", help="write the table of results into docs/security.md")
     return parser.parse_args()

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.phases import bins_of, early_and_late
+from hotlap.analysis.stacked_bars import stacked_bars
 from hotlap.analysis.steps import STATUSES
-from hotlap.analysis.style import BAD, BEST, EVALUATION, GOOD, GRAY, TRAINING, name_axes, new_card, whole_numbers
+from hotlap.analysis.style import BAD, BEST, EVALUATION, GOOD, GRAY, TRAINING, name_axes, new_card
 from hotlap.records.metrics import STATUS_LABELS
 
 ENDING_COLORS = {
@@ -27,32 +28,19 @@ def endings_figure(episodes: Episodes) -> Figure:
     """Shares of what ended the training episodes, over the iterations."""
     figure, axes = new_card("What ended the episodes")
     bins, edges = bins_of(episodes.iteration, _MAX_BARS)
-    centers, width = 0.5 * (edges[:-1] + edges[1:]), edges[1] - edges[0]
-    number = np.bincount(bins, minlength=len(centers))
+    number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
     present = [name for name in ENDING_COLORS if np.any(episodes.status == STATUSES.index(name))]
-    bottom = np.zeros(len(centers))
     shown = np.isin(episodes.status, [STATUSES.index(name) for name in present])
-    parts = [(STATUS_LABELS[name], ENDING_COLORS[name], episodes.status == STATUSES.index(name)) for name in present]
+    endings = [(STATUS_LABELS[name], ENDING_COLORS[name], episodes.status == STATUSES.index(name)) for name in present]
     if not shown.all():
-        parts.append(("Other", _OTHER_COLOR, ~shown))
-    for label, color, chosen in parts:
-        share = 100 * np.bincount(bins[chosen], minlength=len(centers)) / np.maximum(number, 1)
-        axes.bar(centers, share, width=0.94 * width, bottom=bottom, color=color, alpha=0.85, label=label)
-        bottom += share
+        endings.append(("Other", _OTHER_COLOR, ~shown))
+    shares = [
+        (label, color, 100 * np.bincount(bins[chosen], minlength=len(number)) / number)
+        for label, color, chosen in endings
+    ]
+    stacked_bars(figure, axes, edges, shares)
     axes.set_ylim(0, 100)
     axes.yaxis.set_major_formatter("{x:.0f} %")
-    whole_numbers(axes.xaxis)
-    axes.margins(x=0.01)
-    axes.grid(False, axis="x")
-    name_axes(axes, "iteration")
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        frameon=False,
-        fontsize=8.5,
-        labelcolor=GRAY,
-        ncols=4,
-    )
     return figure
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hotlap.analysis.phases import bins_of
+from hotlap.analysis.stacked_bars import stacked_bars
 from hotlap.analysis.steps import CONTROL_PERIOD, STATUSES, Steps
 from hotlap.analysis.style import (
     BAD,
@@ -45,30 +46,14 @@ def stages_figure(records: Sequence[IterationRecord]) -> Figure:
         say_instead(axes, "not recorded")
         return figure
     bins, edges = bins_of(np.array([record.iteration for record in records]), _MAX_BARS)
-    number = np.maximum(np.bincount(bins), 1)
-    centers, width = 0.5 * (edges[:-1] + edges[1:]), edges[1] - edges[0]
-    total = sum(sum(record.stages_s.values()) for record in records)
-    bottom = np.zeros(len(centers))
+    number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
+    total = max(sum(sum(record.stages_s.values()) for record in records), 1e-9)
+    parts = []
     for name in names:
         seconds = np.array([record.stages_s.get(name, 0.0) for record in records])
-        height = np.bincount(bins, seconds, minlength=len(centers)) / number
-        label = f"{name} {100 * seconds.sum() / max(total, 1e-9):.0f} %"
-        axes.bar(
-            centers, height, width=0.94 * width, bottom=bottom, color=STAGE_COLORS.get(name, _OTHER_COLOR), label=label
-        )
-        bottom += height
-    whole_numbers(axes.xaxis)
-    axes.margins(x=0.01)
-    axes.grid(False, axis="x")
-    name_axes(axes, "iteration")
-    figure.legend(
-        *axes.get_legend_handles_labels(),
-        loc="outside lower center",
-        frameon=False,
-        fontsize=8.5,
-        labelcolor=GRAY,
-        ncols=4,
-    )
+        heights = np.bincount(bins, seconds, minlength=len(number)) / number
+        parts.append((f"{name} {100 * seconds.sum() / total:.0f} %", STAGE_COLORS.get(name, _OTHER_COLOR), heights))
+    stacked_bars(figure, axes, edges, parts)
     return figure
 
 
