@@ -173,7 +173,7 @@ def _arithmetic() -> Finding:
     dtype = str(compute_dtype("auto", torch.device("cpu"))).removeprefix("torch.")
     found = f"{dtype} ({torch.backends.cpu.get_cpu_capability()})"
     if dtype == "bfloat16":
-        return Finding("arithmetic", "ok", f"{found}, about twice as fast as float32")
+        return Finding("arithmetic", "ok", f"{found}, which this processor multiplies faster than float32")
     return Finding("arithmetic", "ok", f"{found}; the processor does not multiply bfloat16")
 
 
