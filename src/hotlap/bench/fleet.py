@@ -9,9 +9,10 @@ from __future__ import annotations
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,11 @@ TRAINING_WORKERS = (1, 2)
 
 @dataclass
 class _Crew:
-    """A fleet, and how it did."""
+    """A fleet that is there when it is its turn, and how it did."""
 
-    fleet: Fleet
+    build: Callable[[], Fleet]
     num_workers: int
+    fleet: Fleet = field(init=False)
     seconds: list[float] = field(default_factory=list)
     worker_cpu_s: list[float] = field(default_factory=list)
     """Of all workers together."""
@@ -59,6 +61,13 @@ class _Crew:
     """For the driver to take all episodes when all are there."""
     checksums: dict[int, int] = field(default_factory=dict)
     """Of the actions, by number of the episode."""
+
+    @contextmanager
+    def turn(self, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> Iterator[None]:
+        """Have the fleet, which has played ``plans`` before; idle ones would take memory from those that play."""
+        with closing(self.build()) as self.fleet:
+            self.fleet.start(weights, plans, explore=True).result()
+            yield
 
     def cpu_s(self) -> float:
         """Processor time that the workers have used so far [s]."""
@@ -85,7 +94,7 @@ def bench_fleet(
         workers: Numbers of Ray workers, one core each; the first is what the others are compared with.
         episodes: How many are played, by each fleet, at a time.
         worlds: How many of them each worker plays side by side; the others wait their turn.
-        repeats: How often each fleet plays them; once more before, as warm-up.
+        repeats: How often each fleet plays them; as many as it plays side by side come before, as warm-up.
         iterations: Of the trainings, evaluations included; one more comes before them.
         seed: Of trainings and episodes.
 
@@ -125,8 +134,9 @@ def _bench(
         setup = replace(rollout_setup(model, model.job), num_worlds=min(worlds, episodes))
     torch.set_num_threads(1)
     plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=episodes, first_number=0)
-    alone = _Crew(InProcessFleet(setup), 1)
-    played, _ = _collect(alone, weights, plans)  # compiles what is compiled, before other processes do the same
+    in_process = InProcessFleet(setup)
+    # Compiles what is compiled, before other processes do the same.
+    played = in_process.start(weights, plans, explore=True).result()
     episode_steps = [episode.num_steps for episode in played]
     num_bytes, num_frame_bytes = sum(map(_bytes, played)), frame_bytes(played)
     carried, num_learned = played[:CARRIED], num_frames(played)
@@ -134,15 +144,15 @@ def _bench(
     arrays = {name: weight.numpy() for name, weight in weights.items()}
     far = between_nodes(carried, arrays, repeats)
     with ExitStack() as stack:
-        num_cpus = max(sum(workers), 3)  # the carriers of `on_one_machine`
+        num_cpus = max(*workers, 3)  # the carriers of `on_one_machine`
         stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=3 * num_bytes)))
         near = on_one_machine(carried, repeats)
-        crews = {IN_PROCESS: alone}
-        for num_workers in workers:
-            fleet = stack.enter_context(closing(RayFleet(setup, num_workers)))
-            crews[str(num_workers)] = _Crew(fleet, num_workers)
+        crews = {IN_PROCESS: _Crew(lambda: in_process, 1)}
+        crews |= {
+            str(num_workers): _Crew(partial(RayFleet, setup, num_workers), num_workers) for num_workers in workers
+        }
         first = crews[str(workers[0])]
-        step_costs = _measure(crews, first, weights, plans, repeats)
+        step_costs = _measure(crews, first, weights, plans, setup.num_worlds, repeats)
     num_steps = sum(episode_steps)
     speedup = {str(n): min(first.seconds) / min(crews[str(n)].seconds) for n in workers}
     return {
@@ -246,6 +256,7 @@ def _measure(
     first: _Crew,
     weights: Mapping[str, torch.Tensor],
     plans: Sequence[EpisodePlan],
+    worlds: int,
     repeats: int,
 ) -> dict[str, Any]:
     """Let all crews play, in turn, again and again, and the ``first`` once more for what taking episodes costs.
@@ -254,30 +265,24 @@ def _measure(
         What a step costs (`_step_costs`).
     """
     rows: list[np.ndarray] = []
-    for repeat in range(repeats + 1):
+    for _ in range(repeats):
         for crew in crews.values():
-            steps = _collect(crew, weights, plans)[1]  # the episodes would fill the store with those of the next crew
-            if isinstance(crew.fleet, RayFleet):
-                _weigh_broadcast(crew, weights)
-                if crew is first:
-                    _weigh_taking(crew, weights, plans)
-            elif repeat:
-                rows.append(steps)
-        if not repeat:
-            for crew in crews.values():
-                crew.seconds, crew.worker_cpu_s = [], []
-                crew.put_s, crew.weights_s, crew.take_s = [], [], []
+            with crew.turn(weights, plans[: worlds * crew.num_workers]):
+                steps = _collect(crew, weights, plans)
+                if isinstance(crew.fleet, RayFleet):
+                    _weigh_broadcast(crew, weights)
+                    if crew is first:
+                        _weigh_taking(crew, weights, plans)
+                else:
+                    rows.append(steps)
     return _step_costs(np.concatenate(rows))
 
 
-def _collect(
-    crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]
-) -> tuple[list[PlayedEpisode], np.ndarray]:
+def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> np.ndarray:
     """Play all episodes once.
 
     Returns:
-        The episodes; one row per call of ``on_step``: processor time of this thread [s], episodes finished, steps
-        played.
+        One row per call of ``on_step``: processor time of this thread [s], episodes finished, steps played.
     """
     steps: list[tuple[float, int, int]] = []
     busy, begin = crew.cpu_s(), time.perf_counter()
@@ -286,7 +291,7 @@ def _collect(
     crew.seconds.append(time.perf_counter() - begin)
     crew.worker_cpu_s.append(crew.cpu_s() - busy)
     crew.checksums = {each.plan.number: zlib.crc32(each.trace["action"].tobytes()) for each in episodes}
-    return episodes, np.array(steps)
+    return np.array(steps)
 
 
 def _weigh_broadcast(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> None:
