@@ -1,7 +1,9 @@
 """How fast workers collect episodes, how soon these are at the trainer, and what the trainer waits for.
 
-All fleets play the same episodes with the same weights: those of a short training of the stock recipe, so that episodes
-are as long and as different as they are in a training. They take turns, so that a busy machine slows all of them alike.
+Fleets play with the weights of a short training of the stock recipe, so that episodes are as long and as different as
+they are in a training. Every worker gets as many of them, whatever the size of its fleet: what is lost then is what
+the fleet costs, and not that a worker with half the work ends with few long episodes sooner. Fleets take turns, so that
+a busy machine slows all of them alike.
 """
 
 from __future__ import annotations
@@ -61,6 +63,22 @@ class _Crew:
     """For the driver to take all episodes when all are there."""
     checksums: dict[int, int] = field(default_factory=dict)
     """Of the actions, by number of the episode."""
+    episode_steps: list[int] = field(default_factory=list)
+
+    @property
+    def num_steps(self) -> int:
+        """Of a collection."""
+        return sum(self.episode_steps)
+
+    @property
+    def steps_per_s(self) -> float:
+        """Of the fastest collection."""
+        return self.num_steps / min(self.seconds)
+
+    @property
+    def steps_per_s_median(self) -> float:
+        """Of the median collection."""
+        return self.num_steps / float(np.median(self.seconds))
 
     @contextmanager
     def turn(self, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> Iterator[None]:
@@ -81,7 +99,7 @@ def bench_fleet(
     *,
     track: str = DEFAULT_TRACK,
     workers: Sequence[int] = (1, 2, 4),
-    episodes: int = 320,
+    episodes: int = 120,
     worlds: int = 80,
     repeats: int = 3,
     iterations: int = 4,
@@ -92,7 +110,7 @@ def bench_fleet(
     Args:
         track: Name or route file.
         workers: Numbers of Ray workers, one core each; the first is what the others are compared with.
-        episodes: How many are played, by each fleet, at a time.
+        episodes: How many each worker plays in a collection.
         worlds: How many of them each worker plays side by side; the others wait their turn.
         repeats: How often each fleet plays them; as many as it plays side by side come before, as warm-up.
         iterations: Of the trainings, evaluations included; one more comes before them.
@@ -107,10 +125,10 @@ def bench_fleet(
     """
     if not workers or min(workers) < 1 or len(set(workers)) < len(workers):
         raise ConfigError(f"--workers must be different positive numbers, got {' '.join(map(str, workers))}.")
-    if episodes < max(workers) or min(worlds, repeats, iterations) < 1:
+    if min(episodes, worlds, repeats, iterations) < 1:
         raise ConfigError(
-            f"--episodes must be at least the number of workers, --worlds, --repeats and --iterations at least 1; "
-            f"got {episodes}, {worlds}, {repeats} and {iterations}."
+            f"--episodes, --worlds, --repeats and --iterations must be at least 1; got {episodes}, {worlds}, {repeats} "
+            f"and {iterations}."
         )
     for package in ("ray", "zstandard"):
         if find_spec(package) is None:
@@ -133,33 +151,33 @@ def _bench(
         training, weights = trainings[TRAINING_WORKERS[0]]
         setup = replace(rollout_setup(model, model.job), num_worlds=min(worlds, episodes))
     torch.set_num_threads(1)
-    plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=episodes, first_number=0)
+    num_episodes = episodes * max(workers)
+    plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=num_episodes, first_number=0)
     in_process = InProcessFleet(setup)
     # Compiles what is compiled, before other processes do the same.
-    played = in_process.start(weights, plans, explore=True).result()
-    episode_steps = [episode.num_steps for episode in played]
+    played = in_process.start(weights, plans[:episodes], explore=True).result()
     num_bytes, num_frame_bytes = sum(map(_bytes, played)), frame_bytes(played)
+    num_steps = sum(episode.num_steps for episode in played)
     carried, num_learned = played[:CARRIED], num_frames(played)
-    del played  # a gigabyte
+    del played  # half a gigabyte
     arrays = {name: weight.numpy() for name, weight in weights.items()}
     far = between_nodes(carried, arrays, repeats)
     with ExitStack() as stack:
         num_cpus = max(*workers, 3)  # the carriers of `on_one_machine`
-        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=3 * num_bytes)))
+        stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=2 * num_bytes * max(workers))))
         near = on_one_machine(carried, repeats)
         crews = {IN_PROCESS: _Crew(lambda: in_process, 1)}
         crews |= {
             str(num_workers): _Crew(partial(RayFleet, setup, num_workers), num_workers) for num_workers in workers
         }
         first = crews[str(workers[0])]
-        step_costs = _measure(crews, first, weights, plans, setup.num_worlds, repeats)
-    num_steps = sum(episode_steps)
-    speedup = {str(n): min(first.seconds) / min(crews[str(n)].seconds) for n in workers}
+        step_costs = _measure(crews, first, weights, plans, episodes, setup.num_worlds, repeats)
+    speedup = {str(n): crews[str(n)].steps_per_s / first.steps_per_s for n in workers}
     return {
         "speedup": speedup,
-        "speedup_median": {str(n): float(np.median(first.seconds) / np.median(crews[str(n)].seconds)) for n in workers},
+        "speedup_median": {str(n): crews[str(n)].steps_per_s_median / first.steps_per_s_median for n in workers},
         "efficiency": {str(n): speedup[str(n)] * workers[0] / n for n in workers},
-        "collection": {name: _collection(crew, crews[IN_PROCESS], num_steps) for name, crew in crews.items()},
+        "collection": {name: _collection(crew, crews[IN_PROCESS]) for name, crew in crews.items()},
         "transport_mb_per_s": {"same_machine": near["mb_per_s"], "between_nodes": far["mb_per_s"] if far else None},
         "broadcast_ms": {
             name: {"put": 1e3 * min(crew.put_s), "at_all_workers": 1e3 * min(crew.weights_s)}
@@ -172,7 +190,7 @@ def _bench(
         "compression": compression(carried),
         "costs": {
             **step_costs,
-            "take_us": 1e6 * min(first.take_s) / episodes,
+            "take_us": 1e6 * min(first.take_s) / (episodes * first.num_workers),
             "look_us_per_share": near["look_us_per_share"],
             "dispatch_us": near["dispatch_us"],
             "put_us_per_mb": near["put_us_per_mb"],
@@ -185,7 +203,7 @@ def _bench(
             "weights_bytes": sum(array.nbytes for array in arrays.values()),
             **training.costs,
         },
-        "episode_steps": episode_steps,
+        "episode_steps": crews[str(max(workers))].episode_steps,
         "policy": f"stock recipe after {iterations + 1} iterations",
         "episodes": episodes,
         "worlds": worlds,
@@ -256,10 +274,20 @@ def _measure(
     first: _Crew,
     weights: Mapping[str, torch.Tensor],
     plans: Sequence[EpisodePlan],
+    episodes: int,
     worlds: int,
     repeats: int,
 ) -> dict[str, Any]:
     """Let all crews play, in turn, again and again, and the ``first`` once more for what taking episodes costs.
+
+    Args:
+        crews: By name.
+        first: One of them.
+        weights: To play with.
+        plans: Enough for the largest crew.
+        episodes: For each worker.
+        worlds: That each worker has.
+        repeats: How often.
 
     Returns:
         What a step costs (`_step_costs`).
@@ -267,12 +295,13 @@ def _measure(
     rows: list[np.ndarray] = []
     for _ in range(repeats):
         for crew in crews.values():
-            with crew.turn(weights, plans[: worlds * crew.num_workers]):
-                steps = _collect(crew, weights, plans)
+            share = plans[: episodes * crew.num_workers]
+            with crew.turn(weights, share[: worlds * crew.num_workers]):
+                steps = _collect(crew, weights, share)
                 if isinstance(crew.fleet, RayFleet):
                     _weigh_broadcast(crew, weights)
                     if crew is first:
-                        _weigh_taking(crew, weights, plans)
+                        _weigh_taking(crew, weights, share)
                 else:
                     rows.append(steps)
     return _step_costs(np.concatenate(rows))
@@ -290,6 +319,7 @@ def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[E
     episodes = batch.result(lambda done, played: steps.append((time.thread_time(), done, played)))
     crew.seconds.append(time.perf_counter() - begin)
     crew.worker_cpu_s.append(crew.cpu_s() - busy)
+    crew.episode_steps = [each.num_steps for each in episodes]
     crew.checksums = {each.plan.number: zlib.crc32(each.trace["action"].tobytes()) for each in episodes}
     return np.array(steps)
 
@@ -352,16 +382,16 @@ def _step_costs(rows: np.ndarray) -> dict[str, Any]:
     return {"step_us": step_us, "episode_end_us": max(0.0, float(longer.sum() / ended[ending].sum()))}
 
 
-def _collection(crew: _Crew, alone: _Crew, num_steps: int) -> dict[str, Any]:
+def _collection(crew: _Crew, alone: _Crew) -> dict[str, Any]:
     """How a crew did, JSON-ready."""
     share = [cpu / seconds / crew.num_workers for cpu, seconds in zip(crew.worker_cpu_s, crew.seconds, strict=True)]
     same = [crew.checksums[number] == checksum for number, checksum in alone.checksums.items()]
     return {
-        "steps_per_s": num_steps / min(crew.seconds),
-        "steps_per_s_median": num_steps / float(np.median(crew.seconds)),
+        "steps_per_s": crew.steps_per_s,
+        "steps_per_s_median": crew.steps_per_s_median,
         "seconds": crew.seconds,
         "core_share": float(np.median(share)),
-        "cpu_us_per_step": 1e6 * min(crew.worker_cpu_s) / num_steps,
+        "cpu_us_per_step": 1e6 * min(crew.worker_cpu_s) / crew.num_steps,
         "same_episodes": sum(same) / len(same),
     }
 

@@ -398,20 +398,21 @@ def validate(found: Mapping[str, Any]) -> dict[str, dict[str, float]]:
         if not name.isdigit():
             continue
         num_workers = int(name)
+        episode_steps = found["episode_steps"][: found["episodes"] * num_workers]
         setting = Setting(
             num_workers,
-            len(found["episode_steps"]),
+            len(episode_steps),
             workers_per_node=num_workers,
             cores_per_node=cores,
             speed_spread=0.0,
             worlds=found["worlds"],
         )
-        arrivals = play(costs, setting, found["episode_steps"], np.random.default_rng(0), 0.0)
+        arrivals = play(costs, setting, episode_steps, np.random.default_rng(0), 0.0)
         simulated_s = take(costs, setting, arrivals, 0.0)
         rows[name] = {
             "measured_s": min(collection["seconds"]),
             "measured_median_s": float(np.median(collection["seconds"])),
-            "processor_s": 1e-6 * collection["cpu_us_per_step"] * sum(found["episode_steps"]) / min(num_workers, cores),
+            "processor_s": 1e-6 * collection["cpu_us_per_step"] * sum(episode_steps) / min(num_workers, cores),
             "simulated_s": simulated_s,
             "error": simulated_s / min(collection["seconds"]) - 1.0,
         }

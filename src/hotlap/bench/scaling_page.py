@@ -225,7 +225,7 @@ def _measured(found: Mapping[str, Any]) -> str:
         ("commit", f"`{machine['commit']}`"),
         (
             "episodes",
-            f"{found['episodes']}, {found['worlds']} of each worker side by side, on {found['track']}, "
+            f"{found['episodes']} for each worker, {found['worlds']} of them side by side, on {found['track']}, "
             f"{found['policy']}: {np.mean(steps):.0f} steps on average, {min(steps)} to {max(steps)}",
         ),
         ("episodes through shared memory", f"{mb_per_s['same_machine']:,.0f} MB/s"),

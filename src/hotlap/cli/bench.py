@@ -186,14 +186,14 @@ def fleet(
         list[int],
         typer.Option(help="Number of workers, one core each; repeat for several. The first is compared with."),
     ] = [1, 2, 4],  # noqa: B006  (typer copies it)
-    episodes: Annotated[int, typer.Option(help="Episodes in a collection.")] = 320,
+    episodes: Annotated[int, typer.Option(help="Episodes of each worker in a collection.")] = 120,
     worlds: Annotated[int, typer.Option(help="Episodes that each worker plays side by side.")] = 80,
-    repeats: Annotated[int, typer.Option(help="Collections of each fleet; one more warms up.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Collections of each fleet.")] = 3,
     iterations: Annotated[int, typer.Option(help="Iterations of each training; one more warms up.")] = 4,
     track: TrackOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how fast 1, 2 and 4 workers collect the same episodes, what transport costs, what the trainer waits for.
+    """Measure how fast 1, 2 and 4 workers collect episodes, what transport costs, what the trainer waits for.
 
     JSON keys: speedup, speedup_median, efficiency, collection, transport_mb_per_s, broadcast_ms,
     broadcast_between_nodes_ms, idle_share, training, compression, costs, episode_steps, policy, episodes, worlds,
@@ -227,7 +227,7 @@ def fleet(
         f"{each['at_all_workers']:.0f} ms ({number})" for number, each in found["broadcast_ms"].items()
     )
     rows["trainer waits or plays"] = ", ".join(f"{share:.0%} ({n})" for n, share in found["idle_share"].items())
-    _print_table(f"Fleet: {episodes} episodes on {found['track']}", rows, found)
+    _print_table(f"Fleet: {episodes} episodes for each worker on {found['track']}", rows, found)
 
 
 @app.command()
