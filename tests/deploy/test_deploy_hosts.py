@@ -44,7 +44,6 @@ def reward_function(params):
 """
 # Takes its time, and swallows the first interrupt.
 SLOW = """
-import tarfile
 import time
 from pathlib import Path
 
