@@ -51,6 +51,8 @@ class _Crew:
 
     build: Callable[[], Fleet]
     num_workers: int
+    plans: Sequence[EpisodePlan]
+    """What it plays in a collection."""
     fleet: Fleet = field(init=False)
     seconds: list[float] = field(default_factory=list)
     worker_cpu_s: list[float] = field(default_factory=list)
@@ -81,10 +83,13 @@ class _Crew:
         return self.num_steps / float(np.median(self.seconds))
 
     @contextmanager
-    def turn(self, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> Iterator[None]:
-        """Have the fleet, which has played ``plans`` before; idle ones would take memory from those that play."""
+    def turn(self, weights: Mapping[str, torch.Tensor], worlds: int) -> Iterator[None]:
+        """Have the fleet, after it has filled the ``worlds`` of each worker once.
+
+        Idle fleets would take memory from those that play.
+        """
         with closing(self.build()) as self.fleet:
-            self.fleet.start(weights, plans, explore=True).result()
+            self.fleet.start(weights, self.plans[: worlds * self.num_workers], explore=True).result()
             yield
 
     def cpu_s(self) -> float:
@@ -166,12 +171,10 @@ def _bench(
         num_cpus = max(*workers, 3)  # the carriers of `on_one_machine`
         stack.enter_context(closing(connect(None, num_workers=num_cpus, store_bytes=2 * num_bytes * max(workers))))
         near = on_one_machine(carried, repeats)
-        crews = {IN_PROCESS: _Crew(lambda: in_process, 1)}
-        crews |= {
-            str(num_workers): _Crew(partial(RayFleet, setup, num_workers), num_workers) for num_workers in workers
-        }
+        crews = {IN_PROCESS: _Crew(lambda: in_process, 1, plans[:episodes])}
+        crews |= {str(n): _Crew(partial(RayFleet, setup, n), n, plans[: episodes * n]) for n in workers}
         first = crews[str(workers[0])]
-        step_costs = _measure(crews, first, weights, plans, episodes, setup.num_worlds, repeats)
+        step_costs = _measure(crews, first, weights, setup.num_worlds, repeats)
     speedup = {str(n): crews[str(n)].steps_per_s / first.steps_per_s for n in workers}
     return {
         "speedup": speedup,
@@ -190,7 +193,7 @@ def _bench(
         "compression": compression(carried),
         "costs": {
             **step_costs,
-            "take_us": 1e6 * min(first.take_s) / (episodes * first.num_workers),
+            "take_us": 1e6 * min(first.take_s) / len(first.plans),
             "look_us_per_share": near["look_us_per_share"],
             "dispatch_us": near["dispatch_us"],
             "put_us_per_mb": near["put_us_per_mb"],
@@ -273,8 +276,6 @@ def _measure(
     crews: Mapping[str, _Crew],
     first: _Crew,
     weights: Mapping[str, torch.Tensor],
-    plans: Sequence[EpisodePlan],
-    episodes: int,
     worlds: int,
     repeats: int,
 ) -> dict[str, Any]:
@@ -284,8 +285,6 @@ def _measure(
         crews: By name.
         first: One of them.
         weights: To play with.
-        plans: Enough for the largest crew.
-        episodes: For each worker.
         worlds: That each worker has.
         repeats: How often.
 
@@ -295,19 +294,18 @@ def _measure(
     rows: list[np.ndarray] = []
     for _ in range(repeats):
         for crew in crews.values():
-            share = plans[: episodes * crew.num_workers]
-            with crew.turn(weights, share[: worlds * crew.num_workers]):
-                steps = _collect(crew, weights, share)
+            with crew.turn(weights, worlds):
+                steps = _collect(crew, weights)
                 if isinstance(crew.fleet, RayFleet):
                     _weigh_broadcast(crew, weights)
                     if crew is first:
-                        _weigh_taking(crew, weights, share)
+                        _weigh_taking(crew, weights)
                 else:
                     rows.append(steps)
     return _step_costs(np.concatenate(rows))
 
 
-def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> np.ndarray:
+def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> np.ndarray:
     """Play all episodes once.
 
     Returns:
@@ -315,7 +313,7 @@ def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[E
     """
     steps: list[tuple[float, int, int]] = []
     busy, begin = crew.cpu_s(), time.perf_counter()
-    batch = crew.fleet.start(weights, plans, explore=True)
+    batch = crew.fleet.start(weights, crew.plans, explore=True)
     episodes = batch.result(lambda done, played: steps.append((time.thread_time(), done, played)))
     crew.seconds.append(time.perf_counter() - begin)
     crew.worker_cpu_s.append(crew.cpu_s() - busy)
@@ -336,11 +334,11 @@ def _weigh_broadcast(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> None:
     crew.weights_s.append(time.perf_counter() - begin - crew.put_s[-1])
 
 
-def _weigh_taking(crew: _Crew, weights: Mapping[str, torch.Tensor], plans: Sequence[EpisodePlan]) -> None:
+def _weigh_taking(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> None:
     """Let the driver take episodes that are all there already."""
     import ray
 
-    batch = crew.fleet.start(weights, plans, explore=True)
+    batch = crew.fleet.start(weights, crew.plans, explore=True)
     _wait_for_workers(crew, ray.put({name: weight.numpy() for name, weight in weights.items()}))
     begin = time.perf_counter()
     batch.result()
