@@ -44,5 +44,5 @@ def train(
 
 
 def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:
-    """Evaluate the model in a folder; see `hotlap.evaluation.evaluator.Evaluator`."""
-    return Evaluator(ModelFolder(folder), checkpoint=checkpoint, laps=laps).run()
+    """Evaluate the model in a folder, which needs no reward function; see `hotlap.evaluation.evaluator.Evaluator`."""
+    return Evaluator(ModelFolder(folder, needs_reward=False), checkpoint=checkpoint, laps=laps).run()

@@ -135,7 +135,7 @@ def test_a_background_job_is_listed_followed_and_stopped(hotlap):
     assert os.getsid(job.process.pid) != os.getsid(0)
     wait_for(lambda: num_iterations(folder), "an iteration")
     listed = hotlap.run("jobs").stdout
-    assert re.search(r"1 +running .* [1-9]\d* +\d+% +model \(deepracer-2\)", listed), listed
+    assert re.search(r"1 +running .* [1-9]\d* +\d+% +\d+% +model \(deepracer-2\)", listed), listed
     with hotlap.start("logs", "1", "-f") as follower:
         stopped = hotlap.run("stop", "model")
         followed = end(follower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -9,15 +10,20 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from hotlap.cli.main import app
 from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
-from hotlap.jobs.registry import KEPT, JobRegistry
+from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
 from hotlap.jobs.running import JOB_VARIABLE, running_job
+from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog
+from hotlap.records.folder import Folder
 from hotlap.user_folders import state_folder
 
 
@@ -181,3 +187,50 @@ def test_the_state_lies_where_the_platform_wants_it(monkeypatch):
     assert state_folder().as_posix().endswith("Library/Application Support/hotlap")
     monkeypatch.setenv("HOTLAP_STATE", "/mine")
     assert state_folder() == Path("/mine")
+
+
+def test_the_best_checkpoint_is_told_while_it_trains_and_after(registry, tmp_path, monkeypatch):
+    """The last one that became the best, not the last one; of an ended job as it was at its end."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    folder = tmp_path / "model"
+    assert progress_of(folder) == Progress()
+    progress = ProgressLog(Folder(folder))
+    for iteration, (clean_rate, is_best) in enumerate([(0.25, True), (0.75, True), (0.5, False)]):
+        progress.append(iteration_record(iteration, clean_rate, is_best))
+    best = Progress(3, 0.5, "2_Step-20.ckpt", 0.75, 12.0)
+    assert progress_of(folder) == best
+    with running_job(folder) as job:
+        row, screen = listed()
+        assert (row["state"], row["best_clean_rate"], row["best_lap_time_s"]) == ("starting", 0.75, 12.0)
+        assert "75% 12.0 s" in screen
+        job.finished("goal")
+    progress.append(iteration_record(3, 1.0, True))
+    row, screen = listed()
+    assert (row["state"], row["best_checkpoint"], row["best_clean_rate"]) == ("finished", "2_Step-20.ckpt", 0.75)
+    assert "75% 12.0 s" in screen
+
+
+def listed() -> tuple[dict[str, Any], str]:
+    """The only job as `hotlap jobs` shows it, as JSON and to people."""
+    runner = CliRunner()
+    (row,) = json.loads(runner.invoke(app, ["jobs", "--json"]).stdout)["jobs"]
+    return row, runner.invoke(app, ["jobs"], env={"COLUMNS": "200"}).stdout
+
+
+def iteration_record(iteration: int, clean_rate: float, is_best: bool) -> IterationRecord:
+    return IterationRecord(
+        iteration=iteration,
+        checkpoint=f"{iteration + 1}_Step-{10 * (iteration + 1)}.ckpt",
+        total_episodes=1,
+        total_steps=10,
+        elapsed_s=1.0,
+        num_episodes=1,
+        num_steps=10,
+        reward_mean=1.0,
+        completion_mean=50.0,
+        laps_completed=0,
+        evaluation=EvaluationSummary(
+            num_laps=4, completion_mean=80.0, clean_rate=clean_rate, reward_mean=1.0, lap_time_median_s=11.0 + iteration
+        ),
+        is_best=is_best,
+    )

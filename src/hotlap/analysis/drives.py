@@ -45,7 +45,7 @@ class Drive:
     """Shown in its film, such as that of the track."""
 
     reward: np.ndarray | float = 0.0
-    """Sum of the rewards of the trial so far."""
+    """Sum of the rewards of the trial so far. NaN: there are none."""
 
     resets: np.ndarray | int = 0
     """How often it was put back on the track so far."""

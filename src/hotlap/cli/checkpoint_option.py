@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from hotlap.errors import ConfigError
@@ -20,3 +21,14 @@ def parse_checkpoint(words: str, option: str = "--checkpoint") -> Literal["best"
     if not (words.isascii() and words.isdigit() and len(words) < 10):
         raise ConfigError(f"{option} must be best, last or a number, got {words!r}.")
     return int(words)
+
+
+def split_checkpoint(words: str) -> tuple[str, str | None]:
+    """``DIR@CHECKPOINT`` as a model and which of its checkpoints; without an @ None.
+
+    A folder with an @ in its name is that folder.
+    """
+    folder, at, checkpoint = words.rpartition("@")
+    if not at or "/" in checkpoint or Path(words).exists():
+        return words, None
+    return folder, checkpoint

@@ -1,16 +1,17 @@
-"""``hotlap evaluate``: drive a trained model, count its laps, film it."""
+"""``hotlap evaluate``: drive trained models, count their laps, compare them, film them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hotlap.cli.checkpoint_option import parse_checkpoint
-from hotlap.cli.model_argument import DrfcOption, choose_model
+from hotlap.cli.checkpoint_option import parse_checkpoint, split_checkpoint
+from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.output import (
     JsonOption,
     PrintLogOption,
@@ -28,117 +29,273 @@ from hotlap.errors import RecordError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hotlap.config.job import Job
     from hotlap.evaluation.evaluator import Evaluator
 
 MAX_ROWS = 20  # rows of the printed table
 
+Films = Mapping[int, Mapping[str, str | Path]]
+
 
 def evaluate(
-    folder: Annotated[
-        str | None, typer.Argument(metavar="DIR", help="Model folder with a trained model, or s3://bucket/prefix.")
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DIR...",
+            help="Model folders with a trained model, or s3://bucket/prefix; several are compared. DIR@12, DIR@best or "
+            "DIR@last chooses a checkpoint of one of them.",
+        ),
     ] = None,
-    drfc: DrfcOption = None,
+    drfc: Annotated[
+        list[Path] | None,
+        typer.Option("--drfc", metavar="DIR", help="An unchanged folder of DeepRacer-for-Cloud; can be repeated."),
+    ] = None,
     laps: Annotated[
         int | None,
         typer.Option(min=1, help="So many laps side by side, each ended by its first mistake, instead of the trials."),
     ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rules for all models: a TOML file with keys of [race] and [evaluation], which count before job.toml.",
+        ),
+    ] = None,
     trials: Annotated[int | None, typer.Option(help="Override evaluation.trials.")] = None,
     continuous: Annotated[bool | None, typer.Option(help="Override evaluation.continuous.")] = None,
     resets: Annotated[int | None, typer.Option(help="Override evaluation.number_of_resets.")] = None,
+    off_track_penalty: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.off_track_penalty.")
+    ] = None,
+    collision_penalty: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.collision_penalty.")
+    ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best, last, or a number.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+    direction: Annotated[str | None, typer.Option(help="Override race.direction: as_is, cw, ccw or reversed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
+    reward: Annotated[
+        bool,
+        typer.Option(
+            "--reward", help="Ask the reward function, for rewards in the trace and the films; without it they are 0."
+        ),
+    ] = False,
     video: VideoOption = None,
     no_video: NoVideoOption = False,
     print_log: PrintLogOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a model: trials with penalties as in a race, or many laps for statistics.
+    """Evaluate a model: trials with penalties as in a race, or many laps for statistics; compare several.
+
+    Several models drive by the rules of the first one, with the same cars. No reward function is needed.
 
     JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
-    clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, laps) and folder, checkpoint, track, metrics,
-    trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip, chase, top and car),
-    stages_s.
+    clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, race_time_s, laps) and folder, checkpoint,
+    track, rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
+    chase, top and car), stages_s. Of several models: models (each with these keys but stages_s), rules, differences
+    (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), stages_s.
     """
     check_outputs(as_json, print_log)
-    choice = choose_model(folder, drfc)
-    model = choice.model
-    job = choice.evaluation_job.updated(
-        race={"track": track},
-        evaluation={"trials": trials, "continuous": continuous, "number_of_resets": resets, "seed": seed},
+    named: list[tuple[str | None, str | None, Path | None]] = [
+        *((*split_checkpoint(words), None) for words in folders or []),
+        *((None, None, each) for each in drfc or []),
+    ]
+    named = named or [(None, None, None)]
+    choices = [choose_model(folder, each, needs_reward=reward) for folder, _, each in named]
+    several = len(choices) > 1
+    _warn_about_vain_options(
+        laps,
+        {
+            "--trials": trials,
+            "--continuous": continuous,
+            "--resets": resets,
+            "--off-track-penalty": off_track_penalty,
+            "--collision-penalty": collision_penalty,
+        },
     )
-    which = parse_checkpoint(checkpoint or job.evaluation.checkpoint)
-    to_film = parse_video(video, no_video, laps=laps, wanted=choice.film)
+    jobs = _jobs(
+        choices,
+        rules,
+        race={"track": track, "direction": direction},
+        evaluation={
+            "trials": trials,
+            "continuous": continuous,
+            "number_of_resets": resets,
+            "off_track_penalty": off_track_penalty,
+            "collision_penalty": collision_penalty,
+            "seed": seed,
+        },
+    )
+    which = [
+        parse_checkpoint(own or checkpoint or job.evaluation.checkpoint, f"{folder}@" if own else "--checkpoint")
+        for (folder, own, _), job in zip(named, jobs, strict=True)
+    ]
+    to_film = parse_video(video, no_video, laps=laps, wanted=choices[0].film and not several)
 
     out = console()
     stages: dict[str, float] = {}
     with out.status("Starting …"):
         begin = time.perf_counter()
-        from hotlap.evaluation.evaluator import Evaluator
+        from hotlap.evaluation.evaluator import Evaluator, drive
 
         def tell(message: str) -> None:
             out.print(message, markup=False, soft_wrap=True)
 
-        evaluator = Evaluator(model, job=job, checkpoint=which, laps=laps, tell=tell)
+        evaluators: list[Evaluator] = []
+        for choice, job, one in zip(choices, jobs, which, strict=True):
+            beside = evaluators[-1] if evaluators else None
+            evaluators.append(
+                Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, beside=beside, tell=tell)
+            )
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):
-        task = bar.add_task("driving", total=evaluator.num_episodes, note="")
-        report = evaluator.run(
-            on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"),
-        )
+        task = bar.add_task("driving", total=sum(each.num_episodes for each in evaluators), note="")
+        drive(evaluators, on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"))
     stages["drive"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    stamp = time.strftime("%Y%m%d%H%M%S")
-    files = evaluator.record(stamp, choice.evaluation_files(stamp))
+    files = [
+        evaluator.record(stamp, choice.evaluation_files(stamp))
+        for evaluator, choice, stamp in zip(evaluators, choices, _stamps(evaluators), strict=True)
+    ]
     stages["record"] = time.perf_counter() - begin
     if print_log:
-        print_log_lines(evaluator.log)
-    films: dict[int, dict[str, str | Path]] = {}
+        for evaluator in evaluators:
+            print_log_lines(evaluator.log)
+    films: list[Films] = [{} for _ in evaluators]
     failure = None
     if to_film:
         begin = time.perf_counter()
         try:
-            with progress_bar(out) as bar:
-                task = bar.add_task("filming", total=None, note="steps")
-                films = evaluator.film(
-                    to_film, on_frame=lambda done, total: bar.update(task, completed=done, total=total)
-                )
+            for number, evaluator in enumerate(evaluators):
+                films[number] = _film(out, evaluator, to_film)
         except RecordError as error:  # told after the results, which are worth more
             failure = error
         stages["film"] = time.perf_counter() - begin
+    seconds = {name: round(each, 3) for name, each in stages.items()}
     if as_json:
-        print_json(
-            {
-                "folder": str(evaluator.place),
-                "checkpoint": evaluator.checkpoint_name,
-                "track": evaluator.track.name,
-                **report.to_json(),
-                **{name: str(path) for name, path in files.items()},
-                "videos": [
-                    {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
-                    for number, of_trial in films.items()
-                ],
-                "stages_s": {name: round(seconds, 3) for name, seconds in stages.items()},
-            }
-        )
+        models = [_as_json(*each) for each in zip(evaluators, files, films, strict=True)]
+        if several:
+            print_json(_comparison_as_json(evaluators, models) | {"stages_s": seconds})
+        else:
+            print_json(models[0] | {"stages_s": seconds})
     else:
         from rich.console import Console
 
         screen = out if print_log else Console(highlight=False)
-        _print_results(screen, evaluator, stages)
-        for name, path in files.items():
-            screen.print(f"{name}: {path}")
-        for number, of_trial in films.items():
-            screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+        if several:
+            _print_comparison(screen, evaluators)
+        for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
+            _print_title(screen, evaluator)
+            if not several:
+                _print_results(screen, evaluator)
+            _print_files(screen, written, filmed)
+        screen.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
     if failure is not None:
         raise failure
 
 
-def _print_results(screen: Console, evaluator: Evaluator, stages: Mapping[str, float]) -> None:
+def _jobs(
+    choices: Sequence[Choice], rules: Path | None, *, race: Mapping[str, Any], evaluation: Mapping[str, Any]
+) -> list[Job]:
+    """The settings of each model: rules from options, then the rules file, then the first model's own."""
+    from hotlap.config.rules import with_rules_file, with_rules_of
+
+    jobs: list[Job] = []
+    for choice in choices:
+        job = choice.evaluation_job
+        if rules is not None:
+            job = with_rules_file(job, rules)
+        job = job.updated(race=race, evaluation=evaluation)
+        same = with_rules_of(job, jobs[0]) if jobs else job
+        if (same.race, same.evaluation) != (job.race, job.evaluation):
+            console().print(
+                f"{choice.words} has other rules; it drives by those of {choices[0].words}.",
+                markup=False,
+                soft_wrap=True,
+            )
+        jobs.append(same)
+    return jobs
+
+
+def _warn_about_vain_options(laps: int | None, options: Mapping[str, object]) -> None:
+    from hotlap.config.base import warn
+
+    vain = [name for name, value in options.items() if value is not None]
+    if laps is not None and vain:
+        warn(f"{', '.join(vain)} has no effect with --laps, where every lap ends by its first mistake.")
+
+
+def _film(out: Console, evaluator: Evaluator, which: Literal["all", "first"] | int) -> Films:
+    with progress_bar(out) as bar:
+        task = bar.add_task("filming", total=None, note="steps")
+        return evaluator.film(which, on_frame=lambda done, total: bar.update(task, completed=done, total=total))
+
+
+def _stamps(evaluators: Sequence[Evaluator]) -> list[str]:
+    """When each was evaluated, YYYYMMDDhhmmss; in the same place a second apart, so that nothing is written over."""
+    now = time.time()
+    counts: Counter[str] = Counter()
+    stamps = []
+    for evaluator in evaluators:
+        stamps.append(time.strftime("%Y%m%d%H%M%S", time.localtime(now + counts[str(evaluator.place)])))
+        counts[str(evaluator.place)] += 1
+    return stamps
+
+
+def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films) -> dict[str, Any]:
+    return {
+        "folder": str(evaluator.place),
+        "checkpoint": evaluator.checkpoint_name,
+        "track": evaluator.track.name,
+        "rules": evaluator.conditions.to_json(),
+        **evaluator.report.to_json(),
+        **{name: str(path) for name, path in files.items()},
+        "videos": [
+            {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
+            for number, of_trial in films.items()
+        ],
+    }
+
+
+def _comparison_as_json(evaluators: Sequence[Evaluator], models: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from hotlap.evaluation.comparison import differences
+
+    return {
+        "models": models,
+        "rules": evaluators[0].conditions.to_json(),
+        "differences": [asdict(each) for each in differences([each.report for each in evaluators])],
+    }
+
+
+def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
+    from hotlap.evaluation.comparison import differences
+    from hotlap.evaluation.table import comparison_table, differences_in_words
+
+    names = [each.name for each in evaluators]
+    reports = [each.report for each in evaluators]
+    screen.print(comparison_table(names, reports))
+    for sentence in differences_in_words(names, reports, differences(reports)):
+        screen.print(sentence, markup=False, soft_wrap=True)
+    screen.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
+
+
+def _print_title(screen: Console, evaluator: Evaluator) -> None:
+    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+
+
+def _print_results(screen: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
     screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
     screen.print(summary_table(evaluator.report))
-    screen.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
+
+
+def _print_files(screen: Console, files: Mapping[str, str | Path], films: Films) -> None:
+    for name, path in files.items():
+        screen.print(f"{name}: {path}")
+    for number, of_trial in films.items():
+        screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)

@@ -36,7 +36,7 @@ def export(
     same_action (share of rendered frames), doubts.
     """
     chosen = parse_checkpoint(which)
-    choice = choose_model(folder, None)
+    choice = choose_model(folder, None, needs_reward=False)
     out = console()
     with out.status("Exporting …"):
         from hotlap.export.archive import DEFAULT_NAME

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,16 +25,18 @@ Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a 
 def jobs(as_json: JsonOption = False) -> None:
     """List trainings: those that run, here and on clusters, and the last ones that ended.
 
-    JSON keys: jobs (each with id, name, folder, state, started, ended, iterations, clean_rate, reason, error, log,
-    process, cluster), notes.
+    Clean is the share of clean laps in the last evaluation; best that of the best checkpoint, and its lap time.
+
+    JSON keys: jobs (each with id, name, folder, state, started, ended, iterations, clean_rate, best_checkpoint,
+    best_clean_rate, best_lap_time_s, reason, error, log, process, cluster), notes.
     """
     from hotlap.jobs.overview import overview
     from hotlap.jobs.registry import JobRegistry
 
     found, complaints = overview(JobRegistry())
+    found = [_with_progress(job) for job in found]
     if as_json:
-        rows = [asdict(job) | dict(zip(("iterations", "clean_rate"), _progress(job), strict=True)) for job in found]
-        print_json({"jobs": rows, "notes": complaints})
+        print_json({"jobs": [asdict(job) for job in found], "notes": complaints})
         return
 
     from rich.console import Console
@@ -42,17 +44,17 @@ def jobs(as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for column in ("job", "state", "started", "iter", "clean"):
-        table.add_column(column, no_wrap=True, justify="right" if column in ("job", "iter", "clean") else "left")
+    for column in ("job", "state", "started", "iter", "clean", "best"):
+        table.add_column(column, no_wrap=True, justify="left" if column in ("state", "started") else "right")
     table.add_column("folder", overflow="fold")
     for job in found:
-        iterations, clean_rate = _progress(job)
         table.add_row(
             job.id,
             f"[{_COLORS[job.state]}]{job.state}[/]",
             job.started_here[:16],
-            "–" if iterations is None else str(iterations),
-            "–" if clean_rate is None else f"{clean_rate:.0%}",
+            "–" if job.iterations is None else str(job.iterations),
+            "–" if job.clean_rate is None else f"{job.clean_rate:.0%}",
+            _best(job),
             escape(_place(job) + (f" ({job.name})" if job.name else "")),
         )
     screen = Console(highlight=False)
@@ -141,13 +143,20 @@ _COLORS = {
 }
 
 
-def _progress(job: JobRecord) -> tuple[int | None, float | None]:
-    """Iterations and clean laps: of the folder as it is while the job runs, then as they were at its end."""
+def _with_progress(job: JobRecord) -> JobRecord:
+    """While it runs, and if it never said how it ended, with the progress of its folder; else as it was at its end."""
     from hotlap.jobs.registry import progress_of
 
-    if job.live:
-        return progress_of(job.cluster.output if job.cluster else job.folder)
-    return job.iterations, job.clean_rate
+    if not job.live and job.state != "lost":
+        return job
+    return replace(job, **asdict(progress_of(job.cluster.output if job.cluster else job.folder)))
+
+
+def _best(job: JobRecord) -> str:
+    if job.best_clean_rate is None:
+        return "–"
+    lap_time = "" if job.best_lap_time_s is None else f" {job.best_lap_time_s:.1f} s"
+    return f"{job.best_clean_rate:.0%}{lap_time}"
 
 
 def _place(job: JobRecord) -> str:

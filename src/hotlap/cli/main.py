@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from hotlap.cli import (
     doctor,
     evaluate,
     export,
+    help_,
     import_,
     jobs,
     new,
@@ -26,9 +27,17 @@ from hotlap.cli import (
 )
 from hotlap.errors import HotlapError
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from hotlap import __version__
+
+        print(f"hotlap {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="hotlap",
-    help="Train a self-driving race car that sees only through its camera.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,6 +60,16 @@ app.add_typer(reward.app, name="reward")
 app.add_typer(validate.app, name="validate")
 app.add_typer(bench.app, name="bench")
 app.command("doctor")(doctor.doctor)
+app.command("help")(help_.help_)
+
+
+@app.callback()
+def hotlap(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train a self-driving race car that sees only through its camera."""
 
 
 def main() -> None:

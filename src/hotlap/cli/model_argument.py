@@ -47,8 +47,13 @@ class Choice:
     """Where the files of a model from a bucket lie, until this is let go."""
 
 
-def choose_model(folder: str | Path | None, drfc: Path | None) -> Choice:
+def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
     """The model in ``folder``, which may be ``s3://bucket/prefix``, or that of the ``drfc`` folder: one is given.
+
+    Args:
+        folder: A model folder, or a model in a bucket.
+        drfc: A folder of DeepRacer-for-Cloud.
+        needs_reward: Whether the command asks the reward function, which must be there then.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
@@ -64,16 +69,16 @@ def choose_model(folder: str | Path | None, drfc: Path | None) -> Choice:
         from hotlap.records.place import is_bucket_place
 
         if is_bucket_place(folder):
-            return _from_bucket(str(folder))
+            return _from_bucket(str(folder), needs_reward)
         folder = Path(folder)
         if (folder / "run.env").is_file() and not (folder / "reward_function.py").is_file():
             raise ConfigError(f"{folder}: this is a folder of DeepRacer-for-Cloud; name it as --drfc {folder}.")
-        model = ModelFolder(folder)
+        model = ModelFolder(folder, needs_reward=needs_reward)
         return Choice(model, model.job, model.job, shlex.quote(str(folder)))
     from hotlap.config.drfc import DrfcFolder
 
     assert drfc is not None
-    read = DrfcFolder(drfc)
+    read = DrfcFolder(drfc, needs_reward=needs_reward)
     choice = Choice(
         read.model,
         read.job,
@@ -91,12 +96,13 @@ def choose_model(folder: str | Path | None, drfc: Path | None) -> Choice:
     return choice
 
 
-def _from_bucket(address: str) -> Choice:
+def _from_bucket(address: str, needs_reward: bool) -> Choice:
     from hotlap.jobs.bucket_model import get_model
     from hotlap.records.place import BucketPlace
 
     workspace = tempfile.TemporaryDirectory(prefix="hotlap-")
-    model, job = get_model(BucketPlace.parse(address), Path(workspace.name) / "model")
+    folder = Path(workspace.name) / "model"
+    model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
     return Choice(model, job, job, shlex.quote(address), workspace=workspace)
 
 

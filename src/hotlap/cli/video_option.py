@@ -14,7 +14,7 @@ VideoOption = Annotated[
         "--video",
         metavar="WHICH",
         help="Trials to film: all, first (the first clean one), so many, or none. Without it all; with --laps the "
-        "first; with --drfc as DR_EVAL_SAVE_MP4 says.",
+        "first; with --drfc as DR_EVAL_SAVE_MP4 says; of several models none.",
     ),
 ]
 NoVideoOption = Annotated[bool, typer.Option("--no-video", help="The same as --video none.")]

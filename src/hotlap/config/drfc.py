@@ -41,13 +41,15 @@ class DrfcFolder:
 
     Args:
         path: The root of the folder, with system.env and run.env.
+        needs_reward: Whether the reward function must be there: a training asks it, an evaluation need not.
 
     Raises:
         ConfigError: Names file, line, variable, value and what is allowed, for up to three mistakes.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, needs_reward: bool = True) -> None:
         self.path = Path(path)
+        self._needs_reward = needs_reward
         self.environments = read_environments(self.path)
 
     @property
@@ -67,6 +69,8 @@ class DrfcFolder:
         ):
             places = list(self._places(self._text(name)))
             file = next((place for place in places if os.path.isfile(place)), None)
+            if file is None and argument == "reward_file" and not self._needs_reward:
+                continue
             if file is None:
                 where = self._run.get(name)
                 source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"
@@ -75,7 +79,8 @@ class DrfcFolder:
                 found[argument] = file
         if problems:
             raise ConfigError(mistakes(problems))
-        return ModelFolder(self.bucket / self._text("DR_LOCAL_S3_MODEL_PREFIX"), job=self.job, **found)
+        prefix = self.bucket / self._text("DR_LOCAL_S3_MODEL_PREFIX")
+        return ModelFolder(prefix, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
     def job(self) -> Job:

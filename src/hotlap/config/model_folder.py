@@ -21,9 +21,10 @@ class ModelFolder:
         metadata_file: Instead of the folder's own.
         hyperparameters_file: Instead of the folder's own.
         job: Instead of the folder's job.toml.
+        needs_reward: Whether the reward function must be there: a training asks it, an evaluation need not.
 
     Raises:
-        ConfigError: If one of the three files is absent, or the folder in which they should lie.
+        ConfigError: If one of the three files that are needed is absent, or the folder in which they should lie.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ModelFolder:
         metadata_file: Path | None = None,
         hyperparameters_file: Path | None = None,
         job: Job | None = None,
+        needs_reward: bool = True,
     ) -> None:
         self.path = Path(path)
         self.reward_file = reward_file or self.path / "reward_function.py"
@@ -41,7 +43,9 @@ class ModelFolder:
         self.hyperparameters_file = hyperparameters_file or self.path / "hyperparameters.json"
         self.job_file = self.path / "job.toml"
         self._job = job
-        needed = (self.reward_file, self.metadata_file, self.hyperparameters_file)
+        needed = [self.metadata_file, self.hyperparameters_file]
+        if needs_reward:
+            needed.insert(0, self.reward_file)
         if not self.path.is_dir() and any(file.parent == self.path for file in needed):
             what = "is a file, not a folder" if self.path.exists() else "does not exist"
             raise ConfigError(f"{path}: the model folder {what}. `hotlap new {path}` writes one to begin with.")

@@ -36,8 +36,9 @@ class RaceConfig:
     """Everything that defines a race; plain data, so that it can be sent to another process."""
 
     metadata: ModelMetadata
-    reward: str | RewardSource | Callable[[dict[str, Any]], float]
-    """A reward function's file, the name of a shipped example, what was read from one, or a function of ``params``."""
+    reward: str | RewardSource | Callable[[dict[str, Any]], float] | None
+    """A reward function's file, the name of a shipped example, what was read from one, or a function of ``params``.
+    None: nobody asks for rewards; they are 0."""
     tracks: tuple[str | Track, ...] = (DEFAULT_TRACK,)
     """Names or route files, which ``direction`` turns; or tracks as they are."""
     direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
@@ -65,9 +66,9 @@ class JudgedStep:
     """Reward inputs by name (those of objects only where there are any), and ``status`` (names), ``nearest_waypoint``,
     ``pause_duration``."""
     rewards: np.ndarray
-    """(n,) float64; 0 where the reward function is not asked (prepare and pause)."""
+    """(n,) float64; 0 where no reward function is asked (prepare and pause, or there is none)."""
     running: np.ndarray
-    """(n,) bool: the action counts, and the reward function was asked."""
+    """(n,) bool: the action counts, and the reward function, if there is one, was asked."""
     terminated: np.ndarray
     truncated: np.ndarray
 
@@ -196,7 +197,7 @@ class Race:
         running = state.host("judged_running")[worlds] != 0
         rewards = np.zeros(len(worlds))
         asked = np.flatnonzero(running)
-        if len(asked):
+        if len(asked) and self.rewards:
             rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
         columns["status"] = _STATUS_NAMES[state.host("status")[worlds]]
         columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
@@ -239,7 +240,9 @@ class Race:
         ]
 
 
-def _load(reward: str | RewardSource | Callable[[dict[str, Any]], float], count: int) -> list[RewardFunction]:
+def _load(reward: str | RewardSource | Callable[[dict[str, Any]], float] | None, count: int) -> list[RewardFunction]:
+    if reward is None:
+        return []
     if callable(reward):
         return [RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)] * count
     return load_rewards(reward, count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,10 +15,12 @@ import torch
 from hotlap.analysis.evaluation_figure import draw_evaluation
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
+from hotlap.envs.race import RaceConfig
 from hotlap.errors import RecordError
 from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of
+from hotlap.evaluation.rules import EvaluationRules
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.evaluation import EvaluationMonitor
 from hotlap.records.checkpoints import CheckpointStore
@@ -34,7 +36,6 @@ from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
-from hotlap.sim.scene import RaceRules
 
 MAX_PARALLEL = 64  # worlds side by side; more laps take turns
 
@@ -48,6 +49,9 @@ class Evaluator:
         checkpoint: Which one drives.
         laps: So many laps from the start line, each ended by its first mistake; None: the trials of the job, with its
             resets and penalties.
+        reward: Whether the reward function is asked, for the rewards in the trace and the films. Without it they are 0,
+            and the model needs none.
+        beside: Another evaluation, whose simulator is used again if it drives the same race.
         tell: Is told what the user should know of a bucket that does not answer; perhaps from another thread.
 
     Raises:
@@ -61,6 +65,8 @@ class Evaluator:
         job: Job | None = None,
         checkpoint: Literal["best", "last"] | int = "best",
         laps: int | None = None,
+        reward: bool = False,
+        beside: Evaluator | None = None,
         tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.model = model
@@ -68,22 +74,13 @@ class Evaluator:
         self.place = self.job.training.output or model.path
         self._tell = tell
         self._monitor = EvaluationMonitor(self.job.monitoring, tell)
-        settings = self.job.evaluation
-        continuous = settings.continuous and laps is None
-        self.num_episodes = laps or (1 if continuous else settings.trials)
-        self.rules = (
-            RaceRules()
-            if laps is not None
-            else RaceRules(
-                number_of_resets=settings.number_of_resets,
-                off_track_penalty=settings.off_track_penalty,
-                collision_penalty=settings.collision_penalty,
-                number_of_laps=settings.trials if continuous else 1,
-            )
-        )
+        self.conditions = EvaluationRules.of(self.job, laps)
+        self.num_episodes = self.conditions.num_episodes
+        self.rules = self.conditions.race_rules
         torch.set_num_threads(self.job.training.threads or os.cpu_count() or 1)
         loaded = CheckpointStore(self.place).load(checkpoint)
         self.checkpoint_name = str(loaded.name)
+        self.name = f"{self.place}@{loaded.name.number}"
         network = build_network(model.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
         try:
             network.load_state_dict(loaded.weights)
@@ -92,9 +89,13 @@ class Evaluator:
                 f"checkpoint {loaded.name} in {self.place} was made for another network than model_metadata.json "
                 "describes. Put back the file that the model was trained with."
             ) from error
-        self.config = race_config(model, self.job.race, rules=self.rules)
-        policy = Policy(network, precision=self.job.training.precision)
-        self.worker = RolloutWorker(self.config, policy, num_worlds=min(self.num_episodes, MAX_PARALLEL))
+        self._policy = Policy(network, precision=self.job.training.precision)
+        if beside is not None and self._same_race(beside, reward):
+            self.worker: RolloutWorker = beside.worker
+        else:
+            config = race_config(model, self.job.race, rules=self.rules, reward=reward)
+            self.worker = RolloutWorker(config, self._policy, num_worlds=min(self.num_episodes, MAX_PARALLEL))
+        self.config: RaceConfig = self.worker.race.config
         self.track = self.worker.race.scene.tracks[0]
         self.episodes: list[PlayedEpisode] = []
         self.report = EvaluationReport(())
@@ -110,9 +111,19 @@ class Evaluator:
             num_laps=self.num_episodes,
             reverse=[self.job.race.reverse_dir],
         )
+        self.worker.policy = self._policy
         self.episodes = self.worker.collect(None, plans, greedy=True, learn=False, on_step=on_step)
         self.report = laps_of(self.episodes, self.rules)
         return self.report
+
+    def _same_race(self, other: Evaluator, reward: bool) -> bool:
+        # A reward function may remember what it saw: it is loaded anew for every evaluation.
+        return (
+            not reward
+            and other.config.reward is None
+            and other.conditions == self.conditions
+            and other.model.metadata == self.model.metadata
+        )
 
     def record(self, stamp: str, launch_files: Mapping[str, bytes] | None = None) -> dict[str, str | Path]:
         """Write metrics, trace, log and the picture of the driven lines.
@@ -201,6 +212,28 @@ class Evaluator:
                     store.put(keys[name], film.read_bytes())
                 lie[number] = {name: file_at(self.place, keys[name]) for name in films}
         return lie
+
+
+def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None] | None = None) -> None:
+    """Drive what several evaluations ask, one after the other; each has its report then.
+
+    Args:
+        evaluators: The evaluations.
+        on_step: Called with (episodes finished, steps played) of all of them together.
+
+    Raises:
+        RewardError: If a reward function is asked and fails.
+    """
+    done = steps = 0
+
+    def count(finished: int, played: int) -> None:
+        if on_step is not None:
+            on_step(done + finished, steps + played)
+
+    for evaluator in evaluators:
+        evaluator.run(on_step=count)
+        done += len(evaluator.episodes)
+        steps += sum(episode.num_steps for episode in evaluator.episodes)
 
 
 @contextmanager

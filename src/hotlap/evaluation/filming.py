@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +57,8 @@ def film_trials(
     chosen: list[tuple[PlayedEpisode, list[tuple[int, range, Drive]]]] = []
     for episode in episodes:
         drives = trials_of(episode, first + 1, track.name)
+        if config.reward is None:
+            drives = [replace(drive, reward=math.nan) for drive in drives]
         numbered = zip(itertools.count(first), lap_steps(episode), drives)
         parts = [part for part in numbered if part[0] in trials]
         first += len(drives)

@@ -64,7 +64,7 @@ class Replay:
     """
 
     def __init__(self, config: RaceConfig, *, scale: int = 4) -> None:
-        self.race = Race(replace(config, reward=_no_reward), 1)
+        self.race = Race(replace(config, reward=None), 1)
         self._camera, self._images = self.race.simulator.color_camera(scale=scale)
 
     def shots(self, episode: PlayedEpisode, steps: range) -> Iterator[Shot]:
@@ -84,7 +84,3 @@ class Replay:
                 simulator.look(self._camera, self._images)
                 yield Shot(self._images.numpy()[0], chase.picture(), race.footprints(world)[0])
             race.step(world, action[None])
-
-
-def _no_reward(params: dict[str, object]) -> float:
-    return 0.0

@@ -91,6 +91,8 @@ class EvaluationReport:
                                  ``value, low, high`` (Student's t, 95 %); null if none was complete
     ``clean_lap_time_s``         likewise over clean laps
     ``off_tracks_per_lap``       mean count per lap; likewise ``crashes_per_lap``, ``resets_per_lap``; null without laps
+    ``race_time_s``              sum of the times of all laps, penalties included, as leagues rank it; null if there is
+                                 none, or one was not finished
     ``laps``                     one object per lap with the fields of `LapResult`
     ===========================  =============================================================================
     """
@@ -126,6 +128,13 @@ class EvaluationReport:
         """Times of the clean laps. None if there is none."""
         return lap_times([lap.time_ms for lap in self.laps if lap.clean])
 
+    @property
+    def race_time_s(self) -> float | None:
+        """Sum of the times of all laps, penalties included [s]. None without laps, or if one was not finished."""
+        if not self.laps or not all(lap.complete for lap in self.laps):
+            return None
+        return sum(lap.time_ms for lap in self.laps) / 1000
+
     def to_json(self) -> dict[str, Any]:
         """JSON values under the keys in the class's description."""
         return {
@@ -138,6 +147,7 @@ class EvaluationReport:
             "off_tracks_per_lap": self._mean([lap.off_track_count for lap in self.laps]),
             "crashes_per_lap": self._mean([lap.crash_count for lap in self.laps]),
             "resets_per_lap": self._mean([lap.reset_count for lap in self.laps]),
+            "race_time_s": self.race_time_s,
             "laps": [asdict(lap) for lap in self.laps],
         }
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from rich.markup import escape
 
 from hotlap.evaluation.statistics import Estimate, EvaluationReport
 from hotlap.records.metrics import STATUS_LABELS
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from hotlap.evaluation.comparison import Difference
 
 
 def format_lap_time(time_ms: float) -> str:
@@ -17,8 +22,15 @@ def format_lap_time(time_ms: float) -> str:
     return f"{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
 
 
+def race_time(report: EvaluationReport) -> str:
+    """The time of all trials together; DNF (did not finish) if one was not completed."""
+    return "DNF" if report.race_time_s is None else format_lap_time(report.race_time_s * 1000)
+
+
 def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Table:
-    """One row per trial: time, percent complete, status, off-tracks, crashes, penalties, resets.
+    """One row per trial: time, percent complete, status, off-tracks, crashes, penalties, resets; at the end the race.
+
+    They are the time of all trials together, the best and the mean lap time.
 
     Args:
         report: The evaluation.
@@ -49,6 +61,12 @@ def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Ta
             format_lap_time(lap.penalty_s * 1000) if lap.penalty_s else "--",
             str(lap.reset_count),
         )
+    table.add_section()
+    times, unfinished = report.lap_time, sum(not lap.complete for lap in report.laps)
+    table.add_row("Total", race_time(report), "", f"{unfinished} unfinished" if unfinished else "")
+    if times is not None:
+        table.add_row("Best", format_lap_time(times.min * 1000))
+        table.add_row("Mean", format_lap_time(times.mean.value * 1000))
     if len(shown) < report.num_laps:
         table.caption = f"and {report.num_laps - len(shown)} more trials"
     return table
@@ -75,6 +93,52 @@ def summary_table(report: EvaluationReport) -> Table:
         table.add_row("Lap time: mean", f"{times.mean.value:.3f} s", interval if times.num_laps > 1 else "")
         table.add_row("Lap time: 90 % below", f"{times.p90:.3f} s", "")
     return table
+
+
+def comparison_table(names: Sequence[str], reports: Sequence[EvaluationReport]) -> Table:
+    """A row per model: clean and completed laps, lap times, time of the race."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title="Comparison", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.padding = (0, 1, 0, 0)
+    table.add_column("\nModel", overflow="fold")
+    for heading in ("\nClean", "95 %\ninterval", "Com-\npleted", "Median\nlap", "Best\nlap", "\nTotal"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, report in zip(names, reports, strict=True):
+        clean, complete, times = report.clean_rate, report.completion_rate, report.lap_time
+        table.add_row(
+            escape(name),
+            f"{clean.value:.0%}" if clean else "--",
+            f"{clean.low:.0%} to {clean.high:.0%}" if clean else "--",
+            f"{complete.value:.0%}" if complete else "--",
+            format_lap_time(times.median * 1000) if times else "--",
+            format_lap_time(times.min * 1000) if times else "--",
+            race_time(report),
+        )
+    return table
+
+
+def differences_in_words(
+    names: Sequence[str], reports: Sequence[EvaluationReport], found: Sequence[Difference]
+) -> list[str]:
+    """A sentence for each difference that is beyond chance, or one that says that there is none."""
+    sentences = []
+    for each in found:
+        if each.measure == "clean_rate":
+            words = f"drives more laps clean than {names[each.worse]}"
+            values = f"{_percent(each.better_value)} against {_percent(each.worse_value)}"
+        else:
+            words = f"is faster than {names[each.worse]}"
+            values = f"{each.better_value:.3f} s against {each.worse_value:.3f} s a lap"
+        sentences.append(f"{names[each.better]} {words}: {values} (p = {each.p_value:.2g}).")
+    if not sentences:
+        fewest = min(report.num_laps for report in reports)
+        sentences = [
+            f"No difference is beyond chance with {fewest} lap{'' if fewest == 1 else 's'} each; more laps tell more, "
+            "such as --laps 200."
+        ]
+    return sentences
 
 
 def _percent(share: float) -> str:

@@ -42,12 +42,13 @@ def put_model(model: ModelFolder, job: Job, store: Store) -> None:
                 store.put(path.relative_to(folder).as_posix(), path.read_bytes())
 
 
-def get_model(place: BucketPlace, folder: Path) -> tuple[ModelFolder, Job]:
+def get_model(place: BucketPlace, folder: Path, *, needs_reward: bool = True) -> tuple[ModelFolder, Job]:
     """Get a model's files, but for checkpoints and records, into a folder.
 
     Args:
         place: Where it lies, trained by this or by the original.
         folder: Is made.
+        needs_reward: Whether a reward function must be among them.
 
     Returns:
         The model, and its settings, whose output is ``place``.
@@ -79,7 +80,7 @@ def get_model(place: BucketPlace, folder: Path) -> tuple[ModelFolder, Job]:
             here.put(name, bucket.get(key))
     if not folder.is_dir():
         raise RecordError(f"There is no model at {place}. Check the address; `hotlap train DIR --output` makes one.")
-    model = ModelFolder(folder)
+    model = ModelFolder(folder, needs_reward=needs_reward)
     job = model.job.updated(race={"track": _found(model.job.race.track, folder)}, training={"output": str(place)})
     workers = tuple(
         each | {"track": _found(each["track"], folder)} if "track" in each else each for each in job.workers

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hotlap.errors import HotlapError
 from hotlap.jobs.cluster import Cluster
 from hotlap.jobs.record import LIVE, ClusterJob, JobRecord, now
-from hotlap.jobs.registry import JobRegistry
+from hotlap.jobs.registry import JobRegistry, progress_of
 
 
 def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
@@ -54,4 +54,6 @@ def _on_cluster(
     if cluster is None:
         return replace(job, state="unknown")
     state = cluster.state(place)
-    return replace(job, state=state) if state in LIVE else registry.update(job.id, state=state, ended=now())
+    if state in LIVE:
+        return replace(job, state=state)
+    return registry.update(job.id, state=state, ended=now(), **asdict(progress_of(place.output)))

@@ -97,6 +97,12 @@ class JobRecord:
     """Finished iterations of the model, when the job had ended."""
     clean_rate: float | None = None
     """Share of clean laps in the model's last evaluation, when the job had ended."""
+    best_checkpoint: str | None = None
+    """Name of the model's best checkpoint, when the job had ended; the next two are of the same evaluation."""
+    best_clean_rate: float | None = None
+    """Share of clean laps of the best checkpoint."""
+    best_lap_time_s: float | None = None
+    """Median lap time of the best checkpoint [s]. None: no complete lap."""
 
     @property
     def live(self) -> bool:

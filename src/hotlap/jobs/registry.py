@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -150,17 +150,46 @@ class JobRegistry:
         self._store.put(f"{job.id}.json", job.to_json())
 
 
-def progress_of(folder: str | Path) -> tuple[int | None, float | None]:
-    """Finished iterations of the model in a folder, and the share of clean laps in its last evaluation, 0-1."""
+@dataclass(frozen=True)
+class Progress:
+    """How far the training of a model has come; every field is None as long as it is not known."""
+
+    iterations: int | None = None
+    """Finished ones."""
+
+    clean_rate: float | None = None
+    """Share of clean laps in the last evaluation, 0-1."""
+
+    best_checkpoint: str | None = None
+    """Name of the best checkpoint so far."""
+
+    best_clean_rate: float | None = None
+    """Share of clean laps in the evaluation that made it the best, 0-1."""
+
+    best_lap_time_s: float | None = None
+    """Median time of the complete laps in that evaluation [s]."""
+
+
+def progress_of(folder: str | Path) -> Progress:
+    """The progress of the model in a folder, or in a bucket as far as this machine wrote there."""
     try:
         if is_bucket_place(folder):  # as far as this machine knows: the server need not be asked, nor be there
             records = parse_progress(last_written(str(folder), PROGRESS) or b"")
         else:
             records = ProgressLog(Folder(folder)).read()
     except RecordError:  # who lists jobs did not ask about this file
-        return None, None
-    rates = [record.evaluation.clean_rate for record in records if record.evaluation]
-    return (records[-1].iteration + 1 if records else None), (rates[-1] if rates else None)
+        return Progress()
+    if not records:
+        return Progress()
+    evaluated = [(record, record.evaluation) for record in records if record.evaluation]
+    best, evaluation = next(((each, laps) for each, laps in reversed(evaluated) if each.is_best), (None, None))
+    return Progress(
+        iterations=records[-1].iteration + 1,
+        clean_rate=evaluated[-1][1].clean_rate if evaluated else None,
+        best_checkpoint=best.checkpoint if best else None,
+        best_clean_rate=evaluation.clean_rate if evaluation else None,
+        best_lap_time_s=evaluation.lap_time_median_s if evaluation else None,
+    )
 
 
 def _unknown(target: str) -> ConfigError:

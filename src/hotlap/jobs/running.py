@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from hotlap.errors import ConfigError, RecordError
@@ -44,8 +45,7 @@ class RunningJob:
         self._end(state="failed", error=" ".join(str(error).split()) or type(error).__name__)
 
     def _end(self, **changes: str) -> None:
-        iterations, clean_rate = progress_of(self.folder)
-        self._note(**changes, ended=now(), iterations=iterations, clean_rate=clean_rate)
+        self._note(**changes, ended=now(), **asdict(progress_of(self.folder)))
 
     def _note(self, **changes: object) -> None:
         # The list of jobs must not spoil a training, nor hide its own error, when the disk is full or somebody tidies.

@@ -57,11 +57,11 @@ def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
     )
 
 
-def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = None) -> RaceConfig:
-    """A race that a model drives, with its track and its reward function as they are now."""
+def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = None, reward: bool = True) -> RaceConfig:
+    """A race that a model drives, with its track and, if ``reward``, its reward function as they are now."""
     return RaceConfig(
         metadata=folder.metadata,
-        reward=read_reward(folder.reward_file),
+        reward=read_reward(folder.reward_file) if reward else None,
         tracks=(load_track(race.track, direction=race.direction),),
         theme=race.theme,
         rules=rules or RaceRules(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from hotlap.analysis.drives import Drive
@@ -21,12 +23,13 @@ class Overlay:
     def draw(self, picture: np.ndarray, drive: Drive, i: int) -> None:
         """Lay the readings of a step over a picture: uint8, shape (height, width, 3)."""
         progress = float(drive.progress[i])
+        reward = step_value(drive.reward, i)
         values = (
             f"{step_value(drive.lap, i):.0f}",
             clock(drive.time[i]),
             f"{float(drive.speed[i]):.2f} m/s",
             f"{progress:.1f} %",
-            f"{step_value(drive.reward, i):.1f}",
+            "--" if math.isnan(reward) else f"{reward:.1f}",
             f"{step_value(drive.resets, i):.0f}",
         )
         strip = np.asarray(self._strip.picture(values, progress))

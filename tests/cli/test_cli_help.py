@@ -1,0 +1,34 @@
+"""What a beginner types first: the version, help, a mistyped command."""
+
+from __future__ import annotations
+
+from typer.testing import CliRunner, Result
+
+from hotlap import __version__
+from hotlap.cli.main import app
+
+
+def hotlap(*words: str) -> Result:
+    return CliRunner().invoke(app, words, env={"COLUMNS": "120"})
+
+
+def test_the_version_is_said():
+    done = hotlap("--version")
+    assert (done.exit_code, done.stdout) == (0, f"hotlap {__version__}\n")
+
+
+def test_help_is_a_command_too():
+    """`hotlap help COMMAND` says what `hotlap COMMAND --help` says, for commands of commands as well."""
+    for words in ([], ["evaluate"], ["tracks"], ["tracks", "show"], ["help"]):
+        asked, flagged = hotlap("help", *words), hotlap(*words, "--help")
+        assert (asked.exit_code, asked.stdout) == (0, flagged.stdout)
+        assert "Usage" in asked.stdout
+
+
+def test_a_mistyped_command_is_told_with_the_near_one():
+    """Also where help is asked about it."""
+    for words in (["evalute", "models/mine"], ["help", "evalute"]):
+        done = hotlap(*words)
+        assert done.exit_code == 2
+        assert "Did you mean 'evaluate'" in done.output
+    assert "Did you mean 'show'" in hotlap("tracks", "shwo").output
