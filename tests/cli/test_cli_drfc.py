@@ -17,6 +17,7 @@ from hotlap.cli.doctor import doctor
 from hotlap.cli.evaluate import evaluate
 from hotlap.cli.train import train
 from hotlap.config import ConfigWarning
+from hotlap.errors import ConfigError
 from hotlap.records.checkpoints import CheckpointStore
 
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
@@ -72,6 +73,11 @@ def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
     stamp = Path(report["metrics"]).stem
     assert f"- 'rl-deepracer-sagemaker/{stamp}'" in (model / "evaluation_params.yaml").read_text()
     assert {path: path.read_bytes() for path in own} == own
+    (folder / "custom_files" / "reward_function.py").unlink()
+    again = json.loads(hotlap("evaluate", "--drfc", folder, "--json", "--trials", 1).stdout)
+    assert again["laps"] == report["laps"], "an evaluation needs no reward function"
+    with pytest.raises(ConfigError, match="DR_LOCAL_S3_REWARD_KEY"):
+        hotlap("train", "--drfc", folder, "--resume")
 
     assert undocumented(model) == []
     assert missing(model) == {
@@ -84,6 +90,8 @@ def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
         "mp4/camera-45degree/I-video.mp4",
         "mp4/camera-topview/I-video.mp4",
         "evaluation-T/I-video.mp4",
+        # Nor was it compared with others.
+        "evaluation-T/comparison.png",
         # These lie with the model that was given.
         "job.toml",
         "hyperparameters.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,10 @@ def test_rules_of_another_model_leave_the_checkpoint():
     other = JOB.updated(evaluation={"trials": 1, "checkpoint": "best"}, training={"seed": 5})
     job = with_rules_of(JOB, other)
     assert (job.evaluation.trials, job.evaluation.checkpoint, job.training.seed) == (1, "last", 0)
+
+
+def test_the_example_of_the_docs_is_a_rules_file(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    job = with_rules_file(JOB, rules(tmp_path, example))
+    assert (job.race.direction, job.evaluation.off_track_penalty, job.evaluation.trials) == ("ccw", 3.0, 3)

@@ -97,4 +97,15 @@ def test_tables_show_the_conventional_columns():
     assert "1 00:11.234 100 Lap complete 0 0 -- 0" in lines
     assert "2 00:16.801 100 Lap complete 1 0 00:05.000 1" in lines
     assert "and 1 more trials" in lines
+    assert lines[lines.index("Total DNF 1 unfinished") :][1:3] == ["Best 00:11.234", "Mean 00:14.018"]
     assert "Laps clean 33.3 % 6.1 % to 79.2 %" in lines
+
+
+def test_the_race_time_is_the_sum_of_all_laps():
+    """With penalties, as leagues rank it; there is none if a lap was not finished."""
+    assert EvaluationReport(LAPS[:2]).race_time_s == pytest.approx(28.035)
+    assert EvaluationReport(LAPS).race_time_s is None
+    assert EvaluationReport(()).race_time_s is None
+    output = io.StringIO()
+    Console(file=output, width=80).print(trials_table(EvaluationReport(LAPS[:2])))
+    assert "Total 00:28.035" in [" ".join(line.split()) for line in output.getvalue().splitlines()]

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hotlap.analysis.driven_lines import draw_lines
+from hotlap.analysis.driven_lines import draw_lines, speed_range
 from hotlap.analysis.drives import Drive
 from hotlap.analysis.style import BEST, EVALUATION, INK, name_axes, new_figure, save_figure, say_instead, tidy
 from hotlap.tracks.figure import draw_track_on
@@ -69,6 +69,31 @@ def draw_evaluation(
     """
     figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, title=title, subtitle=subtitle)
     return save_figure(figure, path)
+
+
+def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]], *, subtitle: str = "") -> Figure:
+    """Draw the driven lines of several models on maps side by side, with the same colors for the same speeds.
+
+    Args:
+        track: Where all of them drove.
+        models: Name and trials of each.
+        subtitle: Under the figure.
+    """
+    x_min, y_min, x_max, y_max = track.bounds
+    num_columns = min(len(models), 3)
+    num_rows = -(-len(models) // num_columns)
+    height = float(np.clip(6 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 8))
+    figure = new_figure(6 * num_columns, (height + 0.6) * num_rows + 1, "Comparison", subtitle)
+    maps = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
+    speeds = [drive.segments()[1] for _, drives in models for drive in drives]
+    scale = speed_range(np.concatenate(speeds))
+    for axes, (name, drives) in zip(maps, models, strict=False):
+        draw_track_on(axes, track)
+        draw_lines(figure, axes, drives, scale=scale)
+        axes.set_title(name, loc="left", fontsize=11, color=INK)
+    for axes in maps[len(models) :]:
+        axes.set_axis_off()
+    return figure
 
 
 def _draw_lap_times(axes: Axes, lap_times_s: Sequence[float]) -> None:

@@ -93,7 +93,8 @@ def evaluate(
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, race_time_s, laps) and folder, checkpoint,
     track, rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
     chase, top and car), stages_s. Of several models: models (each with these keys but stages_s), rules, differences
-    (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), stages_s.
+    (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), figure,
+    stages_s.
     """
     check_outputs(as_json, print_log)
     named: list[tuple[str | None, str | None, Path | None]] = [
@@ -158,6 +159,7 @@ def evaluate(
         evaluator.record(stamp, choice.evaluation_files(stamp))
         for evaluator, choice, stamp in zip(evaluators, choices, _stamps(evaluators), strict=True)
     ]
+    picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
     stages["record"] = time.perf_counter() - begin
     if print_log:
         for evaluator in evaluators:
@@ -176,7 +178,7 @@ def evaluate(
     if as_json:
         models = [_as_json(*each) for each in zip(evaluators, files, films, strict=True)]
         if several:
-            print_json(_comparison_as_json(evaluators, models) | {"stages_s": seconds})
+            print_json(_comparison_as_json(evaluators, models) | {"figure": str(picture), "stages_s": seconds})
         else:
             print_json(models[0] | {"stages_s": seconds})
     else:
@@ -185,6 +187,7 @@ def evaluate(
         screen = out if print_log else Console(highlight=False)
         if several:
             _print_comparison(screen, evaluators)
+            screen.print(f"figure: {picture}", soft_wrap=True)
         for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
             _print_title(screen, evaluator)
             if not several:
@@ -210,7 +213,7 @@ def _jobs(
         same = with_rules_of(job, jobs[0]) if jobs else job
         if (same.race, same.evaluation) != (job.race, job.evaluation):
             console().print(
-                f"{choice.words} has other rules; it drives by those of {choices[0].words}.",
+                f"{choice.words} has other settings in [race] or [evaluation]; it drives by those of {choices[0].words}.",
                 markup=False,
                 soft_wrap=True,
             )

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from hotlap.analysis.evaluation_figure import draw_evaluation
+from hotlap.analysis.evaluation_figure import comparison_figure, draw_evaluation
+from hotlap.analysis.style import save_figure
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
@@ -184,6 +185,19 @@ class Evaluator:
             store.put(keys["figure"], figure.read_bytes())
             self._monitor.report(place_name(self.place), store, trials, self.log)
         return {name: file_at(self.place, key) for name, key in keys.items()}
+
+    def record_comparison(self, others: Sequence[Evaluator]) -> str | Path:
+        """Write a picture of the lines that this model and others drove, beside that of its own; where it lies.
+
+        Args:
+            others: Evaluations under the same rules.
+        """
+        models = [(each.name, [drive_of(episode) for episode in each.episodes]) for each in (self, *others)]
+        key = f"evaluation-{self._stamp}/comparison.png"
+        with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("comparison.png") as figure:
+            save_figure(comparison_figure(self.track, models, subtitle=str(self.conditions)), figure)
+            store.put(key, figure.read_bytes())
+        return file_at(self.place, key)
 
     def film(
         self,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from hotlap.evaluation.comparison import Difference
 
+MAX_SENTENCES = 10  # about differences: a reader looks at the surest
+
 
 def format_lap_time(time_ms: float) -> str:
     """``MM:SS.mmm``."""
@@ -122,9 +124,9 @@ def comparison_table(names: Sequence[str], reports: Sequence[EvaluationReport]) 
 def differences_in_words(
     names: Sequence[str], reports: Sequence[EvaluationReport], found: Sequence[Difference]
 ) -> list[str]:
-    """A sentence for each difference that is beyond chance, or one that says that there is none."""
+    """A sentence for each of the surest differences beyond chance, or one that says that there is none."""
     sentences = []
-    for each in found:
+    for each in found[:MAX_SENTENCES]:
         if each.measure == "clean_rate":
             words = f"drives more laps clean than {names[each.worse]}"
             values = f"{_percent(each.better_value)} against {_percent(each.worse_value)}"
@@ -132,6 +134,8 @@ def differences_in_words(
             words = f"is faster than {names[each.worse]}"
             values = f"{each.better_value:.3f} s against {each.worse_value:.3f} s a lap"
         sentences.append(f"{names[each.better]} {words}: {values} (p = {each.p_value:.2g}).")
+    if len(found) > MAX_SENTENCES:
+        sentences.append(f"And {len(found) - MAX_SENTENCES} more; --json lists them.")
     if not sentences:
         fewest = min(report.num_laps for report in reports)
         sentences = [
