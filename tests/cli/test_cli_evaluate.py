@@ -216,7 +216,7 @@ def test_several_models_are_compared(model: ModelFolder, tmp_path: Path):
     (driver.path / "job.toml").write_text("[training]\nthreads = 1\n[evaluation]\nseed = 3\n")
     done = hotlap("evaluate", model.path, driver.path, f"{driver.path}@0", "--laps", "12", "--json")
     assert done.exit_code == 0, done.output
-    assert "it drives by those of" in " ".join(done.stderr.split())
+    assert "it drives by the rules of" in " ".join(done.stderr.split())
     result = json.loads(done.stdout)
     first, best, start = result["models"]
     assert first["laps"] == evaluated(model.path, "--laps", "12")["laps"]

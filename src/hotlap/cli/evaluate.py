@@ -213,7 +213,7 @@ def _jobs(
         same = with_rules_of(job, jobs[0]) if jobs else job
         if (same.race, same.evaluation) != (job.race, job.evaluation):
             console().print(
-                f"{choice.words} has other settings in [race] or [evaluation]; it drives by those of {choices[0].words}.",
+                f"{choice.words} asks for another race or evaluation; it drives by the rules of {choices[0].words}.",
                 markup=False,
                 soft_wrap=True,
             )
