@@ -225,10 +225,9 @@ def test_a_folder_that_is_none_is_named(tmp_path: Path):
 def test_one_folder_is_named_not_two(tmp_path: Path):
     folder = write_drfc_folder(tmp_path / "drfc")
     assert "not both" in refused(folder, str(folder))
-    for words, fragment in (([], "name one folder"), ([str(folder)], f"name it as --drfc {folder}")):
-        done = CliRunner().invoke(app, words)
-        assert isinstance(done.exception, ConfigError)
-        assert fragment in str(done.exception)
+    done = CliRunner().invoke(app, [])
+    assert isinstance(done.exception, ConfigError)
+    assert "name one folder" in str(done.exception)
 
 
 def test_every_worker_needs_its_file(tmp_path: Path):
@@ -260,6 +259,7 @@ def test_missing_custom_files_are_named_with_both_places(tmp_path: Path):
         f"DR_LOCAL_S3_REWARD_KEY = 'other/reward.py', and there is no {folder / 'bucket/other/reward.py'}." in message
     )
     assert f"no {folder / 'custom_files/hyperparameters.json'} and no {folder / 'bucket/custom_files'}" in message
+    assert message.endswith("Put reward_function.py and hyperparameters.json there, or beside run.env.")
 
 
 @pytest.mark.parametrize("name", ["model_metadata.json", "hyperparameters.json"])

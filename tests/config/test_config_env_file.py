@@ -56,10 +56,16 @@ def test_variables_expand_to_earlier_lines_then_earlier_files_then_the_shell(tmp
     }
 
 
-def test_what_is_not_set_expands_to_nothing_and_is_told(tmp_path: Path):
-    """Variables of another activation, which the shell may still hold, are not seen."""
-    with pytest.warns(ConfigWarning, match=r"run.env, line 2: \$DR_X has no value on an earlier line"):
-        assert read(tmp_path, "\nA=<$DR_X>".replace("<", "[").replace(">", "]"), DR_X="old") == {"A": "[]"}
+def test_what_is_not_set_expands_to_nothing_and_is_named(tmp_path: Path):
+    """Also through another variable; those of another activation, which the shell may still hold, are not seen."""
+    path = tmp_path / "run.env"
+    path.write_text("A=[$DR_X]\nB=$A-$A-$Y\nC='$X'\n")
+    found = read_env_file(path, {}, shell={"DR_X": "old"})
+    assert {name: (each.value, each.unset) for name, each in found.items()} == {
+        "A": ("[]", ("DR_X",)),
+        "B": ("[]-[]-", ("DR_X", "Y")),
+        "C": ("$X", ()),
+    }
 
 
 def test_the_last_assignment_counts_and_is_told(tmp_path: Path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.model_argument import DrfcOption, choose_model
+from hotlap.cli.model_argument import DrfcOption, choose_model, model_place
 from hotlap.cli.output import JsonOption, console, print_json, progress_bar
 from hotlap.errors import ConfigError
 
@@ -38,7 +38,7 @@ def analyze(
 
     JSON keys: report, figures, seconds, and models: name, folder, headline, findings, notes.
     """
-    places = list(folders or [])
+    places = [Path(model_place(str(folder))) for folder in folders or []]
     if drfc is not None:
         places.append(choose_model(None, drfc).model.path)
     if not places:

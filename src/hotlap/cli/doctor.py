@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import typer
 
 from hotlap.cli.doctor_folder import examine_folder, print_report
+from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
 from hotlap.cli.output import JsonOption, print_json, prints_to_stderr
 
@@ -49,16 +50,23 @@ class Finding:
 
 
 def doctor(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Look at this model folder instead.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Look at this model folder or folder of DeepRacer-for-Cloud instead, or at all of them below DIR.",
+        ),
+    ] = None,
     drfc: DrfcOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what this machine has, and what is missing; or what a folder asks for that works, differs or is ignored.
 
-    Exit code 1 if something essential does not work.
+    Exit code 1 if something essential does not work, or if a folder cannot be trained yet.
 
     JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings;
-    with --drfc also works, differs, ignored (each with variable, text, set: value, file, line).
+    of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line). With a
+    folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, warnings).
     """
     if folder is not None or drfc is not None:
         ok = _look_into(folder, drfc, as_json)
@@ -75,13 +83,21 @@ def doctor(
 
 
 def _look_into(folder: Path | None, drfc: Path | None, as_json: bool) -> bool:
+    from rich.console import Console
+
+    screen = Console(highlight=False)
+    several = examine_folders(folder) if folder is not None and drfc is None else None
+    if several is not None:
+        if as_json:
+            print_json(several.to_json())
+        else:
+            print_folders(several, screen)
+        return several.ok
     report = examine_folder(folder, drfc)
     if as_json:
         print_json(report.to_json())
     else:
-        from rich.console import Console
-
-        print_report(report, Console(highlight=False))
+        print_report(report, screen)
     return not report.problems
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hotlap.errors import MissingExtraError, TrackError
+from hotlap.errors import HotlapError, MissingExtraError, RewardError, TrackError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,30 +52,44 @@ class FolderReport:
 
 
 def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
-    """Read all files of a model folder or of a ``drfc`` folder.
+    """Read all files of a model folder, or of one of DeepRacer-for-Cloud.
+
+    Args:
+        folder: Either.
+        drfc: The latter, whatever else lies in it.
 
     Raises:
         ConfigError: If they are wrong.
     """
     from hotlap.cli.model_argument import choose_model
+    from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.doubts import doubts
-    from hotlap.config.drfc import DrfcFolder
+    from hotlap.config.doubts import doubts, without_use
+    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConfigWarning)
-        rows: dict[str, list[Row]] = {}
-        model: ModelFolder
-        if drfc is not None and folder is None:
-            read = DrfcFolder(drfc)
-            model, job = read.model, read.job
-            rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
-        else:
-            model = choose_model(folder, drfc).model
-            job = model.job
-        _ = model.metadata
-        doubtful = doubts(job, model.hyperparameters)
-    return FolderReport(model.path, _problems(job), [*(str(each.message) for each in caught), *doubtful], rows)
+    caught: list[warnings.WarningMessage] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConfigWarning)
+            rows: dict[str, list[Row]] = {}
+            model: ModelFolder
+            if folder is not None and drfc is None and is_drfc_folder(folder):
+                folder, drfc = None, folder
+            if drfc is not None and folder is None:
+                read = DrfcFolder(drfc)
+                model, job = read.model, read.job
+                rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
+            else:
+                model = choose_model(folder, drfc).model
+                job = model.job
+            problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
+            doubtful = [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]
+    except HotlapError:
+        for each in caught:  # they may be why
+            warnings.warn(each.message, each.category, stacklevel=2)
+        raise
+    told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
+    return FolderReport(model.path, problems, [*told, *doubtful], rows)
 
 
 def print_report(report: FolderReport, screen: Console) -> None:
@@ -137,3 +151,19 @@ def _problems(job: Job) -> list[str]:
     except MissingExtraError as error:
         problems[str(error)] = None
     return list(problems)
+
+
+def _reward_problems(model: ModelFolder) -> list[str]:
+    """What can be told of a reward function without executing it."""
+    from hotlap.rewards.loader import compile_reward, read_reward
+
+    try:
+        source = read_reward(model.reward_file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            names = compile_reward(source).co_names
+    except RewardError as error:
+        return [str(error)]
+    if "reward_function" in names or b"import *" in source.text:
+        return []
+    return [f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."]

@@ -13,9 +13,7 @@ from hotlap.cli.output import JsonOption, console, print_json
 
 
 def export(
-    folder: Annotated[
-        str, typer.Argument(metavar="DIR", help="Model folder with a trained model, or s3://bucket/prefix.")
-    ],
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder with a trained model, or s3://bucket/prefix.")],
     which: Annotated[str, typer.Option("--checkpoint", help="best, last, or a number.")] = "best",
     output: Annotated[
         Path | None,

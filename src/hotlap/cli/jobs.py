@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.model_argument import model_place
 from hotlap.cli.output import JsonOption, console, print_json
 from hotlap.errors import ConfigError, RecordError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.3
 
-Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a job, or the model folder it trains.")]
+Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a job, or the folder it trains.")]
 
 
 def jobs(as_json: JsonOption = False) -> None:
@@ -81,7 +82,7 @@ def stop(
 
     out = console()
     registry = JobRegistry()
-    job = find_job(registry, target)
+    job = find_job(registry, model_place(target))
     was_live = job.live
     if was_live:
         try:
@@ -113,7 +114,7 @@ def logs(
     from hotlap.jobs.registry import JobRegistry
 
     registry = JobRegistry()
-    job = find_job(registry, target)
+    job = find_job(registry, model_place(target))
     try:
         if job.cluster:
             cluster = Cluster(job.cluster.address)

@@ -1,9 +1,10 @@
-"""Which model a command is about: a model folder, one in a bucket, or a folder of DeepRacer-for-Cloud with --drfc."""
+"""Which model a command is about: a model folder, one in a bucket, or that of a folder of DeepRacer-for-Cloud."""
 
 from __future__ import annotations
 
 import shlex
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +16,16 @@ from hotlap.cli.output import console
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hotlap.config.hyperparameters import Hyperparameters
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
 
 DrfcOption = Annotated[
     Path | None,
-    typer.Option("--drfc", metavar="DIR", help="Instead of DIR: an unchanged folder of DeepRacer-for-Cloud."),
+    typer.Option(
+        "--drfc",
+        metavar="DIR",
+        help="Instead of DIR: read it as a folder of DeepRacer-for-Cloud, whatever else lies in it.",
+    ),
 ]
 
 
@@ -48,11 +52,11 @@ class Choice:
 
 
 def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
-    """The model in ``folder``, which may be ``s3://bucket/prefix``, or that of the ``drfc`` folder: one is given.
+    """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
     Args:
-        folder: A model folder, or a model in a bucket.
-        drfc: A folder of DeepRacer-for-Cloud.
+        folder: A model folder, a folder of DeepRacer-for-Cloud (see `is_drfc_folder`), or s3://bucket/prefix.
+        drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
         needs_reward: Whether the command asks the reward function, which must be there then.
 
     Raises:
@@ -61,35 +65,63 @@ def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: 
     """
     if (folder is None) == (drfc is None):
         raise ConfigError(
-            "name one folder: DIR, a model folder, or --drfc DIR, a folder of DeepRacer-for-Cloud"
+            "name one folder: DIR, a model folder or a folder of DeepRacer-for-Cloud, or the latter as --drfc DIR"
             f"{', not both' if folder else ''}."
         )
-    if folder is not None:
-        from hotlap.config.model_folder import ModelFolder
-        from hotlap.records.place import is_bucket_place
+    if folder is None:
+        assert drfc is not None
+        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward)
+    from hotlap.config.drfc import is_drfc_folder
+    from hotlap.config.model_folder import ModelFolder
+    from hotlap.records.place import is_bucket_place
 
-        if is_bucket_place(folder):
-            return _from_bucket(str(folder), needs_reward)
-        folder = Path(folder)
-        if (folder / "run.env").is_file() and not (folder / "reward_function.py").is_file():
-            raise ConfigError(f"{folder}: this is a folder of DeepRacer-for-Cloud; name it as --drfc {folder}.")
-        model = ModelFolder(folder, needs_reward=needs_reward)
-        return Choice(model, model.job, model.job, shlex.quote(str(folder)))
+    if is_bucket_place(folder):
+        return _from_bucket(str(folder), needs_reward)
+    words = shlex.quote(str(folder))
+    if is_drfc_folder(folder):
+        return _from_drfc(Path(folder), words, needs_reward)
+    model = ModelFolder(folder, needs_reward=needs_reward)
+    return Choice(model, model.job, model.job, words)
+
+
+def model_place(folder: str) -> str:
+    """Where the model lies that a user means by ``folder``: there, or in that folder of DeepRacer-for-Cloud.
+
+    Raises:
+        ConfigError: If the environment files of such a folder are wrong.
+    """
+    from hotlap.config.base import ConfigWarning
+    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.records.place import is_bucket_place
+
+    if is_bucket_place(folder) or not is_drfc_folder(folder):
+        return folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)  # they were told when it was trained
+        model = DrfcFolder(folder).model_path
+    return str(model) if model.is_dir() else folder
+
+
+def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
     from hotlap.config.drfc import DrfcFolder
 
-    assert drfc is not None
-    read = DrfcFolder(drfc, needs_reward=needs_reward)
+    read = DrfcFolder(folder, needs_reward=needs_reward)
     choice = Choice(
         read.model,
         read.job,
         read.evaluation_job,
-        f"--drfc {shlex.quote(str(drfc))}",
+        words,
         read.film,
         read.run_id,
         read.launch_files(),
         read.evaluation_files,
     )
     out = console()
+    out.print(
+        f"{folder} is a folder of DeepRacer-for-Cloud; its model lies in {read.model_path}.",
+        markup=False,
+        soft_wrap=True,
+    )
     if ignored := read.ignored:
         out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
     out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
@@ -106,10 +138,16 @@ def _from_bucket(address: str, needs_reward: bool) -> Choice:
     return Choice(model, job, job, shlex.quote(address), workspace=workspace)
 
 
-def warn_about_doubts(job: Job, hyperparameters: Hyperparameters) -> None:
-    """Tell what a training asks for that is possible but probably not meant."""
-    from hotlap.config.base import warn
-    from hotlap.config.doubts import doubts
+def check_model(model: ModelFolder, job: Job) -> None:
+    """Refuse what the model's files ask for and nobody can train yet; tell what is probably not meant.
 
-    for sentence in doubts(job, hyperparameters):
+    Raises:
+        ConfigError: If the files are wrong, or ask for what is not available.
+    """
+    from hotlap.config.availability import refuse, unavailable
+    from hotlap.config.base import warn
+    from hotlap.config.doubts import doubts, without_use
+
+    refuse(unavailable(model.metadata))
+    for sentence in (*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)):
         warn(sentence)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hotlap.cli.clone_option import with_clone
-from hotlap.cli.model_argument import Choice, DrfcOption, choose_model, warn_about_doubts
+from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
 from hotlap.cli.output import (
     JsonOption,
     PrintLogOption,
@@ -34,7 +34,9 @@ def train(
     folder: Annotated[
         str | None,
         typer.Argument(
-            metavar="DIR", help="Model folder; `hotlap new DIR` makes one. Or a trained s3://bucket/prefix."
+            metavar="DIR",
+            help="Model folder; `hotlap new DIR` makes one. Or a folder of DeepRacer-for-Cloud, or a trained "
+            "s3://bucket/prefix.",
         ),
     ] = None,
     drfc: DrfcOption = None,
@@ -92,7 +94,7 @@ def train(
     check_outputs(as_json, print_log)
     choice = choose_model(folder, drfc)
     model = choice.model
-    job = with_clone(choice.job, clone, clone_checkpoint).updated(
+    job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
         training={
             "seed": seed,
             "max_minutes": minutes,
@@ -109,8 +111,7 @@ def train(
         job = job.updated(training={"output": output})
     else:
         job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
-    _ = model.metadata  # what is wrong with the files shows here, not in a log
-    warn_about_doubts(job, model.hyperparameters)
+    check_model(model, job)  # what is wrong with the files shows here, not in a log
     run = choice.run_id or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:

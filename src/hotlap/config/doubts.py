@@ -7,6 +7,12 @@ from itertools import groupby
 
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
+from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+
+_NOT_USED_BY = {
+    "clipped_ppo": {"sac_alpha"},
+    "sac": {"beta_entropy", "e_greedy_value", "epsilon_steps", "exploration_type", "num_epochs"},
+}
 
 
 def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
@@ -30,3 +36,14 @@ def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
                 f"race.round_robin_advance_dist (DR_TRAIN_ROUND_ROBIN_ADVANCE_DIST) = {workers / episodes:.4g} they do."
             )
     return found
+
+
+def without_use(hyperparameters: Hyperparameters, metadata: ModelMetadata) -> list[str]:
+    """A sentence about what hyperparameters.json sets for another algorithm or another kind of actions, if it does."""
+    found = [name for name in sorted(_NOT_USED_BY[metadata.algorithm]) if name in hyperparameters.model_fields_set]
+    exploration = hyperparameters.exploration_type
+    if metadata.algorithm == "clipped_ppo":
+        discrete = isinstance(metadata.action_space, DiscreteActionSpace)
+        if exploration == "additive_noise" or (exploration == "e-greedy" and not discrete):
+            found.append(f"exploration_type {exploration!r} (actions are drawn by their probability)")
+    return [f"Not used by {metadata.algorithm}: {', '.join(found)}."] if found else []

@@ -19,8 +19,26 @@ from hotlap.config.job import Job, Training
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError
 
+_STANDARD_NAMES = {
+    "DR_LOCAL_S3_REWARD_KEY": "reward_function.py",
+    "DR_LOCAL_S3_MODEL_METADATA_KEY": "model_metadata.json",
+    "DR_LOCAL_S3_HYPERPARAMETERS_KEY": "hyperparameters.json",
+}
 # The original trains until it is stopped, or until term_cond_max_episodes.
 _WITHOUT_LIMITS = {"max_minutes": 0.0, "max_iterations": 0, "goal_clean_share": 0.0}
+
+
+def is_drfc_folder(path: Path | str) -> bool:
+    """Whether a folder is read as one of DeepRacer-for-Cloud if nobody says what it is.
+
+    It is if it holds run.env, or system.env and experiments/, unless hotlap has trained a model in its own model/
+    before, which goes on as it began.
+    """
+    path = Path(path)
+    with_experiments = os.path.isfile(path / "system.env") and os.path.isdir(path / "experiments")
+    if not os.path.isfile(path / "run.env") and not with_experiments:
+        return False
+    return not any((path / "model").glob("*_Step-*.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -57,30 +75,36 @@ class DrfcFolder:
         """The folder that stands for the bucket."""
         return self.path / self._text("DR_LOCAL_S3_BUCKET")
 
+    @property
+    def model_path(self) -> Path:
+        """The model's folder, which need not exist yet."""
+        return self.bucket / self._text("DR_LOCAL_S3_MODEL_PREFIX")
+
     @cached_property
     def model(self) -> ModelFolder:
-        """The model, whose folder need not exist yet; its files lie in custom_files/ or in the bucket."""
+        """The model; its files lie in custom_files/ or in the bucket, as in the original, or beside run.env."""
         found: dict[str, Path] = {}
-        problems = []
-        for argument, name in (
-            ("reward_file", "DR_LOCAL_S3_REWARD_KEY"),
-            ("metadata_file", "DR_LOCAL_S3_MODEL_METADATA_KEY"),
-            ("hyperparameters_file", "DR_LOCAL_S3_HYPERPARAMETERS_KEY"),
+        problems, missing = [], []
+        for argument, name in zip(
+            ("reward_file", "metadata_file", "hyperparameters_file"), _STANDARD_NAMES, strict=True
         ):
-            places = list(self._places(self._text(name)))
-            file = next((place for place in places if os.path.isfile(place)), None)
+            key, standard = self._text(name), _STANDARD_NAMES[name]
+            places = list(self._places(key))
+            file = next((place for place in (*places, *self._beside(key, standard)) if os.path.isfile(place)), None)
             if file is None and argument == "reward_file" and not self._needs_reward:
                 continue
+            where = self._run.get(name)
+            source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"
             if file is None:
-                where = self._run.get(name)
-                source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"
                 problems.append(f"{source}, and there is no {' and no '.join(map(str, places))}.")
+                missing.append(standard)
             else:
+                if file.name != Path(key).name:
+                    warn(f"{source}, and there is no such file; {file} is taken.")
                 found[argument] = file
         if problems:
-            raise ConfigError(mistakes(problems))
-        prefix = self.bucket / self._text("DR_LOCAL_S3_MODEL_PREFIX")
-        return ModelFolder(prefix, job=self.job, needs_reward=self._needs_reward, **found)
+            raise ConfigError(f"{mistakes(problems)} Put {' and '.join(missing)} there, or beside run.env.")
+        return ModelFolder(self.model_path, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
     def job(self) -> Job:
@@ -172,6 +196,11 @@ class DrfcFolder:
         if key.startswith(prefix):
             yield self.environments.folder / "custom_files" / key.removeprefix(prefix)
         yield self.bucket / key
+
+    def _beside(self, key: str, standard: str) -> Iterator[Path]:
+        """Where it may lie else: people keep all files of an experiment beside run.env, also as in the bucket."""
+        for name in (key, Path(key).name, standard):
+            yield self.environments.folder / name
 
     def _job_file(self) -> tuple[Path | None, dict[str, Any]]:
         """A job.toml and its tables, checked by themselves so that its mistakes are named as its own."""

@@ -52,7 +52,9 @@ def read_environments(path: Path) -> Environments:
         warn(f"{path}: there is no system.env; the number of workers and the bucket have their defaults.")
         system = {}
     folder = _run_folder(path, system)
-    run = {**system, **read_env_file(folder / "run.env", {**activation, **system})}
+    everything = {**system, **read_env_file(folder / "run.env", {**activation, **system})}
+    run = {name: assignment for name, assignment in everything.items() if not _left_open(assignment)}
+    _tell_what_is_left_open(everything)
     _check(run)
     late = run.get("DR_EXPERIMENT_NAME")
     if late is not None and late.file != system_file:
@@ -63,7 +65,7 @@ def read_environments(path: Path) -> Environments:
 def _run_folder(path: Path, system: Environment) -> Path:
     """The folder of run.env: that of the experiment, if system.env names one."""
     experiment = system.get("DR_EXPERIMENT_NAME")
-    if experiment is None or not experiment.value:
+    if experiment is None or not experiment.value or _left_open(experiment):
         if not (path / "run.env").is_file():
             raise ConfigError(f"{path}: there is no run.env, so this is no folder of DeepRacer-for-Cloud.")
         return path
@@ -75,6 +77,44 @@ def _run_folder(path: Path, system: Environment) -> Path:
             f"{experiment.place}: DR_EXPERIMENT_NAME = {shown(experiment.value)}, but there is no {folder / 'run.env'}."
         )
     return folder
+
+
+def _left_open(assignment: Assignment) -> bool:
+    """Whether a variable has its default, because its value is left to another that nothing sets.
+
+    Launch scripts of the original set some variables themselves, such as that of the bucket. What a shell would leave
+    of the value counts where it is allowed.
+    """
+    variable = VARIABLES.get(assignment.name)
+    if variable is None:
+        return False
+    empty = assignment.name == "DR_LOCAL_S3_BUCKET" and not assignment.value
+    return (empty or bool(assignment.unset)) and _problem(assignment) is not None
+
+
+def _tell_what_is_left_open(everything: Environment) -> None:
+    """One sentence for each name that nothing sets, with all that was to take it in."""
+    open_ones: dict[str, list[Assignment]] = {}
+    for assignment in everything.values():
+        for name in assignment.unset:
+            open_ones.setdefault(name, []).append(assignment)
+        if not assignment.unset and _left_open(assignment):
+            warn(f"{assignment.place}: {_becomes(assignment)}, since its value is empty.")
+    for name, assignments in open_ones.items():
+        first = min(assignments, key=lambda each: (each.file.name != "system.env", each.line))
+        more = [f"{len(assignments) - 3} more"] if len(assignments) > 3 else []
+        effects = [_becomes(each) for each in assignments[: 3 if more else 4]] + more
+        # A later line may set it: the original's script reads line by line.
+        why = f"has no value yet ({everything[name].place} sets it)" if name in everything else "is not set anywhere"
+        warn(f"{first.place}: ${name[:100]} {why}, so {', '.join(effects)}.")
+
+
+def _becomes(assignment: Assignment) -> str:
+    """What counts for a variable whose value is left to others."""
+    if not _left_open(assignment):
+        return f"{assignment.name[:100]} is {shown(assignment.value)}"
+    default = VARIABLES[assignment.name].default
+    return f"{assignment.name} " + ("does not count" if default is None else f"has its default, {default!r}")
 
 
 def _worker_files(folder: Path, run: Environment) -> tuple[Environment, ...]:

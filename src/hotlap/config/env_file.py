@@ -28,6 +28,8 @@ class Assignment:
     value: str
     file: Path
     line: int
+    unset: tuple[str, ...] = ()
+    """Names of variables that the value was to take in and that had none, so that nothing stands in their place."""
 
     @property
     def place(self) -> str:
@@ -52,7 +54,7 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
             with ``DR_``, since such would come from another activation.
 
     Returns:
-        The assignments of this file alone.
+        The assignments of this file alone. What has no value by then expands to nothing, and the assignment says so.
 
     Raises:
         ConfigError: For what a shell would execute or take for the end of a value; names file and line, up to three.
@@ -61,13 +63,14 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
     found: dict[str, Assignment] = {}
     problems: list[str] = []
 
-    def expand(name: str, place: str) -> str:
+    def expand(name: str, unset: dict[str, None]) -> str:
         known = found.get(name) or earlier.get(name)
         if known is not None:
+            unset.update(dict.fromkeys(known.unset))
             return known.value
         if name in shell and not name.startswith("DR_"):
             return shell[name]
-        warn(f"{place}: ${name} has no value on an earlier line, so it expands to nothing.")
+        unset[name] = None
         return ""
 
     for number, line in enumerate(decode_text(read_bytes(path, MAX_BYTES), str(path)).split("\n"), start=1):
@@ -84,8 +87,9 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
             elif not _NAME.fullmatch(name):
                 problems.append(f"{place}: {shown(name)} in {shown(word)} cannot name a variable.")
             else:
+                unset: dict[str, None] = {}
                 try:
-                    value = shell_value(parts[0], lambda name, place=place: expand(name, place))  # type: ignore[misc]
+                    value = shell_value(parts[0], lambda name, unset=unset: expand(name, unset))  # type: ignore[misc]
                 except ValueError as error:
                     problems.append(f"{place}: {name} = {shown(parts[0])}: {error}.")
                     continue
@@ -97,7 +101,7 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
                     )
                 if any(each.startswith("#") for each in stray):
                     warn(f"{place}: {shown(word)} counts, though a # stands before it: only whole lines are comments.")
-                _add(found, Assignment(name, value, path, number))
+                _add(found, Assignment(name, value, path, number, tuple(unset)))
         if stray:
             warn(
                 f"{place}: {shown(' '.join(stray))} has no effect. A comment needs a line of its own, and a value "

@@ -99,7 +99,7 @@ def parse_json_object(text: str, source: str) -> dict[str, Any]:
         line = text.splitlines()[error.lineno - 1].strip() if error.lineno <= len(text.splitlines()) else "end of file"
         raise ConfigError(
             f"{source}: line {error.lineno}, column {error.colno} is not JSON: {error.msg} (near {line[:60]!a}). "
-            "JSON wants double quotes, no comments, and no comma after the last entry."
+            f"{_json_advice(text, error.pos)}"
         ) from None
     except ValueError as error:  # a number of thousands of digits
         raise ConfigError(f"{source}: a number cannot be read ({error}).") from None
@@ -109,6 +109,25 @@ def parse_json_object(text: str, source: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: holds a JSON {type(data).__name__}, but an object {{…}} was expected.")
     return data
+
+
+def _json_advice(text: str, position: int) -> str:
+    """What to do about the character that is no JSON."""
+    rest = text[position : position + 20]
+    before = text[max(0, position - 1000) : position].rstrip()
+    if rest.startswith(("//", "/*", "#")):
+        return "JSON has no comments: delete this one."
+    if rest.startswith(("'", "\u201c", "\u201d", "\u2018", "\u2019")):
+        return 'JSON wants straight double quotes: ".'
+    if (rest.startswith(("}", "]")) and before.endswith(",")) or re.match(r",\s*[}\]]", rest):
+        return "Delete the comma after the last entry."
+    if found := re.match(r"(True|False|None)\b", rest):
+        return f"JSON writes { ({'True': 'true', 'False': 'false', 'None': 'null'}[found[1]]) }, not {found[1]}."
+    if not rest.strip():
+        return "The file ends too early: a bracket or a quote is not closed."
+    if rest.startswith("<<<<<<<") or rest.startswith(("=======", ">>>>>>>")):
+        return "It holds two versions that git could not join: keep one."
+    return "JSON wants double quotes, no comments, a comma between two entries and none after the last."
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -30,6 +30,36 @@ BOOKKEEPING: Final = frozenset(
 )
 
 
+_FORMER: Final = {
+    "alpha": "sac_alpha",
+    "beta": "beta_entropy",
+    "discount": "discount_factor",
+    "entropy": "beta_entropy",
+    "entropy_coefficient": "beta_entropy",
+    "epochs": "num_epochs",
+    "gamma": "discount_factor",
+    "gradient_descent_batch_size": "batch_size",
+    "learning_rate": "lr",
+    "loss": "loss_type",
+    "minibatch_size": "batch_size",
+    "number_of_epochs": "num_epochs",
+    "number_of_episodes_between_training": "num_episodes_between_training",
+    "num_episodes": "num_episodes_between_training",
+}
+"""What consoles, guides and early versions called some of them."""
+
+_WITHOUT_A_NAME: Final = {
+    "clip_epsilon": "The ratio of probabilities is always clipped to 1 ± 0.2.",
+    "gae_lambda": "It is always 0.95.",
+    "kl_divergence_constraint": "Nothing limits the KL divergence; the ratio of probabilities is clipped to 1 ± 0.2.",
+    "model_metadata": "What the car sees and does stands in model_metadata.json.",
+    "optimizer": "It is always Adam, with lr.",
+    "pretrained": "What a training begins with says `hotlap train --clone FROM`, or DR_LOCAL_S3_PRETRAINED in run.env.",
+    "training_algorithm": "It stands in model_metadata.json.",
+}
+"""Leftovers of exports that no hyperparameter stands for, and what does."""
+
+
 class Hyperparameters(Config):
     """How a model learns. A key that a given file lacks has the original trainer's own default, which stands here.
 
@@ -48,8 +78,9 @@ class Hyperparameters(Config):
     lr: float = Field(default=0.0003, gt=0)
     """Learning rate of Adam, constant."""
 
-    exploration_type: Literal["categorical", "e-greedy"] = "categorical"
-    """How training chooses among discrete actions: sampled by probability, or best with some at random."""
+    exploration_type: Literal["categorical", "e-greedy", "additive_noise"] = "categorical"
+    """How PPO chooses among discrete actions: sampled by probability, or best with some at random. The third stands in
+    the original's template for SAC, which has no use for this."""
 
     e_greedy_value: float = Field(default=0.05, ge=0, le=1)
     """Final share of random actions with e-greedy."""
@@ -96,10 +127,7 @@ class Hyperparameters(Config):
             if key in cls.model_fields:
                 values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
             elif key not in BOOKKEEPING:
-                warn(
-                    f"{source}: {shown(key)} is not a hyperparameter and has no effect. "
-                    f"{nearest(key, cls.model_fields)}"
-                )
+                warn(f"{source}: {shown(key)} is not a hyperparameter and has no effect. {_instead(key)}")
         settings = build(cls, values, source)
         if settings.stack_size != 1:
             warn(f"{source}: stack_size = {settings.stack_size} has no effect; one frame is one observation.")
@@ -121,6 +149,16 @@ STARTER: Final = Hyperparameters(
 """What DeepRacer-for-Cloud's default file sets."""
 
 
+def _instead(key: str) -> str:
+    """A sentence on what stands for a key that is none, or that it resembles."""
+    plain = key.strip().lower()[:100]
+    if plain in _WITHOUT_A_NAME:
+        return _WITHOUT_A_NAME[plain]
+    if plain in _FORMER:
+        return f"Today's name is {_FORMER[plain]!r}."
+    return nearest(key, Hyperparameters.model_fields)
+
+
 def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
     """``value`` as the type of its field: an int, a float, or lower-case text."""
     if kind is int or kind is float:
@@ -139,6 +177,11 @@ def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
     if not isinstance(value, str):
         raise ConfigError(f"{source}: {key} must be text, got {shown(value)}.")
     text = value.strip().lower()
+    if key == "exploration_type" and text not in ("categorical", "e-greedy", "additive_noise"):
+        raise ConfigError(
+            f"{source}: exploration_type should be 'categorical' or 'e-greedy', got {shown(text)}. "
+            "Actions are drawn by their probability, or the best is taken with some at random."
+        )
     if key == "loss_type" and text not in ("huber", "mean squared error"):
         if text != "mean_squared_error":
             warn(f"{source}: loss_type {shown(value)} counts as 'mean squared error', like all that is not 'huber'.")

@@ -73,3 +73,6 @@ class ModelFolder:
 
     def __repr__(self) -> str:
         return f"ModelFolder({str(self.path)!r})"
+
+    def __str__(self) -> str:
+        return str(self.path)

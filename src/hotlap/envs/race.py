@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from hotlap.config.availability import refuse, unavailable_sensors
 from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.actions import ActionDecoder
-from hotlap.errors import ConfigError
 from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
@@ -28,7 +28,6 @@ from hotlap.tracks.track import Track
 _ADDED_INPUTS = ("speed", "steering_angle", "is_reversed", "sim_time")
 _STATE_INPUTS = tuple(name for name in COLUMNS if name not in _ADDED_INPUTS)
 _STATUS_NAMES = np.array(STATUS_NAMES)
-SUPPORTED_SENSORS = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA")
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,7 @@ class Race:
 
     def __init__(self, config: RaceConfig, num_worlds: int, *, color: bool = False, camera: bool = True) -> None:
         metadata = config.metadata
-        unsupported = [sensor for sensor in metadata.sensors if sensor not in SUPPORTED_SENSORS]
-        if unsupported:
-            raise ConfigError(
-                f"the sensors {', '.join(unsupported)} are not simulated yet; "
-                f"use one of {', '.join(SUPPORTED_SENSORS)} in model_metadata.json."
-            )
+        refuse(unavailable_sensors(metadata))
         self.config = config
         self.num_worlds = num_worlds
         self.decoder = ActionDecoder(metadata.action_space)

@@ -15,6 +15,7 @@ from hotlap.tracks.route_file import write_route
 
 TRACKS = "tracks"
 PICTURES = (".png", ".mp4")  # of earlier trainings and evaluations
+_ENVIRONMENTS = (".env",)  # of DeepRacer-for-Cloud: what they say stands in the copy's job.toml, which counts there
 
 
 def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: bool = False) -> ModelFolder:
@@ -37,7 +38,7 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
     try:
         destination.mkdir(parents=True, exist_ok=True)
         for path in model.reward_file.parent.iterdir():
-            if path.name.startswith(".") or path.suffix in PICTURES:
+            if path.name.startswith(".") or path.suffix in (*PICTURES, *_ENVIRONMENTS):
                 continue
             if path.is_file():
                 shutil.copyfile(path, destination / path.name)

@@ -33,6 +33,9 @@ class Folder:
     def __repr__(self) -> str:
         return f"Folder({str(self.root)!r})"
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     def path(self, key: str) -> Path:
         """Where the object lies on this disk.
 

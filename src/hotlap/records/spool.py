@@ -91,7 +91,7 @@ class Spool:
         self._take_up()
 
     def __repr__(self) -> str:
-        return repr(self.remote)
+        return str(self.remote)
 
     def __enter__(self) -> Spool:
         return self

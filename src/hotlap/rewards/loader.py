@@ -9,7 +9,7 @@ import linecache
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, Final
 
 from hotlap.bounded import read_bounded
@@ -83,6 +83,24 @@ def read_reward(name_or_path: str | Path) -> RewardSource:
         raise RewardError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
+def compile_reward(source: RewardSource) -> CodeType:
+    """The code of a reward file, of which nothing is executed yet.
+
+    Raises:
+        RewardError: If it is not Python; names file and line.
+    """
+    path = source.path
+    try:
+        code = compile(source.text, str(path), "exec")
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        text = f" in `{error.text.strip()}`" if error.text and error.text.strip() else ""
+        raise RewardError(f"{path}{line}: this is not valid Python: {error.msg}{text}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested beyond what Python parses
+        raise RewardError(f"{path}: this is not valid Python: {error}.") from error
+    return code
+
+
 def load_reward(file: str | Path | RewardSource) -> RewardFunction:
     """Execute a reward file once, in a module of its own, and take its `reward_function`.
 
@@ -121,15 +139,7 @@ def load_rewards(file: str | Path | RewardSource, count: int) -> list[RewardFunc
 
 def _execute(source: RewardSource) -> ModuleType:
     path = source.path
-    try:
-        code = compile(source.text, str(path), "exec")
-    except SyntaxError as error:
-        line = f", line {error.lineno}" if error.lineno else ""
-        text = f" in `{error.text.strip()}`" if error.text and error.text.strip() else ""
-        raise RewardError(f"{path}{line}: this is not valid Python: {error.msg}{text}.") from error
-    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested beyond what Python parses
-        raise RewardError(f"{path}: this is not valid Python: {error}.") from error
-
+    code = compile_reward(source)
     # Errors hours later shall quote the file as it was when it was loaded; without a time stamp it is not read anew.
     lines = source.text.decode("utf-8", errors="replace").splitlines(keepends=True)
     linecache.cache[str(path)] = (len(source.text), None, lines, str(path))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hotlap.config.availability import refuse, unavailable_algorithm
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
-from hotlap.errors import ConfigError
 from hotlap.rewards.loader import read_reward
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
@@ -88,7 +88,7 @@ def start_rule(race: Race, track: Track) -> StartRule:
 def exploration(hyperparameters: Hyperparameters, metadata: ModelMetadata) -> EpsilonGreedy | None:
     """How training explores; None: by sampling from the network's distribution."""
     discrete = isinstance(metadata.action_space, DiscreteActionSpace)
-    if hyperparameters.exploration_type == "categorical" or not discrete:
+    if hyperparameters.exploration_type != "e-greedy" or not discrete:
         return None
     return EpsilonGreedy(final=hyperparameters.e_greedy_value, num_steps=hyperparameters.epsilon_steps)
 
@@ -109,11 +109,7 @@ def build_network(metadata: ModelMetadata, *, shared_encoder: bool = False, seed
     Raises:
         ConfigError: For an algorithm that cannot be trained yet.
     """
-    if metadata.algorithm != "clipped_ppo":
-        raise ConfigError(
-            f"training_algorithm {metadata.algorithm!r} is not available yet. "
-            'Use "clipped_ppo" in model_metadata.json; it takes discrete and continuous action spaces.'
-        )
+    refuse(unavailable_algorithm(metadata))
     return ActorCritic(
         metadata.network,
         observation_shapes(metadata.sensors),
