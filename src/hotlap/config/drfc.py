@@ -103,7 +103,8 @@ class DrfcFolder:
                     warn(f"{source}, and there is no such file; {file} is taken.")
                 found[argument] = file
         if problems:
-            raise ConfigError(f"{mistakes(problems)} Put {' and '.join(missing)} there, or beside run.env.")
+            names = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
+            raise ConfigError(f"{mistakes(problems)} Put {names} there, or beside run.env.")
         return ModelFolder(self.model_path, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
