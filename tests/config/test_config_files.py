@@ -24,7 +24,8 @@ from hotlap.config import (
     Race,
     Training,
 )
-from hotlap.config.hyperparameters import STARTER
+from hotlap.config.doubts import without_use
+from hotlap.config.hyperparameters import _FORMER, _WITHOUT_A_NAME, BOOKKEEPING, STARTER
 from hotlap.config.metadata import CAMERAS, LIDARS
 
 ACTIONS = [{"steering_angle": 30, "speed": 0.5, "index": 7}, {"steering_angle": -12.5, "speed": "1.5"}]
@@ -166,6 +167,54 @@ def test_a_name_without_effect_is_warned_about_and_bookkeeping_is_not():
         Hyperparameters.from_dict({"batchsize": 32})
     with pytest.warns(ConfigWarning, match="stack_size = 4 has no effect"):
         Hyperparameters.from_dict({"stack_size": 4})
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("beta", "Today's name is 'beta_entropy'."),
+        ("entropy_coefficient", "Today's name is 'beta_entropy'."),
+        ("Learning_Rate", "Today's name is 'lr'."),
+        ("kl_divergence_constraint", "Nothing limits the KL divergence"),
+        ("pretrained", "hotlap train --clone FROM"),
+        ("gae_lambda", "It is always 0.95."),
+    ],
+)
+def test_leftovers_of_exports_are_told_with_what_stands_for_them(key, told):
+    with pytest.warns(ConfigWarning, match="is not a hyperparameter and has no effect") as caught:
+        assert Hyperparameters.from_dict({key: 1}) == Hyperparameters()
+    (message,) = (str(each.message) for each in caught)
+    assert told in message
+
+
+def test_every_former_name_leads_to_a_hyperparameter():
+    """And no name of today counts as a former one."""
+    assert set(_FORMER.values()) <= set(Hyperparameters.model_fields)
+    assert not {*_FORMER, *_WITHOUT_A_NAME} & {*Hyperparameters.model_fields, *BOOKKEEPING}
+
+
+RANGES = {"steering_angle": {"low": -30, "high": 30}, "speed": {"low": 1, "high": 2}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "values", "told"),
+    [
+        ({}, {}, None),
+        ({}, {"e_greedy_value": 0.05, "epsilon_steps": 10000, "exploration_type": "categorical"}, None),
+        ({}, {"exploration_type": "e-greedy"}, None),
+        ({}, {"sac_alpha": 0.2}, "Not used by clipped_ppo: sac_alpha."),
+        ({}, {"exploration_type": "Additive_Noise"}, "exploration_type 'additive_noise'"),
+        ({"continuous": True}, {"exploration_type": "e-greedy"}, "exploration_type 'e-greedy'"),
+        ({"algorithm": "sac"}, {"num_epochs": 3, "lr": 0.1, "sac_alpha": 0.1}, "Not used by sac: num_epochs."),
+        ({"algorithm": "sac"}, {"exploration_type": "additive_noise"}, "Not used by sac: exploration_type."),
+    ],
+)
+def test_what_the_algorithm_does_not_use_is_listed_once(fields, values, told):
+    continuous = {"action_space": RANGES, "action_space_type": "continuous"} if fields else {}
+    model = metadata(**continuous, training_algorithm=fields.get("algorithm", "clipped_ppo"))
+    found = without_use(Hyperparameters.from_dict(values), model)
+    assert len(found) == (told is not None)
+    assert told is None or told in found[0]
 
 
 def test_step_cap_depends_on_the_network_unless_it_is_set():

@@ -14,6 +14,7 @@ import torch
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.folder import Folder
+from hotlap.records.store import open_store
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 
 METADATA = {"network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "sensors": ["FRONT_FACING_CAMERA"], "seed": 7}
@@ -191,3 +192,12 @@ def test_unwritable_folder_is_explained(tmp_path):
     with pytest.raises(RecordError, match="writable"):
         save(CheckpointStore(tmp_path), 1)
     tmp_path.chmod(0o700)
+
+
+def test_a_message_names_the_folder_and_not_the_object(tmp_path):
+    """As one would type it."""
+    with pytest.raises(RecordError) as caught:
+        CheckpointStore(tmp_path).load("last")
+    assert f"There is no checkpoint in {tmp_path}:" in str(caught.value)
+    assert "Folder(" not in str(caught.value)
+    assert str(open_store(tmp_path)) == str(tmp_path)

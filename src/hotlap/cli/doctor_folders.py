@@ -1,4 +1,4 @@
-"""``hotlap doctor FOLDER_OF_FOLDERS``: a line for each folder below: whether it can be trained, and if not what to do."""
+"""``hotlap doctor FOLDER_OF_FOLDERS``: a line for each folder below, whether it is ready and if not what to do."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         words,
         read.film,
         read.run_id,
-        read.launch_files(),
+        read.launch_files() if needs_reward else {},
         read.evaluation_files,
     )
     out = console()
