@@ -12,8 +12,9 @@ import json
 import os
 import stat
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 MAX_JSON_VALUES = 5_000_000  # about half a gigabyte of objects; half a million records of metrics
 
@@ -24,18 +25,39 @@ def read_bounded(path: str | Path, limit: int) -> bytes:
     Raises:
         OSError: If it cannot be read, is a pipe or a device, or has more than ``limit`` bytes; ``strerror`` says so.
     """
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
-            content = file.read() if status.st_size <= limit else b""
-    except ValueError:  # a null character or half a surrogate pair
-        raise OSError(errno.EINVAL, "no file can have such a name", ascii(str(path))) from None
-    size = max(status.st_size, len(content))
+    with open_regular(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read() if size <= limit else b""
+    size = max(size, len(content))
     if size > limit:
         raise OSError(errno.EFBIG, f"it has {in_words(size)}, more than the {in_words(limit)} it may have", str(path))
     return content
+
+
+def open_regular(path: str | Path, mode: Literal["rb", "r+b"]) -> BinaryIO:
+    """Open a regular file.
+
+    Raises:
+        OSError: If it cannot be opened, or is a pipe or a device; ``strerror`` says so.
+    """
+    try:
+        file = open(path, mode, opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
+    except ValueError:  # a null character or half a surrogate pair
+        raise OSError(errno.EINVAL, "no file can have such a name", ascii(str(path))) from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return file
+
+
+def lines_of(data: bytes, longest: int) -> Iterator[bytes]:
+    """The lines of a text without their ends; one of more than ``longest`` bytes comes as an empty one."""
+    begin = 0
+    while begin < len(data):
+        end = data.find(b"\n", begin)
+        end = len(data) if end < 0 else end
+        yield data[begin:end] if end - begin <= longest else b""
+        begin = end + 1
 
 
 def gunzip(content: bytes, limit: int) -> bytes:

@@ -16,6 +16,7 @@ from hotlap.analysis.report_page import Picture, page_of
 from hotlap.analysis.run import Run
 from hotlap.analysis.style import save_figure
 from hotlap.errors import RecordError
+from hotlap.unfinished import write_whole
 
 MAX_MODELS = 6  # as many as there are colors
 
@@ -61,8 +62,7 @@ def write_report(
             if on_figure:
                 on_figure(len(paths), total)
     try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(page_of(runs, parts, pictures), encoding="utf-8")
+        write_whole(page, page_of(runs, parts, pictures).encode())
     except OSError as error:
         raise RecordError(
             f"The report {page} could not be written ({error.strerror or error}). The run itself is untouched; "

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hotlap.errors import RecordError
+from hotlap.unfinished import whole_file
 
 INK, GRAY, GRID = "#20242b", "#5b6270", "#e4e7ec"
 TRAINING, EVALUATION, BEST = "#8794a8", "#1769d1", "#e0591b"
@@ -158,8 +159,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Software": None})
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", metadata={"Software": None})
     except OSError as error:
         raise RecordError(
             f"The figure {path} could not be written ({error.strerror or error}). The run itself is untouched; "

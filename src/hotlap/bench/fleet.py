@@ -8,7 +8,6 @@ a busy machine slows all of them alike.
 
 from __future__ import annotations
 
-import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +38,7 @@ from hotlap.rollouts.ray_session import connect
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.trainer import Trainer
+from hotlap.unfinished import scratch_folder
 
 IN_PROCESS = "in_process"
 CARRIED = 16  # episodes that are sent to and fro to measure transport
@@ -146,10 +146,10 @@ def _bench(
     track: str, workers: Sequence[int], episodes: int, worlds: int, repeats: int, iterations: int, seed: int
 ) -> dict[str, Any]:
     options = {"seed": seed, "eval_every": 1, "eval_laps": Training().eval_laps, "max_iterations": iterations + 1}
-    with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
+    with scratch_folder() as folder:
         trainings = {}
         for num_workers in TRAINING_WORKERS:
-            path = Path(folder) / str(num_workers)
+            path = folder / str(num_workers)
             path.mkdir()
             model = stock_model(path, track=track, training=options | {"workers": num_workers})
             trainings[num_workers] = training, weights = _train(model)

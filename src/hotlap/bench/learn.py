@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +30,7 @@ from hotlap.records.events import IterationRecord
 from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
+from hotlap.unfinished import scratch_folder
 
 COLUMNS = ("iteration", "steps", "seconds", "completion_mean", "laps", "episodes", "reward_mean")
 
@@ -166,9 +166,9 @@ class _StopRule(Silence):
 
 def _train(track: str, training: dict[str, Any], stop_rule: _StopRule) -> tuple[SeedResult, str]:
     """One training, and the name of its track."""
-    with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
+    with scratch_folder() as folder:
         begin = time.perf_counter()
-        trainer = Trainer(stock_model(Path(folder), track=track, training=training), listener=stop_rule)
+        trainer = Trainer(stock_model(folder, track=track, training=training), listener=stop_rule)
         setup_s = time.perf_counter() - begin
         with suppress(_Enough):
             trainer.run()

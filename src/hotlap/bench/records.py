@@ -6,9 +6,7 @@ all of these runs, so the fastest of each iteration are compared: what else the 
 
 from __future__ import annotations
 
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from hotlap.config.job import Training
 from hotlap.records.events import IterationRecord
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
+from hotlap.unfinished import scratch_folder
 
 
 def measure_records_cost(*, track: str, iterations: int, repeats: int, options: dict[str, Any]) -> dict[str, Any]:
@@ -44,8 +43,8 @@ def measure_records_cost(*, track: str, iterations: int, repeats: int, options: 
     for _ in range(repeats):
         for kind, trainer_class in (("off", _Unrecorded), ("on", Trainer)):
             watch = _Watch()
-            with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
-                model = stock_model(Path(folder), track=track, training=options)
+            with scratch_folder() as folder:
+                model = stock_model(folder, track=track, training=options)
                 job = model.job.updated(monitoring={} if kind == "on" else {"tensorboard": False})
                 trainer_class(model, job=job, listener=watch).run()
             seconds[kind].append(np.diff(watch.ends).tolist())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from hotlap.rollouts.model import build_network
 from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.listener import Listeners, Silence
 from hotlap.training.trainer import Trainer
+from hotlap.unfinished import scratch_folder
 
 RECORDS_REPEATS = 3  # trainings with records and without
 MAX_SB3_STEPS = 1280  # per iteration: an iteration of Stable-Baselines3 takes about half a minute with them
@@ -139,8 +139,8 @@ def _dtype() -> torch.dtype:
 
 def _measure_loop(track: str, options: dict[str, Any]) -> LoopSpeed:
     """Train in a folder that is deleted afterwards."""
-    with tempfile.TemporaryDirectory(prefix="hotlap-bench-") as folder:
-        trainer = Trainer(stock_model(Path(folder), track=track, training=options))
+    with scratch_folder() as folder:
+        trainer = Trainer(stock_model(folder, track=track, training=options))
         meter = _PeakMeter(_dtype(), torch.get_num_threads())
         trainer.listener = Listeners(meter, trainer.monitor)
         trainer.run()

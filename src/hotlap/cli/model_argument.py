@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import shlex
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,8 +48,8 @@ class Choice:
     """Names and contents of what belongs into the model's folder before its training begins."""
     evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
     """The same for an evaluation, given its stamp."""
-    workspace: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
-    """Where the files of a model from a bucket lie, until this is let go."""
+    in_bucket: bool = False
+    """Whether it came from a bucket; then its files lie in a scratch folder until the command ends."""
 
 
 def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
@@ -131,11 +132,13 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
 def _from_bucket(address: str, needs_reward: bool) -> Choice:
     from hotlap.jobs.bucket_model import get_model
     from hotlap.records.place import BucketPlace
+    from hotlap.unfinished import scratch_folder
 
-    workspace = tempfile.TemporaryDirectory(prefix="hotlap-")
-    folder = Path(workspace.name) / "model"
+    held = ExitStack()
+    atexit.register(held.close)
+    folder = held.enter_context(scratch_folder()) / "model"
     model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
-    return Choice(model, job, job, shlex.quote(address), workspace=workspace)
+    return Choice(model, job, job, shlex.quote(address), in_bucket=True)
 
 
 def check_model(model: ModelFolder, job: Job) -> None:

@@ -27,6 +27,7 @@ def new(
     from hotlap.errors import ConfigError
     from hotlap.rewards import load_reward
     from hotlap.tracks.catalog import load_track
+    from hotlap.unfinished import write_whole
 
     slowest, fastest = SPEED_LIMITS
     if not slowest <= speed <= fastest:
@@ -42,15 +43,14 @@ def new(
         "README.md": folder_readme().encode(),
     }
     kept = [] if force else [name for name in files if (directory / name).exists()]
-    if len(kept) == len(files):
+    if any((directory / name).read_bytes() != files[name] for name in kept) and len(kept) == len(files):
         raise ConfigError(
             f"{directory}: all files of a model folder are there already. --force replaces them by new ones."
         )
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             if name not in kept:
-                (directory / name).write_bytes(content)
+                write_whole(directory / name, content)
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: cannot be written ({error.strerror}).") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -150,12 +149,13 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
     from hotlap.analysis.learning_curve import draw_learning_curve
     from hotlap.records.place import is_bucket_place, place_name
     from hotlap.records.store import open_store
+    from hotlap.unfinished import scratch_folder
 
     name = "learning_curve.png"
     if not is_bucket_place(place):
         return draw_learning_curve(records, Path(place) / name, title=place_name(place))
-    with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
-        picture = draw_learning_curve(records, Path(folder) / name, title=place_name(place)).read_bytes()
+    with scratch_folder() as folder:
+        picture = draw_learning_curve(records, folder / name, title=place_name(place)).read_bytes()
     try:
         open_store(place).put(name, picture)
     except HotlapError as error:

@@ -23,6 +23,7 @@ from hotlap.deploy.network import Network
 from hotlap.deploy.settings import sort_hyperparameters
 from hotlap.errors import HotlapError
 from hotlap.records.log_lines import exception_line
+from hotlap.unfinished import write_whole
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +63,7 @@ def _failed(output: Path, error: Exception, reason: str, code: int) -> int:
     """Say why where SageMaker looks for it, and to those who read the log."""
     say_plainly([exception_line(error)])
     say(f"failed: {reason}")
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "failure").write_text(reason)  # SageMaker shows the first 1,024 characters
+    write_whole(output / "failure", reason.encode())  # SageMaker shows the first 1,024 characters
     return code
 
 

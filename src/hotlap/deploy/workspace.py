@@ -16,6 +16,7 @@ from hotlap.config.template import job_toml
 from hotlap.deploy.contract import Contract
 from hotlap.deploy.settings import SOURCE, Settings
 from hotlap.errors import ConfigError
+from hotlap.unfinished import copy_whole, is_unfinished, write_whole
 
 REWARD: Final = "reward_function.py"
 METADATA: Final = "model_metadata.json"
@@ -46,20 +47,20 @@ def prepare(contract: Contract, settings: Settings) -> tuple[ModelFolder, Job]:
     own = {"hyperparameters.json", "job.toml", REWARD, METADATA}
     for path in sorted(channel.iterdir()):
         if path.is_file() and path.name not in own and not path.name.startswith("."):
-            shutil.copyfile(path, folder / path.name)
+            copy_whole(path, folder / path.name)
         elif (path / "__init__.py").is_file():  # the reward function may import it
-            shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
+            shutil.copytree(path, folder / path.name, copy_function=copy_whole, dirs_exist_ok=True)
     for name in (REWARD, METADATA):
-        shutil.copyfile(_find(channel, name, settings), folder / name)
+        copy_whole(_find(channel, name, settings), folder / name)
 
     Hyperparameters.from_dict(settings.learning, source=SOURCE)  # what is wrong here must not be blamed on the file
     given = channel / "hyperparameters.json"
     learning = (read_json_object(given) if given.is_file() else {}) | settings.learning
-    (folder / "hyperparameters.json").write_text(json.dumps(learning, indent=2) + "\n")
+    write_whole(folder / "hyperparameters.json", (json.dumps(learning, indent=2) + "\n").encode())
 
     given = channel / "job.toml"
     job = (Job.load(given) if given.is_file() else Job()).updated(source=SOURCE, **settings.job)
-    (folder / "job.toml").write_text(job_toml(job))
+    write_whole(folder / "job.toml", job_toml(job).encode())
     return ModelFolder(folder), job
 
 
@@ -74,12 +75,11 @@ def not_read(settings: Settings) -> list[str]:
 def deliver(contract: Contract) -> None:
     """Copy the model folder to where SageMaker takes the model from, and its traces to the other results."""
     for file in sorted(contract.checkpoint_dir.rglob("*")):
-        if not file.is_file() or file.suffix == ".part":
+        if not file.is_file() or is_unfinished(file.name):
             continue
         place = file.relative_to(contract.checkpoint_dir)
         root = contract.data_dir if any(part.endswith(_TRACES) for part in place.parts[:-1]) else contract.model_dir
-        (root / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, root / place)
+        copy_whole(file, root / place)
 
 
 def _channel(contract: Contract, settings: Settings) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +36,7 @@ from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.unfinished import scratch_folder
 
 MAX_PARALLEL = 64  # worlds side by side; more laps take turns
 
@@ -253,5 +253,5 @@ def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None
 @contextmanager
 def _scratch(name: str) -> Iterator[Path]:
     """A place for a file that is made here and kept elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
-        yield Path(folder) / name
+    with scratch_folder() as folder:
+        yield folder / name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from hotlap.evaluation.laps import lap_steps
 from hotlap.evaluation.replay import Replay, trials_of
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.unfinished import scratch_folder
 
 
 def trials_to_film(report: EvaluationReport, which: Literal["all", "first"] | int) -> range:
@@ -73,5 +73,5 @@ def film_trials(
     for episode, parts in chosen:
         shots = replay.shots(episode, range(parts[0][1].start, parts[-1][1].stop))
         for number, _, drive in parts:
-            with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
-                yield number, film_trial(Path(folder), ways, drive, shots, on_frame=count_on)
+            with scratch_folder() as folder:
+                yield number, film_trial(folder, ways, drive, shots, on_frame=count_on)

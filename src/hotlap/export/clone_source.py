@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from hotlap.config.job import Job
 from hotlap.export.importing import import_model
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.place import is_bucket_place
+from hotlap.unfinished import scratch_folder
 
 
 @contextmanager
@@ -30,8 +30,8 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
     if training.clone_from is None or _is_ours(training.clone_from) or (resume and _is_ours(place)):
         yield job
         return
-    with tempfile.TemporaryDirectory(prefix="hotlap-") as name:
-        folder = Path(name) / "source"
+    with scratch_folder() as scratch:
+        folder = scratch / "source"
         import_model(training.clone_from, folder, which=training.clone_checkpoint)
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 

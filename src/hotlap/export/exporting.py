@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -27,6 +26,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
 from hotlap.rl.networks import Tower
 from hotlap.rollouts.model import build_network
+from hotlap.unfinished import scratch_folder
 
 NUM_NOISE: Final = 16
 NUM_FRAMES: Final = 24  # from a track
@@ -121,10 +121,10 @@ def export_model(
 
 def _check(packed: bytes, policy: Tower, frames: np.ndarray) -> Agreement:
     """Compare what a reader finds in the archive with the network."""
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "archive"
+    with scratch_folder() as scratch:
+        file = scratch / "archive"
         file.write_bytes(packed)
-        members = unpack(file, Path(scratch), lambda name: MAX_BYTES if name == GRAPH_MEMBER else None)
+        members = unpack(file, scratch, lambda name: MAX_BYTES if name == GRAPH_MEMBER else None)
         graph = read_graph(members[GRAPH_MEMBER].read_bytes(), GRAPH_MEMBER)
     executor = Executor(graph, num_images=len(frames))
     output = find_output(graph)

@@ -179,7 +179,14 @@ def _remarks(policy: ForeignPolicy) -> list[str]:
 def _save(
     store: CheckpointStore, name: CheckpointName, metadata: ModelMetadata, policy: ForeignPolicy, seed: int
 ) -> None:
-    """Write the checkpoint as a training would have left it."""
+    """Write the checkpoint as a training would have left it.
+
+    The names of it come first: only its weights make a checkpoint, and whoever was killed before those were there can
+    import again.
+    """
+    entry = IndexEntry(name, None, 0.0)
+    store.write_index(best=entry, last=entry)
+    store.point_at(name)
     store.save(
         name.number,
         name.steps,
@@ -201,5 +208,3 @@ def _save(
             extra={"first_checkpoint": name.number},
         ),
     )
-    entry = IndexEntry(name, None, 0.0)
-    store.write_index(best=entry, last=entry)

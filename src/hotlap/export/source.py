@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from hotlap.export.tar import unpack
 from hotlap.export.wire import MalformedError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.place import BucketPlace, is_bucket_place
+from hotlap.unfinished import scratch_folder
 
 MAX_DEPTH: Final = 6  # folders below the source
 MAX_ENTRIES: Final = 50_000
@@ -204,8 +204,8 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
         RecordError: If there is no such file, it is no archive of a model, or a bucket does not answer.
     """
     if is_bucket_place(place):
-        with tempfile.TemporaryDirectory(prefix="hotlap-import-") as scratch:
-            yield Source(place, _BucketFiles(str(place), Path(scratch))), which
+        with scratch_folder() as scratch:
+            yield Source(place, _BucketFiles(str(place), scratch)), which
         return
     place = Path(place)
     if place.is_dir():
@@ -215,9 +215,9 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
     elif not place.is_file() or not os.access(place, os.R_OK):
         raise RecordError(f"{place}: there is no such file or folder, or it may not be read. Check the name.")
     elif _begins_with(place, _GZIP):
-        with tempfile.TemporaryDirectory(prefix="hotlap-import-") as scratch:
+        with scratch_folder() as scratch:
             try:
-                files = unpack(place, Path(scratch), wanted_size)
+                files = unpack(place, scratch, wanted_size)
             except MalformedError as error:
                 raise RecordError(
                     f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz as DeepRacer "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from hotlap.config.job import Job
@@ -15,6 +14,7 @@ from hotlap.records.layout import is_record
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.store import Store
+from hotlap.unfinished import scratch_folder
 
 MAX_FILES = 500
 MAX_BYTES = 200 << 20
@@ -34,8 +34,7 @@ def put_model(model: ModelFolder, job: Job, store: Store) -> None:
         TrackError: If a track cannot be loaded.
         RecordError: If something could not be written.
     """
-    with tempfile.TemporaryDirectory(prefix="hotlap-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         copy_model(model, job, folder, portable=True)
         for path in sorted(folder.rglob("*")):
             if path.is_file():

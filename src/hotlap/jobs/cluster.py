@@ -8,11 +8,9 @@ import logging
 import os
 import shlex
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +19,7 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, MissingExtraError, TrainingError
 from hotlap.jobs.model_copy import copy_model
 from hotlap.jobs.record import ClusterJob, State
+from hotlap.unfinished import scratch_folder
 
 POLL_S = 0.5
 CONNECT_TIMEOUT_S = 5.0
@@ -79,9 +78,9 @@ class Cluster:
             name: Shown among the cluster's jobs.
         """
         command = ["hotlap", "train", ".", "--output", output, "--cluster", "auto", *options]
-        with tempfile.TemporaryDirectory(prefix="hotlap-") as folder:
-            copy_model(model, job, Path(folder), portable=True)
-            submission = self._submit(command, name or model.path.resolve().name, working_dir=folder)
+        with scratch_folder() as folder:
+            copy_model(model, job, folder, portable=True)
+            submission = self._submit(command, name or model.path.resolve().name, working_dir=str(folder))
         return ClusterJob(self.address, submission, output)
 
     def wait_until(self, job: ClusterJob, said: str) -> State:

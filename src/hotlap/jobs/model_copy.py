@@ -12,6 +12,7 @@ from hotlap.config.template import job_toml
 from hotlap.errors import RecordError
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.route_file import write_route
+from hotlap.unfinished import copy_whole, write_whole
 
 TRACKS = "tracks"
 PICTURES = (".png", ".mp4")  # of earlier trainings and evaluations
@@ -41,16 +42,17 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
             if path.name.startswith(".") or path.suffix in (*PICTURES, *_ENVIRONMENTS):
                 continue
             if path.is_file():
-                shutil.copyfile(path, destination / path.name)
+                copy_whole(path, destination / path.name)
             elif (path / "__init__.py").is_file():
                 ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(path, destination / path.name, ignore=ignored, dirs_exist_ok=True)
-        shutil.copyfile(model.reward_file, destination / "reward_function.py")
-        shutil.copyfile(model.metadata_file, destination / "model_metadata.json")
-        shutil.copyfile(model.hyperparameters_file, destination / "hyperparameters.json")
+                target = destination / path.name
+                shutil.copytree(path, target, ignore=ignored, copy_function=copy_whole, dirs_exist_ok=True)
+        copy_whole(model.reward_file, destination / "reward_function.py")
+        copy_whole(model.metadata_file, destination / "model_metadata.json")
+        copy_whole(model.hyperparameters_file, destination / "hyperparameters.json")
         folder = destination / TRACKS
         moved = _copy_tracks(job, folder, Path(TRACKS) if portable else folder.resolve())
-        (destination / "job.toml").write_text(job_toml(_moved(job, moved)), encoding="utf-8")
+        write_whole(destination / "job.toml", job_toml(_moved(job, moved)).encode())
     except (OSError, shutil.Error) as error:
         raise RecordError(
             f"{model.path} could not be copied to {destination} ({error}). Check that there is room and that this user "

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock
 
 from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, RecordError
@@ -18,6 +21,8 @@ from hotlap.records.spool_folder import last_written
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 
 KEPT = 20  # ended jobs that are remembered
+LOCK = ".lock"
+LOCK_S = 10.0
 
 StopLevel = Literal[0, 1, 2]
 """What a job is asked to do: 0 nothing, 1 end after its iteration, 2 end at once."""
@@ -46,8 +51,10 @@ class JobRegistry:
             RecordError: If the folder for state cannot be written to.
         """
         details = {"process": ProcessId.own()} | details
-        job = JobRecord(id=self._new_number(), folder=absolute(folder), **details)
-        self._write(job)
+        with self._alone():
+            number = str(max(self._numbers(), default=0) + 1)
+            job = JobRecord(id=number, folder=absolute(folder), **details)
+            self._write(job)
         for old in [each for each in self.jobs() if not each.live][:-KEPT]:
             for suffix in ("json", "stop"):
                 self._store.delete(f"{old.id}.{suffix}")
@@ -125,18 +132,16 @@ class JobRegistry:
     def _numbers(self) -> list[int]:
         return sorted(int(path.stem) for path in self.folder.glob("*.json") if path.stem.isdecimal())
 
-    def _new_number(self) -> str:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let jobs that start at the same moment take different numbers."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            number = max(self._numbers(), default=0)
-            while True:  # jobs that start at the same moment take different numbers
-                number += 1
-                with contextlib.suppress(FileExistsError):
-                    os.close(os.open(self.folder / f"{number}.json", os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-                    return str(number)
+            with FileLock(self.folder / LOCK, timeout=LOCK_S):
+                yield
         except OSError as error:
+            cause = error.strerror or "another process holds its lock"  # then it is a timeout
             raise RecordError(
-                f"the list of jobs in {self.folder} could not be written ({error.strerror}). Set the environment "
+                f"the list of jobs in {self.folder} could not be written ({cause}). Set the environment "
                 f"variable {STATE_VARIABLE} to a folder that this user may write to."
             ) from error
 

@@ -143,9 +143,19 @@ class CheckpointStore:
         if state is not None:
             self.store.put(_key(f"{name.stem}.state.json"), state.to_json())
         self.store.put(_key(f"{name.stem}.safetensors"), _encode(weights, metadata))
-        self.store.put(_key(POINTER), f"{name}\n".encode())
-        self.prune()
+        self.point_at(name)
         return name
+
+    def point_at(self, name: CheckpointName) -> None:
+        """Point ``.coach_checkpoint`` at a checkpoint and drop what is not kept; a killed `save` may have done neither.
+
+        Raises:
+            RecordError: If a file could not be written or removed.
+        """
+        pointer = f"{name}\n".encode()
+        if not self.store.exists(_key(POINTER)) or self.store.get(_key(POINTER)) != pointer:
+            self.store.put(_key(POINTER), pointer)
+        self.prune()
 
     def list(self) -> list[CheckpointName]:
         """The checkpoints whose weights are there, oldest first."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from hotlap.records.log_file import read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import Measured, parse_record
 
 EPISODES = "metrics/episodes.jsonl"
+MAX_LINE = 1 << 12  # bytes
 
 Phase = Literal["training", "evaluation"]
 
@@ -90,14 +92,21 @@ class EpisodeLog:
         num_trained: Continue a training with the training episodes of so many iterations, dropping later ones.
             0 begins anew; None neither drops nor clears, which is for readers.
         num_evaluated: The same for evaluations.
+        kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
-    def __init__(self, store: Store, *, num_trained: int | None = None, num_evaluated: int = 0) -> None:
+    def __init__(
+        self, store: Store, *, num_trained: int | None = None, num_evaluated: int = 0, kept: int | None = None
+    ) -> None:
         self.store = store
-        if num_trained is not None:
+        self.num_bytes = 0
+        """Of the lines that stayed and those that were added."""
+        if num_trained and kept is not None:
+            self.num_bytes = store.cut(EPISODES, kept)
+        elif num_trained is not None:
             ends = {"training": num_trained, "evaluation": num_evaluated}
-            kept = [record for record in self.read() if record.iteration < ends[record.phase]]
-            self.store.put(EPISODES, _lines(kept))
+            earlier = self.read() if num_trained else []
+            self._write(self.store.put, [record for record in earlier if record.iteration < ends[record.phase]])
 
     def append(self, records: Sequence[EpisodeRecord]) -> None:
         """Add a line each, all together.
@@ -105,23 +114,26 @@ class EpisodeLog:
         Raises:
             RecordError: If they could not be written.
         """
-        self.store.append(EPISODES, _lines(records))
+        self._write(self.store.append, records)
 
     def read(self) -> list[EpisodeRecord]:
-        """All whole lines, in order; empty if there is no file."""
+        """All whole lines, in order; empty if there is no file.
+
+        Raises:
+            RecordError: If it cannot be read, or is none.
+        """
         return parse_episodes(self.store.get(EPISODES)) if self.store.exists(EPISODES) else []
+
+    def _write(self, how: Callable[[str, bytes], None], records: Sequence[EpisodeRecord]) -> None:
+        data = "".join(f"{record.to_line()}\n" for record in records).encode()
+        how(EPISODES, data)
+        self.num_bytes += len(data)
 
 
 def parse_episodes(data: bytes) -> list[EpisodeRecord]:
-    """All whole lines of an episodes file, in order."""
-    records = []
-    for line in data.decode(errors="replace").splitlines():
-        try:
-            records.append(EpisodeRecord.from_line(line))
-        except ValueError:
-            continue  # torn by a kill
-    return records
+    """All whole lines of an episodes file, in order.
 
-
-def _lines(records: Sequence[EpisodeRecord]) -> bytes:
-    return "".join(f"{record.to_line()}\n" for record in records).encode()
+    Raises:
+        RecordError: If so many are damaged that it is none.
+    """
+    return read_lines(data, EPISODES, EpisodeRecord.from_line, longest=MAX_LINE)

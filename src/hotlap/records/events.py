@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hotlap.errors import RecordError
+from hotlap.records.log_file import read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import Measured, parse_record
 
 PROGRESS = "metrics/progress.jsonl"
-MAX_DAMAGED = 10_000  # lines; a kill leaves one
+MAX_LINE = 1 << 18  # bytes; a thousand workers need most of it
 
 
 @dataclass(frozen=True)
@@ -135,13 +136,18 @@ class ProgressLog:
         store: Where the model lies.
         num_iterations: Continue a training with this many finished iterations, dropping lines after them. 0 begins
             anew; None neither drops nor clears, which is for readers.
+        kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
-    def __init__(self, store: Store, *, num_iterations: int | None = None) -> None:
+    def __init__(self, store: Store, *, num_iterations: int | None = None, kept: int | None = None) -> None:
         self.store = store
-        if num_iterations is not None:
-            kept = [record for record in self.read() if record.iteration < num_iterations]
-            self.store.put(PROGRESS, "".join(f"{record.to_line()}\n" for record in kept).encode())
+        self.num_bytes = 0
+        """Of the lines that stayed and those that were added."""
+        if num_iterations and kept is not None:
+            self.num_bytes = store.cut(PROGRESS, kept)
+        elif num_iterations is not None:
+            stay = [record for record in self.read() if record.iteration < num_iterations] if num_iterations else []
+            self._write(self.store.put, stay)
 
     def append(self, record: IterationRecord) -> None:
         """Add one line.
@@ -149,7 +155,7 @@ class ProgressLog:
         Raises:
             RecordError: If it could not be written.
         """
-        self.store.append(PROGRESS, f"{record.to_line()}\n".encode())
+        self._write(self.store.append, [record])
 
     def read(self) -> list[IterationRecord]:
         """All whole lines, in order; empty if there is no file.
@@ -159,6 +165,11 @@ class ProgressLog:
         """
         return parse_progress(self.store.get(PROGRESS)) if self.store.exists(PROGRESS) else []
 
+    def _write(self, how: Callable[[str, bytes], None], records: Sequence[IterationRecord]) -> None:
+        data = "".join(f"{record.to_line()}\n" for record in records).encode()
+        how(PROGRESS, data)
+        self.num_bytes += len(data)
+
 
 def parse_progress(data: bytes) -> list[IterationRecord]:
     """All whole lines of a progress file, in order.
@@ -166,18 +177,7 @@ def parse_progress(data: bytes) -> list[IterationRecord]:
     Raises:
         RecordError: If so many are damaged that it is none.
     """
-    records, num_damaged = [], 0
-    for line in data.decode(errors="replace").splitlines():
-        try:
-            records.append(IterationRecord.from_line(line))
-        except ValueError:  # torn by a kill
-            num_damaged += 1
-            if num_damaged > MAX_DAMAGED:
-                raise RecordError(
-                    f"{PROGRESS} is no progress file: more than {MAX_DAMAGED} of its lines are damaged. Move it away, "
-                    "or restore it from a copy."
-                ) from None
-    return records
+    return read_lines(data, PROGRESS, IterationRecord.from_line, longest=MAX_LINE)
 
 
 def _finite(value: Any) -> Any:

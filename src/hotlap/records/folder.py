@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from hotlap.bounded import read_bounded
+from hotlap.bounded import open_regular, read_bounded
 from hotlap.errors import RecordError
 from hotlap.records.patience import Patience, lacks_room
 from hotlap.records.store import checked_parts, largest
+from hotlap.unfinished import is_unfinished, write_whole
+
+_BLOCK = 1 << 16  # bytes read at once
 
 
 class Folder:
@@ -47,25 +50,7 @@ class Folder:
     def put(self, key: str, data: bytes) -> None:
         path = self.path(key)
         with _explained(path, "The file as it was before is untouched"):
-            self.patience.wait_for_room(path, lambda: self._put(path, data))
-
-    def _put(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                if self.sync:
-                    os.fsync(file.fileno())
-            os.chmod(temporary, 0o666 & ~_umask())
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-        if self.sync:
-            _sync_directory(path.parent)
+            self.patience.wait_for_room(path, lambda: write_whole(path, data, sync=self.sync))
 
     def append(self, key: str, data: bytes) -> None:
         path = self.path(key)
@@ -87,6 +72,19 @@ class Folder:
                 with contextlib.suppress(OSError):  # a part that fitted would stand before the next attempt's whole
                     os.truncate(path, size)
                 raise
+
+    def cut(self, key: str, num_bytes: int) -> int:
+        path = self.path(key)
+        with _explained(path, "It is as it was before"):
+            try:
+                with open_regular(path, "r+b") as file:
+                    kept = _end_of_lines(file, num_bytes)
+                    file.truncate(kept)
+                    if self.sync:
+                        os.fsync(file.fileno())
+            except (FileNotFoundError, NotADirectoryError):
+                return 0
+        return kept
 
     def get(self, key: str) -> bytes:
         path = self.path(key)
@@ -115,7 +113,7 @@ class Folder:
             raise RecordError(
                 f"{folder} could not be listed ({error.strerror}). It must be a readable folder; check its permissions."
             ) from error
-        return [f"{prefix}/{name}" for name in entries if not name.endswith(".part")]
+        return [f"{prefix}/{name}" for name in entries if not is_unfinished(name)]
 
     def delete(self, key: str) -> None:
         path = self.path(key)
@@ -128,6 +126,18 @@ class Folder:
                 f"{path} could not be removed ({error.strerror}). The run needs to delete old checkpoints; "
                 f"make {path.parent} writable."
             ) from error
+
+
+def _end_of_lines(file: BinaryIO, num_bytes: int) -> int:
+    """Where the last whole line in the first bytes of a file ends; it is looked for from there backwards."""
+    end = min(num_bytes, os.fstat(file.fileno()).st_size)
+    while end > 0:
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        if found := file.read(end - begin).rfind(b"\n") + 1:
+            return begin + found
+        end = begin
+    return 0
 
 
 @contextlib.contextmanager
@@ -151,21 +161,3 @@ def _way_out(error: OSError, path: Path) -> str:
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"A file stands where the folder {path.parent} is needed; move it away, then resume the run."
     return "Check the disk, then resume the run."
-
-
-def _umask() -> int:
-    # There is no call that only reads it; mkstemp makes files private, but records are meant to be shared.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync_directory(folder: Path) -> None:
-    # The new name is part of the folder's data. Windows cannot open folders, and does not need it.
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from hotlap.bounded import load_json, read_bounded
 from hotlap.errors import RecordError
+from hotlap.unfinished import write_whole
 
 # `model/.lock` of the original means something else: that a checkpoint is being uploaded.
 LOCK = ".training.lock"
@@ -51,7 +52,7 @@ class FolderLock:
             ) from error
         holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().astimezone().isoformat()}
         with contextlib.suppress(OSError):  # only the message to others is poorer without it
-            (self.folder / HOLDER).write_text(json.dumps(holder))
+            write_whole(self.folder / HOLDER, json.dumps(holder).encode(), sync=False)
 
     def release(self) -> None:
         """Let others in; nothing happens if this was done before."""

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from hotlap.bounded import lines_of
+from hotlap.errors import RecordError
 from hotlap.records.store import Store
+
+MAX_DAMAGED = 10_000  # lines; a kill leaves one
+
+Record = TypeVar("Record")
 
 
 class LogFile:
@@ -24,14 +32,9 @@ class LogFile:
         self.store = store
         self.key = key
         self._waiting: list[str] = []
-        stays = b""
-        if kept != 0 and store.exists(key):
-            present = store.get(key)
-            stays = present[: present.rfind(b"\n", 0, kept) + 1]
-            store.put(key, stays)
-        self.num_bytes = len(stays)
+        self.num_bytes = store.cut(key, sys.maxsize if kept is None else kept) if kept != 0 else 0
         """Of all that is written."""
-        if _text(head) not in stays:
+        if _text(head) not in (store.get(key) if head and self.num_bytes else b""):
             self.add(head)
 
     def add(self, lines: Sequence[str]) -> None:
@@ -50,6 +53,32 @@ class LogFile:
             (self.store.append if self.num_bytes else self.store.put)(self.key, data)
             self.num_bytes += len(data)
             self._waiting = []
+
+
+def read_lines(data: bytes, key: str, read: Callable[[str], Record], *, longest: int) -> list[Record]:
+    """The records of all whole lines, in order.
+
+    Args:
+        data: Of the file.
+        key: Its name, for the error.
+        read: Makes a record of a line, or raises ValueError if that is torn.
+        longest: Bytes that a line may have; longer ones are damaged.
+
+    Raises:
+        RecordError: If so many lines are damaged that it is another file.
+    """
+    records, num_damaged = [], 0
+    for line in lines_of(data, longest):
+        try:
+            records.append(read(line.decode(errors="replace")))
+        except ValueError:
+            num_damaged += 1
+            if num_damaged > MAX_DAMAGED:
+                raise RecordError(
+                    f"{key} is none of hotlap's files: more than {MAX_DAMAGED} of its lines are damaged. Move it away, "
+                    "or restore it from a copy."
+                ) from None
+    return records
 
 
 def _text(lines: Sequence[str]) -> bytes:

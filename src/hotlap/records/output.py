@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
 from hotlap.records.store import Store
+from hotlap.unfinished import sweep
 
 FULL_DISK_S = 120.0  # so long a training waits for room before it ends
 AWAY_S = 60.0  # at the end, when the server does not answer
@@ -73,6 +75,7 @@ class FolderOutput:
         with ExitStack() as held:
             held.enter_context(FolderLock(folder))
             self.store = Folder(folder, patience=Patience(FULL_DISK_S, tell))
+            _sweep_records(folder)
             checkpoints = CheckpointStore(self.store).list()
             if checkpoints and not (resume or wipe):
                 raise RecordError(
@@ -186,6 +189,7 @@ def evaluation_output(place: str | Path, stamp: str, tell: Tell) -> Iterator[Sto
         tell: Is told what the user should know.
     """
     if not is_bucket_place(place):
+        _sweep_records(Path(place))
         yield Folder(place)
         return
     from hotlap.records.s3 import Bucket
@@ -204,6 +208,14 @@ def evaluation_output(place: str | Path, stamp: str, tell: Tell) -> Iterator[Sto
         shutil.rmtree(own, ignore_errors=True)
     else:
         tell(_left_behind(parsed, spool.left[0], own))
+
+
+def _sweep_records(root: Path) -> None:
+    """Remove what killed processes had not finished in a model's folder and in the folders that hotlap makes there."""
+    for folder, below, _ in os.walk(root):
+        sweep(Path(folder))
+        if folder == str(root):
+            below[:] = [name for name in below if name == "tracks" or name.isdecimal() or is_record(f"{name}/")]
 
 
 def _refuse_foreign(keys: Sequence[str], place: object) -> None:

@@ -12,7 +12,7 @@ from hotlap.errors import ConfigError
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3_errors import StorageError, Trouble, trouble_of
 from hotlap.records.s3_settings import WHERE_CREDENTIALS_STAND, S3Settings, load_settings
-from hotlap.records.store import checked_parts, largest
+from hotlap.records.store import checked_parts, largest, whole_lines
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Store
@@ -64,6 +64,13 @@ class Bucket:
     def append(self, key: str, data: bytes) -> None:
         """Write the object anew, with ``data`` at its end: buckets know no other way. One writer at a time."""
         self.put(key, (self.get(key) if self.exists(key) else b"") + data)
+
+    def cut(self, key: str, num_bytes: int) -> int:
+        if not self.exists(key):
+            return 0
+        kept = whole_lines(self.get(key), num_bytes)
+        self.put(key, kept)
+        return len(kept)
 
     def create(self, key: str, data: bytes) -> bool:
         """Put an object only if there is none; whether that was so."""

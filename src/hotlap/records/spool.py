@@ -27,7 +27,7 @@ from hotlap.records.ownership import SucceededError
 from hotlap.records.patience import Patience, pauses
 from hotlap.records.s3_errors import StorageError
 from hotlap.records.spool_folder import Deed, Entry, SpoolFolder
-from hotlap.records.store import Store, checked_parts
+from hotlap.records.store import Store, checked_parts, whole_lines
 
 MAX_BYTES = 16 << 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -109,6 +109,13 @@ class Spool:
     def append(self, key: str, data: bytes) -> None:
         """Write the object anew, with ``data`` at its end."""
         self.put(key, (self.get(key) if self.exists(key) else b"") + data)
+
+    def cut(self, key: str, num_bytes: int) -> int:
+        if not self.exists(key):
+            return 0
+        kept = whole_lines(self.get(key), num_bytes)
+        self.put(key, kept)
+        return len(kept)
 
     def get(self, key: str) -> bytes:
         checked_parts(key, self)

@@ -27,6 +27,7 @@ from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3_settings import S3Settings
 from hotlap.records.typed_json import parse_record
+from hotlap.unfinished import sweep
 from hotlap.user_folders import state_folder
 
 Deed = Literal["put", "delete", "kept"]
@@ -90,8 +91,7 @@ class SpoolFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process had not finished to write."""
-        for part in self.path.glob(".*.part"):
-            part.unlink(missing_ok=True)
+        sweep(self.path)
 
     def write(self, number: int, deed: Deed, key: str, data: bytes) -> Entry:
         """Add an entry.

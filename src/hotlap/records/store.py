@@ -13,19 +13,28 @@ from hotlap.errors import RecordError
 from hotlap.records.place import BucketPlace, is_bucket_place
 
 _LARGEST = {
-    ".json": 128 << 20,  # metrics of half a million episodes
-    ".jsonl": 256 << 20,
+    ".json": 4 << 20,
+    ".jsonl": 64 << 20,  # a line for each of fifty thousand iterations, or of two hundred thousand episodes
     ".csv": 256 << 20,
     ".safetensors": 640 << 20,  # the largest network's optimizer has a quarter
     ".data-00000-of-00001": 640 << 20,  # of a TensorFlow checkpoint
     ".pb": 320 << 20,
 }
+_LARGEST_METRICS = 128 << 20  # of half a million episodes
 _LARGEST_OTHER = 4 << 30  # videos
 
 
 def largest(key: str) -> int:
     """How many bytes the object of this name may have; no `Store` reads more into memory."""
-    return _LARGEST.get(PurePosixPath(key).suffix, _LARGEST_OTHER)
+    place = PurePosixPath(key)
+    if place.suffix == ".json" and "metrics" in place.parts:
+        return _LARGEST_METRICS
+    return _LARGEST.get(place.suffix, _LARGEST_OTHER)
+
+
+def whole_lines(data: bytes, num_bytes: int) -> bytes:
+    """The whole lines in the first bytes of a text."""
+    return data[: data.rfind(b"\n", 0, num_bytes) + 1]
 
 
 class Store(Protocol):
@@ -36,6 +45,9 @@ class Store(Protocol):
 
     def append(self, key: str, data: bytes) -> None:
         """Add to the end of an object. A crash may leave a part of ``data`` behind."""
+
+    def cut(self, key: str, num_bytes: int) -> int:
+        """Keep the whole lines in the first bytes of an object; how many bytes these are. Silent if it is not there."""
 
     def get(self, key: str) -> bytes:
         """The bytes of one object. Raises `RecordError` if it is missing, unreadable or too large."""

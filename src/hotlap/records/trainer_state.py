@@ -121,5 +121,7 @@ class _Extra:
     goal_evaluations: NonNegativeInt = 0
     bad_evaluations: NonNegativeInt = 0
     best_completion: FiniteFloat = 0.0
+    reward_mean: FiniteFloat | None = None
+    log_bytes: dict[str, NonNegativeInt] = field(default_factory=dict)
     first_lap: _FirstLap | None = None
     record: IterationRecord | None = None

@@ -17,6 +17,7 @@ from hotlap.errors import TrackError
 from hotlap.tracks.polyline import signed_area
 from hotlap.tracks.themes import RGB, THEMES, Theme
 from hotlap.tracks.track import Track
+from hotlap.unfinished import whole_file
 
 PAINT, INK = "#fbfbf8", "#20242b"
 DASH = 0.15  # [m] three times the real one, which no picture of a whole track could show
@@ -40,7 +41,8 @@ def draw_track(track: Track, path: str | Path) -> None:
     figure.text(left, top, title, va="top", fontsize=20, fontweight="bold", color=INK)
     figure.text(left, top - 0.4 / full_height, describe(track), va="top", fontsize=10.5, color="#5b6270")
     try:
-        figure.savefig(path)
+        with whole_file(path) as file:
+            figure.savefig(file, format=Path(path).suffix[1:] or None)
     except OSError as error:
         raise TrackError(f"{path}: the picture cannot be written there ({error.strerror or error}).") from error
 

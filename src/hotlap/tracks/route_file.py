@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import ast
 import math
-import os
 import re
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from hotlap.bounded import read_bounded, told
 from hotlap.errors import TrackError
 from hotlap.tracks import polyline
 from hotlap.tracks.track import Track
+from hotlap.unfinished import whole_file
 
 MAX_ROWS = 5000  # 750 m at the usual spacing; far beyond it, someone saved something else
 MAX_EXTENT = 200.0  # [m] beyond it the unit was not meters
@@ -65,14 +65,10 @@ def read_route(path: str | Path, *, closed: bool | None = None, name: str | None
 def write_route(track: Track, path: str | Path) -> None:
     """Write a track as a route file, whole or not at all."""
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("wb") as file:
+        with whole_file(path) as file:
             np.save(file, track.to_rows(), allow_pickle=False)
-        unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise TrackError(
             f"{path}: the track cannot be written there ({error.strerror or error}). "
             f"Choose a folder that you may write to."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hotlap.records.episode_log import EpisodeLog, EpisodeRecord, Phase
-from hotlap.records.events import ProgressLog
+from hotlap.records.episode_log import EPISODES, EpisodeLog, EpisodeRecord, Phase
+from hotlap.records.events import PROGRESS, ProgressLog
+from hotlap.records.log_lines import worker_log
 from hotlap.records.metrics import BestModelMetric, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
 from hotlap.records.store import Store
@@ -14,7 +15,7 @@ from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
-from hotlap.training.training_log import TrainingLog
+from hotlap.training.training_log import LOG_BYTES, TrainingLog
 
 
 class Recorder:
@@ -45,8 +46,9 @@ class Recorder:
         self.log = log
         self.num_workers = num_workers
         self.tracks = tracks
-        self.progress = ProgressLog(store, num_iterations=num_lines)
-        self.episodes = EpisodeLog(store, num_trained=state.iteration, num_evaluated=num_lines)
+        kept = state.extra.get(LOG_BYTES, {})
+        self.progress = ProgressLog(store, num_iterations=num_lines, kept=kept.get(PROGRESS))
+        self.episodes = EpisodeLog(store, num_trained=state.iteration, num_evaluated=num_lines, kept=kept.get(EPISODES))
         self.metrics = [
             TrainingMetrics(
                 store, worker=worker, num_episodes=state.episodes_of(worker), best_model_metric=best_model_metric
@@ -55,6 +57,13 @@ class Recorder:
         ]
         self._traces: dict[int, list[TraceRows]] = {}
         self._records: list[EpisodeRecord] = []
+        if state.iteration:
+            self._drop_later(state.iteration)
+
+    @property
+    def num_bytes(self) -> dict[str, int]:
+        """Length of each file that grows, by key."""
+        return self.log.num_bytes | {PROGRESS: self.progress.num_bytes, EPISODES: self.episodes.num_bytes}
 
     def track(self, worker: int) -> Track:
         """The track that a worker drives on."""
@@ -116,6 +125,15 @@ class Recorder:
         self.episodes.append(self._records)
         records, self._records, self._traces = self._records, [], {}
         return records
+
+    def _drop_later(self, num_iterations: int) -> None:
+        """Drop what a killed run wrote of an iteration that it did not finish, and that may never be played again."""
+        for worker, metrics in enumerate(self.metrics):
+            metrics.save()
+            first = training_trace_key(num_iterations, worker if self.num_workers > 1 else None)
+            steps = f"{worker_log(worker)}.{num_iterations + 1}"
+            for key in (first, steps):  # a run is at most one iteration ahead of its checkpoint
+                self.store.delete(key)
 
     def _record(self, episode: PlayedEpisode, iteration: int, phase: Phase, clock: float) -> EpisodeRecord:
         plan = episode.plan

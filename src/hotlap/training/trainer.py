@@ -446,7 +446,9 @@ class Trainer:
         with self.stage("record", iteration=stages):
             log.saves(name)
             log.write()
-        self.state = replace(self.state, extra=self.state.extra | {LOG_BYTES: log.num_bytes})
+        self.state = replace(self.state, extra=self.state.extra | {LOG_BYTES: self.recorder.num_bytes})
+        if math.isfinite(self.last_reward_mean):
+            self.state = replace(self.state, extra=self.state.extra | {"reward_mean": self.last_reward_mean})
         with self.stage("checkpoint", iteration=stages):
             save = partial(
                 self.checkpoints.save,
@@ -505,7 +507,9 @@ class Trainer:
         require_fit(checkpoint, self.metadata, self.network, place=self.place, way_out=way_out)
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
         self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
+        self.checkpoints.point_at(checkpoint.name)
         self.state = checkpoint.state
+        self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         if pending := checkpoint.state.extra.get("record"):
             self._open = OpenIteration(IterationRecord.from_json(pending), saved=True)
 

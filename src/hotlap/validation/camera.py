@@ -30,6 +30,7 @@ from hotlap.sim.camera import V1_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.tracks.ground import CENTER_LINE, EDGE_LINE, FIELD, GREY_WEIGHTS, ROAD, WALL, Ground, bake_ground
 from hotlap.tracks.themes import THEMES, Theme
 from hotlap.tracks.track import Track
+from hotlap.unfinished import whole_file
 
 Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done."""
@@ -510,7 +511,6 @@ def draw_comparison(
     report: CameraReport, frames: np.ndarray, track: Track, folder: Path, *, num: int = 12, scale: int = 3
 ) -> list[Path]:
     """Write ``num`` pictures of a real frame, ours and their difference side by side; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     scenery = Scenery(track, THEMES["reinvent_2018"])
     eye = Eye(scenery.with_walls(report.setting.margins), report.setting.camera, color=True, batch=num)
     chosen = np.unique(np.linspace(0, len(frames) - 1, num).astype(int))
@@ -519,6 +519,7 @@ def draw_comparison(
         difference = np.abs(frames[index].astype(int) - ours).astype(np.uint8)
         row = Image.fromarray(np.concatenate([frames[index], ours, difference], axis=1))
         path = folder / f"{Path(report.names[index]).stem}_real_ours_difference.png"
-        row.resize((row.width * scale, row.height * scale), Image.Resampling.NEAREST).save(path)
+        with whole_file(path) as file:
+            row.resize((row.width * scale, row.height * scale), Image.Resampling.NEAREST).save(file, "PNG")
         paths.append(path)
     return paths

@@ -10,6 +10,7 @@ import numpy as np
 from hotlap.analysis.style import BAD, GRAY, INK, TRAINING, new_figure, tidy
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import VEHICLES
+from hotlap.unfinished import whole_file
 from hotlap.validation.replay import (
     BICYCLES,
     GROUPS,
@@ -81,7 +82,8 @@ def draw_replays(files: Sequence[TraceFile], path: Path, *, device: str = "cpu")
             panel.set_aspect("equal", adjustable="datalim")
     axes[0, 0].legend(frameon=False, fontsize=8)
     try:
-        figure.savefig(path)
+        with whole_file(path) as file:
+            figure.savefig(file, format=path.suffix[1:] or None)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: the picture cannot be written ({error}). Choose a .png in an existing folder."

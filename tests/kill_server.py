@@ -1,0 +1,264 @@
+"""A process that runs hotlap's commands in forks of itself and kills them at a chosen file operation.
+
+All is imported and every kernel loaded before the first command, so that one takes about as long as its work. In a fork
+the calls through which Python reaches the disk are counted, as far as they change something below a watched folder:
+opening for writing, write, truncate, fsync, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with
+SIGKILL before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes
+after one operation comes before the next, so that these two are all moments there are.
+
+The trainer's clock stands still in the forks: what a training leaves depends on the seed alone then.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Moment = Literal["before", "half"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a command."""
+
+    code: int
+    """Exit status; -9: killed."""
+    operations: list[str]
+    """Those that it came to, ``kind path``."""
+    output: str
+
+
+class KillServer:
+    """Starts the process; `close` it, or use it in a ``with`` statement.
+
+    Args:
+        watched: Operations elsewhere do not count.
+        warm_up: Words of a command that is run once before the others, in the process itself.
+        environment: Of the commands, beside the present one.
+    """
+
+    def __init__(self, watched: Path, environment: dict[str, str], warm_up: Sequence[str | Path] = ()) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(watched), *map(str, warm_up)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | environment | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            text=True,
+        )
+        assert self._answer() == "ready"
+
+    def run(self, *words: str | Path, kill: tuple[int, Moment] | None = None) -> Outcome:
+        """Run ``hotlap`` with these words, and kill it at an operation, counted from 0."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps({"words": list(map(str, words)), "kill": kill}) + "\n")
+        self.process.stdin.flush()
+        return Outcome(**self._answer())
+
+    def _answer(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, "the process ended"
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.communicate()
+
+    def __enter__(self) -> KillServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Operations:
+    """Counts the file operations of this process below a folder, and kills it at one of them."""
+
+    def __init__(self, watched: str, kill: tuple[int, Moment] | None, report: Any) -> None:
+        self.watched = os.path.realpath(watched)
+        self.kill = kill
+        self.report = report  # of operations, a line each; whole lines also when this process is killed
+        self.count = 0
+        self.open = io.open
+
+    def begin(self, kind: str, path: Any, half: Callable[[], object] = lambda: None) -> None:
+        """An operation begins, which ``half`` does by half."""
+        self.report.write(f"{kind} {path}\n")
+        self.report.flush()
+        if self.kill is not None and self.count == self.kill[0]:
+            if self.kill[1] == "half":
+                half()
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+
+    def concerns(self, path: Any) -> bool:
+        if isinstance(path, int):
+            path = os.readlink(f"/proc/self/fd/{path}")
+        return os.path.abspath(os.fsdecode(path)).startswith(self.watched + os.sep)
+
+    def install(self) -> None:
+        """From now on."""
+        for name in ("replace", "rename", "link", "unlink", "remove", "rmdir", "mkdir", "truncate"):
+            self._count_calls(name)
+        self._count_opening()
+
+        def fsync(descriptor: int) -> None:
+            if self.concerns(descriptor):  # waiting for the disk would only take time: this is no power cut
+                self.begin("fsync", os.readlink(f"/proc/self/fd/{descriptor}"))
+
+        os.fsync = fsync
+
+    def _count_calls(self, name: str) -> None:
+        call = getattr(os, name)
+
+        def counted(path: Any, *arguments: Any, **options: Any) -> Any:
+            if options.get("dir_fd") is None and self.concerns(path):
+                self.begin(name, path)
+            return call(path, *arguments, **options)
+
+        setattr(os, name, counted)
+
+    def _count_opening(self) -> None:
+        open_descriptor, open_file = os.open, io.open
+
+        def os_open(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+            if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and self.concerns(path):
+                self.begin("open", path)
+            return open_descriptor(path, flags, *arguments, **options)
+
+        def any_open(file: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+            writes = any(letter in mode for letter in "wax+") and self.concerns(file)
+            if writes and not isinstance(file, int):
+                self.begin("open", file)
+            opened = open_file(file, mode, *arguments, **options)
+            return Written(opened, self) if writes else opened
+
+        os.open = os_open
+        io.open = builtins.open = os.fdopen = any_open
+
+
+class Written:
+    """A file whose writes count; what is written lies on the disk before the next operation."""
+
+    def __init__(self, file: Any, operations: Operations) -> None:
+        self._file, self._operations = file, operations
+        self._path = os.readlink(f"/proc/self/fd/{file.fileno()}")
+
+    def write(self, data: Any) -> int:
+        def half() -> None:
+            self._file.write(data[: len(data) // 2])
+            self._file.flush()
+
+        self._operations.begin("write", self._path, half)
+        written = self._file.write(data)
+        self._file.flush()
+        return int(written)
+
+    def truncate(self, size: int | None = None) -> int:
+        self._operations.begin("truncate", self._path)
+        return int(self._file.truncate(size))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __iter__(self) -> Any:
+        return iter(self._file)
+
+    def __enter__(self) -> Written:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def serve(watched: str, warm_up: Sequence[str]) -> None:
+    """Answer requests until there are no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    import matplotlib.figure  # noqa: F401
+    import PIL.Image  # noqa: F401
+
+    import hotlap.analysis.learning_curve
+    import hotlap.cli.main
+    import hotlap.export.exporting
+    import hotlap.export.importing
+    import hotlap.training.trainer
+
+    time.perf_counter = lambda: 0.0
+    if warm_up:
+        run(warm_up)
+    print(json.dumps("ready"), file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = in_fork(watched, request["words"], request["kill"])
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def in_fork(watched: str, words: list[str], kill: tuple[int, Moment] | None) -> dict[str, Any]:
+    """Run a command in a fork; the fields of an `Outcome`."""
+    with open_scratch() as report, open_scratch() as output:
+        child = os.fork()
+        if child == 0:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+            Operations(watched, kill, report).install()
+            os._exit(run(words))
+        _, status = os.waitpid(child, 0)
+        report.seek(0)
+        output.seek(0)
+        return {
+            "code": os.waitstatus_to_exitcode(status),
+            "operations": report.read().splitlines(),
+            "output": output.read(),
+        }
+
+
+def open_scratch() -> Any:
+    """A text file in memory, which a fork shares."""
+    return os.fdopen(os.memfd_create("kill-server"), "w+")
+
+
+def run(words: Sequence[str]) -> int:
+    """Run ``hotlap``; its exit status."""
+    from hotlap.cli import main
+
+    sys.argv = ["hotlap", *words]
+    try:
+        main.main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        return 99
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, and None for empty folders."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def replaced(folder: Path, original: Path) -> None:
+    """Make ``folder`` equal to ``original``."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(original, folder)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.argv[2:])
