@@ -2,9 +2,9 @@
 
 All is imported and every kernel loaded before the first command, so that one takes about as long as its work. In a fork
 the calls through which Python reaches the disk are counted, as far as they change something below a watched folder:
-opening for writing, write, truncate, fsync, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with
-SIGKILL before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes
-after one operation comes before the next, so that these two are all moments there are.
+opening for writing, write, truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with SIGKILL
+before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes after one
+operation comes before the next, so that these two are all moments there are; fsync makes none, for no power is cut.
 
 The trainer's clock stands still in the forks: what a training leaves depends on the seed alone then.
 """
@@ -21,7 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +37,16 @@ class Outcome:
     operations: list[str]
     """Those that it came to, ``kind path``."""
     output: str
+
+    @property
+    def moments(self) -> list[tuple[int, Moment]]:
+        """All at which the command may be killed, so that it makes a difference on the disk."""
+        found: list[tuple[int, Moment]] = []
+        for number, operation in enumerate(self.operations):
+            found.append((number, "before"))
+            if operation.startswith("write "):
+                found.append((number, "half"))
+        return found
 
 
 class KillServer:
@@ -113,17 +123,14 @@ class Operations:
             self._count_calls(name)
         self._count_opening()
 
-        def fsync(descriptor: int) -> None:
-            if self.concerns(descriptor):  # waiting for the disk would only take time: this is no power cut
-                self.begin("fsync", os.readlink(f"/proc/self/fd/{descriptor}"))
-
-        os.fsync = fsync
+        os.fsync = lambda descriptor: None  # waiting for the disk would only take time
 
     def _count_calls(self, name: str) -> None:
         call = getattr(os, name)
 
         def counted(path: Any, *arguments: Any, **options: Any) -> Any:
-            if options.get("dir_fd") is None and self.concerns(path):
+            makes_nothing = name == "mkdir" and os.path.isdir(path)
+            if options.get("dir_fd") is None and self.concerns(path) and not makes_nothing:
                 self.begin(name, path)
             return call(path, *arguments, **options)
 
@@ -193,9 +200,13 @@ def serve(watched: str, warm_up: Sequence[str]) -> None:
     import hotlap.cli.main
     import hotlap.export.exporting
     import hotlap.export.importing
+    import hotlap.rl.networks
     import hotlap.training.trainer
 
     time.perf_counter = lambda: 0.0
+    architecture = hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW]
+    few = hotlap.rl.networks.CameraLayers((hotlap.rl.networks.Conv(2, 8, 8),))  # weights, so that files are small
+    hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW] = replace(architecture, camera=few, middleware=(8,))
     if warm_up:
         run(warm_up)
     print(json.dumps("ready"), file=answers, flush=True)
@@ -250,14 +261,21 @@ def run(words: Sequence[str]) -> int:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, and None for empty folders."""
+    """All files below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def replaced(folder: Path, original: Path) -> None:
-    """Make ``folder`` equal to ``original``."""
+def unfinished_in(folder: Path) -> list[str]:
+    """What below a folder has a name that only unfinished files and scratch folders have."""
+    names = (path for path in folder.rglob("*") if path.suffix == ".part" or path.name.startswith("hotlap-"))
+    return sorted(map(str, names))
+
+
+def made_equal(folder: Path, original: Path) -> Path:
+    """``folder``, after it was made a copy of ``original``."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(original, folder)
+    return folder
 
 
 if __name__ == "__main__":

@@ -17,14 +17,14 @@ from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
 
-LOSSES = (
+LOSSES = (  # by name, as the trainer's state has them: a resumed training writes the same line
+    "approx_kl",
+    "behavior_kl",
+    "clip_fraction",
+    "entropy",
+    "explained_variance",
     "policy_loss",
     "value_loss",
-    "entropy",
-    "approx_kl",
-    "clip_fraction",
-    "explained_variance",
-    "behavior_kl",
 )
 
 

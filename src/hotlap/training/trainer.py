@@ -414,7 +414,7 @@ class Trainer:
         self._finish_checkpoint()
         # Where laps are driven beside the next update, an iteration ends when its weights are there.
         elapsed_s = record.elapsed_s if self.fleet.concurrent else self._elapsed()
-        stages_s = {name: round(seconds, 3) for name, seconds in self._open.stages.items()}
+        stages_s = {name: round(seconds, 3) for name, seconds in sorted(self._open.stages.items())}
         record = replace(record, elapsed_s=elapsed_s, stages_s=stages_s)
         self.state = replace(self.state, elapsed_s=elapsed_s)
         self._open = None
@@ -446,9 +446,12 @@ class Trainer:
         with self.stage("record", iteration=stages):
             log.saves(name)
             log.write()
-        self.state = replace(self.state, extra=self.state.extra | {LOG_BYTES: self.recorder.num_bytes})
+        extra = self.state.extra | {LOG_BYTES: self.recorder.num_bytes}
         if math.isfinite(self.last_reward_mean):
-            self.state = replace(self.state, extra=self.state.extra | {"reward_mean": self.last_reward_mean})
+            extra["reward_mean"] = self.last_reward_mean
+        if stages is not None:  # what a resumed training cannot measure again
+            extra["record"] = extra["record"] | {"stages_s": stages | {"checkpoint": 0.0}}
+        self.state = replace(self.state, extra=extra)
         with self.stage("checkpoint", iteration=stages):
             save = partial(
                 self.checkpoints.save,
@@ -511,7 +514,8 @@ class Trainer:
         self.state = checkpoint.state
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         if pending := checkpoint.state.extra.get("record"):
-            self._open = OpenIteration(IterationRecord.from_json(pending), saved=True)
+            record = IterationRecord.from_json(pending)
+            self._open = OpenIteration(record, dict(record.stages_s), saved=True)
 
     def _clone(self, source: str) -> None:
         """Begin with the weights of another model; its numbers go on, its statistics do not."""
