@@ -3,8 +3,8 @@
 All is imported and every kernel loaded before the first command, so that one takes about as long as its work. In a fork
 the calls through which Python reaches the disk are counted, as far as they change something below a watched folder:
 opening for writing, write, truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with SIGKILL
-before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes after one
-operation comes before the next, so that these two are all moments there are; fsync makes none, for no power is cut.
+before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes after
+one operation comes before the next, so that these two are all moments there are; fsync makes none: no power is cut.
 
 The trainer's clock stands still in the forks: what a training leaves depends on the seed alone then.
 """
@@ -54,13 +54,13 @@ class KillServer:
 
     Args:
         watched: Operations elsewhere do not count.
-        warm_up: Words of a command that is run once before the others, in the process itself.
+        warm_up: Commands that are run once before the others, in the process itself.
         environment: Of the commands, beside the present one.
     """
 
-    def __init__(self, watched: Path, environment: dict[str, str], warm_up: Sequence[str | Path] = ()) -> None:
+    def __init__(self, watched: Path, environment: dict[str, str], warm_up: Sequence[Sequence[str | Path]]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(watched), *map(str, warm_up)],
+            [sys.executable, __file__, str(watched), json.dumps(warm_up, default=str)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | environment | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -189,7 +189,7 @@ class Written:
         self._file.close()
 
 
-def serve(watched: str, warm_up: Sequence[str]) -> None:
+def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
     """Answer requests until there are no more."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -207,8 +207,8 @@ def serve(watched: str, warm_up: Sequence[str]) -> None:
     architecture = hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW]
     few = hotlap.rl.networks.CameraLayers((hotlap.rl.networks.Conv(2, 8, 8),))  # weights, so that files are small
     hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW] = replace(architecture, camera=few, middleware=(8,))
-    if warm_up:
-        run(warm_up)
+    for words in warm_up:
+        run(words)
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -279,4 +279,4 @@ def made_equal(folder: Path, original: Path) -> Path:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2:])
+    serve(sys.argv[1], json.loads(sys.argv[2]))

@@ -30,18 +30,20 @@ def is_unfinished(name: str) -> bool:
 
 
 @contextmanager
-def whole_file(path: str | Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+def whole_file(path: str | Path, *, sync: bool = True, parents: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which takes its place when the block ends and is gone if the block raises.
 
     Args:
-        path: Its place; the folder is made, and what is there is replaced.
+        path: Its place; what is there is replaced.
         sync: Wait until the disk itself has the bytes, so that they also survive a power cut.
+        parents: Make its folder.
 
     Raises:
         OSError: If it cannot be written; what was there before is untouched.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent not in _swept:
         sweep(path.parent)
         _swept.add(path.parent)

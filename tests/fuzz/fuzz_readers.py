@@ -36,9 +36,11 @@ from hotlap.monitoring.run_id import KEY, run_id
 from hotlap.monitoring.sink import Beginning
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
-from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
+from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
 from hotlap.records.folder import Folder
 from hotlap.records.lock import _holder
+from hotlap.records.log_file import LogFile
+from hotlap.records.log_lines import TRAINER_LOG
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, TrialMetrics, read_metrics
 from hotlap.records.ownership import _read_note
 from hotlap.records.spool_folder import SpoolNote
@@ -170,6 +172,7 @@ tstamp,episode_status,pause_duration,obstacle_crash_counter,wall_clock
 1,1.0,1.7,-0.3,92.0,0.0,2.0,1,0.25,False,True,99.5,118,17.71,11.0,in_progress,0.0,0,11.0
 1,2.0,1.8,-0.2,93.0,0.0,2.0,1,0.25,True,True,100.0,0,17.71,11.1,lap_complete,0.0,0,11.1
 """
+LOG = b"head\nTraining> a\nTraining> b\nTesting> c\n"
 RECORDINGS = b"file,version,role,track\nlogs/trace.csv,v4,check,oval\n"
 
 
@@ -197,6 +200,24 @@ def read_episodes(folder: Path) -> None:
         json.loads(record.to_line())
     for record in EpisodeLog(Folder(folder), num_trained=2, num_evaluated=1).read():
         assert record.iteration < 2
+
+
+def resume_lines(folder: Path) -> None:
+    """As a resumed training does, which knows how many bytes stay: they are whole lines then, and none is read."""
+    store = Folder(folder, sync=False)
+    before = (folder / PROGRESS).stat().st_size if (folder / PROGRESS).exists() else 0
+    log = ProgressLog(store, num_iterations=2, kept=700)
+    assert log.num_bytes <= min(700, before)
+    if store.exists(PROGRESS):
+        assert log.num_bytes == len(store.get(PROGRESS))
+        assert store.get(PROGRESS)[-1:] in (b"", b"\n")
+
+
+def resume_log(folder: Path) -> None:
+    """The same of a log, which gets its head again if that is not there."""
+    log = LogFile(Folder(folder, sync=False), TRAINER_LOG, ["head"], kept=40)
+    log.write()
+    assert b"head\n" in (folder / TRAINER_LOG).read_bytes()
 
 
 def read_training_metrics(folder: Path) -> None:
@@ -324,6 +345,13 @@ READERS: dict[str, Reader] = {
         [lines(json.loads(EPISODE.to_line()))],
         odd_lines(json.loads(EPISODE.to_line())),
     ),
+    "resumed_progress": Reader(
+        "metrics/progress.jsonl",
+        resume_lines,
+        [lines(json.loads(RECORD.to_line()))],
+        odd_lines(json.loads(RECORD.to_line())),
+    ),
+    "resumed_log": Reader("logs/training/training-sagemaker.log", resume_log, [LOG], odd_table(LOG)),
     "run_id": json_reader(
         KEY,
         lambda folder: run_id(Beginning("model", Folder(folder), num_iterations=1)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzz_readers import READERS, TRACE
+from fuzz_readers import READERS, RECORD, TRACE
 from PIL import Image
 
 from hotlap import bounded
@@ -50,6 +51,10 @@ def bomb() -> bytes:
 
 
 MIB = 1 << 20
+SHORT_RECORD = json.dumps(
+    {name: value for name, value in json.loads(RECORD.to_line()).items() if name not in ("evaluation", "workers")}
+    | {"losses": {}, "stages_s": {}}
+)
 HEADER, ROW = TRACE.split(b"\n")[:2]
 FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a key again and again": ("hyperparameters", lambda: filled(MIB, '{"lr":1', ',"lr":0', "}")),
@@ -90,6 +95,18 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
     "records": ("training_metrics", lambda: filled(8 * MIB, '{"metrics":[', "{},", "{}]}")),
     "lists in lists": ("training_metrics", lambda: b"[" * MIB),
     "short lines of progress": ("progress", lambda: b"{}\n" * MIB),
+    "countless records of progress": (
+        "progress",
+        lambda: filled(64 * MIB, "", SHORT_RECORD + "\n"),
+    ),
+    "a line of progress": ("progress", lambda: filled(64 * MIB, '{"iteration":', "9", "}\n")),
+    "a resumed line of progress": ("resumed_progress", lambda: filled(64 * MIB, '{"iteration":', "9", "}\n")),
+    "short lines of episodes": ("episodes", lambda: b"{}\n" * MIB),
+    "countless episodes": ("episodes", lambda: filled(64 * MIB, "", READERS["episodes"].samples[0].decode())),
+    "a line of the log": ("resumed_log", lambda: b"a" * (64 * MIB)),
+    "lines of the log": ("resumed_log", lambda: b"\n" * (64 * MIB)),
+    "an index": ("checkpoint_names", lambda: filled(4 * MIB, '{"best_checkpoint":{"name":"', "9", '"}}')),
+    "a state": ("trainer_state", lambda: filled(4 * MIB, '{"format":2,"extra":{"a":[', "1,", "1]}}")),
     "a header": (
         "checkpoint",
         lambda: (8 * MIB).to_bytes(8, "little") + filled(8 * MIB, '{"__metadata__":{"a":"', "b", '"}}').ljust(8 * MIB),

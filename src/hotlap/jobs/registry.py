@@ -21,7 +21,6 @@ from hotlap.records.spool_folder import last_written
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 
 KEPT = 20  # ended jobs that are remembered
-LOCK = ".lock"
 LOCK_S = 10.0
 
 StopLevel = Literal[0, 1, 2]
@@ -136,7 +135,7 @@ class JobRegistry:
     def _alone(self) -> Iterator[None]:
         """Let jobs that start at the same moment take different numbers."""
         try:
-            with FileLock(self.folder / LOCK, timeout=LOCK_S):
+            with FileLock(self.folder.with_suffix(".lock"), timeout=LOCK_S):
                 yield
         except OSError as error:
             cause = error.strerror or "another process holds its lock"  # then it is a timeout

@@ -10,6 +10,7 @@ from hotlap.bounded import lines_of
 from hotlap.errors import RecordError
 from hotlap.records.store import Store
 
+MAX_LINES = 200_000  # more than any training's, and half a gigabyte of objects
 MAX_DAMAGED = 10_000  # lines; a kill leaves one
 
 Record = TypeVar("Record")
@@ -65,8 +66,13 @@ def read_lines(data: bytes, key: str, read: Callable[[str], Record], *, longest:
         longest: Bytes that a line may have; longer ones are damaged.
 
     Raises:
-        RecordError: If so many lines are damaged that it is another file.
+        RecordError: If there are so many lines, or so many damaged ones, that it is another file.
     """
+    if (num_lines := data.count(b"\n")) > MAX_LINES:
+        raise RecordError(
+            f"{key} is none of hotlap's files: it has {num_lines} lines, more than the {MAX_LINES} of any training. "
+            "Move it away, or restore it from a copy."
+        )
     records, num_damaged = [], 0
     for line in lines_of(data, longest):
         try:

@@ -41,7 +41,7 @@ def draw_track(track: Track, path: str | Path) -> None:
     figure.text(left, top, title, va="top", fontsize=20, fontweight="bold", color=INK)
     figure.text(left, top - 0.4 / full_height, describe(track), va="top", fontsize=10.5, color="#5b6270")
     try:
-        with whole_file(path) as file:
+        with whole_file(path, parents=False) as file:
             figure.savefig(file, format=Path(path).suffix[1:] or None)
     except OSError as error:
         raise TrackError(f"{path}: the picture cannot be written there ({error.strerror or error}).") from error

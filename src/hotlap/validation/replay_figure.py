@@ -82,7 +82,7 @@ def draw_replays(files: Sequence[TraceFile], path: Path, *, device: str = "cpu")
             panel.set_aspect("equal", adjustable="datalim")
     axes[0, 0].legend(frameon=False, fontsize=8)
     try:
-        with whole_file(path) as file:
+        with whole_file(path, parents=False) as file:
             figure.savefig(file, format=path.suffix[1:] or None)
     except (OSError, ValueError) as error:
         raise DataError(
