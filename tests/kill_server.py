@@ -221,8 +221,11 @@ def in_fork(watched: str, words: list[str], kill: tuple[int, Moment] | None) -> 
     with open_scratch() as report, open_scratch() as output:
         child = os.fork()
         if child == 0:
+            import hotlap.unfinished
+
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
+            hotlap.unfinished._swept.clear()  # as in a process of its own
             Operations(watched, kill, report).install()
             os._exit(run(words))
         _, status = os.waitpid(child, 0)
