@@ -19,6 +19,10 @@ from typing import Any, BinaryIO, Literal
 MAX_JSON_VALUES = 5_000_000  # about half a gigabyte of objects; half a million records of metrics
 
 
+class MalformedError(ValueError):
+    """Bytes that are not what they should be; readers of files add the file's name and the way out."""
+
+
 def read_bounded(path: str | Path, limit: int) -> bytes:
     """The bytes of a regular file.
 

@@ -1,26 +1,37 @@
-"""``hotlap tracks``: list the known tracks, look at one, add a route file, make up a new one."""
+"""``hotlap tracks``: list the known tracks, look at one, bring those of the original, add files, make up a new one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, print_json
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
     from hotlap.tracks import Track
+    from hotlap.tracks.fetching import Fetched
 
-app = typer.Typer(help="List, show, add and make tracks.", no_args_is_help=True)
+app = typer.Typer(help="List, show, get, add and make tracks.", no_args_is_help=True)
 
 
 @app.command("list")
-def list_(as_json: JsonOption = False) -> None:
-    """List the tracks that can be named: built-in ones, and those in your own folder."""
-    from hotlap.errors import TrackError
+def list_(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also routes of the original that `hotlap tracks get` can bring.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the tracks that can be named: built-in ones, and those in your own folder.
+
+    JSON keys: user_folder, tracks; with --all also original_routes (each with name, console_name, length_m, here).
+    """
     from hotlap.tracks.catalog import DEFAULT_TRACK, list_tracks, load_track, user_folder
+    from hotlap.tracks.originals import original_routes
 
     tracks: list[dict[str, Any]] = []
     for entry in list_tracks():
@@ -30,8 +41,20 @@ def list_(as_json: JsonOption = False) -> None:
         except TrackError as error:  # one damaged file of the user's must not hide the others
             row["error"] = str(error)
         tracks.append(row)
+    names = {row["name"] for row in tracks}
+    absent = [route for route in original_routes().values() if route.name not in names]
     if as_json:
-        print_json({"user_folder": str(user_folder()), "tracks": tracks})
+        originals = [
+            {
+                "name": route.name,
+                "console_name": route.console_name,
+                "length_m": route.length_m,
+                "here": route not in absent,
+            }
+            for route in original_routes().values()
+        ]
+        shown = {"user_folder": str(user_folder()), "tracks": tracks}
+        print_json({**shown, "original_routes": originals} if everything else shown)
         return
 
     from rich.console import Console
@@ -60,41 +83,190 @@ def list_(as_json: JsonOption = False) -> None:
             row["direction"],
             origin,
         )
-    console = Console()
-    console.print(table)
-    console.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim", soft_wrap=True)
+    out = Console()
+    out.print(table)
+    out.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim", soft_wrap=True)
+    if everything and absent:
+        table = Table(header_style="bold", box=None, pad_edge=False)
+        table.add_column("route of the original", no_wrap=True)
+        table.add_column("length\n\\[m]", justify="right", no_wrap=True)
+        table.add_column("in its console")
+        for route in absent:
+            table.add_row(route.name, f"{route.length_m:.2f}", route.console_name or "")
+        out.print("")
+        out.print(table)
+    if absent:
+        more = "" if everything else "; hotlap tracks list --all names them"
+        out.print(
+            f"{len(absent)} routes of the original can be brought with hotlap tracks get NAME{more}.",
+            style="dim",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="Name of a track, or path of a route file (.npy).")],
     direction: Annotated[str, typer.Option(help="as_is, cw, ccw or reversed.")] = "as_is",
-    out: Annotated[Path | None, typer.Option(help="The picture; by default NAME.png.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Draw a picture: a file (.png), or a folder for NAME.png.", metavar="PLACE")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw a track as a PNG and print its figures."""
+    """Print the figures of a track and sketch it in the terminal; with --out, draw it as a PNG."""
     from hotlap.tracks.catalog import load_track
     from hotlap.tracks.figure import draw_track
+    from hotlap.tracks.sketch import sketch
 
     track = load_track(name, direction=direction)  # type: ignore[arg-type]  # checked there
-    picture = out or Path(f"{track.name}.png")
+    if out is None:
+        _report(track, as_json)
+        if not as_json and (sys.stdout.encoding or "").lower().startswith("utf"):
+            print(f"\n{sketch(track)}")
+        return
+    picture = out / f"{track.name}.png" if out.is_dir() else out if out.suffix else out.with_suffix(".png")
     draw_track(track, picture)
     _report(track, as_json, picture=str(picture))
 
 
 @app.command()
-def add(
-    file: Annotated[Path, typer.Argument(help="Route file (.npy) of N rows: center, inner and outer x, y.")],
-    name: Annotated[str | None, typer.Option(help="Name of the track; by default the file's.")] = None,
-    close: Annotated[bool, typer.Option("--close", help="Join the ends of a loop that was saved open.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace your track of that name.")] = False,
+def get(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="Names of the original, in any spelling, or patterns such as '2022_*'."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the source has.")] = False,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="An address (http, https) that serves NAME.npy or an archive; a folder, a git checkout, the file "
+            "system of the simulator's image; a .tar, .tar.gz or .zip of one. Otherwise HOTLAP_TRACK_SOURCE, or where "
+            "the community publishes them.",
+        ),
+    ] = None,
+    any_hash: Annotated[
+        bool, typer.Option("--any-hash", help="Take routes that differ from the published ones.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace other tracks of yours with these names.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a route file and copy it to your own tracks, to be used by name from then on."""
-    from hotlap.tracks.catalog import add_track, user_folder
+    """Bring routes of the original to your own tracks, with their source and license (SOURCES.json).
 
-    track = add_track(file, name, closed=True if close else None, overwrite=force)
-    _report(track, as_json, file=str(user_folder() / f"{track.name}.npy"))
+    What is here already is not fetched again. Exit code 1 if some could not be brought. JSON keys: folder, source,
+    tracks (each with name, status, file, sha256, length_m, source, license, note).
+    """
+    from dataclasses import asdict
+
+    from rich.markup import escape
+
+    from hotlap.tracks.catalog import user_folder
+    from hotlap.tracks.download import Downloader
+    from hotlap.tracks.fetching import choose_names, fetch_routes
+    from hotlap.tracks.originals import original_routes
+    from hotlap.tracks.route_sources import open_source
+
+    if bool(names) == everything:
+        raise ConfigError("name the routes that you want, or give --all; `hotlap tracks list --all` shows them.")
+    out = console()
+    place, fetched = None, _all_here(names or [])
+    if fetched is None:
+        opened = open_source(source, original_routes(), Downloader())
+        place = opened.shown
+        chosen = choose_names(names or [], opened.names(), all_of_them=everything)
+        with progress_bar(out) as bar:
+            task = bar.add_task("get", total=len(chosen), note="")
+
+            def tell(one: Fetched) -> None:
+                bar.update(task, advance=1, note=one.name)
+                if one.note:
+                    color = "red" if one.status == "failed" else "yellow"
+                    out.print(f"[{color}]{escape(one.name)}: {escape(one.note)}[/]", soft_wrap=True)
+
+            fetched = fetch_routes(chosen, opened, any_hash=any_hash, overwrite=force, tell=tell)
+    rows = [{**asdict(each), "file": str(each.file)} for each in fetched]
+    if as_json:
+        print_json({"folder": str(user_folder()), "source": place, "tracks": rows})
+    else:
+        count = {status: sum(each.status == status for each in fetched) for status in ("new", "here", "failed")}
+        licenses = ", ".join(sorted({each.license for each in fetched if each.license}))
+        print(
+            f"{count['new']} new, {count['here']} here already, {count['failed']} not brought; in {user_folder()}"
+            + (f" (license: {licenses}; see SOURCES.json there)." if licenses else ".")
+        )
+    if any(each.status == "failed" for each in fetched):
+        raise typer.Exit(1)
+
+
+@app.command()
+def add(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Route files (.npy) of N rows: center, inner and outer x, y; folders and archives (.tar, .tar.gz, "
+            ".zip) of such files.",
+        ),
+    ],
+    name: Annotated[str | None, typer.Option(help="Name of the one track; by default the file's.")] = None,
+    close: Annotated[bool, typer.Option("--close", help="Join the ends of a loop that was saved open.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace your tracks of those names.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check route files and copy them to your own tracks, to be used by name from then on.
+
+    Of one file the figures are printed; of several a line each. Exit code 1 if one of several could not be added. JSON
+    keys: those of `show`, and file; of several a list of such objects, or of name and error, under tracks.
+    """
+    from hotlap.tracks.archives import is_archive, routes_in_archive, routes_in_folder
+    from hotlap.tracks.catalog import add_route, add_track, user_folder
+
+    closed = True if close else None
+    if len(files) == 1 and not files[0].is_dir() and not is_archive(files[0]):
+        track = add_track(files[0], name, closed=closed, overwrite=force)
+        _report(track, as_json, file=str(user_folder() / f"{track.name}.npy"))
+        return
+    if name is not None:
+        raise ConfigError("--name names one track; add the files one by one, or leave their names as they are.")
+    rows: list[dict[str, Any]] = []
+
+    def add_one(stem: str, add: Callable[[], Track]) -> None:
+        try:
+            track = add()
+        except TrackError as error:
+            rows.append({"name": stem, "error": str(error)})
+            console().print(f"{stem}: {error}", style="red", markup=False, soft_wrap=True)
+            return
+        rows.append({"name": track.name, **_figures(track), "file": str(user_folder() / f"{track.name}.npy")})
+
+    for path in files:
+        if not path.is_dir() and not is_archive(path):
+            add_one(path.stem, lambda path=path: add_track(path, closed=closed, overwrite=force))  # type: ignore[misc]
+            continue
+        if path.is_dir():
+            found = routes_in_folder(path)
+        else:
+            with path.open("rb") as file:
+                found = routes_in_archive(file, str(path))
+        for stem, (content, *_) in found.items():
+            source = f"{path}: {stem}.npy"
+            add_one(
+                stem,
+                lambda content=content, stem=stem, source=source: add_route(  # type: ignore[misc]
+                    content, stem, source=source, closed=closed, overwrite=force
+                ),
+            )
+    failed = [row for row in rows if "error" in row]
+    if as_json:
+        print_json({"tracks": rows})
+    else:
+        for row in rows:
+            if "error" not in row:
+                print(f"{row['name']:<28}{row['length_m']:>8.2f} m")
+        print(f"{len(rows) - len(failed)} added to {user_folder()}, {len(failed)} refused.")
+    if failed:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -110,7 +282,6 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Make up a random track that can be driven, and add it to your tracks or write it to a file."""
-    from hotlap.errors import TrackError
     from hotlap.tracks.catalog import check_name, user_folder
     from hotlap.tracks.generator import random_track
     from hotlap.tracks.route_file import write_route
@@ -124,6 +295,19 @@ def new(
     track = random_track(seed, length=length, width=width, min_radius=min_radius, winding=winding, name=track_name)
     write_route(track, path)
     _report(track, as_json, file=str(path))
+
+
+def _all_here(names: list[str]) -> list[Fetched] | None:
+    """The named routes, if all of them are here; then no source need be asked."""
+    from hotlap.tracks.fetching import here
+    from hotlap.tracks.names import match_name
+    from hotlap.tracks.originals import original_routes
+
+    known = original_routes()
+    console_names = {route.console_name: route.name for route in known.values() if route.console_name}
+    matches = [match_name(name, known, console_names) for name in names]
+    found = [here(match.name) if match else None for match in matches]
+    return [each for each in found if each] if names and all(found) else None
 
 
 def _figures(track: Track) -> dict[str, Any]:
@@ -176,6 +360,6 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
     table.add_row("theme", track.theme)
     for what, path in written.items():
         table.add_row(what, path, style="bold")
-    console = Console(file=sys.stdout)
-    console.print(f"[bold]{track.name}[/bold]")
-    console.print(table)
+    out = Console(file=sys.stdout)
+    out.print(f"[bold]{track.name}[/bold]")
+    out.print(table)

@@ -21,11 +21,11 @@ from hotlap.export.onnx_file import onnx_model
 from hotlap.export.preprocessing import preprocess
 from hotlap.export.sample_frames import noise_frames, track_frames
 from hotlap.export.structure import find_camera, find_output
-from hotlap.export.tar import unpack
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
 from hotlap.rl.networks import Tower
 from hotlap.rollouts.model import build_network
+from hotlap.tar import unpack
 from hotlap.unfinished import scratch_folder
 
 NUM_NOISE: Final = 16

@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 from hotlap.bounded import in_words, load_json, read_bounded
 from hotlap.errors import RecordError
 from hotlap.export import graph, tf_checkpoint
-from hotlap.export.tar import unpack
 from hotlap.export.wire import MalformedError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.place import BucketPlace, is_bucket_place
+from hotlap.tar import unpack
 from hotlap.unfinished import scratch_folder
 
 MAX_DEPTH: Final = 6  # folders below the source

@@ -16,14 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hotlap.bounded import MalformedError
+
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 Value = int | memoryview
 """Of a field: an integer (varint), or the bytes of anything else."""
-
-
-class MalformedError(ValueError):
-    """Bytes that are not what they should be; readers of files add the file's name and the way out."""
 
 
 class Budget:

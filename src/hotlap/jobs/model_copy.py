@@ -10,7 +10,7 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import job_toml
 from hotlap.errors import RecordError
-from hotlap.tracks.catalog import list_tracks, load_track
+from hotlap.tracks.catalog import is_built_in, load_track
 from hotlap.tracks.route_file import write_route
 from hotlap.unfinished import copy_whole, write_whole
 
@@ -63,17 +63,17 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
 
 def _copy_tracks(job: Job, folder: Path, named: Path) -> dict[str, str]:
     """Write the user's tracks into ``folder``; where each is to be found then, if that is called ``named``."""
-    own = {entry.name for entry in list_tracks() if not entry.built_in}
     moved: dict[str, str] = {}
     for track in dict.fromkeys(race.track for race in (job.race, *job.races)):
-        name = Path(track).stem
-        if not track.endswith(".npy") and track not in own and name.rpartition("_")[0] not in own:
+        if is_built_in(track):
             continue  # every hotlap has it
+        route = load_track(track)
+        name = route.name
         taken = {Path(each).stem for each in moved.values()}
         while name in taken:
             name += "-"
         folder.mkdir(exist_ok=True)
-        write_route(load_track(track), folder / f"{name}.npy")
+        write_route(route, folder / f"{name}.npy")
         moved[track] = str(named / f"{name}.npy")
     return moved
 

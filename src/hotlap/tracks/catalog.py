@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from hotlap.errors import TrackError
-from hotlap.tracks.route_file import read_route, write_route
+from hotlap.tracks.names import Turn, match_name, near_names
+from hotlap.tracks.originals import original_routes
+from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, write_route, write_whole
 from hotlap.tracks.track import Track
 from hotlap.user_folders import data_folder, given_folder
 
 DEFAULT_TRACK = "first_lap"
 BUILT_IN_FOLDER = Path(__file__).parent / "data"
 FOLDER_VARIABLE = "HOTLAP_TRACKS"
+MAX_LISTED = 20  # tracks that a message names
 
 # Route files hold no colors. Tracks that are not named here, whatever their direction, are "classic".
 TRACK_THEMES = {
@@ -61,8 +63,7 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
     """Load a track by its name or from a route file.
 
     Args:
-        name_or_path: A built-in name, the name of a file in the user's folder, or a path ending in ``.npy``. A name
-            ending in ``_cw`` or ``_ccw`` that is not known is that direction of the track without the ending.
+        name_or_path: A path ending in ``.npy``, or a name as ``find_track`` takes it.
         direction: ``"as_is"`` drives the rows in their order, ``"reversed"`` against it, ``"cw"`` and ``"ccw"``
             whichever of the two runs clockwise or counter-clockwise.
         require_closed: Refuse open tracks.
@@ -73,11 +74,11 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
     """
     if direction not in DIRECTIONS:
         raise TrackError(f"direction is {direction!r}, expected one of {', '.join(DIRECTIONS)}.")
-    path, suffix = _find(str(name_or_path))
+    path, turn = _find(str(name_or_path))
     track = read_route(path)
     track = replace(track, theme=TRACK_THEMES.get(track.name.removesuffix("_cw").removesuffix("_ccw"), track.theme))
-    if suffix:
-        track = replace(_turn(track, suffix), name=str(name_or_path))
+    if turn:
+        track = replace(_turn(track, turn), name=f"{track.name}_{turn}")
     if require_closed and not track.closed:
         gap = float(((track.center[0] - track.center[-1]) ** 2).sum() ** 0.5)
         raise TrackError(
@@ -85,6 +86,51 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
             f"track; or, if it should be a loop, add it again with `hotlap tracks add {path} --close`."
         )
     return _turn(track, direction)
+
+
+def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
+    """The track that a name means, and the direction that the name asks for beyond the file's.
+
+    Args:
+        name: A built-in name, the name of a file in the user's folder, or what the console of AWS called it; in any
+            case, with or without ``.npy``. With ``_cw`` or ``_ccw`` after it, it is that direction of the track, unless
+            a file has the whole name.
+
+    Raises:
+        TrackError: If there is no such track; the message says how to get it, or which are called alike.
+    """
+    entries = {entry.name: entry for entry in list_tracks()}
+    known = original_routes()
+    console_names = {route.console_name: route.name for route in known.values() if route.console_name}
+    match = match_name(name, entries, console_names)
+    if match is not None:
+        return entries[match.name], match.turn
+    missing = match_name(name, known, console_names)
+    if missing is not None:
+        called = known[missing.name].console_name
+        raise TrackError(
+            f"there is no track named {name!r} here. It is one of the original's"
+            f"{f', {called!r} in its console' if called and called != name else ''}; bring it with "
+            f"`hotlap tracks get {missing.name}`."
+        )
+    near = near_names(name, [*entries, *known], console_names)
+    meant = " or ".join(map(repr, near))
+    listed = f"Known are: {', '.join(entries)}" if len(entries) <= MAX_LISTED else "`hotlap tracks list` shows them all"
+    absent = [each for each in near if each not in entries]
+    raise TrackError(
+        f"there is no track named {name!r}.{f' Did you mean {meant}?' if near else ''}"
+        f"{f' `hotlap tracks get {absent[0]}` brings the original.' if absent else ''} {listed}. Own route files are "
+        "named by their path (ending in .npy) or added with `hotlap tracks add FILE`."
+    )
+
+
+def is_built_in(name_or_path: str | Path) -> bool:
+    """Whether ``load_track`` takes a track that comes with hotlap.
+
+    Raises:
+        TrackError: If there is no track of that name.
+    """
+    return _find(str(name_or_path))[0].parent == BUILT_IN_FOLDER
 
 
 def add_track(
@@ -96,18 +142,35 @@ def add_track(
         path: The route file.
         name: Its new name; by default the file's.
         closed: True adds the closing row that an unfinished loop lacks.
-        overwrite: Whether a track of that name in the user's folder may be replaced.
+        overwrite: Whether another track of that name in the user's folder may be replaced.
 
     Raises:
         TrackError: If the file is no usable route, or the name cannot be used.
     """
-    track = read_route(path, closed=closed, name=name)
-    destination = user_folder() / f"{check_name(track.name)}.npy"
-    if destination.exists() and not overwrite:
-        raise TrackError(
-            f"a track named {track.name!r} is already at {destination}. Give another name, or use --force."
-        )
-    write_route(track, destination)
+    path = Path(path)
+    return add_route(read_route_bytes(path), name or path.stem, source=str(path), closed=closed, overwrite=overwrite)
+
+
+def add_route(content: bytes, name: str, *, source: str, closed: bool | None = None, overwrite: bool = False) -> Track:
+    """Check the contents of a route file and put them into the user's folder, as they are unless ``closed``.
+
+    Args:
+        content: Of the file.
+        name: Of the track.
+        source: Where it is from, for messages.
+        closed: As for ``add_track``, like ``overwrite``.
+
+    Raises:
+        TrackError: As ``add_track``.
+    """
+    track = parse_route(content, name, closed=closed, source=source)
+    destination = user_folder() / f"{check_name(name)}.npy"
+    if destination.exists() and not overwrite and (closed or read_route_bytes(destination) != content):
+        raise TrackError(f"a track named {name!r} is already at {destination}. Give another name, or use --force.")
+    if closed:
+        write_route(track, destination)
+    else:
+        write_whole(content, destination)
     return track
 
 
@@ -120,22 +183,18 @@ def check_name(name: str) -> str:
     return name
 
 
-def _find(name_or_path: str) -> tuple[Path, Direction | None]:
+def _find(name_or_path: str) -> tuple[Path, Turn | None]:
     """File of a track, and the direction that its name asks for beyond the file's."""
-    if name_or_path.endswith(".npy"):
-        return Path(name_or_path).expanduser(), None
-    paths = {entry.name: entry.path for entry in list_tracks()}
-    if name_or_path in paths:
-        return paths[name_or_path], None
-    stem, _, suffix = name_or_path.rpartition("_")
-    if stem in paths and suffix in ("cw", "ccw"):
-        return paths[stem], "cw" if suffix == "cw" else "ccw"
-    near = difflib.get_close_matches(name_or_path.lower(), paths, n=1, cutoff=0.5)
-    raise TrackError(
-        f"there is no track named {name_or_path!r}.{f' Did you mean {near[0]!r}?' if near else ''} Known are: "
-        f"{', '.join(paths)}. Own route files are named by their path (ending in .npy) or added with "
-        f"`hotlap tracks add FILE`."
-    )
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".npy" and (path.is_file() or path.name != name_or_path):
+        return path, None
+    try:
+        entry, turn = find_track(name_or_path)
+    except TrackError:
+        if path.suffix == ".npy" and match_name(name_or_path, original_routes(), {}) is None:
+            return path, None  # whose reader says that there is no such file
+        raise
+    return entry.path, turn
 
 
 def _turn(track: Track, direction: Direction) -> Track:

@@ -18,6 +18,7 @@ Format: DeepRacer simapp, ``bundle/routes``.
 from __future__ import annotations
 
 import ast
+import io
 import math
 import re
 from pathlib import Path
@@ -42,6 +43,7 @@ MAX_BYTES = 1 << 20  # four times what the rows need
 MAX_HEADER = 1000  # characters; usual are 70
 MAX_CROSSINGS = 100  # of two lines, or of a line with itself; routes that are raced on have a few
 
+_EXPECTED = "Expected a NumPy file made with np.save(path, rows), rows being float64 of shape (N, 6)."
 _LENGTH_BYTES = {b"\1\0": 2, b"\2\0": 4}  # by the format's version; the third is for names outside of ASCII
 _NUMBER_OF_PYTHON_2 = re.compile(r"(?<=\d)L\b")
 
@@ -58,20 +60,48 @@ def read_route(path: str | Path, *, closed: bool | None = None, name: str | None
         TrackError: If the file is missing or is no usable route; the message says what is wrong and where.
     """
     path = Path(path)
-    rows = _read_rows(path)
-    return track_from_rows(rows, name or path.stem, closed=closed, source=str(path))
+    return parse_route(read_route_bytes(path), name or path.stem, closed=closed, source=str(path))
+
+
+def read_route_bytes(path: Path) -> bytes:
+    """The bytes of what should be a route file.
+
+    Raises:
+        TrackError: If it is missing, no file, or larger than any route.
+    """
+    try:
+        return read_bounded(path, MAX_BYTES)
+    except FileNotFoundError as error:
+        raise TrackError(f"{path}: there is no such file. Check the path, or see `hotlap tracks list`.") from error
+    except OSError as error:
+        raise TrackError(f"{path}: cannot be read ({error.strerror or error}). {_EXPECTED}") from error
+
+
+def parse_route(content: bytes, name: str, *, closed: bool | None = None, source: str | None = None) -> Track:
+    """The track in the bytes of a route file; arguments and errors are those of ``track_from_rows``."""
+    return track_from_rows(_rows(content, source or f"track {name!r}"), name, closed=closed, source=source)
 
 
 def write_route(track: Track, path: str | Path) -> None:
     """Write a track as a route file, whole or not at all."""
+    content = io.BytesIO()
+    np.save(content, track.to_rows(), allow_pickle=False)
+    write_whole(content.getvalue(), path)
+
+
+def write_whole(content: bytes, path: str | Path) -> None:
+    """Write a file of a folder of tracks, whole or not at all.
+
+    Raises:
+        TrackError: If it cannot be written there.
+    """
     path = Path(path)
     try:
         with whole_file(path) as file:
-            np.save(file, track.to_rows(), allow_pickle=False)
+            file.write(content)
     except OSError as error:
         raise TrackError(
-            f"{path}: the track cannot be written there ({error.strerror or error}). "
-            f"Choose a folder that you may write to."
+            f"{path}: cannot be written there ({error.strerror or error}). Choose a folder that you may write to."
         ) from error
 
 
@@ -110,18 +140,12 @@ def track_from_rows(
     return track
 
 
-def _read_rows(path: Path) -> np.ndarray:
-    expected = "Expected a NumPy file made with np.save(path, rows), rows being float64 of shape (N, 6)."
+def _rows(content: bytes, source: str) -> np.ndarray:
+    start = content[: len(NPY_MAGIC)]
+    if start != NPY_MAGIC:
+        raise TrackError(f"{source}: not a NumPy array file{_guess_format(start)}. {_EXPECTED}")
     try:
-        content = read_bounded(path, MAX_BYTES)
-        start = content[: len(NPY_MAGIC)]
-        if start != NPY_MAGIC:
-            raise TrackError(f"{path}: not a NumPy array file{_guess_format(start)}. {expected}")
-        return _array(content, str(path))
-    except FileNotFoundError as error:
-        raise TrackError(f"{path}: there is no such file. Check the path, or see `hotlap tracks list`.") from error
-    except OSError as error:
-        raise TrackError(f"{path}: cannot be read ({error.strerror or error}). {expected}") from error
+        return _array(content, source)
     except (
         ValueError,
         TypeError,
@@ -133,7 +157,7 @@ def _read_rows(path: Path) -> np.ndarray:
     ) as error:
         # The header is Python's notation, and its parser gives up in many ways.
         raise TrackError(
-            f"{path}: the NumPy file is damaged or cut short ({told(error)}). Copy it again. {expected}"
+            f"{source}: the NumPy file is damaged or cut short ({told(error)}). Copy it again. {_EXPECTED}"
         ) from None
 
 

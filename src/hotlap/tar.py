@@ -1,8 +1,8 @@
-"""Unpack a stranger's ``.tar.gz``: only what is wanted, only plain files, never outside, never too much.
+"""Read a stranger's ``.tar`` or ``.tar.gz``: only what is wanted, only plain files, never outside, never too much.
 
 Not by Python's tarfile: older versions of it (3.11.7 among them) hang on a header with a negative size, and it reads
-extension headers of any size into memory. An archive is read once from front to back; whatever is not a plain file in
-a plain place is an error.
+extension headers of any size into memory. An archive is read once from front to back. In a model's archive whatever is
+not a plain file in a plain place is an error; in that of a whole file system it is passed over.
 
 Source: IEEE Std 1003.1 (ustar, pax), GNU tar manual (long names).
 """
@@ -10,14 +10,16 @@ Source: IEEE Std 1003.1 (ustar, pax), GNU tar manual (long names).
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
-from hotlap.export.wire import MalformedError
+from hotlap.bounded import MalformedError
 
 MAX_UNPACKED: Final = 1 << 30  # bytes; five checkpoints with their graphs are a third of it
 MAX_MEMBERS: Final = 20_000
+MAX_FILE_SYSTEM: Final = 32 << 30  # bytes; the original simulator's image unpacks to about ten
+MAX_FILE_SYSTEM_MEMBERS: Final = 2_000_000
 MAX_GZIP_MEMBERS: Final = 1000
 MAX_EXTENSION: Final = 1 << 16  # bytes of a header that holds a long name
 
@@ -44,9 +46,35 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
     """
     try:
         with archive.open("rb") as file:
-            return _Reader(_Gzip(file)).unpack(target, wanted)
+            return _Reader(_Gzip(file), MAX_UNPACKED, MAX_MEMBERS).unpack(target, wanted)
     except zlib.error as error:
         raise MalformedError(f"it is damaged or no gzip file ({error})") from None
+
+
+def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the wanted files in a tar, gzipped or not, that may hold a whole file system.
+
+    Args:
+        file: At the beginning of the archive.
+        wanted: Largest size [bytes] of the file with this name; None: not wanted. Larger ones are passed over.
+
+    Raises:
+        MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
+    """
+    zipped = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    reader = _Reader(_Gzip(file) if zipped else file, MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS, file_system=True)
+    try:
+        for name, size in reader.files():
+            limit = wanted(name)
+            if limit is not None and size <= limit:
+                yield name, reader.content(size)
+    except zlib.error as error:
+        raise MalformedError(f"it is damaged ({error})") from None
+
+
+class _Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 class _Gzip:
@@ -86,39 +114,27 @@ class _Gzip:
 
 
 class _Reader:
-    def __init__(self, stream: _Gzip) -> None:
+    """Walks through the members of a tar.
+
+    Args:
+        stream: The tar.
+        max_unpacked: Largest size [bytes].
+        max_members: Most members, whatever they are.
+        file_system: Pass over links, devices and odd names instead of refusing them.
+    """
+
+    def __init__(self, stream: _Stream, max_unpacked: int, max_members: int, *, file_system: bool = False) -> None:
         self.stream = stream
-        self.left = MAX_UNPACKED
+        self.max_unpacked = self.left = max_unpacked
+        self.max_members = max_members
+        self.file_system = file_system
+        self.pending = 0  # bytes of the file in hand that nobody has read, and of its filling
 
     def unpack(self, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
         paths: dict[str, Path] = {}
-        long_name = ""
-        for _ in range(MAX_MEMBERS):
-            header = self._read(_BLOCK, or_nothing=bool(paths))
-            if not header.strip(b"\0"):
-                return paths
-            _check(header)
-            size, kind = _size(header), header[156:157]
-            if kind in (_PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK):
-                if size > MAX_EXTENSION:
-                    raise MalformedError(f"a header in it has {size} bytes")
-                content = self._read(size)
-                self._skip(-size % _BLOCK)
-                if kind == _LONG_NAME:
-                    long_name = _text(content)
-                elif kind == _PAX:
-                    long_name = _pax_path(content) or long_name
-                continue
-            name = _plain(long_name or _name(header))
-            long_name = ""
-            if kind == _FOLDER:
-                self._skip(size + -size % _BLOCK)
-                continue
-            if kind not in _FILE:
-                raise MalformedError(f"{name!r} in it is a link or a device; a model's archive has only files")
+        for name, size in self.files():
             limit = wanted(name)
             if limit is None:
-                self._skip(size + -size % _BLOCK)
                 continue
             if size > limit:
                 raise MalformedError(f"{name!r} in it has {size} bytes, more than the {limit} that any such file has")
@@ -127,22 +143,62 @@ class _Reader:
             paths[name] = target / str(len(paths))
             with paths[name].open("xb") as file:
                 for start in range(0, size, _CHUNK):
-                    file.write(self._read(min(_CHUNK, size - start)))
-            self._skip(-size % _BLOCK)
-        raise MalformedError(f"it has more than {MAX_MEMBERS} members")
+                    file.write(self.content(min(_CHUNK, size - start)))
+        return paths
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Name and size of every plain file; ``content`` reads the one in hand."""
+        long_name, found = "", False
+        for _ in range(self.max_members):
+            header = self._read(_BLOCK, or_nothing=found)
+            if not header.strip(b"\0"):
+                return
+            _check(header)
+            size, kind = _size(header), header[156:157]
+            self.pending = size + -size % _BLOCK
+            if kind in (_PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK):
+                if size > MAX_EXTENSION:
+                    raise MalformedError(f"a header in it has {size} bytes")
+                content = self.content(size)
+                if kind == _LONG_NAME:
+                    long_name = _text(content)
+                elif kind == _PAX:
+                    long_name = _pax_path(content) or long_name
+            else:
+                name, long_name, found = long_name or _name(header), "", True
+                if self._is_plain_file(name, kind):
+                    yield _plain(name), size
+            self._skip_pending()
+        raise MalformedError(f"it has more than {self.max_members} members")
+
+    def content(self, size: int) -> bytes:
+        """The next ``size`` bytes of the file in hand."""
+        self.pending -= size
+        return self._read(size)
+
+    def _is_plain_file(self, name: str, kind: bytes) -> bool:
+        try:
+            name = _plain(name)
+        except MalformedError:
+            if self.file_system:
+                return False
+            raise
+        if kind not in _FILE and kind != _FOLDER and not self.file_system:
+            raise MalformedError(f"{name!r} in it is a link or a device; a model's archive has only files")
+        return kind in _FILE
 
     def _read(self, size: int, *, or_nothing: bool = False) -> bytes:
         self.left -= size
         if self.left < 0:
-            raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+            raise MalformedError(f"it unpacks to more than {self.max_unpacked >> 20} MiB")
         content = self.stream.read(size)
         if len(content) != size and not (or_nothing and not content):
             raise MalformedError("it is cut short")
         return content
 
-    def _skip(self, size: int) -> None:
-        for start in range(0, size, _CHUNK):
-            self._read(min(_CHUNK, size - start))
+    def _skip_pending(self) -> None:
+        while self.pending:
+            self.content(min(_CHUNK, self.pending))
 
 
 def _check(header: bytes) -> None:
