@@ -36,9 +36,10 @@ def test_added_tracks_are_not_overwritten_by_accident(tmp_path: Path) -> None:
     source = tmp_path / "a.npy"
     write_route(random_track(1), source)
     add_track(source)
+    add_track(source)  # the same file again is fine
+    write_route(random_track(2), source)
     with pytest.raises(TrackError, match=r"'a' is already at .*--force"):
         add_track(source)
-    write_route(random_track(2), source)
     add_track(source, overwrite=True)
     np.testing.assert_array_equal(load_track("a").center, load_track(source).center)
 
@@ -70,8 +71,8 @@ def test_own_track_hides_the_built_in_namesake(tmp_path: Path) -> None:
 
 
 def test_unknown_name_lists_the_known_and_the_nearest() -> None:
-    with pytest.raises(TrackError, match=r"no track named 'bowtie'\. Did you mean 'bow_tie'\?.*first_lap"):
-        load_track("bowtie")
+    with pytest.raises(TrackError, match=r"no track named 'bowtoe'\. Did you mean 'bow_tie'.*\?.*first_lap"):
+        load_track("bowtoe")
     with pytest.raises(TrackError, match="Known are"):
         load_track("first_lap_up")
 

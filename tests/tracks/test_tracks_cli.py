@@ -52,9 +52,28 @@ def test_show_draws_and_reports(tmp_path: Path) -> None:
     assert (tmp_path / "tie.png").read_bytes()[:4] == b"\x89PNG"
     assert shown["direction"] == "cw"
     assert shown["picture"] == "tie.png"
-    text = run("show", "bow_tie")
-    assert (tmp_path / "bow_tie.png").is_file()
-    assert "21.25 m" in text
+    assert json.loads(run("show", "bow_tie", "--out", str(tmp_path), "--json"))["picture"] == str(
+        tmp_path / "bow_tie.png"
+    )
+    assert json.loads(run("show", "bow_tie", "--out", "drawn", "--json"))["picture"] == "drawn.png"
+    assert {path.name for path in tmp_path.iterdir()} == {"tie.png", "bow_tie.png", "drawn.png"}
+
+
+def test_show_without_a_place_writes_nothing(tmp_path: Path) -> None:
+    """It prints the figures and a sketch that fits into a terminal."""
+    text = run("show", "copper_oval")
+    assert "17.34 m" in text
+    drawn = [line for line in text.splitlines() if any("\u2801" <= letter <= "\u28ff" for letter in line)]
+    assert 10 < len(drawn) <= 24
+    assert max(map(len, drawn)) <= 72
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_tells_what_could_be_brought() -> None:
+    assert "hotlap tracks get NAME" in run("list")
+    assert "A to Z Speedway" in run("list", "--all")
+    originals = json.loads(run("list", "--all", "--json"))["original_routes"]
+    assert {"name": "reinvent_base", "console_name": "re:Invent 2018", "length_m": 17.709, "here": False} in originals
 
 
 def test_new_track_is_the_generators_and_can_be_named_and_added(tmp_path: Path, own_folder: Path) -> None:

@@ -9,7 +9,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from email.message import Message
 from typing import IO, Any, BinaryIO, Final
 
@@ -40,7 +39,6 @@ class Downloader:
         tries: How often one file is asked for.
         first_pause: Before the second try [s].
         timeout: For a silent server [s].
-        sleep: How to wait.
     """
 
     def __init__(
@@ -49,12 +47,10 @@ class Downloader:
         tries: int = 5,
         first_pause: float = 1.0,
         timeout: float = 20.0,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.tries = tries
         self.first_pause = first_pause
         self.timeout = timeout
-        self.sleep = sleep
         self.reached = False
         self._opener = urllib.request.OpenerDirector()
         # Not by build_opener(), which would also open files of this machine and FTP servers.
@@ -92,7 +88,7 @@ class Downloader:
             except (OSError, http.client.HTTPException) as error:
                 reason = _reason(error)
             if number < self.tries:
-                self.sleep(self.first_pause * 2 ** (number - 1))
+                time.sleep(self.first_pause * 2 ** (number - 1))
         raise TrackError(
             f"{part.shown}: the file did not come whole in {self.tries} tries ({reason}). Run the same command again "
             "later; what is here already is not fetched again."
