@@ -66,6 +66,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     from hotlap.config.base import ConfigWarning
     from hotlap.config.doubts import doubts, without_use
     from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.envs.cornering import speed_doubts
 
     caught: list[warnings.WarningMessage] = []
     try:
@@ -83,7 +84,11 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
-            doubtful = [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]
+            doubtful = [
+                *without_use(model.hyperparameters, model.metadata),
+                *doubts(job, model.hyperparameters),
+                *speed_doubts(job, model.metadata),
+            ]
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)

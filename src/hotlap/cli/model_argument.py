@@ -150,7 +150,12 @@ def check_model(model: ModelFolder, job: Job) -> None:
     from hotlap.config.availability import refuse, unavailable
     from hotlap.config.base import warn
     from hotlap.config.doubts import doubts, without_use
+    from hotlap.envs.cornering import speed_doubts
 
     refuse(unavailable(model.metadata))
-    for sentence in (*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)):
+    for sentence in (
+        *without_use(model.hyperparameters, model.metadata),
+        *doubts(job, model.hyperparameters),
+        *speed_doubts(job, model.metadata),
+    ):
         warn(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,11 @@ def new(
     as_json: JsonOption = False,
 ) -> None:
     """Write a model folder with commented files. Files that exist are kept."""
+    from hotlap.config.base import warn
     from hotlap.config.job import Job
-    from hotlap.config.metadata import SPEED_LIMITS
+    from hotlap.config.metadata import SPEED_LIMITS, ModelMetadata
     from hotlap.config.template import folder_readme, hyperparameters_json, job_toml, metadata_json
+    from hotlap.envs.cornering import speed_doubts
     from hotlap.errors import ConfigError
     from hotlap.rewards import load_reward
     from hotlap.tracks.catalog import load_track
@@ -35,11 +38,13 @@ def new(
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory}: this is a file; name a folder that may be made.")
     load_track(track)
+    job = Job().updated(race={"track": track})
+    metadata = metadata_json(speed)
     files = {
         "reward_function.py": load_reward(reward).path.read_bytes(),
-        "model_metadata.json": metadata_json(speed).encode(),
+        "model_metadata.json": metadata.encode(),
         "hyperparameters.json": hyperparameters_json().encode(),
-        "job.toml": job_toml(Job().updated(race={"track": track})).encode(),
+        "job.toml": job_toml(job).encode(),
         "README.md": folder_readme().encode(),
     }
     kept = [] if force else [name for name in files if (directory / name).exists()]
@@ -54,6 +59,8 @@ def new(
     except OSError as error:
         raise ConfigError(f"{error.filename or directory}: cannot be written ({error.strerror}).") from None
 
+    for sentence in speed_doubts(job, ModelMetadata.from_dict(json.loads(metadata))):
+        warn(sentence)
     written = [name for name in files if name not in kept]
     if as_json:
         print_json({"folder": str(directory), "written": written, "kept": kept})

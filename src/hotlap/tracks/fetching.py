@@ -108,7 +108,7 @@ def fetch_routes(
     Raises:
         TrackError: If nothing can be got from the source, or the user's folder cannot be written to.
     """
-    done = []
+    done: list[Fetched] = []
     for name in names:
         fetched = here(name)
         if fetched is None:

@@ -1,0 +1,152 @@
+"""The greatest speed at which a car can hold the road through a track's tightest bends.
+
+A car that steers as far as it can drives a circle; the faster, the wider. From a point of the road and a heading there,
+no path turns more than that circle does, ahead as well as behind. So where both arcs leave the road on the outside of a
+bend from every point and every heading at its apex, nobody gets round at that speed. The answer errs on the side of the
+car: it may have all but one wheel off the road, arrive and leave as it likes, and turn a little more than it can.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import shapely
+
+from hotlap.config.job import Job
+from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.errors import TrackError
+from hotlap.sim.simulator import MAX_SPEED, MAX_STEERING_DEG, MIN_SPEED
+from hotlap.sim.vehicle import VehicleParams, drive, vehicle_for_version
+from hotlap.tracks.catalog import load_track
+from hotlap.tracks.track import Track
+
+WHEEL_REACH: Final = 0.12  # [m] from the center of gravity to the farthest wheel's center
+DOUBT: Final = 0.85  # of a circle's radius: what a slide may do for a moment
+SETTLING: Final = 90  # control steps until the car has driven its circle
+CIRCLING: Final = 30  # of them, in which it is measured
+NUM_BENDS: Final = 12
+MAX_RADIUS: Final = 8.0  # [m] wider than the car's circle at any speed
+_ANGLES: Final = np.linspace(0.0, 0.5 * math.pi, 25)[1:]
+_SHARES: Final = np.linspace(0.0, 1.0, 11)
+_HEADINGS: Final = np.radians(np.linspace(-40.0, 40.0, 17))
+
+
+def turning_radii(vehicle: VehicleParams, steering_deg: float, speeds: Sequence[float]) -> np.ndarray:
+    """Radii [m] of the tightest circles that a car's center of gravity can drive at commanded speeds [m/s].
+
+    The steering angle is at most ``steering_deg``, or as much less as keeps the car from spinning.
+    """
+    angles = np.radians(np.linspace(0.1, 1.0, 10) * steering_deg)
+    speed, steering = (grid.ravel() for grid in np.meshgrid(speeds, angles, indexing="ij"))
+    ones = np.ones((1, SETTLING))
+    motion = drive(vehicle, steering[:, None] * ones, speed[:, None] * ones)[:, -CIRCLING:]
+    course = np.unwrap(motion["yaw"] + np.arctan2(motion["w"], motion["u"]))
+    driven = np.hypot(np.diff(motion["x"]), np.diff(motion["y"])).sum(axis=1)
+    radii = driven / np.maximum(np.abs(course[:, -1] - course[:, 0]), 1e-6)
+    radii[(np.abs(motion["w"]) > motion["u"]).any(axis=1)] = np.inf  # it slides sideways
+    return radii.reshape(len(speeds), len(angles)).min(axis=1)
+
+
+def widest_radius(track: Track) -> float:
+    """Radius [m] of the tightest circle that a lap of a loop asks for on the best line; at most ``MAX_RADIUS``.
+
+    Infinite for open tracks.
+    """
+    if not track.closed:
+        return math.inf
+    inner = shapely.Polygon(track.inner).buffer(-WHEEL_REACH)
+    outer = shapely.Polygon(track.outer).buffer(0).buffer(WHEEL_REACH)
+    for area in (inner, outer):
+        shapely.prepare(area)
+
+    def beyond(points: np.ndarray, on_left: bool) -> np.ndarray:
+        """Whether points lie off the road to its left or right."""
+        if on_left == track.ccw:
+            return shapely.contains_xy(inner, points[..., 0], points[..., 1])
+        return ~shapely.contains_xy(outer, points[..., 0], points[..., 1])
+
+    return min(_radius_at(track, bend, beyond) for bend in _tightest(track))
+
+
+def greatest_speed(track: Track, vehicle: VehicleParams, steering_deg: float) -> float:
+    """Greatest speed [m/s] that a car may be commanded in a track's tightest bend; ``MAX_SPEED`` where any will do.
+
+    0 where the car turns too wide at any speed.
+    """
+    needed = widest_radius(track)
+    if needed >= MAX_RADIUS:
+        return MAX_SPEED
+    speeds = np.linspace(MIN_SPEED, MAX_SPEED, 40)
+    fits = DOUBT * turning_radii(vehicle, min(steering_deg, MAX_STEERING_DEG), speeds.tolist()) <= needed
+    slow_enough = speeds[np.logical_and.accumulate(fits)]
+    return float(slow_enough[-1]) if len(slow_enough) else 0.0
+
+
+def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
+    """A sentence for each track whose tightest bend is too tight for every action; a policy can brake for others."""
+    space = metadata.action_space
+    if isinstance(space, DiscreteActionSpace):
+        slowest = min(action.speed for action in space.actions)
+        steering = max(abs(action.steering_angle) for action in space.actions)
+    else:
+        slowest, steering = space.speed.low, max(abs(space.steering_angle.low), abs(space.steering_angle.high))
+    vehicle, found = vehicle_for_version(metadata.version), []
+    for name in dict.fromkeys(race.track for race in job.races):
+        try:
+            track = load_track(name)
+        except TrackError:
+            continue  # which whoever needs the track says
+        greatest = greatest_speed(track, vehicle, steering)
+        if slowest > greatest:
+            found.append(
+                f"the slowest action drives {slowest:g} m/s, but at more than {greatest:.1f} m/s no car with "
+                f"{min(steering, MAX_STEERING_DEG):g}° of steering holds the road through the tightest bend of "
+                f"{track.name}: no lap can be clean. Add slower actions to model_metadata.json"
+                f"{'' if steering >= MAX_STEERING_DEG else f', or steering up to {MAX_STEERING_DEG:g}°'}."
+            )
+    return found
+
+
+def _tightest(track: Track) -> list[int]:
+    """Waypoints in the tightest bends, a meter or more apart."""
+    chosen: list[int] = []
+    for point in np.argsort(-np.abs(track.curvature)):
+        apart = np.abs(track.arc[chosen] - track.arc[point])
+        if len(chosen) < NUM_BENDS and (np.minimum(apart, track.length - apart) > 1.0).all():
+            chosen.append(int(point))
+    return chosen
+
+
+def _radius_at(track: Track, point: int, beyond: Callable[[np.ndarray, bool], np.ndarray]) -> float:
+    """The largest radius with which a car gets past a waypoint in a bend."""
+    turn = 1.0 if track.curvature[point] > 0.0 else -1.0  # to the left
+    across = track.outer[point] - track.inner[point]
+    across = across / np.hypot(*across) * WHEEL_REACH
+    begin, end = track.inner[point] - across, track.outer[point] + across
+    yaw = float(track.pose_at(track.arc[point])[2])
+    places, headings = np.meshgrid(_SHARES, yaw + _HEADINGS, indexing="ij")
+    starts = begin + places[..., None] * (end - begin)
+
+    def passes(radius: float) -> bool:
+        free = np.ones(headings.shape, dtype=bool)
+        for way in (1.0, -1.0):
+            turned = headings[..., None] + way * turn * _ANGLES
+            x = starts[..., :1] + turn * radius * (np.sin(turned) - np.sin(headings)[..., None])
+            y = starts[..., 1:] - turn * radius * (np.cos(turned) - np.cos(headings)[..., None])
+            points = np.stack([x, y], axis=-1)
+            outside, inside = beyond(points, turn < 0.0), beyond(points, turn > 0.0)
+            # What comes after the arc has cut the inside is no matter: the car may turn less.
+            before = ~np.logical_or.accumulate(inside, axis=-1)
+            free &= ~(outside & before).any(axis=-1)
+        return bool(free.any())
+
+    low, high = 0.1, MAX_RADIUS
+    if passes(high):
+        return high
+    for _ in range(8):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if passes(middle) else (low, middle)
+    return high
