@@ -205,7 +205,7 @@ def _train(
                 finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), place, words, out, as_json)
+            report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
             listed.finished(result.reason)
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)

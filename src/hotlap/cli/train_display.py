@@ -14,10 +14,14 @@ from hotlap.errors import HotlapError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotlap.config.job import Training
+    from hotlap.config.job import Job, Training
+    from hotlap.config.metadata import ModelMetadata
     from hotlap.records.episode_log import EpisodeRecord
     from hotlap.records.events import IterationRecord
     from hotlap.training.trainer import TrainingResult
+
+
+NOTHING = 0.05  # share of clean laps below which a training came to nothing
 
 
 class TrainingDisplay:
@@ -98,7 +102,15 @@ class TrainingDisplay:
 
 
 def report(
-    result: TrainingResult, records: list[IterationRecord], place: str | Path, words: str, out: Console, as_json: bool
+    result: TrainingResult,
+    records: list[IterationRecord],
+    place: str | Path,
+    words: str,
+    out: Console,
+    as_json: bool,
+    *,
+    job: Job,
+    metadata: ModelMetadata,
 ) -> None:
     """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
     curve = _learning_curve(records, place, out)
@@ -121,8 +133,43 @@ def report(
         out.print(f"Best checkpoint {result.best.name}: {result.best.clean_rate:.0%} clean laps{lap}.")
     if curve:
         out.print(f"Learning curve: {curve}")
+    if records and (result.best is None or result.best.clean_rate < NOTHING):
+        for sentence in why_nothing(job, metadata, records):
+            out.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if result.reason == "stopped":
         out.print(go_on(words), soft_wrap=True)
+
+
+def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:
+    """Plain reasons why hardly any lap was clean, and what to try."""
+    from hotlap.envs.cornering import action_limits, greatest_speed, speed_doubts
+    from hotlap.sim.vehicle import vehicle_for_version
+    from hotlap.tracks.catalog import load_track
+
+    last = records[-1]
+    found = [
+        f"Hardly any lap was clean. In the last iteration the cars got {last.completion_mean:.0f} % of the way round on "
+        f"average, after {last.total_steps:,} steps in all."
+    ]
+    if forbidden := speed_doubts(job, metadata):
+        return [*found, *(f"{each[0].upper()}{each[1:]}" for each in forbidden)]
+    limits, vehicle = action_limits(metadata), vehicle_for_version(metadata.version)
+    for name in dict.fromkeys(race.track for race in job.races):
+        track = load_track(name)
+        greatest = greatest_speed(track, vehicle, limits.steering_deg)
+        if limits.fastest > greatest:
+            found.append(
+                f"The actions drive {limits.slowest:g} to {limits.fastest:g} m/s, but the tightest bend of {track.name} "
+                f"can be held at {greatest:.1f} m/s at most: the car must learn to brake there first. Slower actions "
+                "are learned sooner."
+            )
+        found.append(
+            f"{track.name} is {track.length:.1f} m long"
+            + (f" and its tightest bend has a radius of {track.min_radius:.2f} m" if track.min_radius < 100 else "")
+            + ": the longer and tighter, the more steps it takes. Train longer (--minutes), or train on an easier track "
+            "first and go on from that model with --clone."
+        )
+    return found
 
 
 def go_on(words: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import shapely
@@ -85,14 +85,31 @@ def greatest_speed(track: Track, vehicle: VehicleParams, steering_deg: float) ->
     return float(slow_enough[-1]) if len(slow_enough) else 0.0
 
 
-def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
-    """A sentence for each track whose tightest bend is too tight for every action; a policy can brake for others."""
+class ActionLimits(NamedTuple):
+    """What the actions of a model ask for at most."""
+
+    slowest: float
+    """[m/s]"""
+    fastest: float
+    steering_deg: float
+    """To either side."""
+
+
+def action_limits(metadata: ModelMetadata) -> ActionLimits:
+    """The slowest and fastest speed of an action space, and its greatest steering angle."""
     space = metadata.action_space
     if isinstance(space, DiscreteActionSpace):
-        slowest = min(action.speed for action in space.actions)
-        steering = max(abs(action.steering_angle) for action in space.actions)
+        speeds = [action.speed for action in space.actions]
+        angles = [abs(action.steering_angle) for action in space.actions]
     else:
-        slowest, steering = space.speed.low, max(abs(space.steering_angle.low), abs(space.steering_angle.high))
+        speeds = [space.speed.low, space.speed.high]
+        angles = [abs(space.steering_angle.low), abs(space.steering_angle.high)]
+    return ActionLimits(min(speeds), max(speeds), max(angles))
+
+
+def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
+    """A sentence for each track whose tightest bend is too tight for every action; a policy can brake for others."""
+    slowest, _, steering = action_limits(metadata)
     vehicle, found = vehicle_for_version(metadata.version), []
     for name in dict.fromkeys(race.track for race in job.races):
         try:
