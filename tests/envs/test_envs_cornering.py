@@ -78,11 +78,11 @@ def test_a_round_track_asks_for_the_circle_of_its_outer_border():
 
 @pytest.mark.parametrize("name", ["paperclip", "needle_eye", "harvest_moon"])
 def test_no_driver_gets_round_faster_and_some_do_slower(name: str):
-    """Of 120 drivers none finishes a lap above the greatest speed, and one does at two thirds of it."""
+    """Of 120 drivers none finishes a lap above the greatest speed, and one does at six tenths of it."""
     track, vehicle = load_track(name), VEHICLES["v5"]
     greatest = greatest_speed(track, vehicle, 30.0)
     assert 1.0 < greatest < 4.0
-    assert best_lap(track, vehicle, 0.66 * greatest) > 99
+    assert best_lap(track, vehicle, 0.6 * greatest) > 99
     assert best_lap(track, vehicle, 1.1 * greatest) < 99
 
 
@@ -97,7 +97,12 @@ def test_the_same_holds_on_routes_of_the_original(name: str, reference_data: Pat
 
 def metadata(*actions: tuple[float, float]) -> ModelMetadata:
     return ModelMetadata.from_dict(
-        {"action_space": [{"steering_angle": angle, "speed": speed} for angle, speed in actions], "version": "5"}
+        {
+            "action_space": [{"steering_angle": angle, "speed": speed} for angle, speed in actions],
+            "sensor": ["FRONT_FACING_CAMERA"],
+            "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+            "version": "5",
+        }
     )
 
 

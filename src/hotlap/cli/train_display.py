@@ -148,8 +148,8 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
 
     last = records[-1]
     found = [
-        f"Hardly any lap was clean. In the last iteration the cars got {last.completion_mean:.0f} % of the way round on "
-        f"average, after {last.total_steps:,} steps in all."
+        f"Hardly any lap was clean. In the last iteration the cars got {last.completion_mean:.0f} % of the way round "
+        f"on average, after {last.total_steps:,} steps in all."
     ]
     if forbidden := speed_doubts(job, metadata):
         return [*found, *(f"{each[0].upper()}{each[1:]}" for each in forbidden)]
@@ -159,15 +159,15 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
         greatest = greatest_speed(track, vehicle, limits.steering_deg)
         if limits.fastest > greatest:
             found.append(
-                f"The actions drive {limits.slowest:g} to {limits.fastest:g} m/s, but the tightest bend of {track.name} "
-                f"can be held at {greatest:.1f} m/s at most: the car must learn to brake there first. Slower actions "
+                f"The actions drive {limits.slowest:g} to {limits.fastest:g} m/s, but the tightest bend of "
+                f"{track.name} can be held at {greatest:.1f} m/s at most: the car must learn to brake there first. Slower actions "
                 "are learned sooner."
             )
         found.append(
             f"{track.name} is {track.length:.1f} m long"
             + (f" and its tightest bend has a radius of {track.min_radius:.2f} m" if track.min_radius < 100 else "")
-            + ": the longer and tighter, the more steps it takes. Train longer (--minutes), or train on an easier track "
-            "first and go on from that model with --clone."
+            + ": the longer and tighter, the more steps it takes. Train longer (--minutes), or train on an easier "
+            "track first and go on from that model with --clone."
         )
     return found
 
