@@ -160,8 +160,8 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
         if limits.fastest > greatest:
             found.append(
                 f"The actions drive {limits.slowest:g} to {limits.fastest:g} m/s, but the tightest bend of "
-                f"{track.name} can be held at {greatest:.1f} m/s at most: the car must learn to brake there first. Slower actions "
-                "are learned sooner."
+                f"{track.name} can be held at {greatest:.1f} m/s at most: the car must learn to brake there first. "
+                "Slower actions are learned sooner."
             )
         found.append(
             f"{track.name} is {track.length:.1f} m long"
