@@ -11,23 +11,24 @@ import hotlap
 PACKAGE = Path(hotlap.__file__).parent
 
 # Every room may import the files that stand beside the rooms, and the package itself (its version).
-FILES = ("bounded", "errors", "tar", "unfinished", "user_folders")
+FILES = ("bounded", "errors", "unfinished", "user_folders")
 ARROWS = {
     **{name: set() for name in FILES},
+    "archives": set(),
     "config": set(),
-    "tracks": set(),
+    "tracks": {"archives"},
     "sim": {"tracks"},
     "rewards": set(),
     "envs": {"config", "rewards", "sim", "tracks"},
     "rl": set(),
     "rollouts": {"config", "envs", "records", "rewards", "rl", "sim", "tracks"},
     "records": set(),
-    "analysis": {"records", "tracks"},
+    "analysis": {"archives", "records", "tracks"},
     "evaluation": {"analysis", "config", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
     "monitoring": {"config", "records"},
     "training": {"config", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
-    "export": {"config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
-    "validation": {"analysis", "sim", "tracks"},
+    "export": {"archives", "config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
+    "validation": {"analysis", "archives", "sim", "tracks"},
     "deploy": {"config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything

@@ -15,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_policies import make_policy
 
-from hotlap import tar
+from hotlap.archives import tar
+from hotlap.archives.archive import unpack
+from hotlap.bounded import MalformedError
 from hotlap.errors import RecordError
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor
@@ -35,10 +37,9 @@ from hotlap.export.layers import layers_of
 from hotlap.export.source import open_source, wanted_size
 from hotlap.export.structure import find_camera, find_output
 from hotlap.export.tf_checkpoint import crc32c
-from hotlap.export.wire import MalformedError, encode_field, encode_varint, integer, varint
+from hotlap.export.wire import encode_field, encode_varint, integer, varint
 from hotlap.rl.networks import SHALLOW
 from hotlap.rl.specs import DiscreteActions
-from hotlap.tar import unpack
 
 
 def everything(name: str) -> int:

@@ -219,7 +219,8 @@ def add(
     Of one file the figures are printed; of several a line each. Exit code 1 if one of several could not be added. JSON
     keys: those of `show`, and file; of several a list of such objects, or of name and error, under tracks.
     """
-    from hotlap.tracks.archives import is_archive, routes_in_archive, routes_in_folder
+    from hotlap.archives.archive import is_archive
+    from hotlap.tracks.archives import routes_in_archive, routes_in_folder
     from hotlap.tracks.catalog import add_route, add_track, user_folder
 
     closed = True if close else None

@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from hotlap.bounded import MalformedError
 from hotlap.export.graph import DTYPES, Graph, Node
-from hotlap.export.wire import Budget, MalformedError
+from hotlap.export.wire import Budget
 
 # What an image may cost; one of stereo cameras in the largest network takes 9 million and 511 million.
 MAX_COMPUTED: Final = 1 << 24  # elements, the windows of convolutions included

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from hotlap.archives.archive import unpack
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
 from hotlap.export.agreement import TOLERANCE, Agreement, compare, tower_output
@@ -25,7 +26,6 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
 from hotlap.rl.networks import Tower
 from hotlap.rollouts.model import build_network
-from hotlap.tar import unpack
 from hotlap.unfinished import scratch_folder
 
 NUM_NOISE: Final = 16

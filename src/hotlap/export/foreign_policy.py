@@ -9,6 +9,7 @@ from typing import Final, Literal
 import numpy as np
 import torch
 
+from hotlap.bounded import MalformedError
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.errors import RecordError
 from hotlap.export.agreement import TOLERANCE, Agreement, compare
@@ -19,7 +20,6 @@ from hotlap.export.sample_frames import noise_frames
 from hotlap.export.source import METADATA, Found
 from hotlap.export.structure import find_camera, find_output, read_layers
 from hotlap.export.tf_checkpoint import TfCheckpoint
-from hotlap.export.wire import MalformedError
 from hotlap.rl.networks import ActorCritic, Tower
 from hotlap.rl.specs import CAMERA_CHANNELS
 from hotlap.rollouts.model import build_network

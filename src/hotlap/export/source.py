@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal
 
-from hotlap.bounded import in_words, load_json, read_bounded
+from hotlap.archives.archive import is_archive, unpack
+from hotlap.bounded import MalformedError, in_words, load_json, read_bounded
 from hotlap.errors import RecordError
 from hotlap.export import graph, tf_checkpoint
-from hotlap.export.wire import MalformedError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.place import BucketPlace, is_bucket_place
-from hotlap.tar import unpack
 from hotlap.unfinished import scratch_folder
 
 MAX_DEPTH: Final = 6  # folders below the source
@@ -214,13 +213,13 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
         yield Source(place, _files_in(place.parent)), int(match[1])
     elif not place.is_file() or not os.access(place, os.R_OK):
         raise RecordError(f"{place}: there is no such file or folder, or it may not be read. Check the name.")
-    elif _begins_with(place, _GZIP):
+    elif _begins_with(place, _GZIP) or is_archive(place):
         with scratch_folder() as scratch:
             try:
                 files = unpack(place, scratch, wanted_size)
             except MalformedError as error:
                 raise RecordError(
-                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz as DeepRacer "
+                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz or .zip as DeepRacer "
                     "or hotlap export makes it; copy it again."
                 ) from None
             yield Source(place, files), which

@@ -19,9 +19,10 @@ from typing import Final
 
 import numpy as np
 
+from hotlap.bounded import MalformedError
 from hotlap.errors import RecordError
 from hotlap.export.graph import DTYPES, MAX_ELEMENTS, shape_of
-from hotlap.export.wire import Budget, MalformedError, fields, integer, varint, view
+from hotlap.export.wire import Budget, fields, integer, varint, view
 
 MAX_INDEX_BYTES: Final = 4 << 20  # the original's has a kilobyte
 _MAX_FIELDS: Final = 500_000

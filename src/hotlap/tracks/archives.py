@@ -7,38 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
+from hotlap.archives.archive import find_files
 from hotlap.bounded import MalformedError, told
 from hotlap.errors import TrackError
-from hotlap.tar import find_files
 from hotlap.tracks.route_file import MAX_BYTES, read_route_bytes
 
 MAX_FOUND: Final = 64 << 20  # bytes of route files; the original's are 1.5 MiB
 MAX_ENTRIES: Final = 2_000_000  # of a folder and all below it
-MAX_ZIP_DIRECTORY: Final = 16 << 20  # bytes that name its members; Python's zipfile makes ten times as much of them
 ROUTES_FOLDER: Final = "routes"  # of the original
 
 Found = dict[str, list[bytes]]
 """Contents of the route files by their names; of several of a name those in a folder ``routes`` come first."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is an archive that may hold routes, by its first bytes."""
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            start = file.read(512)
-    except OSError:
-        return False
-    return start[:2] in (b"\x1f\x8b", b"PK") or start[257:262] == b"ustar"
 
 
 def routes_in_folder(folder: Path) -> Found:
@@ -57,10 +42,8 @@ def routes_in_archive(file: BinaryIO, shown: str) -> Found:
         TrackError: If there are none, or it is damaged or made to harm.
     """
     try:
-        start = file.read(2)
-        file.seek(0)
-        return _gathered(_in_zip(file) if start == b"PK" else find_files(file, _limit), shown)
-    except (ValueError, OSError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        return _gathered(find_files(file, _limit), shown)
+    except (MalformedError, OSError) as error:
         raise TrackError(
             f"{shown}: the archive cannot be read: {told(error)}. Expected .tar, .tar.gz or .zip; get it again, or "
             "unpack it and name the folder."
@@ -79,31 +62,6 @@ def _walk(folder: Path) -> Iterator[tuple[str, bytes]]:
             if _limit(name) is None or path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_BYTES:
                 continue
             yield path.as_posix(), read_route_bytes(path)
-
-
-def _in_zip(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    _check_zip_directory(file)
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            if _limit(member.filename) is None or member.is_dir() or member.file_size > MAX_BYTES:
-                continue
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise MalformedError("it is packed in a way that few programs know")
-            with archive.open(member) as content:
-                yield member.filename, content.read(MAX_BYTES)
-
-
-def _check_zip_directory(file: BinaryIO) -> None:
-    """Refuse a zip whose list of members is too long to be read."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - (1 << 16) - 42))
-    end = file.read()
-    at = end.rfind(b"PK\5\6")
-    if at < 0 or len(end) < at + 22:
-        raise MalformedError("it is cut short")
-    if b"PK\6\7" in end[:at] or int.from_bytes(end[at + 12 : at + 16], "little") > MAX_ZIP_DIRECTORY:
-        raise MalformedError("it has too many members")
-    file.seek(0)
 
 
 def _limit(name: str) -> int | None:

@@ -29,25 +29,9 @@ from hotlap.tracks.track import DUPLICATE_DISTANCE, Track
 
 MAX_BYTES = 64 << 20  # ten times what the longest recording has
 MAX_COLUMNS = 100
-LARGEST = 1e15  # beyond every stamp, count and place
 
 VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
 INDEX_COLUMNS = ("file", "version", "role", "track")
-REQUIRED_COLUMNS = (
-    "episode",
-    "steps",
-    "X",
-    "Y",
-    "yaw",
-    "steer",
-    "throttle",
-    "done",
-    "all_wheels_on_track",
-    "progress",
-    "closest_waypoint",
-    "track_len",
-    "tstamp",
-)
 LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
 NOT_DRIVING = ("prepare", "pause")  # status of rows whose action is not applied
 
@@ -161,53 +145,51 @@ def find_traces(paths: Sequence[Path], *, version: str | None = None, track: str
 
 
 def read_trace(path: Path) -> Trace:
-    """Read a trace.
+    """Read a trace: a CSV or a log, gzipped or not; damaged rows are left out.
 
     Raises:
-        DataError: If the file is missing, a column is, or a value is no number.
+        DataError: If the file cannot be read, is no trace, or has no sound row.
     """
-    header, rows = read_csv(path, REQUIRED_COLUMNS)
-    if not rows:
-        raise DataError(f"{path}: the trace has a header but no rows.")
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-
-    def numbers(name: str) -> np.ndarray:
-        values = np.array([_number(text) for text in columns[name]])
-        wrong = np.flatnonzero(~(np.abs(values) < LARGEST))
-        if len(wrong):
-            text = columns[name][wrong[0]]
-            raise DataError(f"{path}: row {wrong[0]}: {name} is {text[:60]!r}, expected a number.")
-        return values
-
-    def truths(name: str) -> np.ndarray:
-        return np.array([text.strip().lower() == "true" for text in columns[name]])
-
-    def counts(name: str) -> np.ndarray:
-        return numbers(name).astype(np.int64)
-
-    missing = ("",) * len(rows)
-    status = columns.get("episode_status", missing)
-    iteration = columns.get("iteration", missing)
-    # 2019 logged radians, and no status; its largest steering is half a radian, that of all later cars many degrees.
-    in_radians = not any(status) and float(np.abs(numbers("steer")).max()) < 1.0
-    to_radians = 1.0 if in_radians else np.pi / 180.0
+    table = read_rows(path)
+    status = np.array([*STATUSES, ""])[table.status]  # the last where there is none
+    number = table.number
     return Trace(
-        iteration=counts("iteration") if all(iteration) else np.zeros(len(rows), dtype=np.int64),
-        episode=counts("episode"),
-        steps=counts("steps"),
-        x=numbers("X"),
-        y=numbers("Y"),
-        yaw=to_radians * numbers("yaw"),
-        steering=to_radians * numbers("steer"),
-        speed=numbers("throttle"),
-        done=truths("done"),
-        all_wheels_on_track=truths("all_wheels_on_track"),
-        progress=numbers("progress"),
-        closest_waypoint=counts("closest_waypoint"),
-        track_length=numbers("track_len"),
-        time=numbers("tstamp"),
-        status=np.array(status),
+        iteration=np.maximum(table.iteration, 0),
+        episode=number["episode"].astype(np.int64),
+        steps=number["steps"].astype(np.int64),
+        x=number["X"],
+        y=number["Y"],
+        yaw=np.deg2rad(number["yaw"]),
+        steering=np.deg2rad(number["steer"]),
+        speed=number["throttle"],
+        done=table.done,
+        all_wheels_on_track=table.on_track,
+        progress=number["progress"],
+        closest_waypoint=number["closest_waypoint"].astype(np.int64),
+        track_length=number["track_len"],
+        time=number["tstamp"],
+        status=status,
     )
+
+
+def read_rows(path: Path) -> TraceTable:
+    """The rows of a trace as they are logged.
+
+    Raises:
+        DataError: If the file cannot be read, is no trace, or has no sound row.
+    """
+    try:
+        table = read_table(read_bounded(path, MAX_BYTES), source=str(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except RecordError as error:
+        raise DataError(str(error)) from error
+    if not len(table):
+        raise DataError(
+            f"{path}: the trace has no sound rows ({table.num_damaged} are damaged). Copy the file again, or leave it "
+            "out."
+        )
+    return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,14 +238,6 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
     if _driven_backwards(trace, track):
         name, track, rows = f"{name} (reversed)", track.reversed(), rows[::-1]
     return DrivenRoute(name, track, _rows_of_waypoints(rows, len(track.center)))
-
-
-def _number(text: str) -> float:
-    """The number that a text says; NaN if it says none."""
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
 
 
 def _driven_backwards(trace: Trace, track: Track) -> bool:
@@ -326,11 +300,7 @@ def read_csv(path: Path, required: Sequence[str]) -> tuple[list[str], list[list[
             f"{path}: the columns {', '.join(absent)} are missing; the header is {','.join(header)[:200]!a}. "
             f"Expected a file with at least {', '.join(required)}."
         )
-    action = header.index("action") if "action" in header else None
     for number, row in enumerate(rows):
-        # Text logs print continuous actions with a comma: [-21.59, 3.45].
-        if action is not None and len(row) == len(header) + 1 and row[action].startswith("["):
-            row[action : action + 2] = [" ".join(row[action : action + 2])]
         if len(row) != len(header):
             raise DataError(f"{path}: row {number} has {len(row)} values, the header has {len(header)}.")
     return header, rows

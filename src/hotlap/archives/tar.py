@@ -1,4 +1,4 @@
-"""Read a stranger's ``.tar`` or ``.tar.gz``: only what is wanted, only plain files, never outside, never too much.
+"""Read a stranger's tar, gzipped or not: only what is wanted, only plain files, never outside, never too much.
 
 Not by Python's tarfile: older versions of it (3.11.7 among them) hang on a header with a negative size, and it reads
 extension headers of any size into memory. An archive is read once from front to back. In a model's archive whatever is
@@ -23,6 +23,7 @@ MAX_FILE_SYSTEM_MEMBERS: Final = 2_000_000
 MAX_GZIP_MEMBERS: Final = 1000
 MAX_EXTENSION: Final = 1 << 16  # bytes of a header that holds a long name
 
+GZIP: Final = b"\x1f\x8b"
 _BLOCK: Final = 512
 _CHUNK: Final = 1 << 20
 _PACKED_CHUNK: Final = 1 << 16
@@ -33,7 +34,7 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
     """Write the wanted members of an archive into the folder ``target``, under numbers instead of names.
 
     Args:
-        archive: A gzipped tar.
+        archive: A tar, gzipped or not.
         target: An empty folder.
         wanted: Largest size [bytes] of the member with this name; None: not wanted.
 
@@ -46,7 +47,7 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
     """
     try:
         with archive.open("rb") as file:
-            return _Reader(_Gzip(file), MAX_UNPACKED, MAX_MEMBERS).unpack(target, wanted)
+            return _Reader(_stream(file), MAX_UNPACKED, MAX_MEMBERS).unpack(target, wanted)
     except zlib.error as error:
         raise MalformedError(f"it is damaged or no gzip file ({error})") from None
 
@@ -61,9 +62,7 @@ def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[
     Raises:
         MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
     """
-    zipped = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    reader = _Reader(_Gzip(file) if zipped else file, MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS, file_system=True)
+    reader = _Reader(_stream(file), MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS, file_system=True)
     try:
         for name, size in reader.files():
             limit = wanted(name)
@@ -111,6 +110,13 @@ class _Gzip:
         if self.num_members > MAX_GZIP_MEMBERS:
             raise MalformedError(f"it is made of more than {MAX_GZIP_MEMBERS} gzip files")
         self.unpacker = zlib.decompressobj(wbits=31)
+
+
+def _stream(file: BinaryIO) -> _Stream:
+    """What a file holds, gzipped or not; the file stands at its beginning."""
+    gzipped = file.read(2) == GZIP
+    file.seek(0)
+    return _Gzip(file) if gzipped else file
 
 
 class _Reader:
@@ -167,7 +173,7 @@ class _Reader:
             else:
                 name, long_name, found = long_name or _name(header), "", True
                 if self._is_plain_file(name, kind):
-                    yield _plain(name), size
+                    yield plain_name(name), size
             self._skip_pending()
         raise MalformedError(f"it has more than {self.max_members} members")
 
@@ -178,7 +184,7 @@ class _Reader:
 
     def _is_plain_file(self, name: str, kind: bytes) -> bool:
         try:
-            name = _plain(name)
+            name = plain_name(name)
         except MalformedError:
             if self.file_system:
                 return False
@@ -199,6 +205,17 @@ class _Reader:
     def _skip_pending(self) -> None:
         while self.pending:
             self.content(min(_CHUNK, self.pending))
+
+
+def begins_tar(archive: Path) -> bool:
+    """Whether a file begins like a tar, gzipped or not."""
+    try:
+        with archive.open("rb") as file:
+            header = _stream(file).read(_BLOCK)
+            _check(header)
+    except (OSError, zlib.error, MalformedError):
+        return False
+    return len(header) == _BLOCK and bool(header.strip(b"\0"))
 
 
 def _check(header: bytes) -> None:
@@ -249,7 +266,7 @@ def _pax_path(content: bytes) -> str:
     return path
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A relative name without detours."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or len(name) > 1000:

@@ -1,0 +1,286 @@
+"""Simulation traces of any age and form as columns: ours and those of every version of the original.
+
+They come as CSV, gzipped or not, or as the lines ``SIM_TRACE_LOG:…`` of a log, whatever else stands in it. The number
+of columns has grown with the versions, from 15 in 2019 to 19. Rows that a kill tore, or that are not a step for another
+reason, are left out and counted. Columns: DeepRacer simapp, ``markov/metrics``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from io import BytesIO
+from itertools import chain, islice
+
+import numpy as np
+
+from hotlap.analysis.steps import STATUSES
+from hotlap.bounded import gunzip
+from hotlap.errors import RecordError
+from hotlap.records.sim_trace import TRACE_COLUMNS
+
+MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
+MAX_COLUMNS = 200  # ten times those of any version
+MAX_LINE = 1 << 14  # characters; a longer line is no row
+MAX_DAMAGED = 100_000  # rows; kills leave a few
+LOG_MARK = b"SIM_TRACE_LOG:"
+NOT_LOGGED = -1  # in ``status`` and ``iteration``
+_ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
+
+# Columns of numbers, and what no sound value reaches: a row with a wilder one is damaged, and would blow up a figure.
+_NUMBERS = {
+    "episode": 1e9,
+    "steps": 1e9,
+    "X": 1e4,
+    "Y": 1e4,
+    "yaw": 1e6,
+    "steer": 1e6,
+    "throttle": 1e3,
+    "reward": 1e12,
+    "progress": 1e6,
+    "closest_waypoint": 1e5,
+    "track_len": 1e5,
+    "tstamp": 1e12,
+}
+REQUIRED = (*_NUMBERS, "action", "done", "all_wheels_on_track")
+_EPOCH = 1e8  # [s] the clock of a simulation never gets there, that of a wall is far beyond
+_LARGEST_RADIANS = 1.0  # the greatest steering in radians is half of it; in degrees every car has had many
+_CODES = {name: code for code, name in enumerate(STATUSES)}
+_UNKNOWN = _CODES["unknown"]
+
+
+@dataclass(frozen=True, eq=False)
+class TraceTable:
+    """The sound rows of a trace, in the order logged; every array has shape (num_rows,).
+
+    Angles are in degrees here, also where 2019 logged radians.
+    """
+
+    number: Mapping[str, np.ndarray]
+    """The columns of numbers by name, float64."""
+    action: np.ndarray
+    """Index of the action; -1 for what is none, such as the pair of a continuous action."""
+    done: np.ndarray
+    on_track: np.ndarray
+    status: np.ndarray
+    """Index into ``STATUSES``, int8; `NOT_LOGGED` where there is none."""
+    iteration: np.ndarray
+    """Of the job; `NOT_LOGGED` where the file does not tell."""
+    wall_clock: np.ndarray
+    """[s] since the epoch; NaN where not logged."""
+    columns: frozenset[str]
+    """Those that hold something."""
+    in_radians: bool
+    """Whether the angles were logged in radians, as in 2019."""
+    num_damaged: int
+    """Rows that were left out."""
+
+    def __len__(self) -> int:
+        return len(self.done)
+
+    @property
+    def on_wall_clock(self) -> bool:
+        """Whether the stamps are those of a wall clock, as until 2021."""
+        return bool(len(self)) and float(np.median(self.number["tstamp"])) > _EPOCH
+
+
+def is_trace(head: bytes) -> bool:
+    """Whether the first bytes of a file, unpacked, are those of a trace in CSV form."""
+    header = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip().split(",")
+    return set(REQUIRED) <= set(header)
+
+
+def read_table(data: bytes, *, source: str) -> TraceTable:
+    """Read a trace.
+
+    Args:
+        data: The file: a CSV with a header, or a log with ``SIM_TRACE_LOG`` lines; either may be gzipped.
+        source: Its name, for the error.
+
+    Raises:
+        RecordError: If it is no trace.
+    """
+    if data.startswith(b"\x1f\x8b"):
+        try:
+            data = gunzip(data, MAX_BYTES)
+        except ValueError as error:
+            raise RecordError(f"{source} is no trace: {error}. Copy the file again.") from None
+    if len(data) > MAX_BYTES:
+        raise RecordError(
+            f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
+        )
+    rows = csv.reader(_lines_of_log(data) if LOG_MARK in data else _lines(data))
+    parts = []
+    num_damaged = 0
+    try:
+        header = next(rows, [])
+        absent = [name for name in REQUIRED if name not in header]
+        if absent or len(header) > MAX_COLUMNS:
+            raise _no_trace(source, header, absent)
+        while some := list(islice(rows, _ROWS_AT_ONCE)):
+            part, damaged = _part(header, some)
+            parts.append(part)
+            num_damaged += damaged
+            if num_damaged > MAX_DAMAGED:
+                raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
+    except csv.Error as error:
+        raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
+    return _in_degrees(_joined(parts or [_part(header, [])[0]]), num_damaged)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Some rows, as `TraceTable` says, angles as logged."""
+
+    number: dict[str, np.ndarray]
+    action: np.ndarray
+    done: np.ndarray
+    on_track: np.ndarray
+    status: np.ndarray
+    iteration: np.ndarray
+    wall_clock: np.ndarray
+    columns: frozenset[str]
+
+
+def _joined(parts: Sequence[_Part]) -> _Part:
+    arrays = {
+        each.name: np.concatenate([getattr(part, each.name) for part in parts])
+        for each in fields(_Part)
+        if each.name not in ("number", "columns")
+    }
+    number = {name: np.concatenate([part.number[name] for part in parts]) for name in _NUMBERS}
+    return _Part(number=number, columns=frozenset().union(*(part.columns for part in parts)), **arrays)
+
+
+def _in_degrees(part: _Part, num_damaged: int) -> TraceTable:
+    steer = np.abs(part.number["steer"])
+    # 2019 had no status.
+    in_radians = bool((part.status == NOT_LOGGED).all()) and float(steer.max(initial=0.0)) < _LARGEST_RADIANS
+    if in_radians:
+        part.number.update({name: np.rad2deg(part.number[name]) for name in ("yaw", "steer")})
+    return TraceTable(
+        **{each.name: getattr(part, each.name) for each in fields(_Part)},
+        in_radians=in_radians,
+        num_damaged=num_damaged,
+    )
+
+
+def _no_trace(source: str, header: list[str], absent: list[str]) -> RecordError:
+    lack = f"it lacks the columns {', '.join(absent)}" if absent else f"it has {len(header)} columns"
+    return RecordError(
+        f"{source} is no trace: {lack if header else 'it is empty'}. A trace begins with a line like "
+        "episode,steps,X,Y,yaw,steer,throttle,… Move the file away, or restore it from a copy."
+    )
+
+
+def _lines(data: bytes) -> Iterator[str]:
+    """The lines of a file; one that is too long for a row is empty."""
+    for line in BytesIO(data.removeprefix(b"\xef\xbb\xbf")):
+        if len(line) > MAX_LINE:
+            yield ""
+        else:
+            yield from line.decode(errors="replace").splitlines()
+
+
+def _lines_of_log(data: bytes) -> Iterator[str]:
+    """A header that fits, and what the lines of a log say behind the mark."""
+    rows = (_row_of_log(line) for line in BytesIO(data) if LOG_MARK in line)
+    first = next(rows, "")
+    yield ",".join(_columns_of_log(first))
+    yield from chain([first], rows)
+
+
+def _row_of_log(line: bytes) -> str:
+    return "" if len(line) > MAX_LINE else line.partition(LOG_MARK)[2].decode(errors="replace").strip()
+
+
+def _columns_of_log(row: str) -> tuple[str, ...]:
+    """What the values of a log's row are: columns were only ever added at the end."""
+    values = row.split(",")
+    pair = values[7].startswith("[") and "]" not in values[7] if len(values) > 7 else False
+    num = len(values) - pair
+    if num == 18 and _number(values[-1]) > _EPOCH:  # a variant without the counter of crashes
+        return (*TRACE_COLUMNS[:17], TRACE_COLUMNS[18])
+    return TRACE_COLUMNS[:num]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
+
+
+def _part(header: list[str], rows: list[list[str]]) -> tuple[_Part, int]:
+    """Rows as columns, and the number of rows left out."""
+    action = header.index("action")
+    for row in rows:
+        # Text logs print continuous actions with a comma: [-21.59, 3.45].
+        if len(row) == len(header) + 1 and row[action].startswith("["):
+            row[action : action + 2] = [" ".join(row[action : action + 2])]
+    whole = [row for row in rows if len(row) == len(header)]
+    columns = _parsed(header, whole)
+    if columns is None:  # one by one, to find the rows that cannot be read
+        whole = [row for row in whole if _parsed(header, [row]) is not None]
+        columns = _parsed(header, whole)
+        assert columns is not None
+    sound = np.ones(len(whole), dtype=bool)
+    for name, limit in _NUMBERS.items():
+        sound &= np.abs(np.asarray(columns[name])) < limit  # which NaN is not either
+    sound &= np.asarray(columns["closest_waypoint"]) >= 0
+    if not sound.all():
+        whole = [row for row, kept in zip(whole, sound, strict=True) if kept]
+        columns = _parsed(header, whole)
+        assert columns is not None
+    texts = {name: values for name, values in columns.items() if name not in _NUMBERS}
+    part = _Part(
+        number={name: np.asarray(columns[name], dtype=np.float64) for name in _NUMBERS},
+        action=np.fromiter(map(_action, columns["action"]), dtype=np.int64, count=len(whole)),
+        done=_booleans(columns["done"]),
+        on_track=_booleans(columns["all_wheels_on_track"]),
+        status=np.fromiter(map(_status, texts.get("episode_status", [""] * len(whole))), np.int8, len(whole)),
+        iteration=np.fromiter(map(_iteration, texts.get("iteration", [""] * len(whole))), np.int64, len(whole)),
+        wall_clock=_wall_clock(columns.get("wall_clock"), len(whole)),
+        columns=frozenset({*_NUMBERS, *(name for name, values in texts.items() if any(values))}),
+    )
+    return part, len(rows) - len(whole)
+
+
+def _parsed(header: list[str], rows: list[list[str]]) -> dict[str, np.ndarray | Sequence[str]] | None:
+    """Columns of rows as long as the header; None if something that must be a number is none."""
+    texts: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(header)
+    columns: dict[str, np.ndarray | Sequence[str]] = dict(zip(header, texts, strict=True))
+    try:
+        for name in _NUMBERS:
+            columns[name] = np.fromiter(map(float, columns[name]), dtype=np.float64, count=len(rows))
+    except (ValueError, OverflowError):
+        return None
+    return columns
+
+
+def _booleans(texts: np.ndarray | Sequence[str]) -> np.ndarray:
+    return np.array([text.strip() in ("True", "true", "1") for text in texts], dtype=bool)
+
+
+def _action(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else -1
+
+
+def _status(text: str) -> int:
+    return _CODES.get(text, _UNKNOWN) if text else NOT_LOGGED
+
+
+def _iteration(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else NOT_LOGGED
+
+
+def _wall_clock(texts: np.ndarray | Sequence[str] | None, num_steps: int) -> np.ndarray:
+    """The column, NaN where it is absent or this version left it empty."""
+    try:
+        clock = np.array([float(text) for text in texts], dtype=np.float64) if texts is not None else np.zeros(0)
+    except ValueError:
+        clock = np.zeros(0)
+    if len(clock) != num_steps:
+        return np.full(num_steps, np.nan)
+    return np.where(np.abs(clock) < _NUMBERS["tstamp"], clock, np.nan)

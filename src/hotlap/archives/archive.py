@@ -1,0 +1,103 @@
+"""Archives that people bring, known by what they begin with and not by their name: tar, tar.gz and zip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from hotlap.archives import tar, zip
+from hotlap.bounded import MalformedError
+from hotlap.errors import RecordError
+from hotlap.unfinished import scratch_folder
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive; a gzipped file that holds no tar is none."""
+    return _is_zip(path) or tar.begins_tar(path)
+
+
+def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
+    """Write the wanted members of an archive into the folder ``target``, under numbers instead of names.
+
+    Args:
+        archive: A tar, gzipped or not, or a zip.
+        target: An empty folder.
+        wanted: Largest size [bytes] of the member with this name; None: not wanted.
+
+    Returns:
+        Where each member lies, by its name in the archive.
+
+    Raises:
+        MalformedError: If it is no such archive, or has a member that no archive of ours has: links, devices, names
+            that lead outside, more or larger files than any model. ``target`` may then hold a part.
+    """
+    return (zip.unpack if _is_zip(archive) else tar.unpack)(archive, target, wanted)
+
+
+def find_files(archive: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the wanted files in an archive that may hold a whole file system.
+
+    Args:
+        archive: A tar, gzipped or not, or a zip, at its beginning.
+        wanted: Largest size [bytes] of the file with this name; None: not wanted. Larger ones are passed over.
+
+    Raises:
+        MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
+    """
+    start = archive.read(len(zip.MAGIC[0]))
+    archive.seek(0)
+    return (zip.find_files if start in zip.MAGIC else tar.find_files)(archive, wanted)
+
+
+@contextmanager
+def as_folder(place: Path, wanted: Callable[[str], int | None]) -> Iterator[Path]:
+    """A folder as it is, or the wanted files of an archive in a folder that lasts as long as this.
+
+    Where everything lies in one folder, it is this folder.
+
+    Raises:
+        RecordError: If the archive is damaged, or made to harm.
+    """
+    if place.is_dir():
+        yield inner_folder(place)
+        return
+    with scratch_folder() as scratch:
+        packed, folder = scratch / "packed", scratch / "folder"
+        packed.mkdir()
+        folder.mkdir()
+        try:
+            for name, path in unpack(place, packed, wanted).items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                path.rename(folder / name)
+        except MalformedError as error:
+            raise RecordError(
+                f"{place}: this archive cannot be used: {error}. Expected a .tar.gz or .zip of a model or of its logs; "
+                "download or copy it again."
+            ) from None
+        except OSError as error:
+            raise RecordError(f"{place}: this archive cannot be unpacked ({error.strerror or error}).") from None
+        yield inner_folder(folder)
+
+
+def inner_folder(folder: Path) -> Path:
+    """The first folder from here that holds more than one folder."""
+    for _ in range(8):
+        inside = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX"))]
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].is_symlink() or inside[0].name in _PARTS:
+            break
+        folder = inside[0]
+    return folder
+
+
+_PARTS = ("training-simtrace", "sim-trace", "metrics", "model", "agent", "logs")
+"""Folders that are a part of a model, not what a model lies in."""
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in zip.MAGIC
+    except OSError:
+        return False

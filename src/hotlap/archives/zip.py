@@ -1,0 +1,115 @@
+"""Read a stranger's ``.zip``: the same law as for ``tar``, and the same limits.
+
+Python's zipfile reads the directory at the end into memory whatever its length, so that is looked at before. It never
+gives more of a member than the directory says, so the limits hold for what it says.
+
+Source: PKWARE APPNOTE 6.3.10, section 4.3.16.
+"""
+
+from __future__ import annotations
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from hotlap.archives.tar import MAX_MEMBERS, MAX_UNPACKED, plain_name
+from hotlap.bounded import MalformedError, told
+
+MAGIC: Final = (b"PK\x03\x04", b"PK\x05\x06")  # a first member, or the end of an archive without any
+MAX_DIRECTORY: Final = 16 << 20  # bytes that name the members; zipfile makes ten times as much of them
+_CHUNK: Final = 1 << 20
+_END, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x07"
+_LEN_END, _MAX_COMMENT, _LEN_LOCATOR64 = 22, 0xFFFF, 20
+_ENCRYPTED = 1
+
+
+def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
+    """As ``tar.unpack``, of a zip archive."""
+    paths: dict[str, Path] = {}
+    left = MAX_UNPACKED
+    with archive.open("rb") as file, _opened(file) as zipped:
+        for num, member in enumerate(zipped.infolist()):
+            name = plain_name(member.filename)
+            kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == 3 else 0  # Unix tells what it is
+            if num >= MAX_MEMBERS:
+                raise MalformedError(f"it has more than {MAX_MEMBERS} members")
+            if member.is_dir() or kind == stat.S_IFDIR:
+                continue
+            if kind not in (0, stat.S_IFREG):
+                raise MalformedError(f"{name!r} in it is a link or a device; an archive of a model has only files")
+            limit = wanted(name)
+            if limit is None:
+                continue
+            if member.file_size > limit:
+                raise MalformedError(
+                    f"{name!r} in it has {member.file_size} bytes, more than the {limit} that any such file has"
+                )
+            left -= member.file_size
+            if left < 0:
+                raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+            if name in paths:
+                raise MalformedError(f"{name!r} is in it twice")
+            paths[name] = target / str(len(paths))
+            with paths[name].open("xb") as out:
+                for part in _parts(zipped, member):
+                    out.write(part)
+    return paths
+
+
+def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
+    """As ``tar.find_files``, of a zip archive."""
+    with _opened(file) as zipped:
+        for member in zipped.infolist():
+            limit = wanted(member.filename)
+            if limit is not None and member.file_size <= limit and not member.is_dir():
+                yield member.filename, b"".join(_parts(zipped, member))
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """The archive; whatever is wrong with it, also later in the block, is a `MalformedError`."""
+    try:
+        _check_directory(file)
+        with zipfile.ZipFile(file) as zipped:
+            yield zipped
+    except MalformedError:
+        raise
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise MalformedError(f"it is damaged ({told(error)})") from None
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse an archive whose list of members is too long to be read; large ones have it in another form."""
+    length = file.seek(0, 2)
+    file.seek(max(0, length - _LEN_END - _MAX_COMMENT - _LEN_LOCATOR64))
+    tail = file.read()
+    at = tail.rfind(_END)
+    if at < 0 or at + _LEN_END > len(tail):
+        raise MalformedError("it is cut short or no zip file")
+    size = int.from_bytes(tail[at + 12 : at + 16], "little")
+    if tail[max(0, at - _LEN_LOCATOR64) : at].startswith(_LOCATOR64) or size > MAX_DIRECTORY:
+        raise MalformedError("it has too many members, or too large ones")
+    file.seek(0)
+
+
+def _parts(zipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    if member.flag_bits & _ENCRYPTED:
+        raise MalformedError(f"{member.filename!r} in it is encrypted")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise MalformedError(f"{member.filename!r} in it is packed in a way that few programs know")
+    with zipped.open(member) as content:
+        while part := content.read(_CHUNK):
+            yield part
