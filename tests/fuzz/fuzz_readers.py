@@ -48,7 +48,7 @@ from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
 from hotlap.validation.camera import load_frames
-from hotlap.validation.traces import find_traces
+from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import read_trace as read_recording
 
 # Settings
@@ -262,8 +262,9 @@ def owner_of_bucket(folder: Path) -> None:
 
 
 def recordings(folder: Path) -> None:
-    for each in find_traces([folder]):
-        assert each.path.parent == folder
+    with open_traces([folder]) as found:
+        for each in found.files:
+            assert each.path.parent == folder
 
 
 def lines(*records: object) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 
 from hotlap.sim.vehicle import CONTROL_PERIOD, VEHICLES, drive, vehicle_constants
 from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_periods
-from hotlap.validation.traces import find_traces, read_trace
+from hotlap.validation.traces import read_trace
 
 
 @pytest.mark.parametrize("name", VEHICLES)
@@ -53,7 +53,7 @@ def test_steps_depend_on_the_seed_alone():
 def repeated_starts(logs, version, num_steps):
     """First actions from rest that occur more than once in a trace, with the number of pairs of episodes."""
     starts = []
-    for file in find_traces([logs]):
+    for file in read_index(logs / "index.csv"):
         if file.version != version:
             continue
         trace = read_trace(file.path)

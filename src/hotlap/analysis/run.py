@@ -59,6 +59,8 @@ class Run:
     """Whether the times of the iterations are those of a clock on the wall; else the simulator's."""
     notes: list[str] = field(default_factory=list)
     """What is missing, damaged or guessed, in sentences."""
+    taken: str = ""
+    """What was read, in a sentence; empty where there were no traces."""
 
     def sections(self) -> list[Section]:
         """The training cut by track, in the order of the workers."""

@@ -20,11 +20,13 @@ from hotlap.analysis.iterations import (
     with_wall_clock,
 )
 from hotlap.analysis.run import Evaluation, Run
-from hotlap.analysis.run_files import evaluation_traces, metrics_files, training_traces
+from hotlap.analysis.run_files import find_run, kind_of_trace, metrics_files, wanted_size
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import MAX_BYTES, read_trace
+from hotlap.analysis.trace_table import LOG_MARK
 from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
+from hotlap.records.archive import as_folder, is_archive
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
@@ -39,24 +41,40 @@ def read_run(
     tracks: Sequence[str | Path] = (),
     on_file: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Read a model folder of ours, or a log folder of DeepRacer or DeepRacer-for-Cloud.
+    """Read a model folder of ours, a log folder of DeepRacer or DeepRacer-for-Cloud, an archive of one, or one trace.
 
     Files that are damaged are left out, with a note.
 
     Args:
-        folder: The one that holds ``training-simtrace``, ``metrics`` and so on.
+        folder: The one that holds ``training-simtrace``, ``metrics`` and so on, a .tar.gz or .zip of it, or a trace.
         name: What to call it; by default as the folder is called.
         tracks: Names or route files to try first when looking for the track that it was driven on.
         on_file: Called with the number of traces that are read and how many there are.
 
     Raises:
-        RecordError: If the folder does not exist, or nothing about a run is in it.
+        RecordError: If there is no such place, an archive is damaged, or nothing about a run is in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise RecordError(f"{folder} {what}. Give the folder of a model, or of the logs of one.")
-    reader = _Reader(folder, Candidates(tracks, folder), on_file)
+    place = Path(folder)
+    name = name or place.resolve().name
+    if not place.exists():
+        raise RecordError(f"{place} does not exist. Give the folder of a model, or of the logs of one.")
+    if place.is_dir() or is_archive(place):
+        with as_folder(place, wanted_size) as inside:
+            return _read(place, inside, name, tracks, on_file)
+    if kind_of_trace(place) is None:
+        raise RecordError(
+            f"{place} is a file, but no trace, no log with {LOG_MARK.decode()} lines, and no .tar.gz or .zip. Give the "
+            "folder of a model, or of the logs of one, an archive of it, or one trace."
+        )
+    return _read(place, place, name, tracks, on_file)
+
+
+def _read(
+    place: Path, inside: Path, name: str, tracks: Sequence[str | Path], on_file: Callable[[int, int], None] | None
+) -> Run:
+    """The run in a folder or trace ``inside``, which the user calls ``place``."""
+    reader = _Reader(inside, Candidates(tracks, inside if inside.is_dir() else None), on_file)
+    folder = reader.folder
     iterations = reader.progress()
     wall_clock = bool(iterations)
     steps, evaluations = reader.traces()
@@ -73,14 +91,15 @@ def read_run(
             )
     if not (iterations or len(steps) or evaluations):
         raise RecordError(
-            f"{folder} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no "
-            "metrics/progress.jsonl or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace. "
+            f"{place} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no "
+            "metrics/progress.jsonl or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace, no "
+            f"other trace or log with {LOG_MARK.decode()} lines{_instead(inside)}. "
             f"{' '.join(reader.notes)} Give the folder of a model, or of the logs of one."
         )
     if not len(steps):
         reader.notes.append("There are no traces of the training: maps, paths, actions and endings cannot be drawn.")
     return Run(
-        name=name or folder.resolve().name,
+        name=name,
         iterations=iterations,
         steps=steps,
         episodes=episodes,
@@ -90,20 +109,30 @@ def read_run(
         best=best,
         wall_clock=wall_clock,
         notes=reader.notes,
+        taken=f"Took {reader.files.taken} from {place}." if reader.files.taken else "",
     )
+
+
+def _instead(folder: Path) -> str:
+    """What lies there, for the error."""
+    if folder.is_file():
+        return ""
+    names = sorted(path.name for path in folder.iterdir())[:6]
+    return f"; there is only {', '.join(names)}" if names else "; it is empty"
 
 
 class _Reader:
     """Reads the parts of a run and collects notes."""
 
-    def __init__(self, folder: Path, candidates: Candidates, on_file: Callable[[int, int], None] | None) -> None:
-        self.folder = folder
+    def __init__(self, place: Path, candidates: Candidates, on_file: Callable[[int, int], None] | None) -> None:
+        self.files = find_run(place)
+        self.folder = folder = self.files.root
         self.candidates = candidates
         self.store = Folder(folder)
         self.on_file = on_file
         self.notes: list[str] = []
         self._known_tracks: list[Track] = []
-        self._files = iter(range(0))
+        self._numbers = iter(range(0))
         self._total = 0
 
     def progress(self) -> list[IterationRecord]:
@@ -117,11 +146,11 @@ class _Reader:
         return records
 
     def traces(self) -> tuple[Steps, list[Evaluation]]:
-        training, evaluations = training_traces(self.folder), evaluation_traces(self.folder)
+        training, evaluations = self.files.training, self.files.evaluations
         self._total = len(training) + sum(len(each.paths) for each in evaluations)
-        self._files = iter(range(1, self._total + 1))
+        self._numbers = iter(range(1, self._total + 1))
         parts = [self._trace(file.path, worker=file.worker, iteration=file.iteration) for file in training]
-        self._note_gaps({file.iteration for file in training})
+        self._note_gaps({file.iteration for file in training if file.iteration is not None})
         read = [(each.name, _joined([self._trace(path) for path in each.paths])) for each in evaluations]
         return _joined(parts), [
             Evaluation(name, self._track(steps), steps, Episodes.of(steps)) for name, steps in read if len(steps)
@@ -171,16 +200,16 @@ class _Reader:
         self._known_tracks.append(track)
         return track
 
-    def _trace(self, path: Path, **place: int) -> Steps | None:
+    def _trace(self, path: Path, **place: int | None) -> Steps | None:
         name = path.relative_to(self.folder)
         try:
-            steps, num_damaged = read_trace(read_bounded(path, MAX_BYTES), source=str(name), **place)
+            steps, num_damaged = read_trace(read_bounded(path, MAX_BYTES), source=str(name), **place)  # type: ignore[arg-type]
         except (RecordError, OSError) as error:
             self.notes.append(str(error) if isinstance(error, RecordError) else f"{name}: {error.strerror}.")
             return None
         finally:
             if self.on_file:
-                self.on_file(next(self._files), self._total)
+                self.on_file(next(self._numbers), self._total)
         if num_damaged:
             self.notes.append(f"{name}: {num_damaged} damaged rows were left out.")
         return steps

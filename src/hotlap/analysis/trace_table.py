@@ -8,8 +8,9 @@ reason, are left out and counted. Columns: DeepRacer simapp, ``markov/metrics``.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from io import BytesIO
 from itertools import chain, islice
 
@@ -44,6 +45,9 @@ _NUMBERS = {
     "tstamp": 1e12,
 }
 REQUIRED = (*_NUMBERS, "action", "done", "all_wheels_on_track")
+_TRAINING_LINE = re.compile(rb"Training> Name=[^\n]{0,200}?Episode=(\d{1,9}),[^\n]{0,200}?Training iteration=(\d{1,9})")
+_EPISODES_LINE = re.compile(rb"num_episodes_between_training[\"']?\s{0,9}[:=]\s{0,9}[\"']?(\d{1,6})")
+_EPISODES = 20  # of an iteration, by default
 _EPOCH = 1e8  # [s] the clock of a simulation never gets there, that of a wall is far beyond
 _LARGEST_RADIANS = 1.0  # the greatest steering in radians is half of it; in degrees every car has had many
 _CODES = {name: code for code, name in enumerate(STATUSES)}
@@ -126,7 +130,10 @@ def read_table(data: bytes, *, source: str) -> TraceTable:
                 raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
-    return _in_degrees(_joined(parts or [_part(header, [])[0]]), num_damaged)
+    part = _joined(parts or [_part(header, [])[0]])
+    if LOG_MARK in data:
+        part = replace(part, iteration=_iterations_in_log(data, part.number["episode"].astype(np.int64)))
+    return _in_degrees(part, num_damaged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +196,16 @@ def _lines_of_log(data: bytes) -> Iterator[str]:
     first = next(rows, "")
     yield ",".join(_columns_of_log(first))
     yield from chain([first], rows)
+
+
+def _iterations_in_log(data: bytes, episode: np.ndarray) -> np.ndarray:
+    """The iteration of each episode, by the lines that tell it, else by how many episodes an iteration has."""
+    told = [(int(match[1]) - 1, int(match[2])) for match in _TRAINING_LINE.finditer(data)]  # counted from 1
+    if told:
+        last, number = np.array(sorted(told)).T
+        return number[np.minimum(np.searchsorted(last, episode), len(last) - 1)]
+    match = _EPISODES_LINE.search(data)
+    return episode // max(1, int(match[1])) if match else episode // _EPISODES
 
 
 def _row_of_log(line: bytes) -> str:

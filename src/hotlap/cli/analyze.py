@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 def analyze(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="DIR...", help="Model folders, or log folders of DeepRacer.")
+        list[Path] | None,
+        typer.Argument(metavar="DIR...", help="Model folders; log folders, log archives or traces of DeepRacer."),
     ] = None,
     drfc: DrfcOption = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="HTML file to write. Default: DIR/analysis.html, of several models ./comparison.html."),
+        typer.Option(
+            help="HTML file to write, or a folder to write it into. Default: DIR/analysis.html, of an archive or a "
+            "trace ./NAME.html, of several models ./comparison.html."
+        ),
     ] = None,
     track: Annotated[
         list[str] | None,
@@ -36,14 +40,14 @@ def analyze(
     One HTML file that needs nothing else, and its figures as PNGs in the folder of the same name. It reads what a
     training leaves, ours and the original's; with several folders it sets the models side by side.
 
-    JSON keys: report, figures, seconds, and models: name, folder, headline, findings, notes.
+    JSON keys: report, figures, seconds, and models: name, folder, taken, headline, findings, notes.
     """
     places = [Path(model_place(str(folder))) for folder in folders or []]
     if drfc is not None:
         places.append(choose_model(None, drfc).model.path)
     if not places:
         raise ConfigError("name at least one folder: hotlap analyze DIR, with the folder of a model or of its logs.")
-    page = output or (places[0] / "analysis.html" if len(places) == 1 else Path("comparison.html"))
+    page = _page(output, places)
     begin = time.perf_counter()
     out = console()
     from hotlap.analysis.findings import findings
@@ -82,6 +86,7 @@ def analyze(
                     {
                         "name": run.name,
                         "folder": str(place),
+                        "taken": run.taken,
                         "headline": {fact.label: fact.value for fact in headline(run)},
                         "findings": findings(run),
                         "notes": run.notes,
@@ -96,6 +101,38 @@ def analyze(
     print(f"Report: {report.page}, with {len(report.figures)} figures, in {seconds:.1f} s")
 
 
+def _page(output: Path | None, places: list[Path]) -> Path:
+    """The file to write.
+
+    A folder takes the report into it; a name without an ending gets ``.html``, and one
+    that is a file already is taken as it is.
+
+    Raises:
+        ConfigError: If the place cannot be written to.
+    """
+    if len(places) > 1:
+        name = "comparison.html"
+    elif places[0].is_file():
+        name = f"{places[0].name.split('.')[0]}.html"
+    else:
+        name = "analysis.html"
+    if output is None:
+        return places[0] / name if name == "analysis.html" else Path(name)
+    if output.is_dir():
+        page = output / name
+    elif output.is_file() or output.suffix.lower() in (".html", ".htm"):
+        page = output
+    else:
+        page = output.with_name(f"{output.name}.html")
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"--output {output}: the folder {page.parent} cannot be made ({error.strerror}). Name another file."
+        ) from None
+    return page
+
+
 def _print(run: Run, *, several: bool) -> None:
     from rich.console import Console
 
@@ -105,6 +142,8 @@ def _print(run: Run, *, several: bool) -> None:
     screen = Console(highlight=False, markup=False)
     if several:
         screen.print(f"{run.name}", style="bold")
+    if run.taken:
+        console().print(run.taken, markup=False, soft_wrap=True)
     for fact in headline(run):
         screen.print(f"{fact.label + ':':<23}{fact.value}{f'  ({fact.detail})' if fact.detail else ''}")
     for sentence in findings(run):

@@ -16,12 +16,18 @@ GOAL = 0.995  # share of rows
 
 
 def logs(
-    paths: Annotated[list[Path], typer.Argument(help="Folders of recordings (with an index.csv), or single traces.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Traces, logs, folders or archives of them, patterns; or folders with an index.csv."),
+    ],
     tracks: Annotated[
-        Path | None, typer.Option(help="Folder of the route files. Default: `tracks` beside the recordings.")
+        Path | None, typer.Option(help="Folder of route files to try. Default: `tracks` beside the recordings.")
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Car of single traces: v1 to v5 or droa.")] = None,
-    track: Annotated[str | None, typer.Option(help="Track of single traces.")] = None,
+    version: Annotated[str | None, typer.Option(help="Their car, if it is not found out: v1 to v5 or droa.")] = None,
+    track: Annotated[str | None, typer.Option(help="Their track, by name or route file, if two fit.")] = None,
+    direction: Annotated[
+        str | None, typer.Option(help="Whether they drove along the route file or against it: as_is or reversed.")
+    ] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw recorded and replayed drives into this PNG.")] = None,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda:0, …")] = "cpu",
     as_json: JsonOption = False,
@@ -34,24 +40,29 @@ def logs(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from hotlap.validation.logs import validate_logs
-    from hotlap.validation.traces import TraceFile, find_traces
+    from hotlap.validation.recordings import open_traces
+    from hotlap.validation.traces import TraceFile
 
-    files = find_traces(paths, version=version, track=track)
     out = console()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
-        task = progress.add_task("reading traces", total=len(files))
+    with open_traces(paths, version=version, track=track, direction=direction, tracks=tracks) as recordings:
+        files = recordings.files
+        for sentence in recordings.taken:
+            out.print(sentence, markup=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
+            task = progress.add_task("reading traces", total=len(files))
 
-        def on_trace(file: TraceFile) -> None:
-            progress.update(task, advance=1, description=file.name)
+            def on_trace(file: TraceFile) -> None:
+                progress.update(task, advance=1, description=file.name)
 
-        result = validate_logs(files, tracks=tracks, device=device, on_trace=on_trace)
+            result = validate_logs(files, tracks=tracks, device=device, on_trace=on_trace)
 
-    if figure is not None:
-        from hotlap.validation.replay_figure import draw_replays
+        if figure is not None:
+            from hotlap.validation.replay_figure import draw_replays
 
-        draw_replays(files, figure, device=device)
-        result["figure"] = str(figure)
+            draw_replays(files, figure, device=device)
+            result["figure"] = str(figure)
+
     if as_json:
         print_json(result)
         return

@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
+from hotlap.bounded import MalformedError
 from hotlap.errors import RecordError
 from hotlap.export.wire import (
     Budget,
-    MalformedError,
     encode_field,
     encode_varint,
     fields,

@@ -219,8 +219,8 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
                 files = unpack(place, scratch, wanted_size)
             except MalformedError as error:
                 raise RecordError(
-                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz or .zip as DeepRacer "
-                    "or hotlap export makes it; copy it again."
+                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz or .zip as "
+                    "DeepRacer or hotlap export makes it; copy it again."
                 ) from None
             yield Source(place, files), which
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from hotlap.errors import DataError
 from hotlap.validation.replay import validate_replay
 from hotlap.validation.reward_inputs import DIFFERENCES, INPUTS, rows_agree
-from hotlap.validation.traces import TraceFile, find_route, read_trace
+from hotlap.validation.traces import TraceFile, find_route, read_traces
 
 
 def validate_logs(
@@ -22,7 +22,7 @@ def validate_logs(
     """Compare the simulator with recorded traces.
 
     Args:
-        files: What to compare with; see ``find_traces``.
+        files: What to compare with; see ``open_traces``.
         tracks: Folder of the route files, if they are not beside the traces.
         device: Where to compute.
         on_trace: Called when a trace is done.
@@ -44,12 +44,12 @@ def validate_logs(
         TrackError: If the track of one is missing.
     """
     if not files:
-        raise DataError("there are no traces to compare with. Give a folder with an index.csv that lists some.")
+        raise DataError("there are no traces to compare with. Give traces, logs, or a folder or archive of them.")
     logs: dict[str, dict[str, Any]] = {}
     agree: dict[str, dict[str, float]] = {}
     traces = []
     for file in files:
-        trace = read_trace(file.path)
+        trace = read_traces(file)
         route = find_route(file, trace, tracks)
         agree[file.name] = rows_agree(trace, file.version, route, device=device)
         logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(trace)}

@@ -14,25 +14,27 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
+from hotlap.analysis.steps import STATUSES
+from hotlap.analysis.trace_table import MAX_BYTES, TraceTable, read_table
 from hotlap.bounded import gunzip, read_bounded, told
-from hotlap.errors import DataError
+from hotlap.errors import DataError, RecordError
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.route_file import read_route
 from hotlap.tracks.track import DUPLICATE_DISTANCE, Track
 
-MAX_BYTES = 64 << 20  # ten times what the longest recording has
 MAX_COLUMNS = 100
 
 VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
 INDEX_COLUMNS = ("file", "version", "role", "track")
 LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
+_SOME_ROWS = 4000  # tell the direction as well as all
 NOT_DRIVING = ("prepare", "pause")  # status of rows whose action is not applied
 
 
@@ -45,10 +47,18 @@ class TraceFile:
     track: str
     role: str = ""
     """``fit`` if the vehicle's parameters were fitted to it, ``check`` or ``extra`` if not."""
+    route: DrivenRoute | None = None
+    """Where it was driven, if that is known already; else ``find_route`` finds it by the track's name."""
+    parts: tuple[Path, ...] = ()
+    """Further traces of the same drive, such as those of later iterations."""
+    title: str = ""
+    """What to call it, if not as the file."""
 
     @property
     def name(self) -> str:
-        """File name without its endings."""
+        """What to call it: by default the file's name without its endings."""
+        if self.title:
+            return self.title
         return self.path.name.removesuffix(".gz").removesuffix(".csv")
 
 
@@ -104,46 +114,6 @@ class Trace:
         return ~np.isin(self.status, NOT_DRIVING)
 
 
-def find_traces(paths: Sequence[Path], *, version: str | None = None, track: str | None = None) -> list[TraceFile]:
-    """The traces in folders of recordings, and single ones.
-
-    Args:
-        paths: Folders with an ``index.csv``, or traces.
-        version: Version of the single traces that no index names.
-        track: Track of those.
-
-    Raises:
-        DataError: If a path does not exist, nothing says what a trace is, or an index is damaged.
-    """
-    if version is not None and version not in VERSIONS:
-        raise DataError(f"version {version!r} is not known; the versions are {', '.join(VERSIONS)}.")
-    found: list[TraceFile] = []
-    for path in paths:
-        if path.is_dir():
-            index = path / "index.csv"
-            if not index.is_file():
-                raise DataError(
-                    f"{path}: there is no index.csv that says which version and track each trace belongs to. "
-                    f"Give the traces themselves with --version and --track."
-                )
-            found.extend(_read_index(index))
-        elif not path.is_file():
-            raise DataError(f"{path}: there is no such file or folder. Give a trace or a folder of recordings.")
-        elif version is not None and track is not None:
-            found.append(TraceFile(path, version, track))
-        else:
-            index = path.parent / "index.csv"
-            listed = _read_index(index) if index.is_file() else []
-            same = [file for file in listed if file.path.name == path.name]
-            if not same:
-                raise DataError(
-                    f"{path}: nothing says which version and track this trace belongs to. Give them with "
-                    f"--version ({', '.join(VERSIONS)}) and --track, or list it in an index.csv beside it."
-                )
-            found.append(same[0])
-    return found
-
-
 def read_trace(path: Path) -> Trace:
     """Read a trace: a CSV or a log, gzipped or not; damaged rows are left out.
 
@@ -170,6 +140,20 @@ def read_trace(path: Path) -> Trace:
         time=number["tstamp"],
         status=status,
     )
+
+
+def read_traces(file: TraceFile) -> Trace:
+    """All that was recorded of a drive.
+
+    Raises:
+        DataError: See ``read_trace``.
+    """
+    parts = [read_trace(path) for path in (file.path, *file.parts)]
+    if len(parts) == 1:
+        return parts[0]
+    columns = {each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Trace)}
+    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return Trace(**columns | {"iteration": number})
 
 
 def read_rows(path: Path) -> TraceTable:
@@ -219,6 +203,8 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
     Raises:
         TrackError: If there is no such track.
     """
+    if file.route is not None:
+        return file.route
     stem = file.track.removesuffix("_ccw").removesuffix("_cw")
     names = dict.fromkeys((file.track, stem, f"{stem}_cw", f"{stem}_ccw"))
     places = [place for place in (folder, file.path.parent / "tracks", file.path.parent.parent / "tracks") if place]
@@ -234,16 +220,40 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
         return round(abs(track.length - logged) / LENGTH_TOLERANCE), _driven_backwards(trace, track)
 
     track, rows = min(candidates, key=misfit)  # of those equally good the first
+    return _in_direction(track, rows, misfit((track, rows))[1])
+
+
+def driven_route(
+    track: Track, path: Path, points: np.ndarray, progress: np.ndarray, first: np.ndarray
+) -> tuple[DrivenRoute, bool]:
+    """The route in a file, in the direction in which progress grew, and whether this is against its rows.
+
+    Args:
+        track: What the file holds.
+        path: The file.
+        points: Where the car was [m], shape (num_rows, 2).
+        progress: As logged [%].
+        first: Rows at which an episode begins.
+    """
+    backwards = _backwards(points[:_SOME_ROWS], progress[:_SOME_ROWS], first[:_SOME_ROWS], track)
+    return _in_direction(track, np.load(path, allow_pickle=False)[:, :2], backwards), backwards
+
+
+def _in_direction(track: Track, rows: np.ndarray, backwards: bool) -> DrivenRoute:
     name = track.name
-    if _driven_backwards(trace, track):
+    if backwards:
         name, track, rows = f"{name} (reversed)", track.reversed(), rows[::-1]
     return DrivenRoute(name, track, _rows_of_waypoints(rows, len(track.center)))
 
 
 def _driven_backwards(trace: Trace, track: Track) -> bool:
-    s = track.project(np.stack([trace.x, trace.y], axis=-1)) / track.length
-    along, gained = np.diff(s), np.diff(trace.progress)
-    ordinary = ~trace.first[1:] & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
+    return _backwards(np.stack([trace.x, trace.y], axis=-1), trace.progress, trace.first, track)
+
+
+def _backwards(points: np.ndarray, progress: np.ndarray, first: np.ndarray, track: Track) -> bool:
+    s = track.project(points) / track.length
+    along, gained = np.diff(s), np.diff(progress)
+    ordinary = ~first[1:] & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
     return bool(np.sum(along[ordinary] * gained[ordinary]) < 0.0)
 
 
@@ -257,7 +267,7 @@ def _rows_of_waypoints(rows: np.ndarray, num_waypoints: int) -> np.ndarray:
     return np.stack([first, np.searchsorted(waypoint, numbers, side="right") - 1], axis=-1)
 
 
-def _read_index(path: Path) -> list[TraceFile]:
+def read_index(path: Path) -> list[TraceFile]:
     header, rows = read_csv(path, INDEX_COLUMNS)
     files = []
     for row in rows:
