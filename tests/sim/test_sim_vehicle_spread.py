@@ -7,7 +7,7 @@ import pytest
 
 from hotlap.sim.vehicle import CONTROL_PERIOD, VEHICLES, drive, vehicle_constants
 from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_periods
-from hotlap.validation.traces import read_trace
+from hotlap.validation.traces import read_index, read_trace
 
 
 @pytest.mark.parametrize("name", VEHICLES)

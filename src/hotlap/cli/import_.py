@@ -16,7 +16,7 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="A DeepRacer archive (.tar.gz), a frozen graph (.pb), s3://bucket/prefix or a folder laid out like "
+            help="A DeepRacer archive (.tar.gz, .tar or .zip), a frozen graph (.pb), s3://bucket/prefix or a folder laid out like "
             "such a prefix, or a TensorFlow checkpoint in one.",
         ),
     ],
@@ -70,6 +70,7 @@ def import_(
             }
         )
         return
+    out.print(f"Took checkpoint {result.checkpoint} from {source}.", markup=False, soft_wrap=True)
     print(
         f"{folder}: checkpoint {result.checkpoint}, {result.metadata.network}, {result.metadata.camera}, "
         f"{result.metadata.action_space.type} actions ({result.num_outputs} outputs)."

@@ -172,6 +172,10 @@ class Source:
         names.sort(key=lambda name: (PurePosixPath(name).parent != folder, name.count("/"), name))
         return self.files[names[0]] if names else None
 
+    def _instead(self) -> str:
+        names = sorted({PurePosixPath(name).name for name in self.files})
+        return f", only {', '.join(names[:6])}" if names else ""
+
     def _nothing(self, frozen: list[str]) -> RecordError:
         if frozen:
             return RecordError(
@@ -184,7 +188,7 @@ class Source:
                 "begin another training with its weights (training.clone_from in job.toml)."
             )
         return RecordError(
-            f"{self.place}: there is no DeepRacer model in it. Expected a frozen graph (agent/model.pb, model_N.pb) or "
+            f"{self.place}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph (agent/model.pb, model_N.pb) or "
             "a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and .meta file)."
         )
 

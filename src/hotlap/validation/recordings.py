@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,15 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from hotlap.analysis.run_files import RunFiles, find_run, kind_of_trace, wanted_size
-from hotlap.analysis.trace_table import LOG_MARK
-from hotlap.bounded import load_json, read_bounded
+from hotlap.analysis.trace_table import LOG_MARK, MAX_BYTES
+from hotlap.bounded import gunzip, load_json, read_bounded
 from hotlap.errors import DataError, RecordError
 from hotlap.records.archive import as_folder, is_archive
+from hotlap.records.tar import GZIP
 from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, the_version, versions_of
 from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows
 
 DIRECTIONS = ("as_is", "reversed")
 _METADATA = "model_metadata.json"
+_SIMAPP_VERSION = re.compile(rb"simapp_version[\"':= ]{1,5}([1-6])\\b")
 
 
 @dataclass
@@ -148,12 +151,25 @@ def _drives(run: RunFiles) -> list[tuple[str, list[Path]]]:
 def _identified(place: Path, title: str, paths: list[Path], root: Path, known: Known) -> TraceFile:
     source = str(place) if place.is_file() and place in paths else f"{place}, {title}"
     table = read_rows(paths[0])
-    version = known.version or _told_version(root) or the_version(versions_of(table), source)
+    version = (
+        known.version or _told_version(root) or _version_in_log(paths[0]) or the_version(versions_of(table), source)
+    )
     tracks = known.tracks or next((each for each in (root / "tracks", root.parent / "tracks") if each.is_dir()), None)
     length = float(np.median(table.number["track_len"]))
     route = the_route(routes_of(table, tracks, known.track), source, length, known.direction)
     title = "" if len(paths) == 1 and place in paths else f"{place.name} {title}"
     return TraceFile(paths[0], version, route.name, route=route, parts=tuple(paths[1:]), title=title)
+
+
+def _version_in_log(path: Path) -> str | None:
+    """As a log tells it when its job begins."""
+    if kind_of_trace(path) != "log":
+        return None
+    content = read_bounded(path, MAX_BYTES)
+    if content.startswith(GZIP):
+        content = gunzip(content, MAX_BYTES)
+    match = _SIMAPP_VERSION.search(content)
+    return METADATA_VERSIONS.get(match[1].decode()) if match else None
 
 
 def _told_version(root: Path) -> str | None:
