@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +36,7 @@ from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import JobRegistry, progress_of
 from hotlap.monitoring.run_id import KEY, run_id
 from hotlap.monitoring.sink import Beginning
+from hotlap.records.archive import as_folder
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
@@ -267,6 +270,24 @@ def recordings(folder: Path) -> None:
             assert each.path.parent == folder
 
 
+def zip_of(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("run/training-simtrace/0-iteration.csv"), content)
+    return file.getvalue()
+
+
+def unpack_zip(folder: Path) -> None:
+    """As the readers of runs do: whatever comes out lies inside."""
+    with as_folder(folder / "a.zip", lambda name: 1 << 20) as inside:
+        assert inside.is_dir()
+
+
+def odd_log(choices):
+    table = odd_table(TRACE)(choices)
+    return b"noise\n".join(b"SIM_TRACE_LOG:" + line + b"\n" for line in table.splitlines()[1:]) or b"SIM_TRACE_LOG:"
+
+
 def lines(*records: object) -> bytes:
     return "".join(f"{json.dumps(each)}\n" for each in records).encode()
 
@@ -376,6 +397,13 @@ READERS: dict[str, Reader] = {
         [],
         zipped(odd_table(TRACE)),
     ),
+    "log": Reader(
+        "trace.log",
+        lambda folder: read_recording(folder / "trace.log"),
+        [b"".join(b"SIM_TRACE_LOG:" + line + b"\n" for line in TRACE.splitlines()[1:])],
+        odd_log,
+    ),
+    "zip": Reader("a.zip", unpack_zip, [zip_of(TRACE)], lambda choices: mutated(zip_of(TRACE), choices, most=4)),
     "recordings": Reader("index.csv", recordings, [RECORDINGS], odd_table(RECORDINGS), {"trace.csv": TRACE}),
     "frame": Reader("frame.png", load_frames, [frame()], odd_frame),
     "job_record": json_reader("1.json", lambda folder: JobRegistry(folder).get("1"), asdict(JOB_RECORD), named="'1'"),

@@ -16,8 +16,8 @@ def import_(
     source: Annotated[
         str,
         typer.Argument(
-            help="A DeepRacer archive (.tar.gz, .tar or .zip), a frozen graph (.pb), s3://bucket/prefix or a folder laid out like "
-            "such a prefix, or a TensorFlow checkpoint in one.",
+            help="A DeepRacer archive (.tar.gz, .tar or .zip), a frozen graph (.pb), s3://bucket/prefix or a "
+            "folder laid out like such a prefix, or a TensorFlow checkpoint in one.",
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to make.")],

@@ -188,8 +188,8 @@ class Source:
                 "begin another training with its weights (training.clone_from in job.toml)."
             )
         return RecordError(
-            f"{self.place}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph (agent/model.pb, model_N.pb) or "
-            "a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and .meta file)."
+            f"{self.place}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph "
+            "(agent/model.pb, model_N.pb) or a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and .meta file)."
         )
 
 
