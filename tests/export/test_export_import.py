@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,20 @@ def test_archive_of_a_whole_prefix(tmp_path: Path):
     with tarfile.open(tmp_path / "frozen.tar.gz", "w:gz") as tar:
         tar.add(source, arcname="theirs")
     assert import_model(tmp_path / "frozen.tar.gz", tmp_path / "frozen").policy.read_from == "model_11.pb"
+
+
+def test_zip_of_a_whole_prefix(tmp_path: Path):
+    """As DeepRacer on AWS gives it; the name does not matter."""
+    policy, value = make_policy(SHALLOW, THREE), value_tower()
+    source = write_prefix(tmp_path / "prefix", policy, value)
+    with zipfile.ZipFile(tmp_path / "download", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(source.rglob("*")):
+            archive.write(path, Path("model-1") / path.relative_to(source))
+    result = import_model(tmp_path / "download", tmp_path / "new")
+    assert (result.policy.value, result.policy.read_from) == ("compared", f"{NAME}.ckpt")
+    (tmp_path / "download").write_bytes((tmp_path / "download").read_bytes()[:-9])
+    with pytest.raises(RecordError, match="not an archive of a DeepRacer model: it is cut short"):
+        import_model(tmp_path / "download", tmp_path / "other")
 
 
 def test_choice_among_checkpoints(tmp_path: Path):

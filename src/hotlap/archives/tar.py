@@ -269,6 +269,6 @@ def _pax_path(content: bytes) -> str:
 def plain_name(name: str) -> str:
     """A relative name without detours."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
-    if name.startswith("/") or ".." in parts or "\\" in name or ":" in name or len(name) > 1000:
+    if name.startswith("/") or ".." in parts or any(mark in name for mark in "\\:\0") or len(name) > 1000:
         raise MalformedError(f"the name {name[:200]!r} in it leads outside of the archive")
     return "/".join(parts)

@@ -189,7 +189,8 @@ class Source:
             )
         return RecordError(
             f"{self.place}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph "
-            "(agent/model.pb, model_N.pb) or a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and .meta file)."
+            "(agent/model.pb, model_N.pb) or a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and "
+            ".meta file)."
         )
 
 

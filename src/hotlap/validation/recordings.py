@@ -22,7 +22,7 @@ from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows
 
 DIRECTIONS = ("as_is", "reversed")
 _METADATA = "model_metadata.json"
-_SIMAPP_VERSION = re.compile(rb"simapp_version[\"':= ]{1,5}([1-6])\\b")
+_SIMAPP_VERSION = re.compile(rb"simapp_version[\"':= ]{1,5}([1-6])\b")
 
 
 @dataclass
