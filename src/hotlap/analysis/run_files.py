@@ -83,6 +83,8 @@ class RunFiles:
     root: Path
     training: list[TraceFile]
     evaluations: list[EvaluationFiles]
+    from_logs: bool
+    """Whether those of the training are logs."""
 
     @property
     def taken(self) -> str:
@@ -90,7 +92,7 @@ class RunFiles:
         parts = []
         if self.training:
             num_workers = len({file.worker for file in self.training})
-            logs = " (read from logs)" if all(file.iteration is None for file in self.training) else ""
+            logs = " (read from logs)" if self.from_logs else ""
             parts.append(f"training traces of {_count(num_workers, 'worker')}{logs}")
         if self.evaluations:
             parts.append(f"traces of {_count(len(self.evaluations), 'evaluation')}")
@@ -170,6 +172,7 @@ def find_run(place: Path) -> RunFiles:
             EvaluationFiles(name, tuple(each.path for each in sorted(some, key=_order)))
             for name, some in sorted(by_name.items())
         ],
+        any(each.log for each in training),
     )
 
 
