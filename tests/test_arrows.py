@@ -28,7 +28,7 @@ ARROWS = {
     "monitoring": {"config", "records"},
     "training": {"config", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"archives", "config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
-    "validation": {"analysis", "archives", "records", "sim", "tracks"},
+    "validation": {"analysis", "archives", "sim", "tracks"},
     "deploy": {"config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything

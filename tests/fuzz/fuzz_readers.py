@@ -25,6 +25,7 @@ from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.iterations import records_of, results_of, sound_records
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import MAX_BYTES, read_trace
+from hotlap.archives.archive import as_folder
 from hotlap.bounded import read_bounded
 from hotlap.config.drfc import DrfcFolder
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
@@ -36,7 +37,6 @@ from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import JobRegistry, progress_of
 from hotlap.monitoring.run_id import KEY, run_id
 from hotlap.monitoring.sink import Beginning
-from hotlap.records.archive import as_folder
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
@@ -192,9 +192,9 @@ def read_progress(folder: Path) -> None:
     assert len(sound) + num_damaged == len(records)
     for record in sound:
         json.loads(record.to_line())
-    iterations, clean_rate = progress_of(folder)
-    assert iterations is None or iterations >= 0
-    assert clean_rate is None or isinstance(clean_rate, float)
+    progress = progress_of(folder)
+    assert progress.iterations is None or progress.iterations >= 0
+    assert progress.clean_rate is None or isinstance(progress.clean_rate, float)
 
 
 def read_episodes(folder: Path) -> None:

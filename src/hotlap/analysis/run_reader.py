@@ -24,9 +24,9 @@ from hotlap.analysis.run_files import find_run, kind_of_trace, metrics_files, wa
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import MAX_BYTES, read_trace
 from hotlap.analysis.trace_table import LOG_MARK
+from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
-from hotlap.records.archive import as_folder, is_archive
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder

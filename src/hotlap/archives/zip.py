@@ -33,11 +33,11 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
     paths: dict[str, Path] = {}
     left = MAX_UNPACKED
     with archive.open("rb") as file, _opened(file) as zipped:
-        for num, member in enumerate(zipped.infolist()):
+        if len(zipped.infolist()) > MAX_MEMBERS:
+            raise MalformedError(f"it has more than {MAX_MEMBERS} members")
+        for member in zipped.infolist():
             name = plain_name(member.filename)
             kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == 3 else 0  # Unix tells what it is
-            if num >= MAX_MEMBERS:
-                raise MalformedError(f"it has more than {MAX_MEMBERS} members")
             if member.is_dir() or kind == stat.S_IFDIR:
                 continue
             if kind not in (0, stat.S_IFREG):
@@ -110,6 +110,9 @@ def _parts(zipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
         raise MalformedError(f"{member.filename!r} in it is encrypted")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise MalformedError(f"{member.filename!r} in it is packed in a way that few programs know")
-    with zipped.open(member) as content:
-        while part := content.read(_CHUNK):
-            yield part
+    try:
+        with zipped.open(member) as content:
+            while part := content.read(_CHUNK):
+                yield part
+    except OSError as error:  # its place is nowhere in the file
+        raise MalformedError(f"{member.filename!r} in it is damaged ({told(error)})") from None

@@ -13,10 +13,10 @@ import numpy as np
 
 from hotlap.analysis.run_files import RunFiles, find_run, kind_of_trace, wanted_size
 from hotlap.analysis.trace_table import LOG_MARK, MAX_BYTES
+from hotlap.archives.archive import as_folder, is_archive
+from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded
 from hotlap.errors import DataError, RecordError
-from hotlap.records.archive import as_folder, is_archive
-from hotlap.records.tar import GZIP
 from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, the_version, versions_of
 from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows
 
