@@ -139,14 +139,14 @@ def test_each_worker_may_have_a_rule_of_its_own():
 
 def test_evaluation_laps_take_turns_on_the_races():
     """Each race is driven, in its own direction."""
-    plans = plan_evaluation(job_seed=0, iteration=0, num_laps=5, reverse=[False, True])
+    plans = plan_evaluation(job_seed=0, number=0, num_laps=5, reverse=[False, True])
     assert [(plan.worker, plan.start.reverse) for plan in plans] == [(k % 2, k % 2 == 1) for k in range(5)]
 
 
 def test_evaluation_laps_start_at_the_line_and_differ_by_seed_only():
     """Every checkpoint meets laps of its own."""
-    plans = plan_evaluation(job_seed=0, iteration=4, num_laps=8, reverse=[True])
+    plans = plan_evaluation(job_seed=0, number=4, num_laps=8, reverse=[True])
     assert {(plan.start.ndist, plan.start.reverse) for plan in plans} == {(0.0, True)}
     assert len({plan.start.seed for plan in plans}) == 8
-    later = plan_evaluation(job_seed=0, iteration=5, num_laps=8, reverse=[True])
+    later = plan_evaluation(job_seed=0, number=5, num_laps=8, reverse=[True])
     assert not {plan.start.seed for plan in plans} & {plan.start.seed for plan in later}

@@ -175,7 +175,7 @@ def test_both_workers_killed_at_once(rig: Rig):
 
 def test_a_batch_behind_another_survives_a_kill(rig: Rig):
     """An evaluation waits behind a collection when both workers' processes are shot: both come, complete."""
-    laps = plan_evaluation(job_seed=3, iteration=1, num_laps=2)
+    laps = plan_evaluation(job_seed=3, number=1, num_laps=2)
     expected = InProcessFleet(rig.setup).start(rig.weights, laps, explore=False).result()
     rig.ask("wait")
     collection = rig.fleet.start(rig.weights, rig.plans, explore=True)

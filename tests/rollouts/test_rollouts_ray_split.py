@@ -58,7 +58,7 @@ def test_any_number_of_workers_plays_the_same_episodes(three_races: RolloutSetup
     explore = kind != "evaluation"
     plans = training_plans(8, num_workers=3, first_number=40)
     if not explore:
-        plans = plan_evaluation(job_seed=3, iteration=1, num_laps=7, reverse=(False, False, True))
+        plans = plan_evaluation(job_seed=3, number=1, num_laps=7, reverse=(False, False, True))
     in_process = InProcessFleet(three_races)
     expected = in_process.start(weights, plans, explore=explore).result()
     cap = None

@@ -80,11 +80,31 @@ class Training(Config):
     best_model_metric: BestModelMetric = "clean_laps"
     """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
 
+    keep_checkpoints: (
+        Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^(all|(best|every) [1-9]\d{0,5})$")]
+    ) = 4
+    """Which checkpoints stay, beside the last four, the best and its closest rivals: "all", "best 5", "every 10", or a
+    number of the newest."""
+
     clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
     """Begin with the weights of the model in this folder, or at s3://bucket/prefix, instead of random ones."""
 
     clone_checkpoint: Literal["best", "last"] | Annotated[int, Field(ge=0)] = "best"
     """Which of its checkpoints: best, last, or a number."""
+
+    @property
+    def kept_checkpoints(self) -> tuple[int | None, int]:
+        """How many of the newest checkpoints stay (None: all), and every how many-th does (0: none)."""
+        word, _, number = str(self.keep_checkpoints).partition(" ")
+        if word == "all":
+            return None, 0
+        return (int(word) if word.isdigit() else 4), (int(number) if word == "every" else 0)
+
+    @property
+    def num_contenders(self) -> int:
+        """Checkpoints that stay because they are the best or may turn out to be."""
+        word, _, number = str(self.keep_checkpoints).partition(" ")
+        return max(4, int(number)) if word == "best" else 4
 
     def step_cap_for(self, network: str) -> int:
         """Most steps in an iteration with this ``network`` of the metadata."""

@@ -108,7 +108,7 @@ class Evaluator:
         """Drive, and say what came of it."""
         plans = plan_evaluation(
             job_seed=self.job.evaluation.seed,
-            iteration=0,
+            number=0,
             num_laps=self.num_episodes,
             reverse=[self.job.race.reverse_dir],
         )

@@ -101,12 +101,16 @@ class CheckpointStore:
 
     Args:
         model: The model's folder (the one that contains ``model/``), or a `Store` rooted there.
-        keep: How many of the newest checkpoints stay; the best one stays always.
+        keep: How many of the newest checkpoints stay, or all for None; the best one stays always.
+        every: Those whose number is a multiple of it stay too; 0: none.
     """
 
-    def __init__(self, model: str | Path | Store, *, keep: int = KEPT_CHECKPOINTS) -> None:
+    def __init__(self, model: str | Path | Store, *, keep: int | None = KEPT_CHECKPOINTS, every: int = 0) -> None:
         self.store = open_store(model)
         self.keep = keep
+        self.every = every
+        self.contenders: frozenset[CheckpointName] = frozenset()
+        """Checkpoints that stay because they may still turn out to be the best."""
 
     def save(
         self,
@@ -223,12 +227,15 @@ class CheckpointStore:
         self.prune()
 
     def prune(self) -> None:
-        """Delete all but the newest checkpoints and the best one, and all but the newest optimizer's state."""
+        """Delete the checkpoints that are no longer kept, and all but the newest optimizer's state."""
         names = self.list()
         if not names:
             return
         best = self.best()
-        kept = set(names[-self.keep :]) | ({best.name} if best is not None else set())
+        kept = set(names[-self.keep :] if self.keep is not None else names) | self.contenders
+        kept |= {name for name in names if self.every and name.number % self.every == 0}
+        if best is not None:
+            kept.add(best.name)
         for key in self.store.list(MODEL_FOLDER):
             match = _BELONGINGS.fullmatch(_file_name(key))
             if match is None:

@@ -11,6 +11,7 @@ from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
 from hotlap.bounded import load_json
 from hotlap.errors import RecordError
 from hotlap.records.events import IterationRecord
+from hotlap.records.tallies import Tally
 from hotlap.records.typed_json import parse_record
 
 STATE_FORMAT = 2
@@ -123,5 +124,6 @@ class _Extra:
     best_completion: FiniteFloat = 0.0
     reward_mean: FiniteFloat | None = None
     log_bytes: dict[str, NonNegativeInt] = field(default_factory=dict)
+    tallies: tuple[Tally, ...] = ()
     first_lap: _FirstLap | None = None
     record: IterationRecord | None = None

@@ -112,21 +112,25 @@ def plan_training(
     return plans
 
 
+EVALUATION, SELECTION = 1, 2  # purposes of episodes: who measures a chosen model drives other cars than chose it
+
+
 def plan_evaluation(
-    *, job_seed: int, iteration: int, num_laps: int, reverse: Sequence[bool] = (False,)
+    *, job_seed: int, number: int, num_laps: int, reverse: Sequence[bool] = (False,), purpose: int = EVALUATION
 ) -> list[EpisodePlan]:
     """Laps that all begin at the start line; they differ by the car's small differences from run to run.
 
     Args:
         job_seed: Seed of the job.
-        iteration: Number of the iteration.
+        number: Of the set of cars; the same set for every checkpoint that is compared.
+        purpose: `SELECTION` of a checkpoint in training, or `EVALUATION` of the chosen one.
         num_laps: How many.
         reverse: Driving direction in each race; the races take turns.
     """
     return [
         EpisodePlan(
             number=k,
-            start=Start(reverse=reverse[k % len(reverse)], seed=episode_seed(job_seed, iteration, k, purpose=1)),
+            start=Start(reverse=reverse[k % len(reverse)], seed=episode_seed(job_seed, number, k, purpose=purpose)),
             worker=k % len(reverse),
             worker_number=k // len(reverse),
         )

@@ -8,10 +8,11 @@ one, the next collection starts even before the update, with the weights that ar
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -33,12 +34,14 @@ from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
 from hotlap.records.output import open_output
 from hotlap.records.place import is_bucket_place, place_name
+from hotlap.records.tallies import Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
+from hotlap.records.typed_json import parse_record
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup, start_rule
-from hotlap.rollouts.plan import plan_evaluation, plan_training
+from hotlap.rollouts.plan import SELECTION, EpisodePlan, plan_evaluation, plan_training
 from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.background import Background
@@ -47,7 +50,16 @@ from hotlap.training.iteration import OpenIteration, after, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Listeners, Silence
 from hotlap.training.recorder import Recorder
-from hotlap.training.selection import index_entry, index_metric
+from hotlap.training.selection import (
+    candidate,
+    contenders,
+    final_drivers,
+    index_entry,
+    index_metric,
+    leading,
+    next_drivers,
+    with_laps,
+)
 from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
 from hotlap.training.verdict import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, judge
@@ -154,7 +166,8 @@ class Trainer:
         """Build everything, then take up an earlier training or delete it."""
         training = self.job.training
         self.store = self.output.store
-        self.checkpoints = CheckpointStore(self.store)
+        keep, every = training.kept_checkpoints
+        self.checkpoints = CheckpointStore(self.store, keep=keep, every=every)
         earlier = bool(self.checkpoints.list())
         self.network = build_network(self.metadata, shared_encoder=training.shared_encoder, seed=training.seed)
         self.ppo = PPO(self.network, ppo_config(self.hyperparameters), precision=training.precision)
@@ -200,6 +213,7 @@ class Trainer:
                 echo=self.listener.on_log,
             ),
         )
+        self.tallies = TallyLog(self.store, num_iterations=max(0, self.state.iteration - bool(self._open)))
         self.store.delete(FINISHED)
         held.push(self._announce_end)
         held.callback(self._saving.wait)
@@ -280,6 +294,8 @@ class Trainer:
         self._drop_ahead()
         self._wrap_up()
         self._finish_checkpoint()
+        if reason != "stopped":
+            self._run_off()
         return TrainingResult(
             reason=reason,
             iterations=self.state.iteration,
@@ -377,13 +393,7 @@ class Trainer:
         training = self.job.training
         if self._open is None or self._open.evaluation or self.state.iteration % training.eval_every:
             return
-        plans = plan_evaluation(
-            job_seed=self.state.seed,
-            iteration=self.state.iteration,
-            num_laps=max(training.eval_laps, len(self.job.races)),
-            reverse=[race.reverse_dir for race in self.job.races],
-        )
-        self._open.evaluation = self.fleet.start(self._policy_weights(), plans, explore=False)
+        self._open.evaluation = self.fleet.start(self._policy_weights(), self._plan_set(0), explore=False)
 
     def _settle(self) -> bool:
         """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
@@ -402,10 +412,15 @@ class Trainer:
                 written = self.recorder.write_evaluation(episodes, record.iteration, clock=self.state.sim_time)
             self.listener.on_episodes(written)
             self._finish_checkpoint()  # before the index names it
-            report, reward_mean = self._report(episodes)
-            verdict = judge(record, report, reward_mean, self.state, self.job.training)
+            report, rewards = self._report(episodes)
+            challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
+            verdict = judge(
+                record, report, float(np.mean(rewards)), self.state, self.job.training, challenger, incumbent
+            )
             self.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=self.state.best)
             record, self.state, collapsed = verdict.record, verdict.state, verdict.collapsed
+            self._keep_contenders(challenger, incumbent)
+            self.tallies.append([tally for tally in (incumbent, challenger) if tally is not None], record.iteration)
             self.checkpoints.write_index(
                 best=index_entry(verdict.best, self.state.sim_time), last=index_entry(verdict.new, self.state.sim_time)
             )
@@ -434,10 +449,94 @@ class Trainer:
             "went back to its weights."
         )
 
-    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, float]:
-        """What came of an evaluation, and its mean reward."""
+    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, list[float]]:
+        """What came of an evaluation, and the reward of each episode."""
         rules = self.setup.races[0].rules
-        return laps_of(episodes, rules), float(np.mean([episode.reward for episode in episodes]))
+        return laps_of(episodes, rules), [float(episode.reward) for episode in episodes]
+
+    def _plan_set(self, number: int) -> list[EpisodePlan]:
+        """A set of cars, the same for every checkpoint of the job."""
+        return plan_evaluation(
+            job_seed=self.state.seed,
+            number=number,
+            num_laps=max(self.job.training.eval_laps, len(self.job.races)),
+            reverse=[race.reverse_dir for race in self.job.races],
+            purpose=SELECTION,
+        )
+
+    def _compare(self, challenger: Tally) -> tuple[Tally, Tally | None]:
+        """Let a newly evaluated checkpoint and the best one drive until the better can be chosen."""
+        metric, best = self.job.training.best_model_metric, self.state.best
+        incumbent: Tally | None = None
+        if best is not None and best.name != challenger.checkpoint:
+            incumbent = {tally.checkpoint: tally for tally in self._contenders}.get(best.name, Tally(best.name))
+        while drivers := next_drivers(challenger, incumbent, metric):
+            driven = {tally.checkpoint: tally for tally in self._drive(drivers)}
+            if not driven:
+                break
+            challenger = driven.get(challenger.checkpoint, challenger)
+            incumbent = driven.get(incumbent.checkpoint, incumbent) if incumbent else None
+        return challenger, incumbent
+
+    def _drive(self, tallies: Sequence[Tally]) -> list[Tally]:
+        """Let checkpoints drive their next set of cars, side by side; empty if one of them cannot be read."""
+        batches = []
+        for tally in tallies:
+            name = CheckpointName.parse(tally.checkpoint)
+            assert name is not None
+            try:
+                weights = self.checkpoints.load(name).weights
+            except RecordError as error:
+                self.listener.on_message(f"{error} It is compared by the laps it has driven.")
+                return []
+            batches.append(self.fleet.start(_of_policy(weights), self._plan_set(tally.num_sets), explore=False))
+        stages = self._open.stages if self._open else None
+        driven = []
+        for tally, batch in zip(tallies, batches, strict=True):
+            with self.stage("evaluate", self.job.training.eval_laps, iteration=stages):
+                driven.append(with_laps(tally, *self._report(batch.result(self.listener.on_advance))))
+        return driven
+
+    @property
+    def _contenders(self) -> tuple[Tally, ...]:
+        """The best checkpoint and those that may still turn out to be better, of the trainer's state."""
+        return tuple(parse_record(Tally, json.dumps(each)) for each in self.state.extra.get("tallies", ()))
+
+    def _keep_contenders(self, *driven: Tally | None) -> None:
+        """Take what checkpoints have driven into the state, and keep the files of the most promising ones."""
+        assert self.state.best is not None
+        tallies = {tally.checkpoint: tally for tally in (*self._contenders, *driven) if tally is not None}
+        best = tallies[self.state.best.name]
+        kept = contenders(
+            tallies.values(), best, self.job.training.best_model_metric, number=self.job.training.num_contenders
+        )
+        self.state = replace(self.state, extra=self.state.extra | {"tallies": [asdict(tally) for tally in kept]})
+        self._protect()
+
+    def _protect(self) -> None:
+        names = (CheckpointName.parse(tally.checkpoint) for tally in self._contenders)
+        self.checkpoints.contenders = frozenset(name for name in names if name is not None)
+
+    def _run_off(self) -> None:
+        """Let the most promising checkpoints drive on, now that no further one will come, and choose the best.
+
+        A training that resumes does not know of it: it goes on as if it had not been interrupted.
+        """
+        tallies = {tally.checkpoint: tally for tally in self._contenders}
+        if not tallies:
+            return
+        training = self.job.training
+        while drivers := final_drivers(list(tallies.values()), training.best_model_metric):
+            driven = self._drive(drivers)
+            if not driven:
+                break
+            tallies |= {tally.checkpoint: tally for tally in driven}
+        best = candidate(leading(tallies.values(), training.best_model_metric), training.best_model_metric)
+        self.state = replace(self.state, best=best)
+        self.tallies.append(list(tallies.values()), self.state.iteration)
+        last = self.checkpoints.last()
+        entry = index_entry(best, self.state.sim_time)
+        self.checkpoints.write_index(best=entry, last=last or entry)
 
     def _checkpoint(self) -> None:
         stages = self._open.stages if self._open else None
@@ -513,6 +612,7 @@ class Trainer:
         self.checkpoints.point_at(checkpoint.name)
         self.state = checkpoint.state
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
+        self._protect()
         if pending := checkpoint.state.extra.get("record"):
             record = IterationRecord.from_json(pending)
             self._open = OpenIteration(record, dict(record.stages_s), saved=True)
@@ -529,7 +629,7 @@ class Trainer:
 
     def _policy_weights(self) -> dict[str, torch.Tensor]:
         """What a worker needs to act."""
-        return {name: value for name, value in self.network.state_dict().items() if name.startswith("policy.")}
+        return _of_policy(self.network.state_dict())
 
     def _announce_end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -546,3 +646,7 @@ class Trainer:
     def _elapsed(self) -> float:
         """Wall-clock spent training, over all resumes [s]."""
         return time.perf_counter() - self._clock
+
+
+def _of_policy(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in weights.items() if name.startswith("policy.")}

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from hotlap.config.job import Training
 from hotlap.evaluation.statistics import EvaluationReport
-from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import EvaluationSummary, IterationRecord
+from hotlap.records.tallies import Tally
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.training.selection import candidate, is_better
 
@@ -32,29 +32,36 @@ class Verdict:
 
 
 def judge(
-    record: IterationRecord, report: EvaluationReport, reward_mean: float, state: TrainerState, training: Training
+    record: IterationRecord,
+    report: EvaluationReport,
+    reward_mean: float,
+    state: TrainerState,
+    training: Training,
+    challenger: Tally,
+    incumbent: Tally | None,
 ) -> Verdict:
     """Take an evaluation into the records.
 
     Args:
         record: Of the iteration that made the checkpoint.
-        report: The evaluation's laps.
+        report: The laps of the first set of cars, which the goal counts.
         reward_mean: Mean reward of its episodes.
         state: The trainer's state.
         training: The job's settings.
+        challenger: All laps of the checkpoint.
+        incumbent: All laps of the best checkpoint so far, if there is one.
     """
     metric = training.best_model_metric
-    name = CheckpointName.parse(record.checkpoint)
-    assert name is not None
-    new = candidate(name, report, metric=metric, reward_mean=reward_mean)
-    better = is_better(new, state.best, metric=metric)
+    new = candidate(challenger, metric)
+    better = is_better(challenger, incumbent, metric)
+    clean_rate = report.clean_rate.value if report.clean_rate else 0.0
     completion = report.completion_mean or 0.0
     lap_time = report.clean_lap_time
     extra = dict(state.extra)
     if better:
         extra["best_completion"] = completion
-    best = new if better or state.best is None else state.best
-    reached = training.goal_clean_share > 0 and new.clean_rate >= training.goal_clean_share
+    best = new if better or incumbent is None else candidate(incumbent, metric)
+    reached = training.goal_clean_share > 0 and clean_rate >= training.goal_clean_share
     extra["goal_evaluations"] = extra.get("goal_evaluations", 0) + 1 if reached else 0
     poor = completion < COLLAPSE_SHARE * extra.get("best_completion", 0.0)
     bad_evaluations = extra.get("bad_evaluations", 0) + 1 if poor else 0
@@ -67,7 +74,7 @@ def judge(
             evaluation=EvaluationSummary(
                 num_laps=report.num_laps,
                 completion_mean=completion,
-                clean_rate=new.clean_rate,
+                clean_rate=clean_rate,
                 reward_mean=reward_mean,
                 lap_time_median_s=lap_time.median if lap_time else None,
                 lap_time_best_s=lap_time.min if lap_time else None,
