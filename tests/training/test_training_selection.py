@@ -134,7 +134,7 @@ def drive(shares: list[float], seed: int) -> tuple[Tally, int]:
 
 
 def test_the_winner_is_good_and_not_lucky():
-    """Among many checkpoints of 90 % and one of 99 %, the good one is nearly always found, and its share is no boast."""
+    """Among many checkpoints of 90 % and one of 99 %, the good one is nearly always found."""
     shares = [0.0] * 5 + [0.3, 0.5] + [0.9] * 10 + [0.99] + [0.9] * 2
     chosen = [drive(shares, seed) for seed in range(40)]
     true = [shares[int(best.checkpoint.partition("_")[0])] for best, _ in chosen]

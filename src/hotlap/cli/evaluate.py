@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint, split_checkpoint
+from hotlap.cli.checkpoints import how_sure
 from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.output import (
     JsonOption,
@@ -70,7 +71,7 @@ def evaluate(
     collision_penalty: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Override evaluation.collision_penalty.")
     ] = None,
-    checkpoint: Annotated[str | None, typer.Option(help="best, last, or a number.")] = None,
+    checkpoint: Annotated[str | None, typer.Option(help="best, last, a number, or a name such as 5_Step-4912.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
     direction: Annotated[str | None, typer.Option(help="Override race.direction: as_is, cw, ccw or reversed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
@@ -292,6 +293,7 @@ def _print_title(screen: Console, evaluator: Evaluator) -> None:
 def _print_results(screen: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
+    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
     screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
     screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
     screen.print(summary_table(evaluator.report))

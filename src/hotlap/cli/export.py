@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
+from hotlap.cli.checkpoints import how_sure
 from hotlap.cli.model_argument import choose_model
 from hotlap.cli.output import JsonOption, console, print_json
 
 
 def export(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder with a trained model, or s3://bucket/prefix.")],
-    which: Annotated[str, typer.Option("--checkpoint", help="best, last, or a number.")] = "best",
+    which: Annotated[
+        str, typer.Option("--checkpoint", help="best, last, a number, or a name such as 5_Step-4912.")
+    ] = "best",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -59,6 +62,7 @@ def export(
         )
         return
     print(f"{result.archive}: checkpoint {result.checkpoint}, {result.archive_bytes / 1e6:.1f} MB.")
+    print(f"In training: {how_sure(choice.job.training.output or choice.model.path, result.checkpoint)}.")
     if result.onnx:
         print(f"{result.onnx}: the same policy as ONNX.")
     print(

@@ -10,6 +10,7 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.records.checkpoints import CheckpointName
 
 
 def import_(
@@ -39,7 +40,8 @@ def import_(
     """
     from hotlap.tracks.catalog import load_track
 
-    chosen = parse_checkpoint(which)
+    named = parse_checkpoint(which)
+    chosen = named.number if isinstance(named, CheckpointName) else named
     if track is not None:
         load_track(track)
     out = console()

@@ -12,6 +12,7 @@ import typer
 from hotlap.cli import (
     analyze,
     bench,
+    checkpoints,
     doctor,
     evaluate,
     export,
@@ -50,6 +51,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("export")(export.export)
 app.command("import")(import_.import_)
+app.command("checkpoints")(checkpoints.checkpoints)
 app.command("analyze")(analyze.analyze)
 app.command("jobs")(jobs.jobs)
 app.command("stop")(jobs.stop)

@@ -50,13 +50,19 @@ def train(
             "reads. Numbering goes on after its checkpoint's.",
         ),
     ] = None,
-    clone_checkpoint: Annotated[str | None, typer.Option(help="Which checkpoint of it: best, last, or a number.")] = (
-        None
-    ),
+    clone_checkpoint: Annotated[
+        str | None, typer.Option(help="Which checkpoint of it: best, last, a number, or a name such as 5_Step-4912.")
+    ] = (None),
     seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
     track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Override training.max_minutes.")] = None,
-    iterations: Annotated[int | None, typer.Option(help="Override training.max_iterations.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="Train so many minutes from now (training.max_minutes counts over all resumes)."),
+    ] = None,
+    iterations: Annotated[
+        int | None,
+        typer.Option(help="Train so many iterations from now (training.max_iterations counts over all resumes)."),
+    ] = None,
     goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
     workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
     cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
@@ -97,8 +103,8 @@ def train(
     job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
         training={
             "seed": seed,
-            "max_minutes": minutes,
-            "max_iterations": iterations,
+            "max_minutes": minutes if submit else None,  # a job that is handed in begins now
+            "max_iterations": iterations if submit else None,
             "goal_clean_share": goal,
             "workers": workers,
             "log_steps": log_steps,
@@ -138,6 +144,8 @@ def train(
             wipe=wipe,
             as_json=as_json,
             print_log=print_log,
+            minutes=minutes,
+            iterations=iterations,
         )
 
 
@@ -152,6 +160,8 @@ def _train(
     wipe: bool,
     as_json: bool,
     print_log: bool,
+    minutes: float | None,
+    iterations: int | None,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
     from hotlap.jobs.interruption import Interruption
@@ -184,7 +194,16 @@ def _train(
                 from hotlap.training.trainer import Trainer
 
                 with readable_source(job, place, resume=resume) as readable:
-                    trainer = Trainer(model, job=readable, resume=resume, wipe=wipe, listener=display)
+                    trainer = Trainer(
+                        model,
+                        job=readable,
+                        resume=resume,
+                        wipe=wipe,
+                        listener=display,
+                        minutes=minutes,
+                        iterations=iterations,
+                    )
+                display.max_s, display.max_iterations = trainer.max_s, trainer.max_iterations
             with trainer:
                 if in_bucket:
                     from hotlap.jobs.bucket_model import put_model

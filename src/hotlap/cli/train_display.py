@@ -41,6 +41,8 @@ class TrainingDisplay:
         self.bar = progress_bar(out)
         self.task = self.bar.add_task("", total=None, note="")
         self.stage_begin = self.begin
+        self.max_s: float = 60 * training.max_minutes
+        self.max_iterations = training.max_iterations
 
     def __enter__(self) -> TrainingDisplay:
         self.out.print(
@@ -73,9 +75,10 @@ class TrainingDisplay:
         )  # an interrupted iteration is only evaluated anew
         clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
         lap = evaluation.lap_time_median_s if evaluation else None
+        number = record.checkpoint.partition("_")[0]
         self.out.print(
-            f"{record.iteration:>4} {record.total_episodes:>8,} {record.total_steps:>8,} {record.reward_mean:>7.1f} "
-            f"{record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
+            f"{number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
+            f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
             f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
             soft_wrap=True,
@@ -93,11 +96,11 @@ class TrainingDisplay:
     def _left(self, record: IterationRecord) -> str:
         """Time until a limit at the present pace; a goal may end the training earlier."""
         limits = []
-        if self.training.max_minutes:
-            limits.append(60 * self.training.max_minutes - record.elapsed_s)
-        if self.training.max_iterations:
+        if self.max_s:
+            limits.append(self.max_s - record.elapsed_s)
+        if self.max_iterations:
             pace = record.elapsed_s / (record.iteration + 1)
-            limits.append(pace * (self.training.max_iterations - record.iteration - 1))
+            limits.append(pace * (self.max_iterations - record.iteration - 1))
         return _clock(max(0.0, min(limits))) if limits else "–"
 
 
@@ -129,8 +132,10 @@ def report(
             f"{_duration(result.first_lap['elapsed_s'])}."
         )
     if result.best:
+        from hotlap.cli.checkpoints import how_sure
+
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
-        out.print(f"Best checkpoint {result.best.name}: {result.best.clean_rate:.0%} clean laps{lap}.")
+        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.")
     if curve:
         out.print(f"Learning curve: {curve}")
     if records and (result.best is None or result.best.clean_rate < NOTHING):
@@ -180,8 +185,11 @@ def go_on(words: str) -> str:
 _REASONS = {
     "stopped": "it was told to stop",
     "goal": "its goal is reached",
-    "max_minutes": "its time is up (training.max_minutes)",
-    "max_iterations": "its iterations are done (training.max_iterations)",
+    "max_minutes": "its time is up (training.max_minutes, which counts over all resumes; --minutes counts from now)",
+    "max_iterations": "its iterations are done (training.max_iterations, which counts over all resumes; --iterations "
+    "counts from now)",
+    "minutes": "the time of this run is up (--minutes)",
+    "iterations": "the iterations of this run are done (--iterations)",
     "term_cond_max_episodes": "its iterations are done (term_cond_max_episodes)",
     "term_cond_avg_score": "its score is reached (term_cond_avg_score)",
 }

@@ -18,6 +18,13 @@ from hotlap.errors import ConfigError
 
 BestModelMetric = Literal["clean_laps", "progress", "reward", "laptime"]
 
+Which = (
+    Literal["best", "last"]
+    | Annotated[int, Field(ge=0)]
+    | Annotated[str, Field(pattern=r"^[0-9]{1,9}_Step-[0-9]{1,18}(\.ckpt)?$")]
+)
+"""Which checkpoint: the best, the last, a number, or a name."""
+
 # Beyond these an iteration discards further episodes (DeepRacer simapp, `markov/deepracer_memory.py`).
 _STEP_CAP = 10_000
 _STEP_CAP_DEEPER_NETWORKS = 3_000
@@ -30,10 +37,11 @@ class Training(Config):
     """Same seed, same settings, same machine: the same model, byte for byte."""
 
     max_minutes: float = Field(default=60.0, ge=0)
-    """Stop after so many minutes; 0: no limit."""
+    """Stop after so many minutes in all, over resumes; 0: no limit. `hotlap train --minutes` counts from its start."""
 
     max_iterations: int = Field(default=0, ge=0)
-    """Stop after so many iterations; 0: the limit of hyperparameters.json alone."""
+    """Stop after so many iterations in all, over resumes; 0: the limit of hyperparameters.json alone. `hotlap train
+    --iterations` counts from its start."""
 
     goal_clean_share: float = Field(default=0.95, ge=0, le=1)
     """Stop when this share of the evaluation laps is clean; 0: never for this reason."""
@@ -89,8 +97,8 @@ class Training(Config):
     clone_from: str | None = Field(default=None, min_length=1, examples=["models/earlier"])
     """Begin with the weights of the model in this folder, or at s3://bucket/prefix, instead of random ones."""
 
-    clone_checkpoint: Literal["best", "last"] | Annotated[int, Field(ge=0)] = "best"
-    """Which of its checkpoints: best, last, or a number."""
+    clone_checkpoint: Which = "best"
+    """Which of its checkpoints: best, last, a number, or a name such as 5_Step-4912."""
 
     @property
     def kept_checkpoints(self) -> tuple[int | None, int]:
@@ -130,8 +138,8 @@ class Evaluation(Config):
     collision_penalty: float = Field(default=5.0, ge=0)
     """Seconds added for hitting something."""
 
-    checkpoint: Literal["best", "last"] = "best"
-    """Which checkpoint drives."""
+    checkpoint: Which = "best"
+    """Which checkpoint drives: best, last, a number, or a name such as 5_Step-4912."""
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Same seed, same evaluation."""

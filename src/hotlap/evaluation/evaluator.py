@@ -23,7 +23,7 @@ from hotlap.evaluation.replay import drive_of
 from hotlap.evaluation.rules import EvaluationRules
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.evaluation import EvaluationMonitor
-from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.checkpoints import CheckpointStore, Which
 from hotlap.records.log_lines import EVALUATION_END, evaluation_log
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
 from hotlap.records.output import evaluation_output
@@ -64,7 +64,7 @@ class Evaluator:
         model: ModelFolder,
         *,
         job: Job | None = None,
-        checkpoint: Literal["best", "last"] | int = "best",
+        checkpoint: Which = "best",
         laps: int | None = None,
         reward: bool = False,
         beside: Evaluator | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from hotlap.config.job import Job
 from hotlap.export.importing import import_model
@@ -32,9 +33,19 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
         return
     with scratch_folder() as scratch:
         folder = scratch / "source"
-        import_model(training.clone_from, folder, which=training.clone_checkpoint)
+        import_model(training.clone_from, folder, which=_without_steps(training.clone_checkpoint))
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 
 
 def _is_ours(place: str | Path) -> bool:
     return (is_bucket_place(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
+
+
+def _without_steps(which: str | int) -> Literal["best", "last"] | int:
+    if isinstance(which, int):
+        return which
+    if which == "best":
+        return "best"
+    if which == "last":
+        return "last"
+    return int(which.partition("_")[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from hotlap.export.onnx_file import onnx_model
 from hotlap.export.preprocessing import preprocess
 from hotlap.export.sample_frames import noise_frames, track_frames
 from hotlap.export.structure import find_camera, find_output
-from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.checkpoints import CheckpointStore, Which
 from hotlap.records.folder import Folder
 from hotlap.rl.networks import Tower
 from hotlap.rollouts.model import build_network
@@ -56,7 +56,7 @@ def export_model(
     archive: Path,
     *,
     place: str | Path | None = None,
-    checkpoint: Literal["best", "last"] | int = "best",
+    checkpoint: Which = "best",
     onnx: bool = False,
 ) -> Export:
     """Write the archive of a checkpoint, and an ONNX file beside it if asked for.

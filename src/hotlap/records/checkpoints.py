@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from hotlap.bounded import load_json, told
 from hotlap.errors import RecordError
@@ -64,6 +64,10 @@ class CheckpointName:
         """Read ``{N}_Step-{S}.ckpt``; None if it is no such name."""
         match = re.fullmatch(r"(\d+)_Step-(\d+)\.ckpt", text.strip())
         return cls(int(match[1]), int(match[2])) if match else None
+
+
+Which = str | int | CheckpointName
+"""``best``, ``last``, a number, or a name such as ``5_Step-4912``, with or without ``.ckpt``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,19 +170,24 @@ class CheckpointStore:
         names = (_WEIGHTS.fullmatch(_file_name(key)) for key in self.store.list(MODEL_FOLDER))
         return sorted(CheckpointName(int(match[1]), int(match[2])) for match in names if match)
 
-    def load(self, which: Literal["best", "last"] | int | CheckpointName = "last") -> Checkpoint:
+    def load(self, which: Which = "last") -> Checkpoint:
         """Read a checkpoint.
 
         A damaged newest checkpoint is skipped, with a warning, for the one before it; a best one that is missing or
         damaged is replaced by the last. A checkpoint asked for by number is that one or an error.
 
         Args:
-            which: ``"best"`` as the index says, ``"last"`` the highest number, or a certain one.
+            which: ``"best"`` as the index says, ``"last"`` the highest number, or a certain one by number or name.
 
         Raises:
             RecordError: If there is none, or none that can be read.
         """
         names = self.list()
+        if isinstance(which, str) and which not in ("best", "last"):
+            name = CheckpointName.parse(f"{which.removesuffix('.ckpt')}.ckpt")
+            if name is None:
+                raise RecordError(f"{which!r} is no checkpoint; name best, last, a number or one such as 5_Step-4912.")
+            which = name
         if not names:
             raise RecordError(
                 f"There is no checkpoint in {self.store}: its model/ holds no file like 3_Step-1200.safetensors. "
@@ -211,6 +220,20 @@ class CheckpointStore:
             f"None of the {len(names)} checkpoints in {self.store} can be read. Restore model/ from a copy, or start "
             "the training anew with --wipe."
         )
+
+    def worth_keeping(self) -> CheckpointName | None:
+        """The last checkpoint that would be a loss; None if there is only what a training begins with.
+
+        A training writes its first weights, random or cloned, before it plays, and the index of best and last only
+        after an iteration. An imported model has an index.
+        """
+        names = self.list()
+        if len(names) == 1 and not self.store.exists(_key(INDEX)):
+            with warnings.catch_warnings(action="ignore"):
+                state = self._read_state(names[0])
+            if state is not None and state.iteration == 0:
+                return None
+        return names[-1] if names else None
 
     def best(self) -> IndexEntry | None:
         """The best checkpoint as the index names it; None if there is no readable index."""

@@ -14,6 +14,7 @@ from typing import Protocol, Self
 
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
+from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
 from hotlap.records.layout import is_foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
@@ -76,13 +77,13 @@ class FolderOutput:
             held.enter_context(FolderLock(folder))
             self.store = Folder(folder, patience=Patience(FULL_DISK_S, tell))
             _sweep_records(folder)
-            checkpoints = CheckpointStore(self.store).list()
-            if checkpoints and not (resume or wipe):
+            earlier = CheckpointStore(self.store).worth_keeping()
+            if earlier and not (resume or wipe):
                 raise RecordError(
-                    f"{folder} already holds a trained model (checkpoint {checkpoints[-1]}). Continue it with "
+                    f"{folder} already holds a trained model (checkpoint {earlier}). Continue it with "
                     "--resume, or delete it and begin anew with --wipe."
                 )
-            if not (checkpoints or wipe):
+            if not (earlier or wipe):
                 _refuse_foreign(self.store.list(MODEL_FOLDER), folder)
             self._held = held.pop_all()
 
@@ -128,7 +129,9 @@ class BucketOutput:
             )
             present = [key for key in keys if (is_record(key) if clone else not key.startswith(f"{FOLDER}/"))]
             waiting, _ = self.store.left
-            if not (resume or wipe) and (present or waiting):
+            begun = any(key.startswith(f"{FOLDER}/") for key in keys) or any(is_weights(key) for key in keys)
+            lost = not begun or waiting or _holds_iterations(self.store, keys)
+            if not (resume or wipe) and lost and (present or waiting):
                 what = f"it holds {len(present)} files such as {present[0]}" if present else "files wait for an upload"
                 raise RecordError(
                     f"{place} is not empty: {what}. Continue a training there with --resume, delete it and begin anew "
@@ -177,6 +180,15 @@ class BucketOutput:
         else:
             self.ownership.release()
         self._held.close()
+
+
+def _holds_iterations(store: Store, keys: Sequence[str]) -> bool:
+    """Whether a training that began under these keys finished an iteration, or got its weights from elsewhere."""
+    if any(is_foreign_checkpoint(key) for key in keys):
+        return True
+    if CheckpointStore(store).worth_keeping() is not None:
+        return True
+    return PROGRESS in keys and bool(store.get(PROGRESS).strip())
 
 
 @contextmanager

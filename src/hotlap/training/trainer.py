@@ -72,8 +72,8 @@ class TrainingResult:
     """How a training ended."""
 
     reason: str
-    """``goal``, ``max_minutes``, ``max_iterations``, ``term_cond_max_episodes``, ``term_cond_avg_score`` or ``stopped``
-    (see `Trainer.stop`)."""
+    """``goal``, ``max_minutes``, ``max_iterations``, ``minutes``, ``iterations``,
+    ``term_cond_max_episodes``, ``term_cond_avg_score`` or ``stopped`` (see `Trainer.stop`)."""
     iterations: int
     """Finished, over all resumes."""
     total_steps: int
@@ -111,6 +111,8 @@ class Trainer:
         resume: Continue where the last checkpoint there ends.
         wipe: Delete what an earlier training left there.
         listener: Shows what happens.
+        minutes: Stop after so many from now, whatever ``training.max_minutes`` says; 0: no limit.
+        iterations: Stop after so many from now, whatever ``training.max_iterations`` says; 0: no limit.
 
     Raises:
         ConfigError: If a bucket cannot be used, or a port for monitoring.
@@ -127,6 +129,8 @@ class Trainer:
         resume: bool = False,
         wipe: bool = False,
         listener: Listener | None = None,
+        minutes: float | None = None,
+        iterations: int | None = None,
     ) -> None:
         self.folder = folder
         self.job = job or folder.job
@@ -138,6 +142,7 @@ class Trainer:
         self.last_reward_mean = -math.inf
         self._clock = time.perf_counter()
         self._stopped = False
+        self._minutes, self._iterations = minutes, iterations
         self._saving = Background()
         self._open: OpenIteration | None = None
         self._ahead: Batch | None = None
@@ -168,7 +173,9 @@ class Trainer:
         self.store = self.output.store
         keep, every = training.kept_checkpoints
         self.checkpoints = CheckpointStore(self.store, keep=keep, every=every)
-        earlier = bool(self.checkpoints.list())
+        # The first weights of a training that ended before its first iteration are no loss.
+        earlier = bool(self.checkpoints.list()) and (resume or self.checkpoints.worth_keeping() is not None)
+        wipe = wipe or (not earlier and bool(self.checkpoints.list()))
         self.network = build_network(self.metadata, shared_encoder=training.shared_encoder, seed=training.seed)
         self.ppo = PPO(self.network, ppo_config(self.hyperparameters), precision=training.precision)
         self.state = TrainerState(
@@ -213,6 +220,12 @@ class Trainer:
                 echo=self.listener.on_log,
             ),
         )
+        begin, done = self.state.elapsed_s, self.state.iteration
+        minutes, iterations = self._minutes, self._iterations
+        self.max_s = 60 * training.max_minutes if minutes is None else minutes and begin + 60 * minutes
+        """Limit of the time spent training, over all resumes [s]; 0: none."""
+        self.max_iterations = training.max_iterations if iterations is None else iterations and done + iterations
+        """Limit of the iterations, over all resumes; 0: none."""
         self.tallies = TallyLog(self.store, num_iterations=max(0, self.state.iteration - bool(self._open)))
         self.store.delete(FINISHED)
         held.push(self._announce_end)
@@ -587,10 +600,10 @@ class Trainer:
             return "stopped"
         if training.goal_clean_share and self.state.extra.get("goal_evaluations", 0) >= training.goal_evaluations:
             return "goal"
-        if training.max_minutes and self._elapsed() >= 60 * training.max_minutes:
-            return "max_minutes"
-        if training.max_iterations and self.state.iteration >= training.max_iterations:
-            return "max_iterations"
+        if self.max_s and self._elapsed() >= self.max_s:
+            return "max_minutes" if self._minutes is None else "minutes"
+        if self.max_iterations and self.state.iteration >= self.max_iterations:
+            return "max_iterations" if self._iterations is None else "iterations"
         if self.state.iteration >= self.hyperparameters.term_cond_max_episodes:
             return "term_cond_max_episodes"
         if self.last_reward_mean >= self.hyperparameters.term_cond_avg_score:
