@@ -323,9 +323,9 @@ class Scripted(Trainer):
 
     script: list[float]
 
-    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, float]:
+    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, list[float]]:
         progress = self.script.pop(0)
-        return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), 0.0
+        return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), [0.0]
 
 
 def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
