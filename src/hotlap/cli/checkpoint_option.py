@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
 
 from hotlap.errors import ConfigError
-from hotlap.records.checkpoints import CheckpointName
 
 
-def parse_checkpoint(words: str | int, option: str = "--checkpoint") -> Literal["best", "last"] | int | CheckpointName:
+def parse_checkpoint(words: str | int, option: str = "--checkpoint") -> str | int:
     """``best``, ``last``, a number, or a name such as ``5_Step-4912``, with or without ``.ckpt``.
 
     Raises:
         ConfigError: If it is none of these.
     """
     words = str(words)
-    if words == "best":
-        return "best"
-    if words == "last":
-        return "last"
-    if name := CheckpointName.parse(f"{words.removesuffix('.ckpt')}.ckpt"):
-        return name
+    if words in ("best", "last"):
+        return words
+    if re.fullmatch(r"[0-9]{1,9}_Step-[0-9]{1,18}(\.ckpt)?", words):
+        return words
     if not (words.isascii() and words.isdigit() and len(words) < 10):
         raise ConfigError(f"{option} must be best, last, a number or a name such as 5_Step-4912, got {words!r}.")
     return int(words)

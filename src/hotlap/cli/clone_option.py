@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from hotlap.config.job import Job
 
 
-def _plain(checkpoint: str) -> str | int:
-    which = parse_checkpoint(checkpoint, "--clone-checkpoint")
-    return which if isinstance(which, int) else str(which)
-
-
 def with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
     """The job with what ``--clone`` and ``--clone-checkpoint`` say, if they say something.
 
@@ -31,6 +26,6 @@ def with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
     return job.updated(
         training={
             "clone_from": None if source is None else absolute(source),
-            "clone_checkpoint": None if checkpoint is None else _plain(checkpoint),
+            "clone_checkpoint": None if checkpoint is None else parse_checkpoint(checkpoint, "--clone-checkpoint"),
         }
     )

@@ -10,7 +10,6 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.output import JsonOption, console, print_json
-from hotlap.records.checkpoints import CheckpointName
 
 
 def import_(
@@ -38,10 +37,10 @@ def import_(
     largest_difference, num_images, value (compared, by_names or fresh), value_largest_difference, written, kept,
     remarks.
     """
+    from hotlap.export.clone_source import without_steps
     from hotlap.tracks.catalog import load_track
 
-    named = parse_checkpoint(which)
-    chosen = named.number if isinstance(named, CheckpointName) else named
+    chosen = without_steps(parse_checkpoint(which))
     if track is not None:
         load_track(track)
     out = console()

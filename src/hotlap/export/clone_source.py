@@ -33,7 +33,7 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
         return
     with scratch_folder() as scratch:
         folder = scratch / "source"
-        import_model(training.clone_from, folder, which=_without_steps(training.clone_checkpoint))
+        import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 
 
@@ -41,7 +41,8 @@ def _is_ours(place: str | Path) -> bool:
     return (is_bucket_place(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
 
 
-def _without_steps(which: str | int) -> Literal["best", "last"] | int:
+def without_steps(which: str | int) -> Literal["best", "last"] | int:
+    """The number of a checkpoint that may be given by its name; files of DeepRacer are found by numbers."""
     if isinstance(which, int):
         return which
     if which == "best":
