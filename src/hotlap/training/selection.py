@@ -18,8 +18,8 @@ from hotlap.records.tallies import Moments, Tally
 from hotlap.records.trainer_state import BestCheckpoint
 
 INCOMPLETE_LAP_MS = 999_999  # what a lap that was not finished counts in a mean lap time, as in the original
-MAX_SETS = 4  # of cars that a checkpoint drives while training goes on …
-MAX_FINAL_SETS = 10  # … and when it ends
+MAX_SETS = 2  # of cars that a checkpoint drives while training goes on …
+MAX_FINAL_SETS = 5  # … and when it ends
 NUM_CONTENDERS = 4  # checkpoints, the best one included, that may still turn out to be the best
 WORTH_A_CLOSER_LOOK = 0.5  # share of clean laps below which a single set is enough while training goes on
 _QUANTILE = 1.96  # of the normal distribution, for an interval of 95 %
