@@ -130,10 +130,3 @@ def test_an_error_quotes_the_file_as_it_was_loaded(tmp_path: Path):
     path.write_text("# new\n# new\n# new\n")
     with pytest.raises(RewardError, match="line 2: ZeroDivisionError: division by zero in `return 1 / 0`"):
         reward({})
-
-
-def test_an_interrupt_is_no_failure_of_the_function(tmp_path: Path):
-    path = tmp_path / "reward_function.py"
-    path.write_text("def reward_function(params):\n    raise KeyboardInterrupt\n")
-    with pytest.raises(KeyboardInterrupt):
-        load_reward(path)({})

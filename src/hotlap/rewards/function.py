@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import linecache
 import math
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -12,10 +13,14 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from hotlap.errors import RewardError
+from hotlap.rewards import guard
+from hotlap.rewards.guard import Stopped, is_interrupt, running
 from hotlap.rewards.params import KEYS, RewardParams
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""
+
+_get_ident = threading.get_ident
 
 Where = tuple[int, float] | str | None
 """An (episode, step) pair, or any text; it is only read when something fails."""
@@ -43,6 +48,8 @@ class RewardFunction:
         self.batch_function = batch_function
         self.namespace = {} if namespace is None else namespace
         code = getattr(function, "__code__", None)
+        self._folder = str(path.parent) if path.parent != Path() else str(Path(_file_of(function)).parent)
+        guard.install()
         self._line = f", line {code.co_firstlineno}" if code is not None else ""
 
     def __repr__(self) -> str:
@@ -57,11 +64,17 @@ class RewardFunction:
 
         Raises:
             RewardError: If the function raises, or returns what is not a finite number within [-1e5, 1e5]. Names the
-                file, the line, where the run stood, and the inputs.
+                file, the line, where the run stood, and the inputs. Also if it does not return, or does to this process
+                what it must not; see `hotlap.rewards.guard`.
         """
+        running.where, running.folder, running.thread = where, self._folder, _get_ident()
+        running.number += 1
+        running.active = True
         try:
             value = self.function(params)
-        except (Exception, SystemExit) as error:
+            running.active = False
+        except BaseException as error:
+            running.active = False
             self._raised(error, params, where)
         if type(value) is not float:
             value = self._as_float(value, params, where)
@@ -83,9 +96,14 @@ class RewardFunction:
         assert self.batch_function is not None, f"{self.path} has no reward_function_batch"
         rewards = np.empty(len(columns["route"]))
         for rows, inputs in params.batches(columns):
+            running.where, running.folder, running.thread = where, self._folder, _get_ident()
+            running.number += 1
+            running.active = True
             try:
                 values = np.asarray(self.batch_function(inputs), dtype=np.float64)
-            except (Exception, SystemExit) as error:
+                running.active = False
+            except BaseException as error:
+                running.active = False
                 self._raised(error, inputs, where)
             if values.shape != rows.shape:
                 raise RewardError(
@@ -114,6 +132,8 @@ class RewardFunction:
         )
 
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:
+        if is_interrupt(error, Path(self._folder)):
+            raise error
         file, line = line_of(error, self.path)
         source = linecache.getline(str(file), line).strip() if line else ""
         at = f", line {line}" if line else ""
@@ -121,6 +141,11 @@ class RewardFunction:
             f"{file}{at}{_where(where, params)}: {explain(error)}{f' in `{source}`' if source else ''}. "
             f"Inputs: {describe(params)}."
         ) from error
+
+
+def _file_of(function: Callable[..., Any]) -> str:
+    code = getattr(function, "__code__", None)
+    return code.co_filename if code is not None else ""
 
 
 def line_of(error: BaseException, path: Path) -> tuple[Path, int]:
@@ -139,6 +164,8 @@ def line_of(error: BaseException, path: Path) -> tuple[Path, int]:
 
 def explain(error: BaseException) -> str:
     """What an exception says, with the key that was probably meant."""
+    if isinstance(error, Stopped):
+        return guard.explained(error)
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
         return f"KeyError: there is no key {error.args[0]!r}.{meant(error.args[0])}".removesuffix(".")
     text = " ".join(str(error).split())

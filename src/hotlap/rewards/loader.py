@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from hotlap.bounded import read_bounded
 from hotlap.errors import RewardError
+from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction, explain, line_of
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
@@ -148,8 +149,11 @@ def _execute(source: RewardSource) -> ModuleType:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickle look their module up here
     try:
-        exec(code, module.__dict__)
-    except (Exception, SystemExit) as error:
+        with guard.protected(path, "loading"):
+            exec(code, module.__dict__)
+    except BaseException as error:
+        if guard.is_interrupt(error, path.parent):
+            raise
         del sys.modules[module.__name__]
         file, line_number = line_of(error, path)
         at = f", line {line_number}" if line_number else ""

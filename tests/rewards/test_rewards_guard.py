@@ -1,0 +1,218 @@
+"""What a reward function does to the process that calls it is ended, and named with file and line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+CALLER = """
+import sys, threading, time
+from hotlap.errors import RewardError
+from hotlap.rewards import guard, load_reward
+
+guard.configure(limit_s=0.5, max_lines=5)
+guard.GRACE_S = 1.0
+
+def drive():
+    try:
+        function = load_reward(sys.argv[1])
+        for step in range(int(sys.argv[3])):
+            function({"steps": float(step)}, (7, step))
+    except RewardError as error:
+        print("RewardError:", error)
+    print("still here")
+
+if sys.argv[2] == "main":
+    drive()
+else:
+    thread = threading.Thread(target=drive)
+    thread.start()
+    thread.join()
+"""
+
+
+def call(folder: Path, source: str, *, thread: str = "main", calls: int = 1) -> subprocess.CompletedProcess[str]:
+    """What becomes of a process that loads and calls a function, and what it says."""
+    path = folder / "reward_function.py"
+    path.write_text(textwrap.dedent(source))
+    command = [sys.executable, "-c", CALLER, str(path), thread, str(calls)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+
+
+def in_function(body: str) -> str:
+    """A file with ``body`` in its function, which begins in line 3."""
+    return "import multiprocessing, os, re, signal, sys, threading, time\ndef reward_function(params):\n" + (
+        textwrap.indent(textwrap.dedent(body).strip(), "    ") + "\n"
+    )
+
+
+LASTING = {
+    "loop": ("x = 1\nwhile True:\n    x += 1", (4, 5)),
+    "sleep": ("time.sleep(1000)", (3,)),
+    "regular expression": ("re.match('(a+)+$', 'a' * 60 + 'b')", (3,)),
+    "wait": ("threading.Event().wait()", (3,)),
+    "except Exception": (
+        "while True:\n    try:\n        time.sleep(0.01)\n    except Exception:\n        pass",
+        (3, 4, 5),
+    ),
+}
+
+
+@needs_signals
+@pytest.mark.parametrize("what", LASTING)
+def test_a_call_that_does_not_return_is_ended(tmp_path: Path, what: str):
+    """In the main thread everything that Python can interrupt, with file, line, episode and step; the process lives."""
+    body, lines = LASTING[what]
+    ended = call(tmp_path, in_function(body))
+    assert ended.returncode == 0, ended.stderr
+    assert any(f"reward_function.py, line {line}, episode 7, step 0: " in ended.stdout for line in lines), ended.stdout
+    assert "has not returned after 0.5 s" in ended.stdout
+    assert ended.stdout.endswith("still here\n")
+
+
+def test_a_loop_in_another_thread_is_ended(tmp_path: Path):
+    """Where no signal arrives."""
+    ended = call(tmp_path, in_function("while True:\n    pass"), thread="other")
+    assert ended.returncode == 0, ended.stderr
+    assert "line 3, episode 7, step 0: the reward function has not returned" in ended.stdout or (
+        "line 4, episode 7, step 0: the reward function has not returned" in ended.stdout
+    )
+    assert ended.stdout.endswith("still here\n")
+
+
+@pytest.mark.parametrize(
+    ("thread", "body"),
+    [
+        ("main", "while True:\n    try:\n        while True:\n            pass\n    except:\n        pass"),
+        ("other", "time.sleep(1000)"),
+    ],
+)
+def test_what_cannot_be_ended_ends_the_process_with_the_sentence(tmp_path: Path, thread: str, body: str):
+    """A loop that swallows every exception, a sleep where no signal arrives."""
+    ended = call(tmp_path, in_function(body), thread=thread)
+    assert ended.returncode == 2
+    (sentence,) = [line for line in ended.stderr.splitlines() if line]
+    assert "reward_function.py, line " in sentence
+    assert "episode 7, step 0: the reward function has not returned after 0.5 s" in sentence
+    assert "still here" not in ended.stdout
+
+
+@needs_signals
+def test_loading_that_does_not_return_is_ended(tmp_path: Path):
+    """With the line where it is."""
+    ended = call(tmp_path, "import time\ntime.sleep(1000)\n")
+    assert ended.returncode == 0
+    assert "reward_function.py, line 2: loading the reward function failed: the reward function has not" in ended.stdout
+
+
+FORBIDDEN = {
+    "os._exit(1)": "os._exit() ends the process",
+    "os.abort()": "os.abort() ends the process",
+    "os.kill(os.getpid(), 9)": "os.kill() ends the process",
+    "signal.raise_signal(signal.SIGINT)": "signal.raise_signal() ends the process",
+    "sys.exit(3)": "SystemExit: 3",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "os.fork()": "os.fork() starts a process",
+    "multiprocessing.Process(target=print).start()": "multiprocessing starts a process",
+    "input()": "input() waits for somebody to type",
+    "bytearray(1 << 60)": "MemoryError",
+    "reward_function(params)": "RecursionError",
+}
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_what_ends_or_copies_the_process_is_an_error_of_the_function(tmp_path: Path, statement: str):
+    """With file, line, episode and step; also where `except Exception` stands round it."""
+    if statement == "os.fork()" and not hasattr(os, "fork"):
+        pytest.skip("there is no fork here")
+    ended = call(tmp_path, in_function(statement))
+    assert ended.returncode == 0, ended.stderr
+    assert "RewardError: " in ended.stdout
+    assert f"reward_function.py, line 3, episode 7, step 0: {FORBIDDEN[statement]}" in ended.stdout
+    assert ended.stdout.count("still here") == 1
+    assert not ended.stderr
+
+
+def test_others_may_end_and_copy_the_process(tmp_path: Path):
+    """Only a reward function that runs is kept from it."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    return 1.0\n")
+    program = f"""
+import os
+from hotlap.rewards import load_reward
+load_reward({str(path)!r})({{}})
+child = os.fork() if hasattr(os, "fork") else 0
+if not child:
+    os._exit(7)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 7
+
+
+@needs_signals
+def test_a_real_interrupt_stays_one():
+    """Somebody's Ctrl-C in the middle of a call ends the command, not the function."""
+    from hotlap.rewards.function import RewardFunction
+
+    def reward_function(params: dict[str, object]) -> float:
+        threading.Event().wait(30)
+        return 1.0
+
+    threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        RewardFunction(Path("function"), reward_function)({})
+
+
+def test_what_it_prints_is_cut(tmp_path: Path):
+    """The first lines pass, then one sentence with file and line, then nothing."""
+    ended = call(tmp_path, in_function("print('a\\nb')\nprint('c', file=sys.stderr)\nreturn 1.0"), calls=1000)
+    assert ended.returncode == 0
+    lines = [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+    assert lines.count("a") == lines.count("b") == 2
+    assert lines.count("c") == 1
+    (sentence,) = [line for line in lines if "has printed 5 lines" in line]
+    assert "reward_function.py, line 4" in sentence
+    assert lines.count("still here") == 1
+    assert len(lines) == 7
+
+
+def test_a_thread_that_stays_is_named_once_and_keeps_no_process(tmp_path: Path):
+    """Although it never ends, and is no daemon."""
+    body = """
+    if params['steps'] == 0:
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+    time.sleep(0.1)
+    return 1.0
+    """
+    ended = call(tmp_path, in_function(body), calls=10)
+    assert ended.returncode == 0
+    assert ended.stdout == "still here\n"
+    assert ended.stderr.count("line 4: the reward function has started a thread that goes on") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="growth of memory is seen on Linux only")
+def test_a_call_that_fills_the_memory_is_ended_before_the_machine_ends_the_process(tmp_path: Path):
+    """By what is left of the machine's or the container's memory, with the line where it grew."""
+    body = """
+    from hotlap.rewards import guard
+    guard.configure(limit_s=60)
+    total = 1 << 30
+    guard._memory_left = lambda: (max(total - guard._own_memory(), 0), total)
+    kept = []
+    while True:
+        kept.append(b"x" * (1 << 20))
+        time.sleep(0.0005)
+    """
+    ended = call(tmp_path, in_function(body))
+    assert ended.returncode == 0, ended.stderr
+    assert "episode 7, step 0: the reward function has filled the memory: " in ended.stdout
+    assert ended.stdout.endswith("still here\n")
