@@ -4,6 +4,7 @@
     ├── ConfigError          a file or option of the user's is wrong
     ├── TrackError           a route file or a track name is wrong
     ├── RewardError          the user's reward function cannot be loaded, raised, or returned something unusable
+    │   └── RewardStopped    … or had to be stopped: it does not return, or would end the process
     ├── RecordError          a record on disk (checkpoint, trace, metrics) is missing, damaged or another model's
     ├── DataError            reference data to validate against is missing or damaged
     ├── TrainingError        training cannot go on (numbers became NaN and no good checkpoint is left, …)
@@ -30,6 +31,10 @@ class TrackError(HotlapError):
 
 class RewardError(HotlapError):
     """A reward function cannot be loaded, raised an exception, or returned something unusable."""
+
+
+class RewardStopped(RewardError):
+    """A reward function did not return, or did to its process what it must not: it would do so on any worker."""
 
 
 class RecordError(HotlapError):

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from hotlap.errors import RewardError
+from hotlap.errors import RewardError, RewardStopped
 from hotlap.rewards import guard
 from hotlap.rewards.guard import Stopped, is_interrupt, running
 from hotlap.rewards.params import KEYS, RewardParams
@@ -137,7 +137,8 @@ class RewardFunction:
         file, line = line_of(error, self.path)
         source = linecache.getline(str(file), line).strip() if line else ""
         at = f", line {line}" if line else ""
-        raise RewardError(
+        kind = RewardStopped if isinstance(error, Stopped) else RewardError
+        raise kind(
             f"{file}{at}{_where(where, params)}: {explain(error)}{f' in `{source}`' if source else ''}. "
             f"Inputs: {describe(params)}."
         ) from error

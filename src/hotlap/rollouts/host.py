@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
+from hotlap.rewards import guard
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import RolloutSetup, build_network
 from hotlap.rollouts.plan import EpisodePlan
@@ -17,6 +18,7 @@ class RolloutHost:
 
     def __init__(self, setup: RolloutSetup) -> None:
         self.setup = setup
+        guard.configure(limit_s=setup.reward_limit_s)
         network = build_network(setup.metadata, shared_encoder=setup.shared_encoder)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
         self.loading = False

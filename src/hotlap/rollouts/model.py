@@ -10,6 +10,7 @@ from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
+from hotlap.rewards.guard import LIMIT_S
 from hotlap.rewards.loader import read_reward
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
@@ -34,6 +35,8 @@ class RolloutSetup:
     shared_encoder: bool = False
     precision: Precision = "auto"
     exploration: EpsilonGreedy | None = None
+    reward_limit_s: float = LIMIT_S
+    """Longest time that a call of a reward function may take [s]."""
 
     @property
     def tracks(self) -> list[Track]:
@@ -54,6 +57,7 @@ def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
         shared_encoder=job.training.shared_encoder,
         precision=job.training.precision,
         exploration=exploration(folder.hyperparameters, folder.metadata),
+        reward_limit_s=min(LIMIT_S, job.training.worker_timeout_s),
     )
 
 

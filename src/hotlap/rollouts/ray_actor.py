@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 import hotlap
+from hotlap.rewards import guard
 from hotlap.rewards.loader import RewardSource
 from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
@@ -47,6 +48,8 @@ class Pulse:
     """Time since its last control step, or since it began to load [s]; 0 when it has nothing to do."""
     where: str | None
     """File and line of the reward function that it is in, if it is in one."""
+    stopping: str | None = None
+    """What that function does, if it is being stopped: a sentence with file and line."""
 
 
 class _Dropped(Exception):
@@ -148,6 +151,7 @@ class RolloutActor:
             loading=self._batch is None or self._host.loading,
             idle_s=0.0 if busy_since is None else time.monotonic() - busy_since,
             where=None if busy_since is None else self._where(),
+            stopping=guard.overdue(),
         )
 
     def _where(self) -> str | None:

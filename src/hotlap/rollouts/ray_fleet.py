@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from hotlap.errors import HotlapError, RewardError, TrainingError
+from hotlap.errors import HotlapError, RewardError, RewardStopped, TrainingError
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.plan import EpisodePlan
@@ -234,6 +234,9 @@ class RayFleet:
         worker.shares.remove(share)
         batch = share.batch
         batch.raised[worker.index] = blame
+        if isinstance(blame, RewardStopped):  # others need not wait for as long
+            batch.error = blame
+            return
         others = [each for each in self.workers if each.ready and each.index not in batch.raised]
         if not others or len(batch.raised) >= MAX_RAISING:
             batch.error = blame
@@ -282,6 +285,14 @@ class RayFleet:
 
     def _judge(self, worker: RayWorker, pulse: Pulse) -> None:
         """End a worker if its pulse says that it makes no steps."""
+        if pulse.stopping:
+            # It is in something that Python cannot interrupt; the same awaits every worker.
+            share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
+            stopped = RewardStopped(pulse.stopping)
+            if share is not None:
+                share.batch.error = stopped
+            self._hangs(worker, "does not return from the reward function", share, stopped)
+            return
         if pulse.idle_s <= (START_TIMEOUT_S if pulse.loading else self.timeout_s):
             return
         share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
