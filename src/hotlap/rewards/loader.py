@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 import itertools
 import linecache
 import sys
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
@@ -16,6 +18,7 @@ from hotlap.bounded import read_bounded
 from hotlap.errors import RewardError
 from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction, explain, line_of
+from hotlap.rewards.old_names import user_builtins
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE: Final = "follow_center_line"
@@ -149,6 +152,7 @@ def _execute(source: RewardSource) -> ModuleType:
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and pickle look their module up here
     try:
+        module.__dict__["__builtins__"] = user_builtins()
         with guard.protected(path, "loading"):
             exec(code, module.__dict__)
     except BaseException as error:
@@ -166,18 +170,37 @@ def _execute(source: RewardSource) -> ModuleType:
 def _let_siblings_be_imported(folder: Path) -> None:
     """Make the modules beside a reward file importable, and forget those beside an earlier one.
 
-    The folder goes to the end of the search path, so a file such as `random.py` in it does not hide the library's.
+    They are looked for last, so a file such as `random.py` in the folder does not hide the library's.
     """
-    earlier = _sibling_folders - {str(folder)}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if file and not name.startswith("hotlap_reward_") and str(Path(file).parent) in _sibling_folders:
             del sys.modules[name]
-    sys.path[:] = [entry for entry in sys.path if entry not in earlier]
     _sibling_folders.clear()
-    if str(folder) not in sys.path and folder != EXAMPLES_FOLDER:
-        sys.path.append(str(folder))
+    if folder != EXAMPLES_FOLDER:
         _sibling_folders.add(str(folder))
+    if _Siblings not in sys.meta_path:
+        sys.meta_path.append(_Siblings)
+
+
+class _SiblingLoader(SourceFileLoader):
+    def exec_module(self, module: ModuleType) -> None:
+        module.__dict__["__builtins__"] = user_builtins()
+        super().exec_module(module)
+
+
+class _Siblings:
+    """Finds the modules beside a reward file; last of all finders."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if path is not None:
+            return None
+        importlib.invalidate_caches()
+        spec = PathFinder.find_spec(name, list(_sibling_folders))
+        if spec is not None and type(spec.loader) is SourceFileLoader:
+            spec.loader = _SiblingLoader(spec.loader.name, spec.loader.path)
+        return spec
 
 
 def _what_is_there(module: ModuleType) -> str:
