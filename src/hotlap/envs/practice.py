@@ -1,0 +1,224 @@
+"""Episodes that a scripted driver plays in the simulator, good ones and bad ones: what a reward function is tried on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, ModelMetadata, Range
+from hotlap.envs.race import Race, RaceConfig
+from hotlap.rewards.params import COLUMNS, OBJECT_COLUMNS
+from hotlap.rewards.practice import Episode
+from hotlap.sim.objects import BotCars, Obstacles
+from hotlap.sim.scene import RaceRules
+from hotlap.sim.simulator import Start
+from hotlap.tracks.track import Track
+
+LOOK_AHEAD = 0.6  # [m] along the center line, from the car's front point
+_ANY_ACTION = ContinuousActionSpace(steering_angle=Range(low=-30.0, high=30.0), speed=Range(low=0.0, high=4.0))
+
+
+@dataclass(frozen=True)
+class _Script:
+    """How one episode is driven."""
+
+    name: str
+    speed: float = 1.8
+    """Commanded [m/s]."""
+    offset: float = 0.0
+    """Of the line to follow, in road widths to the left."""
+    weave: float = 0.0
+    """Amplitude of a sine around that line, in road widths."""
+    lanes: bool = False
+    """Change to the lane without an object where one is near."""
+    straight: bool = False
+    """Never steer."""
+    turn: bool = False
+    """Spin round after 2 m, and follow the line from there the wrong way."""
+    start: Start = Start()
+    track: int = 0
+    max_steps: int = 1000
+
+
+_ALONE = (
+    _Script("a good lap"),
+    _Script("a fast lap", speed=2.6),
+    _Script("a weaving lap", weave=0.3),
+    _Script("a lap beside the middle", offset=0.27),
+    _Script("a slow lap from the middle of the track", speed=0.8, start=Start(ndist=0.6)),
+    _Script("hardly moving", speed=0.1, max_steps=200),
+    _Script("spun round and driving backwards", turn=True),
+    _Script("leaving the track", straight=True, speed=2.5),
+    _Script("a lap in the other direction", start=Start(reverse=True)),
+)
+_AGAIN = (_Script("an evaluation with resets", straight=True, max_steps=150), _Script("a lap after another"))
+_AMONG_OBJECTS = (
+    _Script("a good lap around the objects", lanes=True, speed=1.2),
+    _Script("running into an object", offset=0.25),
+    _Script("running into an object on the other side", offset=-0.25),
+    _Script("hardly moving", speed=0.1, max_steps=120),
+    _Script("leaving the track", straight=True, speed=2.5),
+)
+
+
+def practice(
+    tracks: Sequence[Track],
+    *,
+    metadata: ModelMetadata | None = None,
+    obstacles: Obstacles | None = None,
+    bots: BotCars | None = None,
+) -> list[Episode]:
+    """Drive every kind of episode on the first of ``tracks``, and the good lap on the others.
+
+    Args:
+        tracks: At best a loop and an open one.
+        metadata: Whose actions the driver takes, the nearest ones; None: any steering up to 30° and speed up to 4 m/s.
+        obstacles: What stands on the track.
+        bots: Who else drives.
+
+    Returns:
+        Episodes in an order as a training might bring them, all steps that a reward function is asked about.
+    """
+    version = metadata.version if metadata else 5.0
+    space = metadata.action_space if metadata else _ANY_ACTION
+    driven = ModelMetadata(
+        version=version,
+        sensors=("FRONT_FACING_CAMERA",),
+        action_space=_ANY_ACTION,
+        network="DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        algorithm="clipped_ppo",
+    )
+    with_objects = obstacles is not None or bots is not None
+    scripts = _AMONG_OBJECTS if with_objects else _ALONE
+    scripts += tuple(_Script(f"a good lap of {track.name}", track=number, lanes=with_objects)
+                     for number, track in enumerate(tracks) if number)  # fmt: skip
+    episodes: list[Episode] = []
+    races = [(scripts, RaceRules())]
+    if not with_objects:
+        races.append((_AGAIN[:1], RaceRules(number_of_resets=100, off_track_penalty=0.5)))
+        races.append((_AGAIN[1:], RaceRules(number_of_laps=2)))
+    for number, (played, rules) in enumerate(races):
+        config = RaceConfig(
+            driven, lambda _: 0.0, tuple(tracks), rules=rules, spread=0.0, obstacles=obstacles, bots=bots
+        )
+        if not number or tracks[0].closed or played is not _AGAIN[1:]:
+            episodes += _drive(config, played, space)
+    return episodes
+
+
+def _drive(config: RaceConfig, scripts: Sequence[_Script], space: DiscreteActionSpace | ContinuousActionSpace) -> list[Episode]:  # fmt: skip
+    race = Race(config, len(scripts), camera=False)
+    starts = [
+        Start(script.start.ndist, script.start.reverse, script.track, seed=number)
+        for number, script in enumerate(scripts)
+    ]
+    race.reset(range(len(scripts)), starts)
+    lines: dict[int, _Line] = {}
+    drivers = []
+    for script, start in zip(scripts, starts, strict=True):
+        route = race.scene.route(start.track, start.reverse)
+        if route not in lines:
+            lines[route] = _Line(race.scene.routes[route])
+        drivers.append(_Driver(script, lines[route], space))
+    rows: list[list[dict[str, np.ndarray]]] = [[] for _ in scripts]
+    endings = ["stopped"] * len(scripts)
+    while len(active := race.active):
+        poses = race.poses(active)
+        objects = race.simulator.state.host("objects")[active] if race.scene.num_objects else None
+        commands = np.array(
+            [
+                drivers[world].command(pose, None if objects is None else objects[row])
+                for row, (world, pose) in enumerate(zip(active.tolist(), poses, strict=True))
+            ]
+        )
+        judged = race.step(active, np.stack([commands[:, 0] / 30.0, commands[:, 1] / 2.0 - 1.0], axis=1))
+        # The exact numbers of the metadata, which the way through [-1, 1] rounds.
+        judged.columns["steering_angle"], judged.columns["speed"] = commands[:, 0], commands[:, 1]
+        for row in np.flatnonzero(judged.running).tolist():
+            rows[active[row]].append({name: column[row] for name, column in judged.columns.items()})
+        ended = judged.terminated | judged.truncated
+        for row in np.flatnonzero(ended).tolist():
+            endings[active[row]] = str(judged.columns["status"][row])
+        still = active[~ended]
+        for world in still.tolist():
+            if scripts[world].turn and not drivers[world].turned and rows[world][-1]["projection_distance"] > 2.0:
+                # Shared with the simulator on the CPU, where this always runs.
+                race.simulator.state.motion.numpy()["yaw"][world] += np.pi
+                drivers[world].turned = True
+        race.stop([world for world in still.tolist() if len(rows[world]) >= scripts[world].max_steps])
+    names = COLUMNS + (OBJECT_COLUMNS if race.scene.num_objects else ())
+    return [
+        Episode(script.name, ending, {name: np.stack([row[name] for row in each]) for name in names})
+        for script, ending, each in zip(scripts, endings, rows, strict=True)
+        if each
+    ]
+
+
+class _Line:
+    """A route's center line, looked up every few centimeters; fast enough for a car at a time."""
+
+    def __init__(self, route: Track) -> None:
+        self.length, self.closed = route.length, route.closed
+        self.s = np.linspace(0.0, route.length, int(route.length / 0.04))
+        x, y, self.yaw = route.pose_at(self.s)
+        self.points = np.stack([x, y], axis=1)
+        self.width = route.width_at(self.s)
+        self.curvature = np.abs(route.curvature_at(self.s))
+
+    def nearest(self, x: float, y: float) -> int:
+        return int(np.argmin((self.points[:, 0] - x) ** 2 + (self.points[:, 1] - y) ** 2))
+
+    def ahead(self, row: int, distance: float) -> int:
+        s = self.s[row] + distance
+        s = s % self.length if self.closed else min(max(s, 0.0), self.length)
+        return min(int(s / self.length * len(self.s)), len(self.s) - 1)
+
+
+class _Driver:
+    """Pure pursuit of a script's line."""
+
+    def __init__(self, script: _Script, line: _Line, space: DiscreteActionSpace | ContinuousActionSpace) -> None:
+        self.script, self.line, self.space = script, line, space
+        self.turned = False
+
+    def command(self, pose: np.ndarray, objects: np.ndarray | None) -> tuple[float, float]:
+        """Steering [deg] and speed [m/s] of a car at ``pose`` (x, y, yaw)."""
+        script, line = self.script, self.line
+        x, y, yaw = pose.tolist()
+        if script.straight:
+            return _nearest(self.space, 0.0, script.speed)
+        row = line.nearest(x, y)
+        distance = LOOK_AHEAD + 0.15 * script.speed
+        at = line.ahead(row, -distance if self.turned else distance)
+        offset = script.offset + script.weave * float(np.sin(2 * np.pi * line.s[at] / 3.0))
+        if script.lanes and objects is not None:
+            offset = 0.36 * _free_lane(line, row, objects)
+        to_side = offset * float(line.width[at]) * np.array([-np.sin(line.yaw[at]), np.cos(line.yaw[at])])
+        to_x, to_y = (line.points[at] + to_side - (x, y)).tolist()
+        angle = (np.arctan2(to_y, to_x) - yaw + np.pi) % (2 * np.pi) - np.pi
+        bend = max(line.curvature[row], line.curvature[at])
+        speed = min(script.speed, float(1.8 / np.sqrt(max(bend, 0.1))))
+        return _nearest(self.space, float(np.clip(np.degrees(angle) * 1.3, -30.0, 30.0)), speed)
+
+
+def _free_lane(line: _Line, row: int, objects: np.ndarray) -> float:
+    """1.0 for the left lane, -1.0 for the right one: away from the next object ahead, or the one beside the car."""
+    gaps = (objects["distance"] - line.s[row] + 0.5) % line.length
+    return -1.0 if objects["left_of_center"][int(np.argmin(gaps))] else 1.0
+
+
+def _nearest(
+    space: DiscreteActionSpace | ContinuousActionSpace, steering: float, speed: float
+) -> tuple[float, float]:
+    """The action of ``space`` that is most like it; steering counts first."""
+    if isinstance(space, DiscreteActionSpace):
+        action = min(
+            space.actions, key=lambda each: (abs(each.steering_angle - steering), abs(each.speed - speed))
+        )
+        return action.steering_angle, action.speed
+    return (
+        float(np.clip(steering, space.steering_angle.low, space.steering_angle.high)),
+        float(np.clip(speed, space.speed.low, space.speed.high)),
+    )
