@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,14 +26,14 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Call a reward function on steps of every kind; report failures, values and cost. Exit code 2 if it would fail."""
+    from hotlap.envs.practice import races_for
     from hotlap.errors import RewardError
-    from hotlap.rewards.check import check_reward
+    from hotlap.rewards.watched import check_watched
     from hotlap.tracks.catalog import load_track
 
     tracks = [load_track(name) for name in ([track] if track else TRACKS)]
-    # What the function prints must not get between the lines of the report.
-    with contextlib.redirect_stdout(sys.stderr):
-        report = check_reward(file, tracks, profile=profile)
+    races, routes, needed = races_for(file, tracks)
+    report = check_watched(file, races, routes, needed=needed, profile=profile)
     if as_json:
         print_json(report.to_dict())
     elif not report.calls:
@@ -81,12 +79,17 @@ def _print_report(report: RewardReport) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("step", "calls", "lowest", "mean", "highest", box=None, title_justify="left", pad_edge=False)
-    for column in table.columns[1:]:
+    table = Table("episode", "ended by", "steps", "lowest", "mean", "highest", "total", box=None, pad_edge=False)
+    for column in table.columns[2:]:
         column.justify = "right"
-    for kind, values in report.ranges.items():
-        table.add_row(kind, str(values.calls), f"{values.lowest:.4g}", f"{values.mean:.4g}", f"{values.highest:.4g}")
-    if report.ranges:
+    shown = ""
+    for each in report.episodes:
+        if each.race_type != shown and len(report.works) > 1:
+            table.add_row(f"[bold]{each.race_type.replace('_', ' ')}[/bold]")
+        shown = each.race_type
+        numbers = (f"{value:.4g}" for value in (each.lowest, each.mean, each.highest, each.total))
+        table.add_row(each.name, each.ending.replace("_", " "), str(each.calls), *numbers)
+    if report.episodes:
         console.print(table)
     cost = report.cost
     if cost is not None:
@@ -99,4 +102,16 @@ def _print_report(report: RewardReport) -> None:
     for problem in report.problems:
         at = f" (line {problem.line})" if problem.line and f"line {problem.line}" not in problem.message else ""
         print(f"\n{problem.level}{at}: {problem.message}")
-    print(f"\n{report.path}: {'ready to train' if report.ok else 'training would stop with this file'}.")
+    if report.printed:
+        print(f"\nThe function printed {report.num_printed} lines, the first of them:")
+        print("\n".join(f"  {line}" for line in report.printed))
+    print(f"\n{report.path}: {_verdict(report)}.")
+
+
+def _verdict(report: RewardReport) -> str:
+    if not report.ok:
+        return "training would stop with this file"
+    works = [race_type.replace("_", " ") for race_type, good in report.works.items() if good]
+    not_tried = [name for name in ("object_avoidance", "head_to_bot") if name not in report.works]
+    rest = " (it reads no inputs about objects, so races with them were not tried)" if len(not_tried) == 2 else ""
+    return f"ready to train for {', '.join(works)}{rest}"

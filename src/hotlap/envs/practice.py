@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from hotlap.config.job import Job
 from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, ModelMetadata, Range
 from hotlap.envs.race import Race, RaceConfig
+from hotlap.errors import ConfigError, RewardError
+from hotlap.rewards.loader import read_reward
 from hotlap.rewards.params import COLUMNS, OBJECT_COLUMNS
 from hotlap.rewards.practice import Episode
+from hotlap.rewards.source_check import reads_objects
 from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
@@ -36,7 +42,7 @@ class _Script:
     straight: bool = False
     """Never steer."""
     turn: bool = False
-    """Spin round after 2 m, and follow the line from there the wrong way."""
+    """Spin round after 20 steps, and follow the line from there the wrong way."""
     start: Start = Start()
     track: int = 0
     max_steps: int = 1000
@@ -61,6 +67,46 @@ _AMONG_OBJECTS = (
     _Script("hardly moving", speed=0.1, max_steps=120),
     _Script("leaving the track", straight=True, speed=2.5),
 )
+
+
+def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
+    """What a reward file is to be tried on: races with objects where it reads inputs about them, or where the model
+    folder in which it lies asks for them.
+
+    Returns:
+        Episodes by race type; their routes; race types in which it must work: those of the model folder.
+    """
+    metadata, needed = _model_of(Path(file))
+    try:
+        source = read_reward(file).text.decode("utf-8-sig", errors="replace")
+    except RewardError:
+        source = ""
+    asked = {*needed, *(("time_trial", "object_avoidance", "head_to_bot") if reads_objects(source) else ())}
+    races = {}
+    if not needed or "time_trial" in asked:
+        races["time_trial"] = practice(tracks, metadata=metadata)
+    if "object_avoidance" in asked:
+        races["object_avoidance"] = practice(tracks, metadata=metadata, obstacles=Obstacles(3))
+    if "head_to_bot" in asked:
+        races["head_to_bot"] = practice(tracks, metadata=metadata, bots=BotCars(2))
+    return races, [route for track in tracks for route in (track, track.reversed())], needed
+
+
+def _model_of(file: Path) -> tuple[ModelMetadata | None, list[str]]:
+    """The action space and the race types of the model folder that a reward file lies in, as far as there is one."""
+    metadata, race_types = None, []
+    with contextlib.suppress(ConfigError):
+        metadata = ModelMetadata.load(file.parent / "model_metadata.json")
+    with contextlib.suppress(ConfigError):
+        if (file.parent / "job.toml").is_file():
+            race_types = sorted({race.race_type for race in Job.load(file.parent / "job.toml").races})
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for line in (file.parent / "run.env").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition("=")
+            race_type = value.strip().strip("'\"").lower()
+            if key.strip() == "DR_RACE_TYPE" and race_type in ("time_trial", "object_avoidance", "head_to_bot"):
+                race_types = [race_type]
+    return metadata, race_types
 
 
 def practice(
@@ -143,7 +189,7 @@ def _drive(config: RaceConfig, scripts: Sequence[_Script], space: DiscreteAction
             endings[active[row]] = str(judged.columns["status"][row])
         still = active[~ended]
         for world in still.tolist():
-            if scripts[world].turn and not drivers[world].turned and rows[world][-1]["projection_distance"] > 2.0:
+            if scripts[world].turn and not drivers[world].turned and len(rows[world]) == 20:
                 # Shared with the simulator on the CPU, where this always runs.
                 race.simulator.state.motion.numpy()["yaw"][world] += np.pi
                 drivers[world].turned = True

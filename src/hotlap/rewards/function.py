@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import linecache
 import math
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from hotlap.errors import RewardError, RewardStopped
 from hotlap.rewards import guard
 from hotlap.rewards.guard import Stopped, is_interrupt, running
-from hotlap.rewards.params import KEYS, RewardParams
+from hotlap.rewards.params import KEYS, OLD_KEYS, RewardParams
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""
@@ -140,7 +141,7 @@ class RewardFunction:
         kind = RewardStopped if isinstance(error, Stopped) else RewardError
         raise kind(
             f"{file}{at}{_where(where, params)}: {explain(error)}{f' in `{source}`' if source else ''}. "
-            f"Inputs: {describe(params)}."
+            f"Inputs: {describe(params, source)}."
         ) from error
 
 
@@ -174,15 +175,25 @@ def explain(error: BaseException) -> str:
 
 
 def meant(key: str) -> str:
-    """Names the key of the dictionary that ``key`` resembles, or nothing."""
+    """Names the key of the dictionary that ``key`` resembles or was replaced by, or nothing."""
+    if key in OLD_KEYS:
+        return f" It is a key of 2018 or 2019; today's name for it is {OLD_KEYS[key]}."
     close = difflib.get_close_matches(key.lower(), KEYS, n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def describe(params: Mapping[str, Any]) -> str:
-    """The inputs in one short line; long lists show their ends, empty ones are left out."""
+def describe(params: Mapping[str, Any], source: str = "") -> str:
+    """The inputs in one short line, those that the line ``source`` reads first.
+
+    Long lists show their ends; empty ones are left out unless the line reads them.
+    """
     shown = []
-    for key, value in params.items():
+    read = [key for key in params if re.search(rf"[\"']{re.escape(str(key))}[\"']", source)]
+    for key in [*read, *(key for key in params if key not in read)]:
+        value = params[key]
+        if key in read:
+            shown.append(f"{key}={_shortened(value)}")
+            continue
         if isinstance(value, list | np.ndarray) and (
             len(value) == 0 or (key == "closest_objects" and not np.any(value))
         ):

@@ -19,6 +19,7 @@ from hotlap.errors import RewardError
 from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction, explain, line_of
 from hotlap.rewards.old_names import user_builtins
+from hotlap.rewards.params import OLD_KEYS
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE: Final = "follow_center_line"
@@ -228,10 +229,11 @@ def _check_signature(path: Path, function: Any, name: str) -> None:
     except TypeError:
         arguments = list(signature.parameters)
         if len(_ARGUMENTS_2018.intersection(arguments)) >= 2:
+            renamed = ", ".join(f"{old} is {OLD_KEYS[old]}" for old in arguments if old in OLD_KEYS)
             raise RewardError(
                 f"{path}{line}: {name} has the {len(arguments)} arguments of 2018 ({', '.join(arguments[:3])}, …), "
                 "which are no longer given. Change it to `def reward_function(params):` and read the values from the "
-                'dictionary, such as params["distance_from_center"].'
+                f'dictionary, such as params["distance_from_center"]; new names: {renamed}.'
             ) from None
         raise RewardError(
             f"{path}{line}: {name}{signature} must take exactly one argument: `def {name}(params):`."

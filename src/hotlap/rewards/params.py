@@ -38,6 +38,20 @@ KEYS: Final = (
 )
 """In the order of the DeepRacer simapp, `markov/agent_ctrl/constants.py`."""
 
+OLD_KEYS: Final = {
+    "on_track": "'all_wheels_on_track'",
+    "car_orientation": "'heading' (in degrees now)",
+    "throttle": "'speed' (in m/s now)",
+    "steering": "'steering_angle' (in degrees now)",
+    "closest_waypoint": "'closest_waypoints' (two numbers now)",
+    "dist_closest_bot": "'objects_distance'",
+    "flag_unsafe": "'is_crashed'",
+    "bot_car_progress": "'objects_distance'",
+    "bot_car_lane_match": "'objects_left_of_center'",
+    "is_bot_in_camera": "'object_in_camera'",
+}
+"""Keys and arguments of 2018 and 2019 that are gone, with today's name for each."""
+
 _FLOATS = (
     "x",
     "y",

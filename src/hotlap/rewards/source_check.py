@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import builtins
 import symtable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from hotlap.rewards.function import meant
-from hotlap.rewards.params import KEYS
+from hotlap.rewards.params import KEYS, OBJECT_COLUMNS
 
 # The console's pre-check: DeepRacer simapp, `docker/files/ml-code/reward_func_validator`.
 ALLOWED_PACKAGES: Final = ("math", "random", "numpy", "scipy", "shapely")
@@ -50,6 +50,9 @@ def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
     problems = [
         *_undefined_names(source, tree, namespace),
         *_unknown_keys(tree),
+        *_steps_that_never_come(tree),
+        *_degrees_for_radians(tree),
+        *_speeds_that_never_come(tree),
         *_refused_by_the_console(source, tree),
     ]
     return sorted(problems, key=lambda problem: (problem.level, problem.line or 0))
@@ -123,3 +126,199 @@ def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
         found = [text for text in FORBIDDEN_TEXTS if text in line]
         if found:
             yield refused(f"the text {max(found, key=len)!r}, even within a word or a comment", number)
+
+
+def reads_objects(source: str) -> bool:
+    """Whether a file names an input about objects."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return any(isinstance(node, ast.Constant) and node.value in OBJECT_COLUMNS for node in ast.walk(tree))
+
+
+def reads_the_border(source: str) -> bool:
+    """Whether a file names an input that tells whether the car is on the track."""
+    return any(
+        isinstance(node, ast.Constant) and node.value in ("all_wheels_on_track", "is_offtrack", "distance_from_center")
+        for node in ast.walk(ast.parse(source))
+    )
+
+
+def _readers(tree: ast.Module, key: str) -> Callable[[ast.expr], bool]:
+    """Tells whether an expression is the input ``key``, or a name that was given it."""
+    names: set[str] = set()
+
+    def reads(node: ast.expr) -> bool:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("int", "float", "abs"):
+            return len(node.args) == 1 and reads(node.args[0])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+            return bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == key
+        if isinstance(node, ast.Subscript):
+            return isinstance(node.slice, ast.Constant) and node.slice.value == key
+        return ast.unparse(node) in names if isinstance(node, ast.Name | ast.Attribute) else False
+
+    others: set[str] = set()
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            if isinstance(target, ast.Name | ast.Attribute):
+                (names if reads(node.value) else others).add(ast.unparse(target))  # type: ignore[union-attr]
+    names -= others  # a name that also holds something else says nothing
+    return reads
+
+
+def _steps_that_never_come(tree: ast.Module) -> Iterator[Problem]:
+    reads = _readers(tree, "steps")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare) or len(node.ops) != 1:
+            continue
+        left, right, operator = node.left, node.comparators[0], node.ops[0]
+        if not reads(left) and reads(right):
+            left, right = right, left
+            operator = {ast.Gt: ast.Lt(), ast.GtE: ast.LtE()}.get(type(operator), operator)
+        value = getattr(right, "value", None)
+        if not reads(left) or not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        never = (isinstance(operator, ast.Eq | ast.LtE) and value < 2) or (isinstance(operator, ast.Lt) and value <= 2)
+        if never:
+            yield Problem(
+                "warning",
+                f"`{ast.unparse(node)}` is never true: the first call of an episode has steps = 2, as the first step "
+                "only prepares the car; write `steps <= 2`",
+                node.lineno,
+            )
+
+
+def _degrees_for_radians(tree: ast.Module) -> Iterator[Problem]:
+    for key in ("heading", "steering_angle"):
+        reads = _readers(tree, key)
+
+        def in_degrees(node: ast.expr, reads: Callable[[ast.expr], bool] = reads) -> bool:
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+                return in_degrees(node.left) or in_degrees(node.right)
+            return in_degrees(node.operand) if isinstance(node, ast.UnaryOp) else reads(node)
+
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and _called(node) in ("sin", "cos", "tan"):
+                if in_degrees(node.args[0]):
+                    yield Problem(
+                        "warning",
+                        f"{key!r} is in degrees, but {_called(node)}() takes radians; write "
+                        f'{_called(node)}(math.radians(params["{key}"]))',
+                        node.lineno,
+                    )
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+                sides = (node.left, node.right)
+                turned = [isinstance(side, ast.Call) and _called(side) in ("atan2", "arctan2") for side in sides]
+                if any(turned) and any(reads(side) for side in sides):
+                    yield Problem(
+                        "warning",
+                        f"{key!r} is in degrees, but atan2() gives radians; write math.degrees(math.atan2(...))",
+                        node.lineno,
+                    )
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
+
+
+def _speeds_that_never_come(tree: ast.Module) -> Iterator[Problem]:
+    reads = _readers(tree, "speed")
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not reads(node.left):
+            continue
+        value = getattr(node.comparators[0], "value", None)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if (isinstance(node.ops[0], ast.Gt) and value >= 4.0) or (
+            isinstance(node.ops[0], ast.GtE | ast.Eq) and value > 4.0
+        ):
+            yield Problem(
+                "warning",
+                f"`{ast.unparse(node)}` is hardly ever true: 'speed' is in m/s and the car drives at most 4 m/s",
+                node.lineno,
+            )
+
+
+@dataclass(frozen=True)
+class RareName:
+    """A variable that has a value only where a branch was taken."""
+
+    name: str
+    line: int
+    """Where it is read."""
+    assigned: frozenset[int]
+    """Lines that give it one."""
+
+
+def rare_names(source: str) -> list[RareName]:
+    """Variables of functions that can be read on a way on which nothing was assigned to them."""
+    found: list[RareName] = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            found += _Ways(function).found
+    return found
+
+
+class _Ways:
+    """Follows the ways through a function; a loop's body is taken to run, a `try` to succeed."""
+
+    def __init__(self, function: ast.FunctionDef) -> None:
+        self.lines: dict[str, set[int]] = {}
+        skipped: set[str] = set()
+        for node in ast.walk(function):
+            if isinstance(node, ast.Global | ast.Nonlocal):
+                skipped.update(node.names)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self.lines.setdefault(node.id, set()).add(node.lineno)
+        arguments = {argument.arg for argument in ast.walk(function.args) if isinstance(argument, ast.arg)}
+        for name in skipped | arguments:
+            self.lines.pop(name, None)
+        self.found: list[RareName] = []
+        self._run(function.body, set())
+
+    def _run(self, body: list[ast.stmt], known: set[str]) -> set[str] | None:
+        """The names that surely have a value behind ``body``; None if nothing comes behind it."""
+        for statement in body:
+            if isinstance(statement, ast.If):
+                self._read(statement.test, known)
+                ways = [self._run(statement.body, set(known)), self._run(statement.orelse, set(known))]
+                left = [way for way in ways if way is not None]
+                if not left:
+                    return None
+                known = set.intersection(*left)
+            elif isinstance(statement, ast.For | ast.While | ast.With | ast.Try):
+                for each in ast.walk(statement):  # not followed inside
+                    if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                        known.add(each.id)
+            elif isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom):
+                known |= {statement.name} if isinstance(statement, ast.FunctionDef | ast.ClassDef) else set()
+            else:
+                self._read(statement, known)
+                known |= {
+                    each.id
+                    for each in ast.walk(statement)
+                    if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+                }
+                if isinstance(statement, ast.Return | ast.Raise | ast.Break | ast.Continue):
+                    return None
+        return known
+
+    def _read(self, node: ast.AST, known: set[str]) -> None:
+        inner = {
+            name.id
+            for each in ast.walk(node)
+            if isinstance(each, ast.comprehension | ast.NamedExpr)
+            for name in ast.walk(each.target)
+            if isinstance(name, ast.Name)
+        }
+        if any(isinstance(each, ast.Lambda) for each in ast.walk(node)):
+            return
+        for each in ast.walk(node):
+            if isinstance(each, ast.Name) and each.id in self.lines and each.id not in known | inner:
+                own = isinstance(node, ast.AugAssign) and each is node.target
+                if isinstance(each.ctx, ast.Load) or own:
+                    lines = self.lines[each.id] - {each.lineno}
+                    if lines:
+                        self.found.append(RareName(each.id, each.lineno, frozenset(lines)))
