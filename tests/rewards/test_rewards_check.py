@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import runpy
 import subprocess
@@ -14,16 +15,32 @@ from shapely import LineString, Point, Polygon
 from typer.testing import CliRunner
 
 from hotlap.cli.reward import app
+from hotlap.envs.practice import races_for
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
-from hotlap.rewards.check import check_reward
+from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
 from hotlap.rewards.sample_steps import sample_steps
+from hotlap.rewards.source_check import reads_objects
+from hotlap.rewards.watched import check_watched
 from hotlap.tracks import Track, load_track
 
 LOOP, OPEN = load_track("first_lap"), load_track("river_run")
+CASES = Path(__file__).parent.parent / "cases" / "rewards"
+
+
+@functools.cache
+def races(with_objects: bool) -> tuple:
+    """What `races_for` drives outside a model folder."""
+    return races_for(str(CASES / ("needs_objects.py" if with_objects else "since_last_step.py")), [LOOP, OPEN])
+
+
+def check(path: Path | str, *, watched: bool = False, **options: bool) -> RewardReport:
+    with_objects = Path(path).is_file() and reads_objects(Path(path).read_text())
+    episodes, routes, needed = races(with_objects)
+    return (check_watched if watched else check_reward)(path, episodes, routes, needed=needed, **options)
 
 
 def write(folder: Path, body: str, before: str = "") -> Path:
@@ -33,7 +50,7 @@ def write(folder: Path, body: str, before: str = "") -> Path:
 
 
 def problems_of(path: Path) -> list[tuple[str, int | None, str]]:
-    return [(problem.level, problem.line, problem.message) for problem in check_reward(path, [LOOP, OPEN]).problems]
+    return [(problem.level, problem.line, problem.message) for problem in check(path).problems]
 
 
 def test_the_tracks_of_the_check_are_a_loop_and_an_open_one():
@@ -82,7 +99,7 @@ def test_sample_steps_hold_the_rare_cases():
 
 @pytest.mark.parametrize("name", example_names())
 def test_a_shipped_function_has_no_problem_at_all(name):
-    report = check_reward(name, [LOOP, OPEN])
+    report = check(name)
     assert report.problems == []
     assert report.ok
     assert report.calls == report.cost.calls > 500
@@ -90,8 +107,11 @@ def test_a_shipped_function_has_no_problem_at_all(name):
 
 @pytest.mark.parametrize("name", example_names())
 def test_a_shipped_function_rewards_the_middle_of_the_road_most(name):
-    ranges = check_reward(name, [LOOP, OPEN]).ranges
-    on, border, off = (ranges[kind].mean for kind in ("on the centre line", "near the border", "off the track"))
+    params, samples = RewardParams([LOOP, LOOP.reversed()]), sample_steps(LOOP)
+    on, border, off = (
+        np.mean([load_reward(name)(row) for row in params.rows(samples[kind])])
+        for kind in ("on the centre line", "near the border", "off the track")
+    )
     assert on > 3 * border > 3 * off > 0
 
 
@@ -145,13 +165,12 @@ def test_the_race_line_stays_on_the_road_and_bends_less(track: Track):
 def test_each_failure_is_reported_once_with_its_line(tmp_path: Path):
     path = write(
         tmp_path,
-        "if params['is_crashed']:\n        return None\n    if params['is_offtrack']:\n        return 1 / 0\n"
+        "if params['speed'] < 0:\n        return None\n    if params['is_offtrack']:\n        return 1 / 0\n"
         "    return params['speed']",
     )
     found = problems_of(path)
-    assert [(level, line) for level, line, _ in found] == [("error", 6), ("error", None)]
-    assert "sample step 'off the track'" in found[0][2]
-    assert "returned None" in found[1][2]
+    assert [(level, line) for level, line, _ in found] == [("error", 6)]
+    assert "episode 'leaving the track', step" in found[0][2]
 
 
 def test_a_name_that_is_never_defined_is_found_in_a_branch_no_step_takes(tmp_path: Path):
@@ -202,7 +221,7 @@ def remember():
             "there is no key 'sped' in the inputs. Did you mean 'speed'?",
         ),
         ("", "return 1.0", None, "the reward is 1 at every step"),
-        ("", "return float(params['is_offtrack'])", None, "leaving the track is worth 1 on average"),
+        ("", "return float(params['is_offtrack'])", None, "off the track it pays as much as on it"),
         ("", "return int(params['speed'] + 1)", None, "is of type int"),
     ],
 )
@@ -210,20 +229,20 @@ def test_what_is_allowed_but_doubtful_is_a_warning(tmp_path: Path, before, body,
     path = write(tmp_path, body, before)
     found = problems_of(path)
     assert any(level == "warning" and at == line and fragment in message for level, at, message in found), found
-    assert check_reward(path, [LOOP]).ok
+    assert check(path).ok
 
 
 def test_a_batch_function_that_differs_is_an_error(tmp_path: Path):
     path = write(tmp_path, "return params['speed']")
     path.write_text(path.read_text() + "\ndef reward_function_batch(params):\n    return params['speed'] * 2\n")
-    report = check_reward(path, [LOOP])
+    report = check(path)
     assert report.has_batch
     assert not report.ok
     assert "reward_function_batch gives 3.6 where reward_function gives 1.8" in report.problems[-1].message
 
 
 def test_a_file_that_does_not_load_is_the_only_problem(tmp_path: Path):
-    report = check_reward(write(tmp_path, "return ("), [LOOP])
+    report = check(write(tmp_path, "return ("))
     assert (report.ok, report.calls, [problem.line for problem in report.problems]) == (False, 0, [3])
 
 
@@ -236,7 +255,7 @@ def test_cost_is_told_in_microseconds():
 
 def test_the_profile_names_the_functions_and_counts_their_calls(tmp_path: Path):
     before = "def wasteful():\n    return sum(range(2000)) * 1e-6\n"
-    report = check_reward(write(tmp_path, "return wasteful() + params['speed']", before), [LOOP], profile=True)
+    report = check(write(tmp_path, "return wasteful() + params['speed']", before), profile=True)
     calls = {spot.place: spot.calls for spot in report.hot_spots}
     assert calls["wasteful (reward_function.py:1)"] == calls["<built-in method builtins.sum>"] == report.calls
 
@@ -250,7 +269,8 @@ def test_the_command_prints_one_json_object_whatever_the_function_prints(tmp_pat
     report = json.loads(done.stdout)
     assert report["ok"]
     assert report["calls"] == report["cost"]["calls"]
-    assert "custom telemetry" in done.stderr
+    assert report["num_printed"] > 500
+    assert report["printed"][0] == "custom telemetry"
 
 
 def test_exit_code_is_two_if_training_would_stop(tmp_path: Path):
@@ -268,3 +288,157 @@ def test_examples_are_listed_and_printed_as_they_are():
     assert all(listed.values())
     printed = runner.invoke(app, ["examples", "race_line"]).stdout
     assert printed == (EXAMPLES_FOLDER / "race_line.py").read_text(encoding="utf-8")
+
+
+def test_practice_plays_what_training_and_evaluation_bring():
+    """Laps, a car that hardly moves, one that drives backwards, one that leaves, one that is put back."""
+    by_name = {episode.name: episode for episode in races(False)[0]["time_trial"]}
+    assert by_name["a good lap"].ending == by_name["a weaving lap"].ending == "lap_complete"
+    assert by_name["spun round and driving backwards"].ending == "reversed"
+    assert by_name["leaving the track"].columns["is_offtrack"].sum() == 1
+    assert by_name["an evaluation with resets"].columns["is_offtrack"].sum() > 1
+    assert by_name["a lap in the other direction"].columns["is_reversed"].all()
+    assert by_name["hardly moving"].columns["progress"].max() < 20
+    for episode in by_name.values():
+        assert episode.columns["steps"][0] == 2
+        assert np.all(np.diff(episode.columns["steps"]) > 0)
+    for name in ("object_avoidance", "head_to_bot"):
+        endings = {episode.ending for episode in races(True)[0][name]}
+        assert {"crashed", "lap_complete"} <= endings
+
+
+def test_practice_takes_the_actions_of_the_model(tmp_path: Path):
+    actions = [{"steering_angle": angle, "speed": 1.37} for angle in (-30, 0, 30)]
+    metadata = {"action_space": actions, "sensor": ["FRONT_FACING_CAMERA"], "version": "4"}
+    metadata |= {"neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"}
+    (tmp_path / "model_metadata.json").write_text(json.dumps(metadata))
+    (tmp_path / "job.toml").write_text('[race]\nrace_type = "object_avoidance"\n')
+    path = write(
+        tmp_path, "assert params['speed'] == 1.37 and params['objects_location']\n    return params['progress']"
+    )
+    episodes, routes, needed = races_for(str(path), [LOOP])
+    assert needed == list(episodes) == ["object_avoidance"]
+    assert check_reward(path, episodes, routes, needed=needed).works == {"object_avoidance": True}
+
+
+# Verdict and words of the sentence that helps, by file.
+MISTAKES = {
+    "01_no_return": ("error", "is a `return` missing?"),
+    "02_no_return_branch": ("error", "is a `return` missing?"),
+    "04_div_steps": ("error", "ZeroDivisionError"),
+    "05_div_steps_inf": ("error", "returned inf"),
+    "07_slow_is_better": ("warning", "the slower the car, the higher the reward"),
+    "08_waypoint_overflow": ("error", "list index out of range"),
+    "10_closest_objects_tt": ("warning", "works for object avoidance and head to bot, but not for a time trial"),
+    "11_misspelt_key": ("error", "Did you mean 'all_wheels_on_track'?"),
+    "13_return_none_literal": ("error", "returned None"),
+    "14_return_str": ("warning", "is of type str"),
+    "16_return_complex": ("error", "(complex)"),
+    "17_return_nan": ("error", "returned NaN"),
+    "19_recursion": ("error", "RecursionError"),
+    "20_memory": ("error", "emory"),
+    "22_os_exit": ("error", "os._exit() ends the process"),
+    "23_threads": ("threads", "starts threads that go on after the call"),
+    "25_network": ("error", "urlopen"),
+    "26_keyboardinterrupt": ("error", "KeyboardInterrupt"),
+    "28_mutates_params": ("warning", "changes its inputs ('x', 'speed', 'waypoints'; first in episode"),
+    "29_always_positive_sits_still": ("warning", "standing still or crawling pays as much as driving"),
+    "31_radians_degrees": ("warning", "'heading' is in degrees, but sin() takes radians"),
+    "32_speed_units": ("warning", "at most 4 m/s"),
+    "34_steps_reset_0": ("warning", "write `steps <= 2`"),
+    "35_steps_reset_1_none": ("error", "write `steps <= 2`"),
+    "37_int": ("warning", "is of type int"),
+    "38_numpy_scalar": ("warning", "is of type float32"),
+    "40_array2": ("error", "(ndarray)"),
+    "41_tuple": ("error", "(tuple)"),
+    "43_tabs_spaces": ("error", "inconsistent use of tabs"),
+    "44_no_function": ("error", "defines rewardfunction, but no reward_function"),
+    "46_missing_module": ("error", "No module named 'tensorflow'"),
+    "47_empty": ("error", "defines no function"),
+    "49_local_before_assign": ("error", "UnboundLocalError"),
+    "50_local_rare": ("warning", "'bonus' has a value only if line 5 was reached"),
+    "52_huge_ok_edge": ("warning", "rewards reach 100000"),
+    "53_np_float_removed": ("warning", "its word is now float"),
+    "55_shapely_array_iface": ("warning", "np.array(geometry.coords)"),
+    "56_prev_state_teleport": ("ok", ""),
+    "58_zero_reward": ("warning", "the reward is 0 at every step"),
+    "59_random": ("warning", "random"),
+    "61_params_none_objects": ("warning", "but not for a time trial"),
+    "62_async": ("error", "is `async`"),
+    "64_class_callable": ("warning", "off the track it pays as much as on it"),
+    "65_warnings": ("warning", "off the track it pays as much as on it"),
+    "67_fork": ("error", "os.fork() starts a process"),
+    "68_bigmem_once": ("error", "MemoryError"),
+    "70_regex_stdin": ("error", "input() waits for somebody to type"),
+}
+
+
+def verdict(report: RewardReport) -> str:
+    return "error" if not report.ok else "warning" if report.problems else "ok"
+
+
+def test_every_mistake_has_its_verdict():
+    assert sorted(MISTAKES) == sorted(file.stem for file in (CASES / "mistakes").glob("*.py"))
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_in_time_with_the_sentence_that_helps(name: str):
+    level, words = MISTAKES[name]
+    report = check(CASES / "mistakes" / f"{name}.py", watched=True)
+    if level != "threads":  # a machine that allows thousands of them lets it pass
+        assert verdict(report) == level, report.problems
+    assert any(words in problem.message for problem in report.problems) or not words
+
+
+@pytest.mark.parametrize("file", sorted((CASES / "good").glob("*.py")), ids=lambda file: file.stem)
+def test_a_good_function_passes_in_silence(file: Path):
+    assert check(file).problems == []
+
+
+def test_the_case_that_needs_steps_in_order_passes_and_the_one_that_explodes_is_told_once():
+    assert check(CASES / "since_last_step.py").problems == []
+    (problem,) = check(CASES / "explodes.py").problems
+    assert "step 41: the reward function returned" in problem.message
+    assert "the worst returned 5.6" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("first_step_is_one", "write `steps <= 2`"),
+        ("old_key", "today's name for it is 'all_wheels_on_track'"),
+        ("twelve_arguments", "on_track is 'all_wheels_on_track'"),
+    ],
+)
+def test_old_forms_are_told_with_todays_word(case: str, words: str):
+    report = check(CASES / f"{case}.py")
+    assert not report.ok
+    assert any(problem.level == "error" and words in problem.message for problem in report.problems)
+
+
+def test_inputs_that_the_line_reads_come_first():
+    report = check(CASES / "needs_objects.py")
+    assert report.works == {"time_trial": False, "object_avoidance": True, "head_to_bot": True}
+    assert report.ok
+    assert "Inputs: is_left_of_center=False, objects_left_of_center=[], all_wheels" in report.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("while True:\n        pass", "line 3"),
+        ("import time\n    time.sleep(60)", "line 4"),
+        ("import os, signal\n    os.kill(os.getpid(), signal.SIGKILL)", "line 4"),
+        ("import ctypes\n    ctypes.string_at(0)", "line 4"),
+        ("import re\n    return re.match('(a+)+$', 'a' * 40 + 'b')", "line 4"),
+    ],
+)
+def test_the_check_ends_by_itself_and_names_the_line(tmp_path: Path, body: str, words: str):
+    report = check(write(tmp_path, body), watched=True)
+    assert not report.ok
+    assert words in report.problems[0].message
+
+
+def test_only_negative_rewards_are_doubted(tmp_path: Path):
+    report = check(write(tmp_path, "return -params['distance_from_center'] - 0.1"))
+    assert any("never above zero" in problem.message for problem in report.problems)

@@ -56,7 +56,7 @@ _ALONE = (
     _Script("a slow lap from the middle of the track", speed=0.8, start=Start(ndist=0.6)),
     _Script("hardly moving", speed=0.1, max_steps=200),
     _Script("spun round and driving backwards", turn=True),
-    _Script("leaving the track", straight=True, speed=2.5),
+    _Script("leaving the track", straight=True, speed=4.0),
     _Script("a lap in the other direction", start=Start(reverse=True)),
 )
 _AGAIN = (_Script("an evaluation with resets", straight=True, max_steps=150), _Script("a lap after another"))
@@ -255,14 +255,10 @@ def _free_lane(line: _Line, row: int, objects: np.ndarray) -> float:
     return -1.0 if objects["left_of_center"][int(np.argmin(gaps))] else 1.0
 
 
-def _nearest(
-    space: DiscreteActionSpace | ContinuousActionSpace, steering: float, speed: float
-) -> tuple[float, float]:
+def _nearest(space: DiscreteActionSpace | ContinuousActionSpace, steering: float, speed: float) -> tuple[float, float]:
     """The action of ``space`` that is most like it; steering counts first."""
     if isinstance(space, DiscreteActionSpace):
-        action = min(
-            space.actions, key=lambda each: (abs(each.steering_angle - steering), abs(each.speed - speed))
-        )
+        action = min(space.actions, key=lambda each: (abs(each.steering_angle - steering), abs(each.speed - speed)))
         return action.steering_angle, action.speed
     return (
         float(np.clip(steering, space.steering_angle.low, space.steering_angle.high)),

@@ -18,14 +18,15 @@ import numpy as np
 from hotlap.errors import RewardError
 from hotlap.rewards import old_names
 from hotlap.rewards.function import RewardFunction, describe, explain, line_of
+from hotlap.rewards.guard import Stopped
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
 from hotlap.rewards.practice import Episode
 from hotlap.rewards.profile import HotSpot, RewardCost, hot_spots
 from hotlap.rewards.source_check import Problem, check_source, rare_names, reads_the_border
 
-SLOW_US = 500.0
-"""A mean cost per call [µs] from which on training feels it."""
+SLOW_US = 2000.0
+"""A median cost per call [µs] from which on training feels it."""
 
 HUGE = 1e4
 PLAYING_S = 3.5
@@ -134,15 +135,24 @@ def check_reward(
             if len(values):
                 report.episodes.append(
                     PlayedEpisode(
-                        race_type, name, ending, len(values), min(values), float(np.mean(values)), max(values),
+                        race_type,
+                        name,
+                        ending,
+                        len(values),
+                        min(values),
+                        float(np.mean(values)),
+                        max(values),
                         float(np.sum(values)),
-                    )  # fmt: skip
+                    )
                 )
     report.problems += _failures(report, played, needed)
     if threading.active_count() > threads:
         report.problems.append(
-            Problem("warning", "the function starts threads that go on after the call: each call adds one, which slows "
-                    "the training down; end them in the same call, or start none")  # fmt: skip
+            Problem(
+                "warning",
+                "the function starts threads that go on after the call: each call adds one, which slows "
+                "the training down; end them in the same call, or start none",
+            )
         )
     works = next((race_type for race_type, good in report.works.items() if good), None)
     if works is not None and report.ok:
@@ -193,14 +203,20 @@ class _Play:
                 break
             self.calls += 1
             step = f"episode {episode.name!r}, step {int(row['steps'])}"
-            before = copy.deepcopy(row) if number in (0, 1, last) else None
             begin = time.perf_counter_ns()
             try:
+                before = copy.deepcopy(row) if number in (0, 1, last) else None
+                begin = time.perf_counter_ns()
                 value = self.reward(row, step)
+            except MemoryError:  # around the call: what the function keeps has left nothing
+                self._filled(step, episode.name)
+                break
             except RewardError as error:
                 self._failed(error, episode.name)
-                if any(failure.count == 1 and "has not returned" in failure.message for failure in self.failures.values()):
-                    self.end = 0.0
+                if isinstance(error.__cause__, MemoryError):
+                    self._filled(step, episode.name)
+                if isinstance(error.__cause__, Stopped) and "has not returned" in str(error):
+                    self.end = 0.0  # it would be waited for again at each step
             else:
                 self.durations_ns.append(time.perf_counter_ns() - begin)
                 values.append(value)
@@ -210,13 +226,24 @@ class _Play:
                     self.changed = step, ", ".join(map(repr, different))
         return values
 
+    def _filled(self, step: str, episode: str) -> None:
+        """Free what the function keeps, so that there is memory to tell of it."""
+        self.end = 0.0
+        self.reward.namespace.clear()
+        if not self.failures:
+            message = (
+                f"{self.reward.path}, {step}: the reward function has filled the memory: it keeps more with each call. "
+                "Keep only the last values, such as with collections.deque(maxlen=100)."
+            )
+            self.failures["memory"] = _Failure(message, None, None, episode)
+
     def _failed(self, error: RewardError, episode: str) -> None:
         cause, text = error.__cause__, str(error)
         line = line_of(cause, self.reward.path)[1] if cause is not None else None
         what = explain(cause) if cause is not None else text.partition("the reward function ")[2].partition(";")[0]
         value = re.search(r"returned (-?[\d.]+(?:e[+-]?\d+)?|-?inf)\b", what)
         size = abs(float(value[1])) if value else 0.0
-        kind = line, "a value" if value else re.sub(r"-?\d[\d.e+-]*", "#", what)
+        kind = line, "a value" if value else re.sub(r"[-\d.e+\s]+", "#", what)
         known = self.failures.get(kind)
         if known is None:
             self.failures[kind] = _Failure(text, line, cause, episode, worst=size)
@@ -226,7 +253,9 @@ class _Play:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other)
+    return type(one) is type(other) and bool(
+        np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    )
 
 
 RACE_WORDS = {"time_trial": "a time trial", "object_avoidance": "object avoidance", "head_to_bot": "head to bot"}
@@ -278,8 +307,10 @@ class _Doubts:
         repeatable = self._again(lines)
         yield from self._unassigned(lines)
         yield from self._changed_and_types()
-        if report.cost is not None and report.cost.mean_us > SLOW_US:
-            yield Problem("warning", f"a call takes {report.cost.mean_us:.0f} µs on average, which training will feel")
+        if report.cost is not None and report.cost.p50_us > SLOW_US:
+            yield Problem(
+                "warning", f"a call takes {report.cost.p50_us:.0f} µs at the median, which training will feel"
+            )
         if not repeatable:
             yield Problem("warning", "the same drive gets other rewards when it is judged again: the reward is random, "
                           "or depends on the time, so a car learns slowly or not at all from it")  # fmt: skip
@@ -369,7 +400,7 @@ class _Doubts:
     def _probed(self) -> Iterator[Problem]:
         """What shows when a step is changed a little, or steps are compared."""
         reward = self.play.reward
-        on = np.array([row["all_wheels_on_track"] and row["progress"] < 100.0 and row["steps"] > 2 for row in self.rows])
+        on = np.array([row["all_wheels_on_track"] for row in self.rows])
         on &= np.array([not row["is_crashed"] for row in self.rows])
         off = np.array([row["is_offtrack"] for row in self.rows])
         inside = self.values[on]
