@@ -1,10 +1,10 @@
-"""Episodes that a scripted driver plays in the simulator, good ones and bad ones: what a reward function is tried on."""
+"""Good and bad episodes that a scripted driver plays in the simulator, to try a reward function on."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class _Script:
     """Never steer."""
     turn: bool = False
     """Spin round after 20 steps, and follow the line from there the wrong way."""
-    start: Start = Start()
+    start: Start = field(default_factory=Start)
     track: int = 0
     max_steps: int = 1000
 
@@ -94,12 +94,13 @@ def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list
 
 def _model_of(file: Path) -> tuple[ModelMetadata | None, list[str]]:
     """The action space and the race types of the model folder that a reward file lies in, as far as there is one."""
-    metadata, race_types = None, []
+    metadata: ModelMetadata | None = None
+    race_types: list[str] = []
     with contextlib.suppress(ConfigError):
         metadata = ModelMetadata.load(file.parent / "model_metadata.json")
     with contextlib.suppress(ConfigError):
         if (file.parent / "job.toml").is_file():
-            race_types = sorted({race.race_type for race in Job.load(file.parent / "job.toml").races})
+            race_types = sorted({str(race.race_type) for race in Job.load(file.parent / "job.toml").races})
     with contextlib.suppress(OSError, UnicodeDecodeError):
         for line in (file.parent / "run.env").read_text(encoding="utf-8").splitlines():
             key, _, value = line.partition("=")
@@ -137,11 +138,11 @@ def practice(
         algorithm="clipped_ppo",
     )
     with_objects = obstacles is not None or bots is not None
-    scripts = _AMONG_OBJECTS if with_objects else _ALONE
+    scripts: tuple[_Script, ...] = _AMONG_OBJECTS if with_objects else _ALONE
     scripts += tuple(_Script(f"a good lap of {track.name}", track=number, lanes=with_objects)
                      for number, track in enumerate(tracks) if number)  # fmt: skip
     episodes: list[Episode] = []
-    races = [(scripts, RaceRules())]
+    races: list[tuple[tuple[_Script, ...], RaceRules]] = [(scripts, RaceRules())]
     if not with_objects:
         races.append((_AGAIN[:1], RaceRules(number_of_resets=100, off_track_penalty=0.5)))
         races.append((_AGAIN[1:], RaceRules(number_of_laps=2)))
@@ -154,7 +155,9 @@ def practice(
     return episodes
 
 
-def _drive(config: RaceConfig, scripts: Sequence[_Script], space: DiscreteActionSpace | ContinuousActionSpace) -> list[Episode]:  # fmt: skip
+def _drive(
+    config: RaceConfig, scripts: Sequence[_Script], space: DiscreteActionSpace | ContinuousActionSpace
+) -> list[Episode]:
     race = Race(config, len(scripts), camera=False)
     starts = [
         Start(script.start.ndist, script.start.reverse, script.track, seed=number)

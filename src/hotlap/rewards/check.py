@@ -1,4 +1,4 @@
-"""Check a reward function before a car drives by it: play episodes in order, as training does, and judge what it gave."""
+"""Check a reward function before a car drives by it: play episodes in order, as training does, and judge."""
 
 from __future__ import annotations
 
@@ -308,9 +308,7 @@ class _Doubts:
         yield from self._unassigned(lines)
         yield from self._changed_and_types()
         if report.cost is not None and report.cost.p50_us > SLOW_US:
-            yield Problem(
-                "warning", f"a call takes {report.cost.p50_us:.0f} µs at the median, which training will feel"
-            )
+            yield Problem("warning", f"a call takes {report.cost.p50_us:.0f} µs at the median; training will feel it")
         if not repeatable:
             yield Problem("warning", "the same drive gets other rewards when it is judged again: the reward is random, "
                           "or depends on the time, so a car learns slowly or not at all from it")  # fmt: skip
@@ -324,12 +322,12 @@ class _Doubts:
             )
             return
         if max(abs(low), abs(high)) > HUGE:
-            yield Problem("warning", f"rewards reach {high if high > HUGE else low:g}, and beyond 100000 training stops; "
+            yield Problem("warning", f"rewards reach {high if high > HUGE else low:g}, and training stops beyond 100000; "
                           "scale them to about 1 per step")  # fmt: skip
         if high <= 0.0:
             yield Problem(
                 "warning",
-                f"the reward is never above zero (from {low:.3g} to {high:.3g}): ending the episode early pays most, so "
+                f"the reward is never above zero (from {low:.3g} to {high:.3g}): ending early pays most, so "
                 "the car learns to leave the track at once; add something positive for good driving",
             )
         if self._depends_on_the_step_alone():
@@ -433,12 +431,12 @@ class _Doubts:
                 if reads_the_border(self.source)
                 else "it reads none of 'all_wheels_on_track', 'is_offtrack' and 'distance_from_center'"
             )
-            row = self.rows[int(np.flatnonzero(off)[0])]
+            first = self.rows[int(np.flatnonzero(off)[0])]
+            example = describe({key: first[key] for key in ("steps", "x", "y", "is_offtrack")})
             yield Problem(
                 "warning",
-                f"off the track it pays as much as on it ({self.values[off].mean():.3g} and {inside.mean():.3g} per step "
-                f"on average; for example at {describe({key: row[key] for key in ('steps', 'x', 'y', 'is_offtrack')})}): "
-                f"{reason}",
+                f"off the track it pays as much as on it ({self.values[off].mean():.3g} and {inside.mean():.3g} per "
+                f"step on average; for example at {example}): {reason}",
             )
 
 

@@ -34,7 +34,7 @@ _NUMPY: Final = {
     **{"find_common_type": "np.result_type", "issubclass_": "issubclass", "cast": "np.asarray", "disp": "print"},
     "math": "math",
 }
-_SCIPY_TOP: Final = [
+_SCIPY_TOP: Final = (  # NumPy's functions, which SciPy gave under its own name until 1.12
     "sqrt",
     "log",
     "log2",
@@ -106,7 +106,7 @@ _SCIPY_TOP: Final = [
     "unique",
     "average",
     "eye",
-]
+)
 _WINDOWS: Final = ["hann", "hamming", "gaussian", "boxcar", "triang", "blackman", "bartlett", "kaiser", "tukey"]
 
 OLD_NAMES: Final[dict[str, dict[str, str]]] = {

@@ -160,10 +160,11 @@ def _readers(tree: ast.Module, key: str) -> Callable[[ast.expr], bool]:
 
     others: set[str] = set()
     for node in ast.walk(tree):
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        for target in targets:
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
             if isinstance(target, ast.Name | ast.Attribute):
-                (names if reads(node.value) else others).add(ast.unparse(target))  # type: ignore[union-attr]
+                (names if reads(node.value) else others).add(ast.unparse(target))
     names -= others  # a name that also holds something else says nothing
     return reads
 

@@ -1,5 +1,6 @@
 """Cut into functions."""
 
+
 def speed_part(params):
     return min(params["speed"], 3.0)
 
