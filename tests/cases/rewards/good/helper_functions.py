@@ -1,6 +1,5 @@
 """Cut into functions."""
 
-
 def speed_part(params):
     return min(params["speed"], 3.0)
 

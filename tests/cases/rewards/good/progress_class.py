@@ -1,6 +1,5 @@
 """The same with an object."""
 
-
 class State:
     def __init__(self):
         self.progress = 0.0
