@@ -324,8 +324,8 @@ class _Doubts:
         if max(abs(low), abs(high)) > HUGE:
             yield Problem(
                 "warning",
-                f"rewards reach {high if high > HUGE else low:g}, and training stops beyond 100000; scale them to about "
-                "1 per step",
+                f"rewards reach {high if high > HUGE else low:g}, and training stops beyond 100000; scale them to "
+                "about 1 per step",
             )
         if high <= 0.0:
             yield Problem(
