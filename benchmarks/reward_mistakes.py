@@ -18,7 +18,6 @@ from hotlap.rewards.watched import check_watched
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
 
-
 _driven: dict[bool, Any] = {}
 
 
