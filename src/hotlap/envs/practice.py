@@ -81,9 +81,11 @@ def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list
         source = read_reward(file).text.decode("utf-8-sig", errors="replace")
     except RewardError:
         source = ""
-    asked = {*needed, *(("time_trial", "object_avoidance", "head_to_bot") if reads_objects(source) else ())}
+    asked = set(needed)
+    if not needed:
+        asked = {"time_trial", "object_avoidance", "head_to_bot"} if reads_objects(source) else {"time_trial"}
     races = {}
-    if not needed or "time_trial" in asked:
+    if "time_trial" in asked:
         races["time_trial"] = practice(tracks, metadata=metadata)
     if "object_avoidance" in asked:
         races["object_avoidance"] = practice(tracks, metadata=metadata, obstacles=Obstacles(3))

@@ -411,7 +411,6 @@ class _Doubts:
                 f"the reward is {inside[0]:g} at every step on the track, whatever the car does there: standing still "
                 "or crawling pays as much as driving, and lasts longer; add progress or speed",
             )
-            return
         sample = [self.rows[each] for each in np.flatnonzero(on)[:: max(1, int(on.sum()) // 60)]]
         try:
             by_speed = np.array(
@@ -428,7 +427,7 @@ class _Doubts:
                 f"the slower the car, the higher the reward: at step {int(row['steps'])} of a good lap it is "
                 f"{by_speed[0, 0]:.3g} at 0.5 m/s and {by_speed[0, -1]:.3g} at 3 m/s, so the car learns to crawl",
             )
-        if off.any() and self.values[off].mean() >= 0.999 * inside.mean() and inside.mean() > 0:
+        if off.any() and len(inside) and self.values[off].mean() >= max(0.999 * inside.mean(), 1e-9):
             reason = (
                 "look at how it uses 'all_wheels_on_track', 'is_offtrack' and 'distance_from_center'"
                 if reads_the_border(self.source)

@@ -84,7 +84,7 @@ def _result(folder: Path, path: str, code: int | None) -> RewardReport:
     where = f"{file}, line {at[0]}" if at else str(file)
     if said:
         message = said[-1]
-    elif code is None or at:
+    elif code is None or (at and code >= 0):
         message = (
             f"{where}: the reward function has not come to an end after {CHECK_S:g} s; expected an answer within "
             "milliseconds; look for a loop that does not end, or for something that it waits for."
@@ -101,6 +101,7 @@ def _result(folder: Path, path: str, code: int | None) -> RewardReport:
 def _run() -> None:
     """The child."""
     folder = Path(sys.argv[1])
+    faulthandler.enable()
     faulthandler.dump_traceback_later(CHECK_S, exit=True)
     _limit_memory()
     path, races, routes, needed, profile = pickle.loads((folder / "job").read_bytes())
