@@ -17,6 +17,7 @@ One call at a time is watched. Calls in several threads at once are allowed, but
 from __future__ import annotations
 
 import _thread
+import atexit
 import builtins
 import contextlib
 import ctypes
@@ -116,6 +117,8 @@ def install() -> None:
         signal.signal(_SIGNAL, _on_signal)
         # Python's lock may be kept from the watchdog; the processor's clock ticks nevertheless.
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.0, 1.0)
+        # Python takes its handlers away when it ends; a tick after that would end the process with an error.
+        atexit.register(_end_ticks)
         _watch.signals = True
 
 
@@ -318,6 +321,12 @@ def _begin_to_stop(number: int, why: str) -> None:
     _watch.why = why
     _watch.sentence = f"{place(running.thread)}{step}: {why}."
     _watch.stopping = number
+
+
+def _end_ticks() -> None:
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
+    assert _SIGNAL is not None
+    signal.signal(_SIGNAL, signal.SIG_IGN)
 
 
 def _raise_in(thread: int) -> None:
