@@ -94,7 +94,8 @@ def test_a_failing_call_names_line_episode_step_and_inputs(tmp_path: Path, body,
     assert message.startswith(f"{path}, line ")
     assert ", episode 7, step 12: " in message
     assert fragment in message
-    assert "Inputs: speed=1.2346, zero=0, waypoints=[(0, 0), … 100 in all …, (0, 99)]." in message
+    assert "speed=1.2346" in message.partition("Inputs: ")[2]
+    assert "waypoints=[(0, 0), … 100 in all …, (0, 99)]" in message
     assert "\n" not in message
 
 
