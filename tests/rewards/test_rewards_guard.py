@@ -172,6 +172,96 @@ def test_a_real_interrupt_stays_one():
         RewardFunction(Path("function"), reward_function)({})
 
 
+WRITING = {
+    "sys.stdout": "sys.stdout.write('a\\n')",
+    "sys.stderr": "sys.stderr.write('a\\n')",
+    "the stream that was there first": "sys.__stdout__.write('a\\n')",
+    "lines": "sys.stdout.writelines(['a\\n', 'a\\n'])",
+    "print": "print('a')",
+    "logging": "logging.warning('a')",
+    "warnings": "warnings.simplefilter('always'); warnings.warn('a')",
+    "a thread": "thread = threading.Thread(target=print, args=('a',)); thread.start(); thread.join()",
+}
+
+
+@pytest.mark.parametrize("way", WRITING)
+def test_what_it_writes_is_cut_however_it_does(tmp_path: Path, way: str):
+    """Five lines pass, then one sentence, then nothing; what others write meanwhile is not counted."""
+    ended = call(tmp_path, in_function(f"import logging, warnings\n{WRITING[way]}\nreturn 1.0"), calls=1000)
+    assert ended.returncode == 0, ended.stderr
+    lines = [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+    (sentence,) = [line for line in lines if "has written 5 lines" in line]
+    assert "reward_function.py, line 4" in sentence or way == "a thread"
+    assert lines.count("still here") == 1
+    assert len(lines) == 7
+
+
+def test_lines_are_counted_on_when_the_file_is_loaded_again(tmp_path: Path):
+    """In one process, as long as the job is the same; with another it begins anew."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    print('a')\n    return 1.0\n")
+    program = f"""
+from hotlap.rewards import guard, load_reward
+for job in "1112":
+    guard.configure(max_lines=5, job=[job])
+    for _ in range(4):
+        load_reward({str(path)!r})({{}})
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.count("has written 5 lines") == 1
+    assert ended.stdout.count("a\n") == 5 + 4
+
+
+def test_a_line_that_never_ends_is_cut(tmp_path: Path):
+    """After a thousand characters, in one piece or in many."""
+    ended = call(tmp_path, in_function("print('b' * 5000, end='')\nreturn 1.0"), calls=100)
+    assert ended.stdout == "b" * 1000 + "…still here\n"
+
+
+def test_streams_that_others_put_in_place_later_are_counted(tmp_path: Path):
+    """Once, also where one writes by the other, as a display of progress does."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    print('a')\n    return 1.0\n")
+    program = f"""
+import io, sys
+from hotlap.rewards import guard, load_reward
+guard.configure(max_lines=5)
+function = load_reward({str(path)!r})
+function({{}})
+class Display(io.TextIOBase):
+    below = sys.stdout
+    def write(self, text):
+        self.below.write("one\\ntwo\\nthree\\n" if text == "a" else "")
+        return len(text)
+sys.stdout = Display()
+for _ in range(3):
+    function({{}})
+sys.stdout = Display.below
+for _ in range(3):
+    function({{}})
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.splitlines()[:-1] == ["a", *["one", "two", "three"] * 3, "a"]
+    assert "has written 5 lines" in ended.stdout
+
+
+@needs_signals
+@pytest.mark.parametrize("ends", [True, False])
+def test_compiled_code_that_keeps_the_lock_is_shown_with_its_line(tmp_path: Path, ends: bool):
+    """Nobody else can run; the process ends, unless its fleet does that."""
+    body = f"""
+    from hotlap.rewards import guard
+    if params["steps"] == 1:
+        sum(range(10**12 if {ends} else 10**8))
+    guard.configure(limit_s=0.5, ends_stuck={ends})
+    return 1.0
+    """
+    ended = call(tmp_path, in_function(body), calls=3)
+    assert 'reward_function.py", line 5 in reward_function' in ended.stderr
+    assert (ended.returncode == -signal.SIGPROF) == ends
+    assert ("still here" in ended.stdout) != ends
+
+
 def test_what_it_prints_is_cut(tmp_path: Path):
     """The first lines pass, then one sentence with file and line, then nothing."""
     ended = call(tmp_path, in_function("print('a\\nb')\nprint('c', file=sys.stderr)\nreturn 1.0"), calls=1000)
@@ -179,7 +269,7 @@ def test_what_it_prints_is_cut(tmp_path: Path):
     lines = [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
     assert lines.count("a") == lines.count("b") == 2
     assert lines.count("c") == 1
-    (sentence,) = [line for line in lines if "has printed 5 lines" in line]
+    (sentence,) = [line for line in lines if "has written 5 lines" in line]
     assert "reward_function.py, line 4" in sentence
     assert lines.count("still here") == 1
     assert len(lines) == 7

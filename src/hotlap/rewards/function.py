@@ -6,6 +6,7 @@ import difflib
 import linecache
 import math
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -70,6 +71,8 @@ class RewardFunction:
         """
         running.where, running.folder, running.thread = where, self._folder, _get_ident()
         running.number += 1
+        if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
+            guard.prepare()
         running.active = True
         try:
             value = self.function(params)
@@ -99,6 +102,8 @@ class RewardFunction:
         for rows, inputs in params.batches(columns):
             running.where, running.folder, running.thread = where, self._folder, _get_ident()
             running.number += 1
+            if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
+                guard.prepare()
             running.active = True
             try:
                 values = np.asarray(self.batch_function(inputs), dtype=np.float64)
@@ -138,8 +143,7 @@ class RewardFunction:
         file, line = line_of(error, self.path)
         source = linecache.getline(str(file), line).strip() if line else ""
         at = f", line {line}" if line else ""
-        kind = RewardStopped if isinstance(error, Stopped) else RewardError
-        raise kind(
+        raise kind_of(error)(
             f"{file}{at}{_where(where, params)}: {explain(error)}{f' in `{source}`' if source else ''}. "
             f"Inputs: {describe(params, source)}."
         ) from error
@@ -162,6 +166,11 @@ def line_of(error: BaseException, path: Path) -> tuple[Path, int]:
             place = file, step.tb_lineno
         step = step.tb_next
     return place
+
+
+def kind_of(error: BaseException) -> type[RewardError]:
+    """`RewardStopped` for what ends a process, such as SystemExit; other exceptions may be due to the machine."""
+    return RewardError if isinstance(error, Exception) else RewardStopped
 
 
 def explain(error: BaseException) -> str:

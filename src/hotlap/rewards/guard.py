@@ -1,15 +1,17 @@
 """Protection of a process from the reward function that it calls.
 
-A user's function may loop for ever, end the process, start others, fill the memory, or print without end. While it runs
-(`running`, and only then) the ways to end or copy a process raise `Stopped` instead, and what it prints is counted. A
-thread of ours, the watchdog, looks ten times a second whether the call has changed; it ends one that takes longer than
-`limit_s`, or that fills the memory, with `Stopped` in the thread that called. Who called makes a `RewardError` of it.
+A user's function may loop for ever, end the process, copy it, fill the memory, or print without end. While it runs
+(`running`, and only then) the ways to end or copy a process raise `Stopped` instead, and the lines are counted that it
+writes to standard output and error, in whatever way. A thread of ours, the watchdog, looks ten times a second whether
+the call has changed; it ends one that takes longer than `limit_s`, or that fills the memory, with `Stopped` in the
+thread that called. Who called makes a `RewardError` of it.
 
 In the main thread a signal brings the exception, which also ends a sleep, a read, or a regular expression. On Windows,
 and in other threads, it comes when the function next executes a line of Python. What swallows it gets it again; who
 does not stop within `GRACE_S` ends the process, with the same sentence on standard error. Compiled code that keeps
-Python's lock outside the main thread is beyond a process's own reach: the fleet ends such a worker. Growth of memory is
-seen on Linux only; elsewhere Python's MemoryError remains.
+Python's lock, such as ``sum(range(10**12))``, keeps the watchdog from running too: by the processor's clock the stacks
+of all threads are written to standard error, and the process ends, or its fleet ends it. Growth of memory is seen on
+Linux only; elsewhere Python's MemoryError remains.
 
 One call at a time is watched. Calls in several threads at once are allowed, but only the latest is protected.
 """
@@ -22,6 +24,7 @@ import builtins
 import contextlib
 import ctypes
 import dis
+import faulthandler
 import functools
 import multiprocessing.process
 import os
@@ -30,6 +33,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -42,9 +46,9 @@ EXIT_CODE: Final = 2  # of a process that has to be ended, as of every command a
 _POLL_S: Final = 0.1
 _LEAST_LEFT: Final = 0.08  # of all memory; a call that grows while less is left is ended
 _SIGNAL: Final = getattr(signal, "SIGVTALRM", None)
+_STUCK_SIGNAL: Final = getattr(signal, "SIGPROF", None)
 
 _exit = os._exit
-_print = builtins.print
 
 
 class Stopped(BaseException):
@@ -54,10 +58,16 @@ class Stopped(BaseException):
 class Running:
     """What runs now. A reward function sets these around each call, which must cost next to nothing."""
 
-    __slots__ = ("active", "folder", "number", "thread", "where")
+    __slots__ = ("active", "armed", "errors", "folder", "number", "output", "thread", "where")
 
     def __init__(self) -> None:
         self.active = False
+        self.armed = False
+        """Whether the processor's clock runs out if the watchdog does not wind it; see `prepare`."""
+        self.output: object = None
+        """The `sys.stdout` whose lines are counted."""
+        self.errors: object = None
+        """The `sys.stderr` whose lines are counted."""
         self.number = 0
         """Counts calls."""
         self.thread = 0
@@ -69,6 +79,18 @@ class Running:
 
 
 running = Running()
+
+
+@dataclass
+class _UserThread:
+    """A thread that the function started."""
+
+    thread: threading.Thread
+    number: int
+    """The call."""
+    where: str
+    told: bool = False
+    """Whether it was named as one that stays."""
 
 
 class _Watch:
@@ -85,21 +107,36 @@ class _Watch:
         self.stopping = -1  # the call that is being stopped
         self.why = ""
         self.sentence: str | None = None
-        self.lines = 0  # printed
-        self.threads: list[tuple[threading.Thread, int, str]] = []
+        self.wound_number = -1  # the last call when the clock was wound
+        self.winds = False  # whether the processor's clock is ours
+        self.ends_stuck = True  # whether a process ends that compiled code keeps
+        self.job: object = None
+        self.lines = 0  # written
+        self.column = 0  # characters of the line that is being written
+        self.writing = False  # one stream may write by another
+        self.threads: list[_UserThread] = []
 
 
 _watch = _Watch()
 
 
-def configure(*, limit_s: float = LIMIT_S, max_lines: int = MAX_LINES) -> None:
-    """Begin a job in this process: set the limits and count from zero.
+def configure(
+    *, limit_s: float = LIMIT_S, max_lines: int = MAX_LINES, job: object = None, ends_stuck: bool | None = None
+) -> None:
+    """Set the limits of what is called in this process from now on.
 
     Args:
         limit_s: Longest time that a call, or the loading of the file, may take [s].
-        max_lines: How many lines the function may print.
+        max_lines: How many lines a job may write.
+        job: The count begins anew when this is not equal to what it was.
+        ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
-    _watch.limit_s, _watch.max_lines, _watch.lines = limit_s, max_lines, 0
+    _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    if ends_stuck is not None:
+        _watch.ends_stuck = ends_stuck
+    if job != _watch.job:
+        _watch.job, _watch.lines, _watch.column = job, 0, 0
+    running.armed = False
     install()
 
 
@@ -110,6 +147,7 @@ def install() -> None:
         _watch.installed = os.getpid()
         if first:
             _replace_functions()
+        running.armed = False
         threading.Thread(target=_look_after, name="reward watchdog", daemon=True).start()
     if _SIGNAL is None or _watch.signals or threading.current_thread() is not threading.main_thread():
         return
@@ -122,10 +160,26 @@ def install() -> None:
         _watch.signals = True
 
 
+def prepare() -> None:
+    """Before a call, unless ``running`` says that it is done: count what the streams of now write, wind the clock."""
+    running.output, running.errors = sys.stdout, sys.stderr
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            _count_lines_of(stream)
+    # The handler runs in spite of Python's lock. Where somebody else, such as a profiler, has one, it is left alone.
+    if not running.armed and _STUCK_SIGNAL is not None and signal.getsignal(_STUCK_SIGNAL) is signal.SIG_DFL:
+        faulthandler.unregister(_STUCK_SIGNAL)
+        faulthandler.register(_STUCK_SIGNAL, file=2, chain=_watch.ends_stuck)
+        signal.setitimer(signal.ITIMER_PROF, _watch.limit_s + GRACE_S)
+        _watch.winds = True
+    running.armed = True
+
+
 @contextlib.contextmanager
 def protected(path: Path, where: object = None) -> Iterator[None]:
     """Within this a user's file runs, such as when it is loaded."""
     install()
+    prepare()
     outer = running.active, running.folder, running.where, running.thread
     running.folder, running.where, running.thread = str(path.parent), where, threading.get_ident()
     running.number += 1
@@ -163,10 +217,8 @@ def is_interrupt(error: BaseException, folder: Path) -> bool:
 
 
 def _in_user_code() -> bool:
-    if not running.active:
-        return False
     thread = threading.get_ident()
-    return thread == running.thread or any(thread == each.ident for each, _, _ in _watch.threads)
+    return (running.active and thread == running.thread) or any(thread == each.thread.ident for each in _watch.threads)
 
 
 def _stop(what: str) -> NoReturn:
@@ -219,35 +271,55 @@ def _replace_functions() -> None:
     def start(self: threading.Thread) -> None:
         if _in_user_code():
             self.daemon = True  # it never keeps the process from ending
-            _watch.threads.append((self, running.number, place()))
+            _watch.threads.append(_UserThread(self, running.number, place()))
         begin(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
-    builtins.print = _counted_print
 
 
-@functools.wraps(_print)
-def _counted_print(
-    *values: Any, sep: str | None = None, end: str | None = None, file: Any = None, **flush: Any
-) -> None:
-    if not running.active or not (file is None or file in (sys.stdout, sys.stderr)) or not _in_user_code():
-        _print(*values, sep=sep, end=end, file=file, **flush)
+def _count_lines_of(stream: Any) -> None:
+    """Let a stream write only so much of what user code gives it, whoever holds the stream."""
+    write = stream.write
+    if getattr(write, "counts", False):
         return
-    if _watch.lines > _watch.max_lines:
-        return
-    text = (" " if sep is None else sep).join(map(str, values))
-    lines = text.split("\n")
-    for k, line in enumerate(lines):
-        _watch.lines += 1
+
+    def counted(text: str) -> int:
+        if _watch.writing or not isinstance(text, str) or not _in_user_code():
+            return int(write(text) or 0)
+        _watch.writing = True
+        try:
+            if shown := _within_limits(text):
+                write(shown)
+        finally:
+            _watch.writing = False
+        return len(text)
+
+    counted.counts = True  # type: ignore[attr-defined]
+    with contextlib.suppress(AttributeError, TypeError):  # a stream of somebody's own that takes no attributes
+        stream.write = counted
+
+
+def _within_limits(text: str) -> str:
+    """What is shown of a text; counts it."""
+    shown = []
+    for part in text.splitlines(keepends=True):
         if _watch.lines > _watch.max_lines:
-            _print(
-                f"[The reward function has printed {_watch.max_lines} lines here, the last at {place()}; what it "
-                "prints from now on is not shown.]",
-                file=file,
+            break
+        if _watch.lines == _watch.max_lines:
+            _watch.lines += 1
+            shown.append(
+                f"[The reward function has written {_watch.max_lines} lines here, the last at {place()}; what it "
+                "writes from now on is not shown.]\n"
             )
-            return
-        line_end = end if k == len(lines) - 1 else "\n"
-        _print(line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…", end=line_end, file=file, **flush)
+            break
+        line = part.rstrip("\r\n")
+        room = max(MAX_LINE - _watch.column, 0)
+        shown.append(line[:room] + ("…" if room and len(line) > room else ""))
+        _watch.column += len(line)
+        if line != part:  # it ends here
+            shown.append(part[len(line) :])
+            _watch.lines, _watch.column = _watch.lines + 1, 0
+    return "".join(shown)
 
 
 # The watchdog
@@ -268,10 +340,21 @@ def _look_after() -> None:
     while process == os.getpid():
         time.sleep(_POLL_S)
         _name_threads_that_stay()
+        _wind_clock()
         if running.active:
             _look_at(running.number)
         else:
             _watch.number = -1
+
+
+def _wind_clock() -> None:
+    """Who cannot do so for as long as a call may take is kept from it by compiled code; nobody is while none calls."""
+    if not _watch.winds or not running.armed:
+        return
+    idle = not running.active and running.number == _watch.wound_number
+    _watch.wound_number = running.number
+    signal.setitimer(signal.ITIMER_PROF, 0 if idle else _watch.limit_s + GRACE_S)
+    running.armed = not idle
 
 
 def _look_at(number: int) -> None:
@@ -352,18 +435,17 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
 
 
 def _name_threads_that_stay() -> None:
-    for entry in list(_watch.threads):
-        thread, number, where = entry
-        if not thread.is_alive() and thread.ident is not None:
-            _watch.threads.remove(entry)
-        elif not running.active or running.number > number + 1:
-            _watch.threads.remove(entry)
+    for each in list(_watch.threads):
+        if not each.thread.is_alive() and each.thread.ident is not None:
+            _watch.threads.remove(each)
+        elif not each.told and (not running.active or running.number > each.number + 1):
+            each.told = True
             if futures := sys.modules.get("concurrent.futures.thread"):
-                futures._threads_queues.pop(thread, None)  # at exit it would be waited for
+                futures._threads_queues.pop(each.thread, None)  # at exit it would be waited for
             os.write(
                 2,
-                f"hotlap: {where}: the reward function has started a thread that goes on after the call. It slows the "
-                "training down; end it in the same call.\n".encode(),
+                f"hotlap: {each.where}: the reward function has started a thread that goes on after the call. It slows "
+                "the training down; end it in the same call.\n".encode(),
             )
 
 

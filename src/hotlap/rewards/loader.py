@@ -17,7 +17,7 @@ from typing import Any, Final
 from hotlap.bounded import read_bounded
 from hotlap.errors import RewardError
 from hotlap.rewards import guard
-from hotlap.rewards.function import RewardFunction, explain, line_of
+from hotlap.rewards.function import RewardFunction, explain, kind_of, line_of
 from hotlap.rewards.old_names import user_builtins
 from hotlap.rewards.params import OLD_KEYS
 
@@ -164,7 +164,7 @@ def _execute(source: RewardSource) -> ModuleType:
         at = f", line {line_number}" if line_number else ""
         missing = isinstance(error, ModuleNotFoundError)
         way_out = " Install that package, or put the module beside this file." if missing else ""
-        raise RewardError(f"{file}{at}: loading the reward function failed: {explain(error)}.{way_out}") from error
+        raise kind_of(error)(f"{file}{at}: loading the reward function failed: {explain(error)}.{way_out}") from error
     return module
 
 

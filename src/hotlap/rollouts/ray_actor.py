@@ -63,6 +63,7 @@ class RolloutActor:
         # The other cores belong to the other workers.
         torch.set_num_threads(1)
         accept_shared_views()
+        guard.configure(ends_stuck=False)  # the fleet ends it
         self._reward_files: set[str] = set()
         self._batch: int | None = None
         self._left: set[int] = set()  # numbers of the episodes that are to be played yet
