@@ -167,9 +167,13 @@ def test_a_real_interrupt_stays_one():
         threading.Event().wait(30)
         return 1.0
 
-    threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        RewardFunction(Path("function"), reward_function)({})
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
+    try:
+        threading.Timer(0.3, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            RewardFunction(Path("function"), reward_function)({})
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 WRITING = {
