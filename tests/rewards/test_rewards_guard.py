@@ -176,6 +176,24 @@ def test_a_real_interrupt_stays_one():
         signal.signal(signal.SIGINT, before)
 
 
+@needs_signals
+def test_no_clock_ends_a_process_that_ends_anyway(tmp_path: Path):
+    """None ticks any more while Python ends, when its handlers are gone."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    return 1.0\n")
+    program = f"""
+import atexit, signal, time
+clocks = signal.ITIMER_VIRTUAL, signal.ITIMER_PROF
+ticking = lambda: [signal.getitimer(clock) != (0.0, 0.0) for clock in clocks]
+atexit.register(lambda: (time.sleep(0.3), print(ticking())))
+from hotlap.rewards import load_reward
+load_reward({str(path)!r})({{}})
+print(ticking())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert ended.stdout.splitlines() == ["[True, True]", "[False, False]"]
+
+
 WRITING = {
     "sys.stdout": "sys.stdout.write('a\\n')",
     "sys.stderr": "sys.stderr.write('a\\n')",

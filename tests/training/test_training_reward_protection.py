@@ -103,3 +103,16 @@ def test_a_loop_that_swallows_every_exception_ends_the_command(undisturbed: Path
     assert "It does not let itself be stopped: the process ends." in said
     assert "Traceback" not in said
     assert_goes_on_when_mended(model, undisturbed)
+
+
+def test_a_flood_of_lines_reaches_neither_terminal_nor_logs(tmp_path: Path):
+    """A hundred pass in a whole training, over all the worlds that have a copy of the function."""
+    body = "for _ in range(100):\n    sys.stdout.write('flood\\n')\n    print('flood', file=sys.stderr)"
+    reward = going_wrong(body).replace("and PROGRESS.stat().st_size", "").replace("import os", "import os, sys")
+    model = model_in(tmp_path / "model", reward, limit_s=30)
+    done = Hotlap(tmp_path).run("train", model.path)
+    said = done.stdout + done.stderr
+    assert said.splitlines().count("flood") == 100
+    assert said.count("has written 100 lines") == 1
+    for path in (model.path / "logs").rglob("*.log"):
+        assert "flood" not in path.read_text()

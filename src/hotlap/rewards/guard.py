@@ -147,6 +147,7 @@ def install() -> None:
         _watch.installed = os.getpid()
         if first:
             _replace_functions()
+            atexit.register(_stop_clocks)
         running.armed = False
         threading.Thread(target=_look_after, name="reward watchdog", daemon=True).start()
     if _SIGNAL is None or _watch.signals or threading.current_thread() is not threading.main_thread():
@@ -355,6 +356,15 @@ def _wind_clock() -> None:
     _watch.wound_number = running.number
     signal.setitimer(signal.ITIMER_PROF, 0 if idle else _watch.limit_s + GRACE_S)
     running.armed = not idle
+
+
+def _stop_clocks() -> None:
+    """Before Python ends: it gives the signals back to the system, which would end the process."""
+    if _watch.signals:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    if _watch.winds:
+        _watch.winds = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _look_at(number: int) -> None:
