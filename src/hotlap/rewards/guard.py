@@ -156,8 +156,6 @@ def install() -> None:
         signal.signal(_SIGNAL, _on_signal)
         # Python's lock may be kept from the watchdog; the processor's clock ticks nevertheless.
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.0, 1.0)
-        # Python takes its handlers away when it ends; a tick after that would end the process with an error.
-        atexit.register(_end_ticks)
         _watch.signals = True
 
 
@@ -361,7 +359,9 @@ def _wind_clock() -> None:
 def _stop_clocks() -> None:
     """Before Python ends: it gives the signals back to the system, which would end the process."""
     if _watch.signals:
+        assert _SIGNAL is not None
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(_SIGNAL, signal.SIG_IGN)  # a last tick may be under way
     if _watch.winds:
         _watch.winds = False
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -414,12 +414,6 @@ def _begin_to_stop(number: int, why: str) -> None:
     _watch.why = why
     _watch.sentence = f"{place(running.thread)}{step}: {why}."
     _watch.stopping = number
-
-
-def _end_ticks() -> None:
-    signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
-    assert _SIGNAL is not None
-    signal.signal(_SIGNAL, signal.SIG_IGN)
 
 
 def _raise_in(thread: int) -> None:
