@@ -3,15 +3,20 @@
 What holds at any time: every planned episode of an open batch is either here, or outstanding in exactly one share of
 one worker, or waiting for a worker, or ruled out by the step cap. When a worker ends, hangs or raises, the outstanding
 episodes of its shares wait again, and what it may still send is not read; so no episode is lost and none comes twice.
+When Ray itself ends, this happens to all workers, and a new session takes its place; episodes that are here do not
+depend on it, because they are copied out of its shared memory.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+import numpy as np
 import torch
 
 from hotlap.errors import HotlapError, RewardError, RewardStopped, TrainingError
@@ -21,7 +26,7 @@ from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.ray_actor import Pulse
 from hotlap.rollouts.ray_errors import reason, user_error
 from hotlap.rollouts.ray_places import POLL_S, RayPlaces
-from hotlap.rollouts.ray_session import accept_shared_views, connect, spilled_bytes
+from hotlap.rollouts.ray_session import RaySession, RaySessionLost, accept_shared_views, connect, spilled_bytes
 from hotlap.rollouts.ray_worker import RayWorker, Share
 from hotlap.rollouts.transport import unpack
 from hotlap.rollouts.worker import PlayedEpisode
@@ -31,6 +36,9 @@ START_TIMEOUT_S = 300.0  # [s] for building a race, which may compile the simula
 MAX_ATTEMPTS = 5  # workers that may be lost with an episode
 MAX_RAISING = 3  # workers on which a reward function may fail before it is believed
 MAX_HANGS = 2  # workers that may hang with an episode
+MAX_SESSIONS = 3  # sessions that may be lost in a row without an episode
+CONNECT_TRIES = 10
+CONNECT_EVERY_S = 3.0  # [s] between two tries to join a cluster again
 STORE_EVERY_S = 10.0  # [s] between two looks at the object stores
 FRAME_BYTES = 120 * 160
 
@@ -38,9 +46,13 @@ FRAME_BYTES = 120 * 160
 class RayBatch:
     """See `Batch`."""
 
-    def __init__(self, fleet: RayFleet, key: int, weights: object, ledger: EpisodeLedger, explore: bool) -> None:
+    def __init__(
+        self, fleet: RayFleet, key: int, arrays: Mapping[str, np.ndarray], ledger: EpisodeLedger, explore: bool
+    ) -> None:
         self.fleet, self.key = fleet, key
-        self.weights, self.ledger, self.explore = weights, ledger, explore
+        self.arrays, self.ledger, self.explore = arrays, ledger, explore
+        self.weights: object = None
+        """Ray's reference to ``arrays``; None until they are needed in this session."""
         self.hangs: Counter[int] = Counter()
         """How many workers hung with an episode, by number."""
         self.raised: dict[int, HotlapError] = {}
@@ -99,16 +111,16 @@ class RayFleet:
         self._keys = itertools.count()
         self._pulses_at = self._store_at = 0.0
         accept_shared_views()
+        self._sessions_lost = 0
         # Two iterations at the step cap, the weights, and room.
-        self._session = connect(cluster, num_workers=num_workers, store_bytes=3 * step_cap * FRAME_BYTES)
+        self._connect = partial(connect, cluster, num_workers=num_workers, store_bytes=3 * step_cap * FRAME_BYTES)
+        self._session = self._connect()
+        self._fill_places = partial(RayPlaces, setup, num_workers, spread=cluster is not None, on_message=on_message)
         try:
             import ray
 
             self._ray = ray
-            self._spilled = 0 if self._session.owned else spilled_bytes()
-            self._places = RayPlaces(setup, num_workers, spread=cluster is not None, on_message=on_message)
-            self.workers = self._places.workers
-            self._places.wait(self._feel_pulses)
+            self._settle()
         except BaseException:
             self.close()
             raise
@@ -122,26 +134,37 @@ class RayFleet:
         step_cap: int | None = None,
     ) -> RayBatch:
         """See `Fleet.start`."""
-        # One copy into shared memory, from which all workers of a machine read.
-        arrays = {name: weight.detach().cpu().numpy() for name, weight in weights.items()}
-        batch = RayBatch(self, next(self._keys), self._ray.put(arrays), EpisodeLedger(plans, step_cap), explore)
+        arrays = {name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()}
+        batch = RayBatch(self, next(self._keys), arrays, EpisodeLedger(plans, step_cap), explore)
         self._batches.append(batch)
         self.advance(0.0)
         return batch
 
     def close(self) -> None:
         """See `Fleet.close`."""
-        for worker in self.workers:
-            worker.end()
+        try:
+            self._session.check()
+            for worker in self.workers:
+                worker.end()
+        except RaySessionLost:
+            pass  # its workers have ended with it
         self._session.close()
 
     def advance(self, timeout_s: float) -> None:
         """Take what has come, wait for it at most ``timeout_s``, give out what waits, look after the workers."""
-        self._places.fill()
-        for batch in self._batches:
-            self._give_out(batch)
-        self._take(timeout_s)
-        self._feel_pulses()
+        try:
+            self._session.check()
+            self._places.fill()
+            for batch in self._batches:
+                self._give_out(batch)
+            self._take(timeout_s)
+            self._feel_pulses()
+            return
+        except RaySessionLost as error:
+            lost = str(error)
+        # Not while the error lives, whose traceback holds references of the session.
+        self._replace_session(lost)
+        self._settle()
 
     def close_batch(self, batch: RayBatch) -> None:
         """Forget a batch; what is still played of it is not needed."""
@@ -150,10 +173,72 @@ class RayFleet:
         self._batches.remove(batch)
         for worker in self.workers:
             shares = [share for share in worker.shares if share.batch is batch]
-            if any(share.outstanding for share in shares):
+            if any(share.outstanding for share in shares) and not self._lost():
                 worker.drop(batch)
             worker.shares = [share for share in worker.shares if share not in shares]
         self._look_at_store()
+
+    # The session
+
+    def _settle(self) -> None:
+        """Fill the places of a new session."""
+        while True:
+            self._spilled = 0 if self._session.owned else spilled_bytes()
+            self._places = self._fill_places(self._session)
+            self.workers = self._places.workers
+            try:
+                self._places.wait(self._feel_pulses)
+                return
+            except RaySessionLost as error:
+                lost = str(error)
+            self._replace_session(lost)
+
+    def _lost(self) -> bool:
+        try:
+            self._session.check()
+        except RaySessionLost:
+            return True
+        return False
+
+    def _replace_session(self, lost: str) -> None:
+        """Open another session; what all workers were to play is planned again.
+
+        Raises:
+            TrainingError: If it is lost again and again, or cannot be joined again.
+        """
+        self._sessions_lost += 1
+        if self._sessions_lost > MAX_SESSIONS:
+            raise TrainingError(
+                f"{lost.rstrip('.')}, {self._sessions_lost} times in a row before an episode was played to its end. "
+                "Look for what ends it, such as too little memory for so many workers; with --resume the training "
+                "goes on after its last finished iteration."
+            )
+        shares = [share for worker in self.workers for share in worker.shares]
+        again = "started" if self._session.owned else "joined"
+        self.on_message(f"{lost} It is {again} again with new workers. {_planned_again(shares)}".rstrip())
+        for share in shares:
+            share.batch.ledger.give_back(share.outstanding)
+        del shares
+        # Ray names objects alike in every session: a reference from this one would free another's object.
+        self._session.close()
+        self._places.close()
+        for batch in self._batches:
+            batch.weights = None
+        self._session = self._join_again()
+
+    def _join_again(self) -> RaySession:
+        for _ in range(0 if self._session.owned else CONNECT_TRIES - 1):
+            try:
+                return self._connect()
+            except TrainingError:
+                time.sleep(CONNECT_EVERY_S)
+        try:
+            return self._connect()
+        except TrainingError as error:
+            raise TrainingError(
+                f"{error} Ray had ended in the middle of the training; with --resume it goes on after its last "
+                "finished iteration."
+            ) from error
 
     # Giving out and taking episodes
 
@@ -169,6 +254,8 @@ class RayFleet:
             return
         if batch.ledger.attempts:  # planned again: to those first that have least to do
             able.sort(key=lambda worker: sum(len(share.outstanding) for share in worker.shares))
+        if batch.weights is None:  # one copy into shared memory, from which all workers of a machine read
+            batch.weights = self._ray.put(batch.arrays)
         plans = batch.ledger.give_out()
         for k, worker in enumerate(able[: len(plans)]):
             worker.play(batch, plans[k :: len(able)])
@@ -195,10 +282,12 @@ class RayFleet:
 
     def _take_from(self, worker: RayWorker, share: Share) -> None:
         """Take the next episodes of a share, or learn why there are none."""
+        self._session.check()
         ledger = share.batch.ledger
         end = ledger.end
         try:
-            episodes = [unpack(each) for each in self._ray.get(next(share.episodes))]
+            # A view of shared memory that is freed when Ray has ended would end this process.
+            episodes = [copy.deepcopy(unpack(each)) for each in self._ray.get(next(share.episodes))]
         except StopIteration:
             worker.shares.remove(share)
             if share.outstanding:  # a worker leaves out only what cannot fit under the cap
@@ -211,6 +300,7 @@ class RayFleet:
             for episode in episodes:
                 share.outstanding.discard(episode.plan.number)
                 ledger.take(episode)
+            self._sessions_lost = 0
         if ledger.end < end:
             self._spare_what_is_beyond(share.batch)
 
@@ -246,6 +336,7 @@ class RayFleet:
 
     def _lose(self, worker: RayWorker, why: str) -> None:
         """Replace a worker; its episodes are planned again elsewhere."""
+        self._session.check()
         name, shares = str(worker), worker.end()
         self.on_message(f"{name} {why}. {_planned_again(shares)}".rstrip())
         worker.spawn()
@@ -262,10 +353,13 @@ class RayFleet:
 
     def _feel_pulses(self) -> None:
         """End workers that hang."""
+        self._session.check()
         now = time.monotonic()
         if now - self._pulses_at < PULSE_EVERY_S:
             return
         self._pulses_at = now
+        for process in self._session.take_continued():
+            self.on_message(f"a process of Ray was stopped ({process}); it was told to go on.")
         asked = {worker.pulse: worker for worker in self.workers if worker.pulse is not None}
         answered, missing = self._ray.wait(list(asked), num_returns=len(asked), timeout=0) if asked else ([], [])
         for reference in answered:
@@ -334,7 +428,7 @@ class RayFleet:
 
     def _look_at_store(self) -> None:
         """Say when episodes had to be moved to disk."""
-        if time.monotonic() - self._store_at < STORE_EVERY_S:
+        if time.monotonic() - self._store_at < STORE_EVERY_S or self._lost():
             return
         self._store_at = time.monotonic()
         spilled = spilled_bytes()

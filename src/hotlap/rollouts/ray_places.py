@@ -10,6 +10,7 @@ from hotlap.errors import HotlapError, TrainingError
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.ray_actor import RolloutActor
 from hotlap.rollouts.ray_errors import reason, user_error
+from hotlap.rollouts.ray_session import RaySession
 from hotlap.rollouts.ray_worker import RayWorker
 
 POLL_S = 0.5  # [s] longest wait before pulses are looked at
@@ -25,16 +26,24 @@ class RayPlaces:
     Args:
         setup: What to play.
         num_workers: How many places there are.
+        session: Where; when it is lost, its places are of no use.
         spread: Use as many machines as possible.
         on_message: Told in one line what happens.
     """
 
     def __init__(
-        self, setup: RolloutSetup, num_workers: int, *, spread: bool, on_message: Callable[[str], None]
+        self,
+        setup: RolloutSetup,
+        num_workers: int,
+        session: RaySession,
+        *,
+        spread: bool,
+        on_message: Callable[[str], None],
     ) -> None:
         import ray
 
         self._ray = ray
+        self._session = session
         self._on_message = on_message
         self._num_races = len(setup.races)
         self._setup = ray.put(setup)
@@ -99,6 +108,12 @@ class RayPlaces:
                 "each)."
             )
 
+    def close(self) -> None:
+        """End all workers, and keep no reference of the session."""
+        for worker in self.workers:
+            worker.end()
+        self._setup = None
+
     def _go_on_starting(self, worker: RayWorker) -> None:
         """Take the answer of a process that starts."""
         try:
@@ -130,7 +145,9 @@ class RayPlaces:
 
         Raises:
             HotlapError: Before the first episode what the user has to mend; later if there is no place left.
+            RaySessionLost: If it is because Ray has ended.
         """
+        self._session.check()
         name = str(worker)
         worker.end()
         worker.failures += 1

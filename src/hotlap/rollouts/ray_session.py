@@ -7,35 +7,79 @@ import os
 import signal
 import socket
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import psutil
 
 from hotlap.errors import MissingExtraError, TrainingError
+from hotlap.rollouts.ray_processes import RayProcesses
 
 KNOCK_S = 5.0
+KNOCK_EVERY_S = 1.0
 _SMALLEST_STORE = 256 << 20  # [bytes]
 # What Ray says to every driver in a paragraph of its own, and we in one line.
-_SAID_BY_US = "A worker died or was killed while executing a task|The node with node id|Spilled "
+_SAID_BY_US = "A worker died or was killed while executing a task|The node with node id|Spilled |Raylet is terminated"
 
 
-@dataclass(frozen=True)
+class RaySessionLost(TrainingError):
+    """What a connection to Ray needs has ended; nothing that belongs to it can be used any more."""
+
+
 class RaySession:
-    """A connection to Ray; `close` ends what `connect` started."""
+    """A connection to Ray; `close` ends what `connect` started.
 
-    owned: bool
-    """Whether the cluster was started here and ends with the session."""
-    joined: bool
-    """Whether this process was not connected before."""
+    Args:
+        owned: Whether the cluster was started here and ends with the session.
+        joined: Whether this process was not connected before.
+        processes: Of a cluster that was started here.
+    """
+
+    def __init__(self, *, owned: bool, joined: bool, processes: RayProcesses | None = None) -> None:
+        self.owned, self.joined = owned, joined
+        self._processes = processes
+        self._doors = _doors() if joined and not owned else []
+        self._knocked_at = time.monotonic()
+
+    def check(self) -> None:
+        """Find out whether the session can be used.
+
+        After the end of a node's process, Ray ends a process at once that reads, puts or frees an object in shared
+        memory, and after a minute one that asks for anything else. So this is to be called before.
+
+        Raises:
+            RaySessionLost: If a process of Ray has ended that it needs.
+        """
+        ended = None
+        if self._processes is not None:
+            ended = self._processes.ended
+        elif self._doors and time.monotonic() - self._knocked_at > KNOCK_EVERY_S:
+            self._knocked_at = time.monotonic()
+            ended = next((f"{name} at {host}:{port}" for name, host, port in self._doors if _shut(host, port)), None)
+        if ended:
+            raise RaySessionLost(f"Ray has ended ({ended}).")
+
+    def take_continued(self) -> list[str]:
+        """What was stopped and was told to go on since this was asked last, in words."""
+        continued = self._processes.continued if self._processes is not None else None
+        return [continued.popleft() for _ in range(len(continued))] if continued else []
 
     def close(self) -> None:
-        """Leave the cluster; end it if it is ours."""
+        """Leave the cluster; end it if it is ours, also where it does not answer."""
         import ray
 
-        if self.joined and ray.is_initialized():
-            ray.shutdown()
+        if not (self.joined and ray.is_initialized()):
+            return
+        processes = self._processes
+        if processes is not None and processes.ended:
+            processes.kill()  # what lives of it would be waited for
+        ray.shutdown()
+        if processes is not None:
+            processes.close()  # only now: it takes what is stopped out of the way
+            processes.kill()
 
 
 def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySession:
@@ -68,6 +112,7 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
         return RaySession(owned=False, joined=False)
     if address is not None:
         _knock(address)
+    before = set(psutil.Process().children())
     namespace = f"hotlap-{uuid.uuid4().hex[:12]}"  # jobs on one cluster do not see each other's names
     try:
         with _own_signal_handlers():
@@ -85,7 +130,42 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
     except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()
         raise _no_cluster(address, reason[0] if reason else type(error).__name__) from error
-    return RaySession(owned=address is None, joined=True)
+    if address is not None:
+        return RaySession(owned=False, joined=True)
+    started = set(psutil.Process().children()) - before
+    return RaySession(owned=True, joined=True, processes=RayProcesses([each for each in started if _is_ray(each)]))
+
+
+def _is_ray(process: psutil.Process) -> bool:
+    """Whether a process runs a program of Ray; a caller's other threads may have started others."""
+    import ray
+
+    folder = os.path.dirname(ray.__file__)
+    try:
+        return any(folder in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def _doors() -> list[tuple[str, str, int]]:
+    """Name, host and port of what must listen as long as this process is connected."""
+    import ray
+
+    context = ray.get_runtime_context()
+    host, _, port = context.gcs_address.rpartition(":")
+    own = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
+    nodes = [("raylet", node["NodeManagerAddress"], int(node["NodeManagerPort"])) for node in own]
+    return [("the head", host.strip("[]"), int(port)), *nodes]
+
+
+def _shut(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), KNOCK_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # a network that is down may come up again
+        return False
+    return False
 
 
 def _knock(address: str) -> None:
