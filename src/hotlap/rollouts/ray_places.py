@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import hotlap
 from hotlap.errors import HotlapError, TrainingError
@@ -46,7 +47,7 @@ class RayPlaces:
         self._session = session
         self._on_message = on_message
         self._num_races = len(setup.races)
-        self._setup = ray.put(setup)
+        self._setup: Any = ray.put(setup)
         self._address = ray.util.get_node_ip_address()
         self._begun = False
         self._there_at = time.monotonic()
