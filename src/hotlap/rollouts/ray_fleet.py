@@ -171,6 +171,7 @@ class RayFleet:
         if batch not in self._batches:
             return
         self._batches.remove(batch)
+        batch.weights = None  # its owner may keep it beyond the session
         for worker in self.workers:
             shares = [share for share in worker.shares if share.batch is batch]
             if any(share.outstanding for share in shares) and not self._lost():
