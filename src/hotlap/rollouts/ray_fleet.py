@@ -271,6 +271,7 @@ class RayFleet:
                 return
             waiting = [*shares, *starting]
             self._ray.wait(waiting, timeout=timeout_s)
+            self._session.check()
             # All at once, because a look at a thousand workers takes longer than taking an episode.
             ready, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
             taken = [shares[each] for each in ready if each in shares]
