@@ -74,9 +74,7 @@ class RaySession:
         if not (self.joined and ray.is_initialized()):
             return
         processes = self._processes
-        if processes is not None and processes.ended:
-            processes.kill()  # what lives of it would be waited for
-        ray.shutdown()
+        ray.shutdown()  # while the raylet lives, if it does: a task that fails afterwards would end this process
         if processes is not None:
             processes.close()  # only now: it takes what is stopped out of the way
             processes.kill()
