@@ -192,7 +192,7 @@ def test_a_worker_that_breaks_once_is_replaced(rig: Rig, what: str, said: str):
     assert_same(rig.play(), rig.expected)
     assert (rig.folder / f"done-{what}").exists()
     assert said in rig.messages[0]
-    assert one_line_each(rig.messages)
+    assert not any("\n" in message for message in rig.messages)  # long, where the inputs are shown
 
 
 @pytest.mark.parametrize(("what", "said"), [("hang", "has made no step after"), ("hold", "has not answered")])
