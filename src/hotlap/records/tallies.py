@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
 
+from hotlap.records.log_file import read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import parse_record
 
 TALLIES = "metrics/checkpoints.jsonl"
-MAX_BYTES = 64 << 20  # of the file; a line has less than 2 KB
+MAX_LINE = 1 << 18  # bytes; five thousand clean laps need half of it
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,18 @@ class TallyLog:
         store: Where the model lies.
         num_iterations: Keep what was driven in so many iterations and drop the rest; 0 begins anew, None changes
             nothing, which is for readers.
+        kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
-    def __init__(self, store: Store, *, num_iterations: int | None = None) -> None:
+    def __init__(self, store: Store, *, num_iterations: int | None = None, kept: int | None = None) -> None:
         self.store = store
-        if num_iterations is not None:
-            lines = [line for line in self._lines() if line.iteration < num_iterations]
-            store.put(TALLIES, "".join(_text(line) for line in lines).encode())
+        self.num_bytes = 0
+        """Of the lines that stayed and those that were added."""
+        if num_iterations and kept is not None:
+            self.num_bytes = store.cut(TALLIES, kept)
+        elif num_iterations is not None:
+            earlier = self._lines() if num_iterations else []
+            self._write(store.put, [line for line in earlier if line.iteration < num_iterations])
 
     def append(self, tallies: Sequence[Tally], iteration: int) -> None:
         """Add what checkpoints have driven until now.
@@ -95,23 +101,29 @@ class TallyLog:
         Raises:
             RecordError: If it could not be written.
         """
-        self.store.append(TALLIES, "".join(_text(_Line(iteration, tally)) for tally in tallies).encode())
+        self._write(self.store.append, [_Line(iteration, tally) for tally in tallies])
 
     def read(self) -> dict[str, Tally]:
-        """The last tally of each checkpoint, by its name."""
+        """The last tally of each checkpoint, by its name; empty if there is no file.
+
+        Raises:
+            RecordError: If it cannot be read, or is none.
+        """
         return {line.tally.checkpoint: line.tally for line in self._lines()}
 
     def _lines(self) -> list[_Line]:
-        if not self.store.exists(TALLIES):
-            return []
-        lines = []
-        for text in self.store.get(TALLIES)[:MAX_BYTES].decode(errors="replace").splitlines():
-            try:
-                lines.append(parse_record(_Line, text))
-            except ValueError:  # torn by a kill
-                continue
-        return lines
+        return parse_tallies(self.store.get(TALLIES)) if self.store.exists(TALLIES) else []
+
+    def _write(self, how: Callable[[str, bytes], None], lines: Sequence[_Line]) -> None:
+        data = "".join(f"{json.dumps(asdict(line))}\n" for line in lines).encode()
+        how(TALLIES, data)
+        self.num_bytes += len(data)
 
 
-def _text(line: _Line) -> str:
-    return json.dumps(asdict(line)) + "\n"
+def parse_tallies(data: bytes) -> list[_Line]:
+    """All whole lines of such a file, in order.
+
+    Raises:
+        RecordError: If so many are damaged that it is none.
+    """
+    return read_lines(data, TALLIES, lambda line: parse_record(_Line, line), longest=MAX_LINE)

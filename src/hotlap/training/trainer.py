@@ -34,7 +34,7 @@ from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
 from hotlap.records.output import open_output
 from hotlap.records.place import is_bucket_place, place_name
-from hotlap.records.tallies import Tally, TallyLog
+from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.records.typed_json import parse_record
 from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
@@ -226,7 +226,11 @@ class Trainer:
         """Limit of the time spent training, over all resumes [s]; 0: none."""
         self.max_iterations = training.max_iterations if iterations is None else iterations and done + iterations
         """Limit of the iterations, over all resumes; 0: none."""
-        self.tallies = TallyLog(self.store, num_iterations=max(0, self.state.iteration - bool(self._open)))
+        self.tallies = TallyLog(
+            self.store,
+            num_iterations=max(0, self.state.iteration - bool(self._open)),
+            kept=self.state.extra.get(LOG_BYTES, {}).get(TALLIES),
+        )
         self.store.delete(FINISHED)
         held.push(self._announce_end)
         held.callback(self._saving.wait)
@@ -524,10 +528,12 @@ class Trainer:
             tallies.values(), best, self.job.training.best_model_metric, number=self.job.training.num_contenders
         )
         self.state = replace(self.state, extra=self.state.extra | {"tallies": [asdict(tally) for tally in kept]})
-        self._protect()
+        # Whoever was driven against stays until the next checkpoint: killed before, training drives against it again.
+        self._protect(*driven)
 
-    def _protect(self) -> None:
-        names = (CheckpointName.parse(tally.checkpoint) for tally in self._contenders)
+    def _protect(self, *others: Tally | None) -> None:
+        """Let the files of all contenders stay, and those of others."""
+        names = (CheckpointName.parse(tally.checkpoint) for tally in (*self._contenders, *others) if tally is not None)
         self.checkpoints.contenders = frozenset(name for name in names if name is not None)
 
     def _run_off(self) -> None:
@@ -558,7 +564,8 @@ class Trainer:
         with self.stage("record", iteration=stages):
             log.saves(name)
             log.write()
-        extra = self.state.extra | {LOG_BYTES: self.recorder.num_bytes}
+        self._protect()
+        extra = self.state.extra | {LOG_BYTES: self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}}
         if math.isfinite(self.last_reward_mean):
             extra["reward_mean"] = self.last_reward_mean
         if stages is not None:  # what a resumed training cannot measure again
@@ -622,10 +629,10 @@ class Trainer:
         require_fit(checkpoint, self.metadata, self.network, place=self.place, way_out=way_out)
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
         self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
-        self.checkpoints.point_at(checkpoint.name)
         self.state = checkpoint.state
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         self._protect()
+        self.checkpoints.point_at(checkpoint.name)  # drops what is not protected
         if pending := checkpoint.state.extra.get("record"):
             record = IterationRecord.from_json(pending)
             self._open = OpenIteration(record, dict(record.stages_s), saved=True)
