@@ -109,6 +109,7 @@ def test_endings_add_up_to_all_episodes(run):
     np.testing.assert_allclose(heights.sum(axis=0), 100.0)
     complete = axes.containers[0]
     assert complete.get_label() == "Lap complete"
+    assert complete[0].get_center()[0] == 1  # iterations are counted as their checkpoints are
     last = run.episodes.where(run.episodes.iteration == 11)
     assert complete[-1].get_height() == pytest.approx(100 * last.complete.mean())
 

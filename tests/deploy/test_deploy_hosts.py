@@ -236,7 +236,7 @@ def test_hosts_that_are_all_told_to_end_finish_the_iteration_together(two_hosts)
     two_hosts.write({"training.max_iterations": "0"})
     for host in two_hosts.hosts:
         two_hosts.start(host)
-    two_hosts.wait_for("algo-1", "iteration=1 ")
+    two_hosts.wait_for("algo-1", "hotlap: iteration=2 ")
     for process in two_hosts.processes.values():
         process.send_signal(signal.SIGTERM)
     assert two_hosts.wait("algo-1") == 0, two_hosts.log("algo-1")
@@ -287,7 +287,7 @@ def test_a_job_that_is_ended_delivers_and_goes_on_when_it_is_started_again(one_h
     """As after the interruption of a spot instance: SIGTERM, and a new container with the same checkpoints."""
     one_host.write({"training.max_iterations": "0"})
     process = one_host.start("algo-1")
-    one_host.wait_for("algo-1", "iteration=1 ")
+    one_host.wait_for("algo-1", "hotlap: iteration=2 ")
     process.send_signal(signal.SIGTERM)
     assert one_host.wait("algo-1") == 0, one_host.log("algo-1")
     assert "training ended: stopped" in one_host.log("algo-1")

@@ -21,15 +21,16 @@ _MAX_LABELS = 30
 ActionSpace = Sequence[tuple[float, float]] | None
 
 
-def actions_over_time(steps: Steps, actions: ActionSpace = None) -> Figure:
+def actions_over_time(steps: Steps, actions: ActionSpace = None, *, first: int = 1) -> Figure:
     """How often each action was chosen over the iterations.
 
     Args:
         steps: Of one training.
         actions: Steering [deg] and speed [m/s] of each; by default what the trace shows. In continuous action spaces
             steering and speed are drawn instead.
+        first: Number of the first iteration, see `first_number`.
     """
-    bins, edges = bins_of(steps.iteration, _MAX_BINS)
+    bins, edges = bins_of(steps.iteration + first, _MAX_BINS)
     return _choices("Actions over the training", steps, actions, bins, edges, "iteration")
 
 

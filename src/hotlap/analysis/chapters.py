@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hotlap.analysis import figures
+from hotlap.analysis.phases import first_number
 from hotlap.analysis.run import Run, Section
 from hotlap.analysis.words import NO_LOSSES, NO_RECORDS, NO_TIMES, NO_TRACES, SIMULATOR_CLOCK, WORDS
 
@@ -104,7 +105,8 @@ def _lines(runs: Sequence[Run]) -> Iterator[Card]:
 def _endings(runs: Sequence[Run]) -> Iterator[Card]:
     for run, suffix, label in _each(runs):
         if len(run.episodes):
-            yield Card(f"endings{suffix}", partial(figures.endings_figure, run.episodes), WORDS["endings"], label)
+            draw = partial(figures.endings_figure, run.episodes, first=first_number(run.iterations))
+            yield Card(f"endings{suffix}", draw, WORDS["endings"], label)
             yield Card(f"distances{suffix}", partial(figures.distance_figure, run.episodes), WORDS["distances"], label)
 
 
@@ -115,7 +117,8 @@ def _actions(runs: Sequence[Run]) -> Iterator[Card]:
         choices = run.steps, run.actions
         discrete = bool(np.any(run.steps.action >= 0))
         words = WORDS["actions" if discrete else "commands"]
-        yield Card(f"actions{suffix}", partial(figures.actions_over_time, *choices), words, label)
+        draw = partial(figures.actions_over_time, *choices, first=first_number(run.iterations))
+        yield Card(f"actions{suffix}", draw, words, label)
         if discrete:
             draw = partial(figures.action_shares, *choices)
             yield Card(f"action_shares{suffix}", draw, WORDS["action_shares"], label)

@@ -24,10 +24,15 @@ _OTHER_COLOR = "#b7bec9"
 _MAX_BARS = 40
 
 
-def endings_figure(episodes: Episodes) -> Figure:
-    """Shares of what ended the training episodes, over the iterations."""
+def endings_figure(episodes: Episodes, *, first: int = 1) -> Figure:
+    """Shares of what ended the training episodes, over the iterations.
+
+    Args:
+        episodes: Of one training.
+        first: Number of the first iteration, see `first_number`.
+    """
     figure, axes = new_card("What ended the episodes")
-    bins, edges = bins_of(episodes.iteration, _MAX_BARS)
+    bins, edges = bins_of(episodes.iteration + first, _MAX_BARS)
     number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
     present = [name for name in ENDING_COLORS if np.any(episodes.status == STATUSES.index(name))]
     shown = np.isin(episodes.status, [STATUSES.index(name) for name in present])

@@ -29,7 +29,7 @@ def _best(run: Run) -> Fact:
     if run.best is None and record is None:
         return Fact("Best checkpoint", "–", "none is named")
     name = str(run.best) if run.best else record.checkpoint if record else ""
-    after = f"after iteration {record.iteration}" if record else ""
+    after = f"after iteration {record.number}" if record else ""
     return Fact("Best checkpoint", name.removesuffix(".ckpt"), after)
 
 

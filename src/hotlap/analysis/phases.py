@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hotlap.analysis.steps import Steps
+from hotlap.records.events import IterationRecord
 
 _SHARE = 0.2
 _LEAST = 20  # episodes in each part, if there are so many
@@ -25,6 +28,11 @@ def steps_early_and_late(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     nth = steps.nth_episode
     early, late = early_and_late(int(nth[-1]) + 1 if len(nth) else 0)
     return early[nth], late[nth]
+
+
+def first_number(records: Sequence[IterationRecord]) -> int:
+    """Number of the first iteration of a run: that of the checkpoint it made. Traces count iterations from 0."""
+    return records[0].number - records[0].iteration if records else 1
 
 
 def bins_of(values: np.ndarray, max_bins: int) -> tuple[np.ndarray, np.ndarray]:

@@ -217,8 +217,8 @@ class _Reader:
     def _note_gaps(self, iterations: set[int]) -> None:
         missing = sorted(set(range(max(iterations, default=-1) + 1)) - iterations)
         if missing:
-            some = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
-            self.notes.append(f"There are no traces of {len(missing)} iterations ({some}).")
+            names = ", ".join(f"{each}-iteration.csv" for each in missing[:8]) + (", …" if len(missing) > 8 else "")
+            self.notes.append(f"There are no traces of {len(missing)} iterations ({names}).")
 
 
 def _joined(parts: Sequence[Steps | None]) -> Steps:

@@ -17,7 +17,7 @@ def stacked_bars(figure: Figure, axes: Axes, edges: np.ndarray, parts: Iterable[
     Args:
         figure: Gets the legend.
         axes: Gets the bars.
-        edges: Between the bars, shape (num_bars + 1,), in iterations.
+        edges: Between the bars, shape (num_bars + 1,), in numbers of iterations.
         parts: Name, color and heights, shape (num_bars,), of each.
     """
     centers, width = 0.5 * (edges[:-1] + edges[1:]), 0.94 * (edges[1] - edges[0])

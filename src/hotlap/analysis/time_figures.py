@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from hotlap.analysis.phases import bins_of
+from hotlap.analysis.phases import bins_of, first_number
 from hotlap.analysis.stacked_bars import stacked_bars
 from hotlap.analysis.steps import CONTROL_PERIOD, STATUSES, Steps
 from hotlap.analysis.style import (
@@ -45,7 +45,7 @@ def stages_figure(records: Sequence[IterationRecord]) -> Figure:
     if not names:
         say_instead(axes, "not recorded")
         return figure
-    bins, edges = bins_of(np.array([record.iteration for record in records]), _MAX_BARS)
+    bins, edges = bins_of(np.array([record.number for record in records]), _MAX_BARS)
     number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
     total = max(sum(sum(record.stages_s.values()) for record in records), 1e-9)
     parts = []
@@ -66,14 +66,14 @@ def stability_figure(steps: Steps, records: Sequence[IterationRecord] = ()) -> F
     """
     figure, axes = new_cards(["Time between two steps [ms]", "Simulated seconds per second"], 4.6)
     periods, iterations = step_periods(steps)
-    numbers = np.unique(iterations)
+    numbers, first = np.unique(iterations), first_number(records)
     if len(numbers):
         each = [1000 * periods[iterations == number] for number in numbers]
         levels = np.array([[np.median(one), np.quantile(one, 0.95), one.max()] for one in each])
         for column, name, color in ((2, "longest", BAD), (1, "95 %", BEST), (0, "median", EVALUATION)):
             marker = "o" if len(numbers) == 1 else None
             axes[0].plot(
-                numbers, levels[:, column], color=color, linewidth=1.6, label=name, marker=marker, markersize=4
+                numbers + first, levels[:, column], color=color, linewidth=1.6, label=name, marker=marker, markersize=4
             )
         if levels[:, 2].max() > 8 * max(levels[:, 0].min(), 1e-3) and levels.min() > 0:
             axes[0].set_yscale("log")
@@ -84,7 +84,9 @@ def stability_figure(steps: Steps, records: Sequence[IterationRecord] = ()) -> F
         say_instead(axes[0], "no two steps in a row")
     at, pace = pace_of(steps, records)
     if len(at):
-        axes[1].plot(at, pace, color=EVALUATION, linewidth=1.6, marker="o" if len(at) == 1 else None, markersize=4)
+        axes[1].plot(
+            at + first, pace, color=EVALUATION, linewidth=1.6, marker="o" if len(at) == 1 else None, markersize=4
+        )
         axes[1].set_ylim(0, 1.15 * max(float(np.nanmax(pace)), 0.1))
     else:
         say_instead(axes[1], "not recorded")

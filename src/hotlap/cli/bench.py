@@ -141,7 +141,7 @@ def learn(
     def show(seed: int, record: IterationRecord) -> None:
         laps = f", {record.laps_completed} laps" if record.laps_completed else ""
         screen.print(
-            f"seed {seed}  iteration {record.iteration:>3}  {record.total_steps:>7,} steps  {record.elapsed_s:>6.1f} s"
+            f"seed {seed}  iteration {record.number:>3}  {record.total_steps:>7,} steps  {record.elapsed_s:>6.1f} s"
             f"  complete {record.completion_mean:5.1f} %{laps}"
         )
 

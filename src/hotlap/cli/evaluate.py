@@ -92,7 +92,7 @@ def evaluate(
 
     JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, race_time_s, laps) and folder, checkpoint,
-    track, rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
+    in_training (what the checkpoint drove then, in words), track, rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
     chase, top and car), stages_s. Of several models: models (each with these keys but stages_s), rules, differences
     (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), figure,
     stages_s.
@@ -251,6 +251,7 @@ def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films
     return {
         "folder": str(evaluator.place),
         "checkpoint": evaluator.checkpoint_name,
+        "in_training": how_sure(evaluator.place, evaluator.checkpoint_name),
         "track": evaluator.track.name,
         "rules": evaluator.conditions.to_json(),
         **evaluator.report.to_json(),
@@ -288,12 +289,12 @@ def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
 
 def _print_title(screen: Console, evaluator: Evaluator) -> None:
     screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
 
 
 def _print_results(screen: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
     screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
     screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
     screen.print(summary_table(evaluator.report))

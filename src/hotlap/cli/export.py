@@ -33,7 +33,7 @@ def export(
 
     The graph in the written archive is compared with the network before it is called done.
 
-    JSON keys: folder, checkpoint, archive, archive_bytes, graph_bytes, onnx, largest_difference, num_images,
+    JSON keys: folder, checkpoint, in_training (what it drove then, in words), archive, archive_bytes, graph_bytes, onnx, largest_difference, num_images,
     same_action (share of rendered frames), doubts.
     """
     chosen = parse_checkpoint(which)
@@ -45,11 +45,13 @@ def export(
 
         archive = output or (Path() if choice.in_bucket else choice.model.path) / DEFAULT_NAME
         result = export_model(choice.model, archive, place=choice.job.training.output, checkpoint=chosen, onnx=onnx)
+    place = choice.job.training.output or choice.model.path
     if as_json:
         print_json(
             {
                 "folder": folder,
                 "checkpoint": result.checkpoint,
+                "in_training": how_sure(place, result.checkpoint),
                 "archive": str(result.archive),
                 "archive_bytes": result.archive_bytes,
                 "graph_bytes": result.graph_bytes,
@@ -62,7 +64,7 @@ def export(
         )
         return
     print(f"{result.archive}: checkpoint {result.checkpoint}, {result.archive_bytes / 1e6:.1f} MB.")
-    print(f"In training: {how_sure(choice.job.training.output or choice.model.path, result.checkpoint)}.")
+    print(f"In training: {how_sure(place, result.checkpoint)}.")
     if result.onnx:
         print(f"{result.onnx}: the same policy as ONNX.")
     print(

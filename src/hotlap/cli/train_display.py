@@ -75,9 +75,8 @@ class TrainingDisplay:
         )  # an interrupted iteration is only evaluated anew
         clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
         lap = evaluation.lap_time_median_s if evaluation else None
-        number = record.checkpoint.partition("_")[0]
         self.out.print(
-            f"{number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
+            f"{record.number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
             f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
             f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),

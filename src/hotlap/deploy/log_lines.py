@@ -41,7 +41,7 @@ class LogLines:
     def on_iteration(self, record: IterationRecord) -> None:
         """See `hotlap.training.listener.Listener.on_iteration`."""
         values: dict[str, float | str] = {
-            "iteration": record.iteration,
+            "iteration": record.number,
             "episodes": record.total_episodes,
             "steps": record.total_steps,
             "minutes": round(record.elapsed_s / 60, 1),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ class IterationRecord:
     """One line of the file. Totals count from the beginning of the training, over all resumes."""
 
     iteration: int
-    """From 0."""
+    """From 0, as in the names of traces; for people see `number`."""
 
     checkpoint: str
     """Name of the checkpoint that this iteration made, ``{N}_Step-{S}.ckpt``."""
@@ -113,6 +114,12 @@ class IterationRecord:
 
     workers: list[WorkerSummary] = field(default_factory=list)
     """By worker, where there are several."""
+
+    @property
+    def number(self) -> int:
+        """By which people know this iteration: that of the checkpoint it made."""
+        number = self.checkpoint.partition("_Step-")[0]
+        return int(number) if re.fullmatch("[0-9]{1,9}", number) else self.iteration + 1
 
     def to_line(self) -> str:
         """One line of JSON; a number that is not finite becomes null."""

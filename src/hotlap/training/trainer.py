@@ -350,7 +350,7 @@ class Trainer:
         experience = [episode.experience for episode in episodes if episode.experience is not None]
         if not experience:
             raise TrainingError(
-                f"iteration {self.state.iteration} brought no step to learn from: its first episode alone exceeds "
+                f"iteration {self._iteration_number} brought no step to learn from: its first episode alone exceeds "
                 f"the step cap of {self._step_cap} steps. Raise training.step_cap in job.toml."
             )
         self._before = self.ppo.state_dict(into=self._before)
@@ -360,7 +360,7 @@ class Trainer:
         if not stats.finite:
             self.ppo.load_state_dict(self._before)
             self.listener.on_message(
-                f"iteration {self.state.iteration}: the update gave numbers that are not finite. "
+                f"iteration {self._iteration_number}: the update gave numbers that are not finite. "
                 "Went back to the weights before it; the episodes are played anew."
             )
         return stats
@@ -600,6 +600,11 @@ class Trainer:
         return CheckpointName(
             self.state.extra.get("first_checkpoint", 0) + self.state.iteration, self.state.total_steps
         )
+
+    @property
+    def _iteration_number(self) -> int:
+        """Of the iteration in hand: that of the checkpoint which it will make."""
+        return self._checkpoint_name().number + 1
 
     def _stop_reason(self) -> str | None:
         training = self.job.training
