@@ -242,7 +242,8 @@ def test_a_checkpoint_is_named_behind_the_folder(model: ModelFolder, tmp_path: P
     assert split_checkpoint("models/mine@best") == ("models/mine", "best")
     assert evaluated(f"{model.path}@0", "--laps", "1")["checkpoint"] == "0_Step-0.ckpt"
     assert evaluated(copied(model, tmp_path / "model@0"), "--laps", "1")["checkpoint"] != "0_Step-0.ckpt"
-    assert "must be best, last, a number or a name such as 5_Step-4912, got 'bets'" in str(hotlap("evaluate", f"{model.path}@bets").exception)
+    wrong = str(hotlap("evaluate", f"{model.path}@bets").exception)
+    assert "must be best, last, a number or a name such as 5_Step-4912, got 'bets'" in wrong
 
 
 def test_a_bucket_is_compared_with_a_folder(model: ModelFolder, s3_bucket: str):

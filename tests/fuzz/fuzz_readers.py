@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from drfc_folder import RUN_ENV, SYSTEM_ENV, WORKER_ENV
@@ -29,7 +30,7 @@ from hotlap.archives.archive import as_folder
 from hotlap.bounded import read_bounded
 from hotlap.config.drfc import DrfcFolder
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
-from hotlap.config.job import Job
+from hotlap.config.job import BestModelMetric, Job
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deploy.contract import read_contract
 from hotlap.errors import RecordError
@@ -47,9 +48,11 @@ from hotlap.records.log_lines import TRAINER_LOG
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, TrialMetrics, read_metrics
 from hotlap.records.ownership import _read_note
 from hotlap.records.spool_folder import SpoolNote
+from hotlap.records.tallies import Moments, Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
+from hotlap.training.selection import candidate, estimate
 from hotlap.validation.camera import load_frames
 from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import read_trace as read_recording
@@ -136,6 +139,12 @@ EPISODES = [
     EpisodeMetrics(1.5, 0.0, 3.0, number, number, "training", 30.0 * number, status).to_record()
     for number, status in ((1, "off_track"), (2, "lap_complete"))
 ]
+TALLY = {
+    "iteration": 0,
+    "tally": asdict(
+        Tally("1_Step-70.ckpt", 1, 2, 1, (9_000,), Moments(150.0, 12_500.0), Moments(9.5, 50.0), Moments(1e6, 1e12))
+    ),
+}
 TRIAL = TrialMetrics(0.0, 9.0, 100.0, "lap_complete", 1, off_track_count=1).to_record()
 STATE = TrainerState(
     iteration=1,
@@ -203,6 +212,16 @@ def read_episodes(folder: Path) -> None:
         json.loads(record.to_line())
     for record in EpisodeLog(Folder(folder), num_trained=2, num_evaluated=1).read():
         assert record.iteration < 2
+
+
+def read_tallies(folder: Path) -> None:
+    """What `hotlap checkpoints` shows, and what a resumed training keeps."""
+    for tally in TallyLog(Folder(folder)).read().values():
+        for metric in get_args(BestModelMetric):
+            interval = estimate(tally, metric)
+            assert not interval.low > interval.high
+            candidate(tally, metric)
+    TallyLog(Folder(folder, sync=False), num_iterations=2)
 
 
 def resume_lines(folder: Path) -> None:
@@ -367,6 +386,7 @@ READERS: dict[str, Reader] = {
         [lines(json.loads(EPISODE.to_line()))],
         odd_lines(json.loads(EPISODE.to_line())),
     ),
+    "tallies": Reader("metrics/checkpoints.jsonl", read_tallies, [lines(TALLY)], odd_lines(TALLY)),
     "resumed_progress": Reader(
         "metrics/progress.jsonl",
         resume_lines,

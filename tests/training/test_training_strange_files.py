@@ -15,9 +15,10 @@ from hotlap.records.episode_log import EPISODES, EpisodeLog
 from hotlap.records.events import PROGRESS, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.log_lines import TRAINER_LOG, worker_log
+from hotlap.records.tallies import TALLIES
 from hotlap.training.trainer import Trainer
 
-GROWING = (PROGRESS, EPISODES, TRAINER_LOG, worker_log(0))
+GROWING = (PROGRESS, EPISODES, TALLIES, TRAINER_LOG, worker_log(0))
 TERABYTE = 1 << 40  # as a hole in a file, which takes no room
 
 
@@ -32,7 +33,7 @@ def test_a_training_goes_on_behind_a_terabyte_of_others(tmp_path: Path):
         os.truncate(model.path / name, TERABYTE)
     result = Trainer(model, job=model.job.updated(training={"max_iterations": 2}), resume=True).run()
     assert result.iterations == 2
-    for name in (EPISODES, TRAINER_LOG, worker_log(0)):
+    for name in (EPISODES, TALLIES, TRAINER_LOG, worker_log(0)):
         assert (model.path / name).read_bytes() == (whole.path / name).read_bytes()
     assert [record.iteration for record in ProgressLog(Folder(model.path)).read()] == [0, 1]
 
@@ -41,7 +42,7 @@ def test_a_resumed_training_reads_no_line_of_what_it_continues(tmp_path: Path, m
     """However many there are: their bytes were counted when the checkpoint was written."""
     model = write_model(tmp_path, training={"max_iterations": 1})
     Trainer(model).run()
-    for name in (PROGRESS, EPISODES):
+    for name in (PROGRESS, EPISODES, TALLIES):
         with (tmp_path / name).open("ab") as file:
             file.write(b"{}\n" * 100_000)
     num_read = 0
@@ -81,6 +82,7 @@ from hotlap.records.events import ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.log_lines import TRAINER_LOG
 from hotlap.records.log_file import LogFile
+from hotlap.records.tallies import TallyLog
 import warnings
 
 warnings.simplefilter("ignore")
@@ -88,7 +90,7 @@ store = Folder(sys.argv[1], sync=False)
 with open("/proc/self/statm") as file:
     present = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 resource.setrlimit(resource.RLIMIT_AS, (present + (int(sys.argv[2]) << 20),) * 2)
-readers = ProgressLog(store).read, EpisodeLog(store).read, CheckpointStore(store).best
+readers = ProgressLog(store).read, EpisodeLog(store).read, TallyLog(store).read, CheckpointStore(store).best
 for read in (*readers, lambda: progress_of(sys.argv[1])):
     try:
         read()
@@ -96,6 +98,7 @@ for read in (*readers, lambda: progress_of(sys.argv[1])):
         assert "\\n" not in str(error)
 ProgressLog(store, num_iterations=1, kept=10)
 EpisodeLog(store, num_trained=1, kept=10)
+TallyLog(store, num_iterations=1, kept=10)
 LogFile(store, TRAINER_LOG, ["head"], kept=10)
 print("done")
 """
@@ -121,7 +124,7 @@ SHORT = (
 )
 def test_readers_need_little_memory(tmp_path: Path, content: bytes, mebibytes: int):
     """The files of a run, whatever is in them, are read, cut or refused within a few hundred MiB."""
-    for name in (PROGRESS, EPISODES, TRAINER_LOG, "model/deepracer_checkpoints.json"):
+    for name in (PROGRESS, EPISODES, TALLIES, TRAINER_LOG, "model/deepracer_checkpoints.json"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     done = subprocess.run(

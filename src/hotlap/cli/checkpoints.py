@@ -32,7 +32,7 @@ def checkpoints(
     from hotlap.records.tallies import TallyLog
     from hotlap.training.selection import candidate, estimate
 
-    choice = choose_model(folder, drfc)
+    choice = choose_model(folder, drfc, needs_reward=False)
     place = choice.job.training.output or choice.model.path
     store = CheckpointStore(place)
     kept, tallies, best = store.list(), TallyLog(store.store).read(), store.best()

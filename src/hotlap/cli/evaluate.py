@@ -92,7 +92,8 @@ def evaluate(
 
     JSON keys: those of the report (num_laps, completion_rate, clean_rate, completion_mean, lap_time_s,
     clean_lap_time_s, off_tracks_per_lap, crashes_per_lap, resets_per_lap, race_time_s, laps) and folder, checkpoint,
-    in_training (what the checkpoint drove then, in words), track, rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
+    in_training (what the checkpoint drove then, in words), track,
+    rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
     chase, top and car), stages_s. Of several models: models (each with these keys but stages_s), rules, differences
     (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), figure,
     stages_s.

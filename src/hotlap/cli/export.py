@@ -33,7 +33,8 @@ def export(
 
     The graph in the written archive is compared with the network before it is called done.
 
-    JSON keys: folder, checkpoint, in_training (what it drove then, in words), archive, archive_bytes, graph_bytes, onnx, largest_difference, num_images,
+    JSON keys: folder, checkpoint, in_training (what it drove then, in words), archive,
+    archive_bytes, graph_bytes, onnx, largest_difference, num_images,
     same_action (share of rendered frames), doubts.
     """
     chosen = parse_checkpoint(which)

@@ -12,14 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from pydantic import FiniteFloat, NonNegativeInt, StringConstraints
+from pydantic import Field, FiniteFloat, StringConstraints
 
 from hotlap.records.log_file import read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import parse_record
 
 TALLIES = "metrics/checkpoints.jsonl"
-MAX_LINE = 1 << 18  # bytes; five thousand clean laps need half of it
+MAX_LINE = 1 << 18  # bytes; twenty thousand clean laps need half of it
+
+_Count = Annotated[int, Field(ge=0, lt=1 << 53)]
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,13 @@ class Tally:
     checkpoint: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}_Step-[0-9]{1,18}\.ckpt$")]
     """As in the index, ``{N}_Step-{S}.ckpt``."""
 
-    num_sets: NonNegativeInt = 0
+    num_sets: _Count = 0
     """Sets of cars that it has driven: 0, 1, … up to this number, the same for every checkpoint."""
 
-    num_laps: NonNegativeInt = 0
-    clean_laps: NonNegativeInt = 0
+    num_laps: _Count = 0
+    clean_laps: _Count = 0
 
-    clean_times_ms: tuple[NonNegativeInt, ...] = ()
+    clean_times_ms: tuple[_Count, ...] = ()
     """Times of the clean laps."""
 
     progress: Moments = Moments()
@@ -58,6 +60,10 @@ class Tally:
     """Of the sum of rewards."""
     laptime: Moments = Moments()
     """Of the lap time [ms], 999,999 for a lap that was not finished."""
+
+    def __post_init__(self) -> None:
+        if self.clean_laps > self.num_laps:
+            raise ValueError(f"{self.clean_laps} of {self.num_laps} laps cannot be clean")
 
     @property
     def clean_rate(self) -> float:
@@ -71,7 +77,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class _Line:
-    iteration: NonNegativeInt
+    iteration: _Count
     tally: Tally
 
 
