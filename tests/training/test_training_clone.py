@@ -185,7 +185,10 @@ def test_an_archive_is_cloned_as_it_is(
     [
         (("--clone", "nowhere"), "nowhere: there is no such file or folder"),
         (("--clone-checkpoint", "best"), "Add --clone FROM"),
-        (("--clone", "SOURCE", "--clone-checkpoint", "first"), "--clone-checkpoint must be best, last or a number"),
+        (
+            ("--clone", "SOURCE", "--clone-checkpoint", "first"),
+            "--clone-checkpoint must be best, last, a number or a name",
+        ),
         (("--clone", "SOURCE", "--clone-checkpoint", "7"), "no checkpoint 7"),
     ],
 )
