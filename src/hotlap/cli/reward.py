@@ -100,8 +100,14 @@ def _print_report(report: RewardReport) -> None:
     for spot in report.hot_spots:
         print(f"  {spot.own_us:9.0f} µs {spot.calls:7d} calls  {spot.place}")
     for problem in report.problems:
+        if problem.level == "note":
+            continue
         at = f" (line {problem.line})" if problem.line and f"line {problem.line}" not in problem.message else ""
         print(f"\n{problem.level}{at}: {problem.message}")
+    notes = [f"{note.message} (line {note.line})" for note in report.problems if note.level == "note"]
+    if notes:
+        rest = f", and {len(notes) - 3} more" if len(notes) > 3 else ""
+        print(f"\nnote: the DeepRacer console, now shut down, would have refused: {'; '.join(notes[:3])}{rest}.")
     if report.printed:
         print(f"\nThe function printed {report.num_printed} lines, the first of them:")
         print("\n".join(f"  {line}" for line in report.printed))

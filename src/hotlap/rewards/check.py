@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hotlap.errors import RewardError
-from hotlap.rewards import old_names
+from hotlap.rewards import guard, old_names
 from hotlap.rewards.function import RewardFunction, describe, explain, line_of
 from hotlap.rewards.guard import Stopped
 from hotlap.rewards.loader import load_reward, read_reward
@@ -165,7 +165,7 @@ def check_reward(
     if profile and report.ok:
         rows = [row for episodes in races.values() for each in episodes for row in params.rows(each.columns)]
         report.hot_spots = hot_spots(reward, rows)
-    report.problems.sort(key=lambda problem: problem.level)
+    report.problems.sort(key=lambda problem: ("error", "warning", "note").index(problem.level))
     return report
 
 
@@ -201,8 +201,11 @@ class _Play:
         for number, row in enumerate(self.params.rows(episode.columns)):
             if time.monotonic() > self.end:
                 break
-            self.calls += 1
             step = f"episode {episode.name!r}, step {int(row['steps'])}"
+            if number % 16 == 0 and guard.is_full():
+                self._filled(step, episode.name)
+                break
+            self.calls += 1
             begin = time.perf_counter_ns()
             try:
                 before = copy.deepcopy(row) if number in (0, 1, last) else None
@@ -333,6 +336,8 @@ class _Doubts:
                 f"the reward is never above zero (from {low:.3g} to {high:.3g}): ending early pays most, so "
                 "the car learns to leave the track at once; add something positive for good driving",
             )
+        else:
+            yield from self._whole_episodes()
         if self._depends_on_the_step_alone():
             yield from self._probed()
 
@@ -388,6 +393,26 @@ class _Doubts:
                 f"the reward is of type {type(value).__name__} (first in episode {self.episodes[0].name!r}): the "
                 "DeepRacer console's validator would refuse this; return float(reward)",
             )
+
+    def _whole_episodes(self) -> Iterator[Problem]:
+        """Whether a bad episode pays as much in all as a good lap."""
+        lap = self.play.values[0][2]
+        if self.play.values[0][1] != "lap_complete" or len(lap) < len(self.episodes[0].columns["x"]):
+            return
+        total = sum(lap)
+        for episode, (name, ending, values) in zip(self.episodes[1:], self.play.values[1:], strict=True):
+            part = values[: len(lap)]
+            slow = ending == "stopped" and name == "hardly moving" and episode.columns["progress"].max() < 20.0
+            # A steady reward for the line alone is fair: a car that stands may get what a lap gets, but not far more.
+            least = total + abs(total) if slow else total
+            if (slow or ending in ("reversed", "off_track")) and sum(part) >= least:
+                what = "drive backwards" if ending == "reversed" else "leave the track" if not slow else "stand still"
+                yield Problem(
+                    "warning",
+                    f"{len(part)} steps of {name} pay {sum(part):.4g} in all, and a good lap of {len(lap)} steps "
+                    f"pays {total:.4g}: the car learns to {what}; make good driving pay more at each step",
+                )
+                return
 
     def _depends_on_the_step_alone(self) -> bool:
         """Whether single steps, out of order and asked of a fresh instance, get what they got in their episode."""

@@ -10,8 +10,7 @@ In the main thread a signal brings the exception, which also ends a sleep, a rea
 and in other threads, it comes when the function next executes a line of Python. What swallows it gets it again; who
 does not stop within `GRACE_S` ends the process, with the same sentence on standard error. Compiled code that keeps
 Python's lock, such as ``sum(range(10**12))``, keeps the watchdog from running too: by the processor's clock the stacks
-of all threads are written to standard error, and the process ends, or its fleet ends it. Growth of memory is seen on
-Linux only; elsewhere Python's MemoryError remains.
+of all threads are written to standard error, and the process ends, or its fleet ends it.
 
 One call at a time is watched. Calls in several threads at once are allowed, but only the latest is protected.
 """
@@ -37,6 +36,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
+
+import psutil
 
 LIMIT_S: Final = 30.0
 GRACE_S: Final = 5.0  # from the first exception until the process is ended
@@ -99,6 +100,7 @@ class _Watch:
     def __init__(self) -> None:
         self.limit_s = LIMIT_S
         self.max_lines = MAX_LINES
+        self.most = sys.maxsize  # memory that the process may have
         self.installed = 0  # process that the watchdog runs in: a child made by fork has none
         self.signals = False  # whether exceptions come to the main thread by a signal
         self.number = -1  # the call seen last
@@ -121,17 +123,24 @@ _watch = _Watch()
 
 
 def configure(
-    *, limit_s: float = LIMIT_S, max_lines: int = MAX_LINES, job: object = None, ends_stuck: bool | None = None
+    *,
+    limit_s: float = LIMIT_S,
+    max_lines: int = MAX_LINES,
+    memory: int | None = None,
+    job: object = None,
+    ends_stuck: bool | None = None,
 ) -> None:
     """Set the limits of what is called in this process from now on.
 
     Args:
         limit_s: Longest time that a call, or the loading of the file, may take [s].
         max_lines: How many lines a job may write.
+        memory: How much the process may grow from now on [bytes]; None: as far as the machine allows.
         job: The count begins anew when this is not equal to what it was.
         ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
     _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    _watch.most = sys.maxsize if memory is None else _own_memory() + memory
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
     if job != _watch.job:
@@ -157,6 +166,11 @@ def install() -> None:
         # Python's lock may be kept from the watchdog; the processor's clock ticks nevertheless.
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.0, 1.0)
         _watch.signals = True
+
+
+def is_full() -> bool:
+    """Whether the process has grown beyond what `configure` has set."""
+    return _own_memory() > _watch.most
 
 
 def prepare() -> None:
@@ -338,12 +352,13 @@ def _look_after() -> None:
     process = os.getpid()
     while process == os.getpid():
         time.sleep(_POLL_S)
-        _name_threads_that_stay()
-        _wind_clock()
-        if running.active:
-            _look_at(running.number)
-        else:
-            _watch.number = -1
+        with contextlib.suppress(MemoryError):  # what looks after the memory survives the want of it
+            _name_threads_that_stay()
+            _wind_clock()
+            if running.active:
+                _look_at(running.number)
+            else:
+                _watch.number = -1
 
 
 def _wind_clock() -> None:
@@ -390,6 +405,8 @@ def _reason(seconds: float) -> str | None:
     if seconds > _watch.limit_s:
         return _too_long()
     used = _own_memory()
+    if used > _watch.most:
+        return f"the reward function has filled the memory: the process has {used / 2**30:.1f} GiB"
     grown = used - _watch.memory
     if grown > 1 << 26:  # less is the business of nobody
         left, total = _memory_left()
@@ -454,20 +471,14 @@ def _name_threads_that_stay() -> None:
 
 
 def _own_memory() -> int:
-    """Resident memory of this process [bytes]; 0 where it is not told."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
+    """Resident memory of this process [bytes]."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def _memory_left() -> tuple[int, int]:
     """Memory that is left to this process and that there is in all [bytes]: of the machine, or of its container."""
-    left, total = sys.maxsize, 0
-    with contextlib.suppress(OSError, ValueError, KeyError), open("/proc/meminfo", encoding="ascii") as file:
-        kib = {line.partition(":")[0]: int(line.split()[1]) for line in file}
-        left, total = kib["MemAvailable"] << 10, kib["MemTotal"] << 10
+    machine = psutil.virtual_memory()
+    left, total = machine.available, machine.total
     for limit_file, used_file in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),

@@ -33,8 +33,8 @@ FORBIDDEN_TEXTS: Final = (
 class Problem:
     """Something about a reward file that its author should know."""
 
-    level: Literal["error", "warning"]
-    """error: training would stop; warning: it runs, but look at this."""
+    level: Literal["error", "warning", "note"]
+    """error: training would stop; warning: it runs, but look at this; note: of no consequence here."""
     message: str
     line: int | None = None
 
@@ -103,10 +103,10 @@ def _key_read(node: Any, argument: str) -> str | None:
 
 
 def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
-    """What runs here, but the console's validator would not accept."""
+    """What runs here, but the validator of the DeepRacer console, which was shut down, would have refused."""
 
     def refused(message: str, line: int) -> Problem:
-        return Problem("warning", f"{message}: the DeepRacer console's validator would refuse this", line)
+        return Problem("note", message, line)
 
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):

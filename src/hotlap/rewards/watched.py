@@ -12,9 +12,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from hotlap.rewards import guard
 from hotlap.rewards.check import RewardReport, check_reward
@@ -48,7 +51,7 @@ def check_watched(
 
     What ends the child is an error of the report, with the line where the function was if that is known.
     """
-    with tempfile.TemporaryDirectory(prefix="hotlap-check-") as name:
+    with tempfile.TemporaryDirectory(prefix="hotlap-check-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         plain = [_Route(route.center, route.length) for route in routes]
         (folder / "job").write_bytes(pickle.dumps((str(path), dict(races), plain, tuple(needed), profile)))
@@ -58,33 +61,52 @@ def check_watched(
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                start_new_session=True,
             )
-            try:
-                code = child.wait(KILL_S)
-            except subprocess.TimeoutExpired:
-                code = None
-            finally:
-                with contextlib.suppress(ProcessLookupError, PermissionError):  # and what it started
-                    os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            code = _ended(child, (folder / "out", folder / "err"))
         report = _result(folder, str(path), code)
-        lines = (folder / "out").read_bytes()[:MAX_PRINTED].decode("utf-8", errors="replace").splitlines()
+        with open(folder / "out", "rb") as out:
+            lines = out.read(MAX_PRINTED).decode("utf-8", errors="replace").splitlines()
         report.printed, report.num_printed = [line[:200] for line in lines[:SHOWN_LINES]], len(lines)
         return report
+
+
+def _ended(child: subprocess.Popen[bytes], outputs: Sequence[Path]) -> int | None:
+    """Wait for the child, then end what it has started; its exit code, or None if it had to be ended."""
+    started: set[psutil.Process] = set()
+    end = time.monotonic() + KILL_S
+    try:
+        process = psutil.Process(child.pid)
+        while time.monotonic() < end and all(output.stat().st_size <= MAX_PRINTED for output in outputs):
+            with contextlib.suppress(psutil.Error):  # it has just ended
+                started.update(process.children(recursive=True))
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(0.1)
+        return None
+    finally:
+        child.kill()
+        child.wait()
+        _end(started)
+
+
+def _end(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _result(folder: Path, path: str, code: int | None) -> RewardReport:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         return RewardReport.from_dict(json.loads((folder / "report.json").read_bytes()))
-    told = (folder / "err").read_bytes()[-20_000:].decode("utf-8", errors="replace")
+    with open(folder / "err", "rb") as err:
+        err.seek(-min(20_000, os.fstat(err.fileno()).st_size), os.SEEK_END)
+        told = err.read().decode("utf-8", errors="replace")
     said = re.findall(r"^hotlap: (.*)$", told, flags=re.MULTILINE)
     file = Path(path).absolute()
     at = [int(line) for name, line in re.findall(r'File "(.+?)", line (\d+)', told) if Path(name).parent == file.parent]
     where = f"{file}, line {at[0]}" if at else str(file)
     if said:
         message = said[-1]
-    elif code is None or (at and code >= 0):
+    elif code is None or "Timeout (" in told:
         message = (
             f"{where}: the reward function has not come to an end after {CHECK_S:g} s; expected an answer within "
             "milliseconds; look for a loop that does not end, or for something that it waits for."
@@ -106,24 +128,25 @@ def _run() -> None:
     _limit_memory()
     path, races, routes, needed, profile = pickle.loads((folder / "job").read_bytes())
     # Importing large libraries takes longer than any call should.
-    guard.configure(limit_s=CALL_S, max_lines=1000)
+    guard.configure(limit_s=CALL_S, max_lines=1000, memory=MEMORY)
     report = check_reward(path, races, routes, needed=needed, profile=profile)
     sys.stdout.flush()
     done = folder / "report.json"
     done.with_suffix(".part").write_text(json.dumps(report.to_dict()))
     done.with_suffix(".part").replace(done)
+    _end(psutil.Process().children(recursive=True))
     os._exit(0)  # threads of the function are not waited for
 
 
 def _limit_memory() -> None:
+    """Where the system does so itself; elsewhere the guard sees it a little later."""
     try:
         import resource
     except ImportError:  # Windows
         return
-    try:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
+    if not sys.platform.startswith("linux"):
         return
+    used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_PRINTED, MAX_PRINTED))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
