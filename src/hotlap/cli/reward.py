@@ -26,14 +26,19 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Call a reward function on steps of every kind; report failures, values and cost. Exit code 2 if it would fail."""
-    from hotlap.envs.practice import races_for
+    from hotlap.envs.cornering import speed_doubts
+    from hotlap.envs.practice import model_around, races_for
     from hotlap.errors import RewardError
+    from hotlap.rewards.source_check import Problem
     from hotlap.rewards.watched import check_watched
     from hotlap.tracks.catalog import load_track
 
     tracks = [load_track(name) for name in ([track] if track else TRACKS)]
     races, routes, needed = races_for(file, tracks)
     report = check_watched(file, races, routes, needed=needed, profile=profile)
+    metadata, job = model_around(Path(file))
+    if metadata is not None and job is not None:
+        report.problems += [Problem("warning", sentence) for sentence in speed_doubts(job, metadata)]
     if as_json:
         print_json(report.to_dict())
     elif not report.calls:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from hotlap.config.base import ConfigWarning
+from hotlap.config.drfc import DrfcFolder, is_drfc_folder
 from hotlap.config.job import Job
 from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, ModelMetadata, Range
 from hotlap.envs.race import Race, RaceConfig
@@ -76,7 +79,8 @@ def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list
     Returns:
         Episodes by race type; their routes; race types in which it must work: those of the model folder.
     """
-    metadata, needed = _model_of(Path(file))
+    metadata, job = model_around(Path(file))
+    needed = sorted({str(race.race_type) for race in job.races}) if job is not None else []
     try:
         source = read_reward(file).text.decode("utf-8-sig", errors="replace")
     except RewardError:
@@ -94,22 +98,25 @@ def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list
     return races, [route for track in tracks for route in (track, track.reversed())], needed
 
 
-def _model_of(file: Path) -> tuple[ModelMetadata | None, list[str]]:
-    """The action space and the race types of the model folder that a reward file lies in, as far as there is one."""
+def model_around(file: Path) -> tuple[ModelMetadata | None, Job | None]:
+    """The action space and the job of the folder of a model, or of DeepRacer-for-Cloud, that a reward file lies in.
+
+    Both as far as they are there; what is wrong with them is not the business of who asks about the reward file.
+    """
     metadata: ModelMetadata | None = None
-    race_types: list[str] = []
-    with contextlib.suppress(ConfigError):
-        metadata = ModelMetadata.load(file.parent / "model_metadata.json")
-    with contextlib.suppress(ConfigError):
-        if (file.parent / "job.toml").is_file():
-            race_types = sorted({str(race.race_type) for race in Job.load(file.parent / "job.toml").races})
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        for line in (file.parent / "run.env").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition("=")
-            race_type = value.strip().strip("'\"").lower()
-            if key.strip() == "DR_RACE_TYPE" and race_type in ("time_trial", "object_avoidance", "head_to_bot"):
-                race_types = [race_type]
-    return metadata, race_types
+    job: Job | None = None
+    folder = file.absolute().parent
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        with contextlib.suppress(ConfigError):
+            metadata = ModelMetadata.load(folder / "model_metadata.json")
+        with contextlib.suppress(ConfigError):
+            root = folder.parent if folder.name == "custom_files" else folder
+            if is_drfc_folder(root):
+                job = DrfcFolder(root, needs_reward=False).job
+            elif (folder / "job.toml").is_file():
+                job = Job.load(folder / "job.toml")
+    return metadata, job
 
 
 def practice(

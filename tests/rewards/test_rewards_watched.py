@@ -1,0 +1,104 @@
+"""The process of `hotlap reward check`: its exit code, its end, and what it does on systems that lack much."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import psutil
+import pytest
+from hotlap_process import Hotlap
+
+BARE = """
+import os, signal, sys
+import psutil  # on Linux it needs more than elsewhere
+for module, names in ((signal, ("SIGVTALRM", "SIGXFSZ", "setitimer", "ITIMER_VIRTUAL", "pthread_kill")),
+                      (os, ("fork", "forkpty", "killpg", "getpgrp", "posix_spawn", "posix_spawnp", "sysconf"))):
+    for name in names:
+        if hasattr(module, name):
+            delattr(module, name)
+sys.modules["resource"] = None
+"""
+
+GOOD = "return params['speed'] if params['all_wheels_on_track'] else 1e-3"
+
+
+def bare(folder: Path) -> dict[str, str]:
+    """An environment in which Python processes have none of what Windows does not have."""
+    (folder / "sitecustomize.py").write_text(BARE)
+    return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
+
+
+def write(folder: Path, body: str) -> Path:
+    path = folder / "reward_function.py"
+    path.write_text("def reward_function(params):\n" + textwrap.indent(textwrap.dedent(body), "    ") + "\n")
+    return path
+
+
+@pytest.mark.parametrize("without", [False, True], ids=["everything", "bare"])
+@pytest.mark.parametrize(
+    ("body", "code"), [(GOOD, 0), ("return 1 / 0", 2), ("while True:\n    pass", 2)], ids=["good", "bad", "loop"]
+)
+def test_the_command_ends_with_its_exit_code_and_without_a_word(tmp_path: Path, without: bool, body: str, code: int):
+    """Also where there are no signals, no timers and no limits of resources."""
+    hotlap = Hotlap(tmp_path)
+    if without:
+        hotlap.environment |= bare(tmp_path)
+    (tmp_path / "function").mkdir()
+    done = hotlap.run("reward", "check", write(tmp_path / "function", body), "--json", code=code)
+    report = json.loads(done.stdout)
+    assert report["ok"] == (code == 0)
+    assert not done.stderr
+    if "while" in body:
+        assert report["problems"][0]["line"] in (2, 3)
+
+
+@pytest.mark.parametrize("without", [False, True], ids=["everything", "bare"])
+def test_a_function_that_fills_the_memory_is_ended(tmp_path: Path, without: bool):
+    """By the system, or by the guard that looks at what the process has."""
+    environment = os.environ | (bare(tmp_path) if without else {})
+    (tmp_path / "function").mkdir()
+    path = write(tmp_path / "function", "kept.append(b'x' * 30_000_000)\nreturn 1.0")
+    path.write_text("kept = []\n" + path.read_text())
+    program = f"""
+from hotlap.envs.practice import races_for
+from hotlap.rewards.watched import check_watched
+from hotlap.tracks import load_track
+races, routes, needed = races_for({str(path)!r}, [load_track("first_lap")])
+report = check_watched({str(path)!r}, races, routes, needed=needed)
+print(report.ok, report.problems[0].message)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout.startswith("False")
+    assert "emory" in done.stdout
+
+
+def test_what_the_function_has_started_ends_with_the_check(tmp_path: Path):
+    """Also if the check itself ends well."""
+    path = write(tmp_path, f"if not started:\n    started.append(subprocess.Popen(['sleep', '987']))\n{GOOD}")
+    path.write_text("import subprocess\nstarted = []\n" + path.read_text())
+    Hotlap(tmp_path).run("reward", "check", path, "--json")
+    left = [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "987"]]
+    assert not left
+
+
+def test_a_connection_that_nobody_answers_ends_with_the_check(tmp_path: Path):
+    """The line where it waits is told."""
+    import socket
+
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        path = write(tmp_path, f"urllib.request.urlopen('http://127.0.0.1:{port}/')\nreturn 1.0")
+        path.write_text("import urllib.request\n" + path.read_text())
+        done = Hotlap(tmp_path).run("reward", "check", path, "--json", code=2)
+    problem = json.loads(done.stdout)["problems"][0]
+    assert problem["level"] == "error"
+    assert problem["line"] == 3
