@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sample_steps import sample_steps
 from shapely import LineString, Point, Polygon
 from tiny_model import write_model
 from typer.testing import CliRunner
@@ -23,7 +24,6 @@ from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
-from hotlap.rewards.sample_steps import sample_steps
 from hotlap.rewards.source_check import reads_objects
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import Track, load_track

@@ -16,7 +16,8 @@ from hotlap_process import Hotlap
 BARE = """
 import os, signal, sys
 import psutil  # on Linux it needs more than elsewhere
-for module, names in ((signal, ("SIGVTALRM", "SIGXFSZ", "setitimer", "ITIMER_VIRTUAL", "pthread_kill")),
+for module, names in ((signal, ("SIGVTALRM", "SIGPROF", "SIGXFSZ", "setitimer", "ITIMER_VIRTUAL", "ITIMER_PROF",
+                                "pthread_kill")),
                       (os, ("fork", "forkpty", "killpg", "getpgrp", "posix_spawn", "posix_spawnp", "sysconf"))):
     for name in names:
         if hasattr(module, name):

@@ -25,7 +25,10 @@ def check(
     profile: Annotated[bool, typer.Option("--profile", help="Show where the time goes.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Call a reward function on steps of every kind; report failures, values and cost. Exit code 2 if it would fail."""
+    """Play good and bad episodes with a reward function; report failures, doubts, values and cost.
+
+    Exit code 2 if training would fail.
+    """
     from hotlap.envs.cornering import speed_doubts
     from hotlap.envs.practice import model_around, races_for
     from hotlap.errors import RewardError

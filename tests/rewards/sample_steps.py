@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
+
+from hotlap.tracks import Track
 
 FRONT_POINT_AHEAD = 0.14  # [m] from the car's origin to the point that x and y tell
 STEPS_PER_SECOND = 15.0
@@ -15,40 +15,7 @@ _WHEELS = np.array([(0.082, 0.09), (0.082, -0.09), (-0.082, 0.09), (-0.082, -0.0
 _STEERING = (-30.0, -15.0, 0.0, 15.0, 30.0)
 
 
-class Location(Protocol):
-    """Where points are on a track; see `hotlap.tracks.track.TrackLocation`."""
-
-    @property
-    def s(self) -> np.ndarray: ...
-    @property
-    def distance(self) -> np.ndarray: ...
-    @property
-    def is_left(self) -> np.ndarray: ...
-    @property
-    def width(self) -> np.ndarray: ...
-    @property
-    def waypoints(self) -> np.ndarray: ...
-
-
-class SampleTrack(Protocol):
-    """What sample steps need of a track; every `Track` has it."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def center(self) -> np.ndarray: ...
-    @property
-    def length(self) -> float: ...
-    @property
-    def closed(self) -> bool: ...
-    def pose_at(self, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
-    def width_at(self, s: np.ndarray) -> np.ndarray: ...
-    def locate(self, points: np.ndarray) -> Location: ...
-    def contains(self, points: np.ndarray) -> np.ndarray: ...
-    def reversed(self) -> SampleTrack: ...
-
-
-def sample_steps(track: SampleTrack, *, route: int = 0, reversed_route: int = 1) -> dict[str, dict[str, np.ndarray]]:
+def sample_steps(track: Track, *, route: int = 0, reversed_route: int = 1) -> dict[str, dict[str, np.ndarray]]:
     """Columns for `RewardParams` by the kind of step, in an order as a run might bring them.
 
     Args:
@@ -97,7 +64,7 @@ def sample_steps(track: SampleTrack, *, route: int = 0, reversed_route: int = 1)
 
 
 def _drive(
-    track: SampleTrack,
+    track: Track,
     s: np.ndarray,
     *,
     offset: np.ndarray | float = 0.0,
