@@ -116,7 +116,7 @@ BAD_VALUES = [
     ("system.env", "DR_LOCAL_S3_BUCKET", "..", "a plain name"),
     ("system.env", "DR_CAMERA_MAIN_ENABLE", "no", "for true"),
     ("system.env", "DR_EXPERIMENT_NAME", "../elsewhere", KEY),
-    ("worker-2.env", "DR_WORLD_NAME", '"reinvent_base"', "without blanks and quotes"),
+    ("worker-2.env", "DR_WORLD_NAME", '"reinvent_base"', "without quotes"),
     ("worker-2.env", "DR_WORLD_NAME", "$DR_TRACK", "the name of a track"),
     ("worker-2.env", "DR_RACE_TYPE", "HEAD_TO_MODEL", "not available yet"),
     ("worker-2.env", "DR_CAR_COLOR", "blue", "Black, Grey, Blue"),

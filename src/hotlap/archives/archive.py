@@ -15,7 +15,7 @@ from hotlap.unfinished import scratch_folder
 
 def is_archive(path: Path) -> bool:
     """Whether a file is an archive; a gzipped file that holds no tar is none."""
-    return _is_zip(path) or tar.begins_tar(path)
+    return path.is_file() and (_is_zip(path) or tar.begins_tar(path))
 
 
 def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
@@ -33,6 +33,8 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
         MalformedError: If it is no such archive, or has a member that no archive of ours has: links, devices, names
             that lead outside, more or larger files than any model. ``target`` may then hold a part.
     """
+    if not archive.is_file():  # a pipe would be waited for
+        raise MalformedError("it is no file")
     return (zip.unpack if _is_zip(archive) else tar.unpack)(archive, target, wanted)
 
 

@@ -104,6 +104,7 @@ def check_reward(
     Returns:
         A report; a file that cannot even be loaded is its only problem.
     """
+    old_names.told.clear()  # what other functions of this process asked for
     report = RewardReport(str(path))
     try:
         reward = load_reward(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -82,7 +83,7 @@ def open_traces(
     recordings = Recordings()
     with ExitStack() as stack:
         for path in _places(paths):
-            if (path / "index.csv").is_file():
+            if os.path.lexists(path / "index.csv"):  # what is no file is refused by its name
                 recordings.files.extend(read_index(path / "index.csv"))
             elif listed := _listed(path, known):
                 recordings.files.append(listed)
