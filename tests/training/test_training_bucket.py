@@ -322,7 +322,7 @@ def test_the_command_line_trains_evaluates_and_resumes_in_a_bucket(
     for name in ("pip", "chase", "top", "car"):
         assert films[name].removeprefix(f"{place}/") in there
 
-    assert run_command(monkeypatch, "train", place, "--resume", "--iterations", "2", "--json") == 0
+    assert run_command(monkeypatch, "train", place, "--resume", "--iterations", "1", "--json") == 0
     assert json.loads(capsys.readouterr().out)["iterations"] == 2
     assert len(curve(place)) == 2
     assert run_command(monkeypatch, "jobs", "--json") == 0
