@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain, islice
 
@@ -115,62 +115,44 @@ def read_table(data: bytes, *, source: str) -> TraceTable:
             f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
         )
     rows = csv.reader(_lines_of_log(data) if LOG_MARK in data else _lines(data))
-    parts = []
-    num_damaged = 0
+    parts: list[TraceTable] = []
     try:
         header = next(rows, [])
         absent = [name for name in REQUIRED if name not in header]
         if absent or len(header) > MAX_COLUMNS:
             raise _no_trace(source, header, absent)
         while some := list(islice(rows, _ROWS_AT_ONCE)):
-            part, damaged = _part(header, some)
-            parts.append(part)
-            num_damaged += damaged
+            parts.append(_part(header, some))
+            num_damaged = sum(part.num_damaged for part in parts)
             if num_damaged > MAX_DAMAGED:
                 raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
-    part = _joined(parts or [_part(header, [])[0]])
+    table = _joined(parts or [_part(header, [])])
     if LOG_MARK in data:
-        part = replace(part, iteration=_iterations_in_log(data, part.number["episode"].astype(np.int64)))
-    return _in_degrees(part, num_damaged)
+        table = replace(table, iteration=_iterations_in_log(data, table.number["episode"].astype(np.int64)))
+    return _in_degrees(table)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Some rows, as `TraceTable` says, angles as logged."""
-
-    number: dict[str, np.ndarray]
-    action: np.ndarray
-    done: np.ndarray
-    on_track: np.ndarray
-    status: np.ndarray
-    iteration: np.ndarray
-    wall_clock: np.ndarray
-    columns: frozenset[str]
-
-
-def _joined(parts: Sequence[_Part]) -> _Part:
-    arrays = {
-        each.name: np.concatenate([getattr(part, each.name) for part in parts])
-        for each in fields(_Part)
-        if each.name not in ("number", "columns")
-    }
-    number = {name: np.concatenate([part.number[name] for part in parts]) for name in _NUMBERS}
-    return _Part(number=number, columns=frozenset().union(*(part.columns for part in parts)), **arrays)
-
-
-def _in_degrees(part: _Part, num_damaged: int) -> TraceTable:
-    steer = np.abs(part.number["steer"])
-    # 2019 had no status.
-    in_radians = bool((part.status == NOT_LOGGED).all()) and float(steer.max(initial=0.0)) < _LARGEST_RADIANS
-    if in_radians:
-        part.number.update({name: np.rad2deg(part.number[name]) for name in ("yaw", "steer")})
+def _joined(parts: Sequence[TraceTable]) -> TraceTable:
+    arrays = ("action", "done", "on_track", "status", "iteration", "wall_clock")
     return TraceTable(
-        **{each.name: getattr(part, each.name) for each in fields(_Part)},
-        in_radians=in_radians,
-        num_damaged=num_damaged,
+        number={name: np.concatenate([part.number[name] for part in parts]) for name in _NUMBERS},
+        columns=frozenset().union(*(part.columns for part in parts)),
+        in_radians=False,
+        num_damaged=sum(part.num_damaged for part in parts),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
     )
+
+
+def _in_degrees(table: TraceTable) -> TraceTable:
+    """The rows of a whole file, whose angles are as logged."""
+    steer = np.abs(table.number["steer"])
+    # 2019 had no status.
+    if (table.status != NOT_LOGGED).any() or float(steer.max(initial=0.0)) >= _LARGEST_RADIANS:
+        return table
+    turned = {name: np.rad2deg(table.number[name]) for name in ("yaw", "steer")}
+    return replace(table, number={**table.number, **turned}, in_radians=True)
 
 
 def _no_trace(source: str, header: list[str], absent: list[str]) -> RecordError:
@@ -229,8 +211,8 @@ def _number(text: str) -> float:
         return np.nan
 
 
-def _part(header: list[str], rows: list[list[str]]) -> tuple[_Part, int]:
-    """Rows as columns, and the number of rows left out."""
+def _part(header: list[str], rows: list[list[str]]) -> TraceTable:
+    """Some rows as columns, angles as logged."""
     action = header.index("action")
     for row in rows:
         # Text logs print continuous actions with a comma: [-21.59, 3.45].
@@ -251,7 +233,7 @@ def _part(header: list[str], rows: list[list[str]]) -> tuple[_Part, int]:
         columns = _parsed(header, whole)
         assert columns is not None
     texts = {name: values for name, values in columns.items() if name not in _NUMBERS}
-    part = _Part(
+    return TraceTable(
         number={name: np.asarray(columns[name], dtype=np.float64) for name in _NUMBERS},
         action=np.fromiter(map(_action, columns["action"]), dtype=np.int64, count=len(whole)),
         done=_booleans(columns["done"]),
@@ -260,8 +242,9 @@ def _part(header: list[str], rows: list[list[str]]) -> tuple[_Part, int]:
         iteration=np.fromiter(map(_iteration, texts.get("iteration", [""] * len(whole))), np.int64, len(whole)),
         wall_clock=_wall_clock(columns.get("wall_clock"), len(whole)),
         columns=frozenset({*_NUMBERS, *(name for name, values in texts.items() if any(values))}),
+        in_radians=False,
+        num_damaged=len(rows) - len(whole),
     )
-    return part, len(rows) - len(whole)
 
 
 def _parsed(header: list[str], rows: list[list[str]]) -> dict[str, np.ndarray | Sequence[str]] | None:
