@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -243,7 +244,7 @@ def add(
 
     for path in files:
         if not path.is_dir() and not is_archive(path):
-            add_one(path.stem, lambda path=path: add_track(path, closed=closed, overwrite=force))  # type: ignore[misc]
+            add_one(path.stem, partial(add_track, path, closed=closed, overwrite=force))
             continue
         if path.is_dir():
             found = routes_in_folder(path)
@@ -252,12 +253,7 @@ def add(
                 found = routes_in_archive(file, str(path))
         for stem, (content, *_) in found.items():
             source = f"{path}: {stem}.npy"
-            add_one(
-                stem,
-                lambda content=content, stem=stem, source=source: add_route(  # type: ignore[misc]
-                    content, stem, source=source, closed=closed, overwrite=force
-                ),
-            )
+            add_one(stem, partial(add_route, content, stem, source=source, closed=closed, overwrite=force))
     failed = [row for row in rows if "error" in row]
     if as_json:
         print_json({"tracks": rows})
@@ -302,11 +298,9 @@ def _all_here(names: list[str]) -> list[Fetched] | None:
     """The named routes, if all of them are here; then no source need be asked."""
     from hotlap.tracks.fetching import here
     from hotlap.tracks.names import match_name
-    from hotlap.tracks.originals import original_routes
+    from hotlap.tracks.originals import console_names, original_routes
 
-    known = original_routes()
-    console_names = {route.console_name: route.name for route in known.values() if route.console_name}
-    matches = [match_name(name, known, console_names) for name in names]
+    matches = [match_name(name, original_routes(), console_names()) for name in names]
     found = [here(match.name) if match else None for match in matches]
     return [each for each in found if each] if names and all(found) else None
 

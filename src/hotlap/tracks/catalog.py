@@ -9,7 +9,7 @@ from typing import Literal
 
 from hotlap.errors import TrackError
 from hotlap.tracks.names import Turn, match_name, near_names
-from hotlap.tracks.originals import original_routes
+from hotlap.tracks.originals import console_names, original_routes
 from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, write_route, write_whole
 from hotlap.tracks.track import Track
 from hotlap.user_folders import data_folder, given_folder
@@ -100,12 +100,11 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
         TrackError: If there is no such track; the message says how to get it, or which are called alike.
     """
     entries = {entry.name: entry for entry in list_tracks()}
-    known = original_routes()
-    console_names = {route.console_name: route.name for route in known.values() if route.console_name}
-    match = match_name(name, entries, console_names)
+    known, called_there = original_routes(), console_names()
+    match = match_name(name, entries, called_there)
     if match is not None:
         return entries[match.name], match.turn
-    missing = match_name(name, known, console_names)
+    missing = match_name(name, known, called_there)
     if missing is not None:
         called = known[missing.name].console_name
         raise TrackError(
@@ -113,7 +112,7 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
             f"{f', {called!r} in its console' if called and called != name else ''}; bring it with "
             f"`hotlap tracks get {missing.name}`."
         )
-    near = near_names(name, [*entries, *known], console_names)
+    near = near_names(name, [*entries, *known], called_there)
     meant = " or ".join(map(repr, near))
     listed = f"Known are: {', '.join(entries)}" if len(entries) <= MAX_LISTED else "`hotlap tracks list` shows them all"
     absent = [each for each in near if each not in entries]

@@ -18,7 +18,7 @@ from hotlap.errors import TrackError
 from hotlap.tracks.catalog import check_name, user_folder
 from hotlap.tracks.download import UnreachableError
 from hotlap.tracks.names import match_name, near_names
-from hotlap.tracks.originals import OriginalRoute, original_routes
+from hotlap.tracks.originals import OriginalRoute, console_names, original_routes
 from hotlap.tracks.route_file import MAX_BYTES, parse_route, write_whole
 from hotlap.tracks.route_sources import RouteSource
 
@@ -53,8 +53,7 @@ def choose_names(wanted: Sequence[str], there: Iterable[str] | None, *, all_of_t
     Raises:
         TrackError: If a name means none, or a pattern fits none.
     """
-    known = original_routes()
-    console_names = {route.console_name: route.name for route in known.values() if route.console_name}
+    known, called_there = original_routes(), console_names()
     everything = list(known if there is None else there)
     if all_of_them:
         return everything
@@ -66,13 +65,13 @@ def choose_names(wanted: Sequence[str], there: Iterable[str] | None, *, all_of_t
                 raise TrackError(f"no route is called like {text!r}. `hotlap tracks list --all` shows what there is.")
             names |= dict.fromkeys(fitting)
             continue
-        match = match_name(text, [*everything, *(name for name in known if name not in everything)], console_names)
+        match = match_name(text, [*everything, *(name for name in known if name not in everything)], called_there)
         if match is not None:
             names[match.name] = None
         elif there is None:  # the server may know it
             names[check_name(text.removesuffix(".npy"))] = None
         else:
-            near = " or ".join(map(repr, near_names(text, everything, console_names)))
+            near = " or ".join(map(repr, near_names(text, everything, called_there)))
             raise TrackError(
                 f"there is no route named {text!r}.{f' Did you mean {near}?' if near else ''} "
                 "`hotlap tracks list --all` shows what there is."

@@ -34,6 +34,11 @@ def original_routes() -> Mapping[str, OriginalRoute]:
     return _read(MANIFEST)
 
 
+def console_names() -> dict[str, str]:
+    """The names behind those of the console."""
+    return {route.console_name: route.name for route in original_routes().values() if route.console_name}
+
+
 @lru_cache(maxsize=4)
 def _read(manifest: Path) -> Mapping[str, OriginalRoute]:
     content = json.loads(manifest.read_text(encoding="utf-8"))
