@@ -61,12 +61,10 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
-    from hotlap.cli.model_argument import choose_model
+    from hotlap.cli.model_argument import choose_model, remarks_on
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.doubts import doubts, without_use
     from hotlap.config.drfc import DrfcFolder, is_drfc_folder
-    from hotlap.envs.cornering import speed_doubts
 
     caught: list[warnings.WarningMessage] = []
     try:
@@ -84,11 +82,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
-            doubtful = [
-                *without_use(model.hyperparameters, model.metadata),
-                *doubts(job, model.hyperparameters),
-                *speed_doubts(job, model.metadata),
-            ]
+            doubtful = remarks_on(model, job)
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)

@@ -149,13 +149,19 @@ def check_model(model: ModelFolder, job: Job) -> None:
     """
     from hotlap.config.availability import refuse, unavailable
     from hotlap.config.base import warn
+
+    refuse(unavailable(model.metadata))
+    for sentence in remarks_on(model, job):
+        warn(sentence)
+
+
+def remarks_on(model: ModelFolder, job: Job) -> list[str]:
+    """Sentences about what a training asks for that has no use or is probably not meant."""
     from hotlap.config.doubts import doubts, without_use
     from hotlap.envs.cornering import speed_doubts
 
-    refuse(unavailable(model.metadata))
-    for sentence in (
+    return [
         *without_use(model.hyperparameters, model.metadata),
         *doubts(job, model.hyperparameters),
         *speed_doubts(job, model.metadata),
-    ):
-        warn(sentence)
+    ]
