@@ -12,7 +12,7 @@ from hotlap.errors import ConfigError
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3_errors import StorageError, Trouble, trouble_of
 from hotlap.records.s3_settings import WHERE_CREDENTIALS_STAND, S3Settings, load_settings
-from hotlap.records.store import checked_parts, largest, whole_lines
+from hotlap.records.store import checked_parts, cut_anew, largest
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Store
@@ -66,11 +66,7 @@ class Bucket:
         self.put(key, (self.get(key) if self.exists(key) else b"") + data)
 
     def cut(self, key: str, num_bytes: int) -> int:
-        if not self.exists(key):
-            return 0
-        kept = whole_lines(self.get(key), num_bytes)
-        self.put(key, kept)
-        return len(kept)
+        return cut_anew(self, key, num_bytes)
 
     def create(self, key: str, data: bytes) -> bool:
         """Put an object only if there is none; whether that was so."""

@@ -27,7 +27,7 @@ from hotlap.records.ownership import SucceededError
 from hotlap.records.patience import Patience, pauses
 from hotlap.records.s3_errors import StorageError
 from hotlap.records.spool_folder import Deed, Entry, SpoolFolder
-from hotlap.records.store import Store, checked_parts, whole_lines
+from hotlap.records.store import Store, checked_parts, cut_anew
 
 MAX_BYTES = 16 << 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -111,11 +111,7 @@ class Spool:
         self.put(key, (self.get(key) if self.exists(key) else b"") + data)
 
     def cut(self, key: str, num_bytes: int) -> int:
-        if not self.exists(key):
-            return 0
-        kept = whole_lines(self.get(key), num_bytes)
-        self.put(key, kept)
-        return len(kept)
+        return cut_anew(self, key, num_bytes)
 
     def get(self, key: str) -> bytes:
         checked_parts(key, self)

@@ -37,6 +37,15 @@ def whole_lines(data: bytes, num_bytes: int) -> bytes:
     return data[: data.rfind(b"\n", 0, num_bytes) + 1]
 
 
+def cut_anew(store: Store, key: str, num_bytes: int) -> int:
+    """`Store.cut` where objects can only be written anew."""
+    if not store.exists(key):
+        return 0
+    kept = whole_lines(store.get(key), num_bytes)
+    store.put(key, kept)
+    return len(kept)
+
+
 class Store(Protocol):
     """What the records need of a storage medium."""
 
