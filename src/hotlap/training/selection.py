@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import median
 
 from hotlap.config.job import BestModelMetric
 from hotlap.evaluation.statistics import Estimate, EvaluationReport, wilson
@@ -161,10 +162,7 @@ def _middle(tally: Tally, metric: BestModelMetric) -> float:
 
 
 def _median(times: Sequence[float]) -> float | None:
-    if not times:
-        return None
-    ordered, half = sorted(times), len(times) // 2
-    return float(ordered[half]) if len(times) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    return float(median(times)) if times else None
 
 
 def _number(tally: Tally) -> int:
