@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from hotlap.records.log_file import read_lines
+from hotlap.records.log_file import RecordLog, read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import Measured, parse_record
 
@@ -84,7 +84,7 @@ class EpisodeRecord:
         return parse_record(cls, line)
 
 
-class EpisodeLog:
+class EpisodeLog(RecordLog[EpisodeRecord]):
     """The file of a training's episodes.
 
     Args:
@@ -95,18 +95,13 @@ class EpisodeLog:
         kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
+    KEY = EPISODES
+
     def __init__(
         self, store: Store, *, num_trained: int | None = None, num_evaluated: int = 0, kept: int | None = None
     ) -> None:
-        self.store = store
-        self.num_bytes = 0
-        """Of the lines that stayed and those that were added."""
-        if num_trained and kept is not None:
-            self.num_bytes = store.cut(EPISODES, kept)
-        elif num_trained is not None:
-            ends = {"training": num_trained, "evaluation": num_evaluated}
-            earlier = self.read() if num_trained else []
-            self._write(self.store.put, [record for record in earlier if record.iteration < ends[record.phase]])
+        ends = {"training": num_trained or 0, "evaluation": num_evaluated}
+        super().__init__(store, num_trained, lambda record: record.iteration < ends[record.phase], kept)
 
     def append(self, records: Sequence[EpisodeRecord]) -> None:
         """Add a line each, all together.
@@ -114,7 +109,7 @@ class EpisodeLog:
         Raises:
             RecordError: If they could not be written.
         """
-        self._write(self.store.append, records)
+        self._add(records)
 
     def read(self) -> list[EpisodeRecord]:
         """All whole lines, in order; empty if there is no file.
@@ -122,12 +117,15 @@ class EpisodeLog:
         Raises:
             RecordError: If it cannot be read, or is none.
         """
-        return parse_episodes(self.store.get(EPISODES)) if self.store.exists(EPISODES) else []
+        return self._records()
 
-    def _write(self, how: Callable[[str, bytes], None], records: Sequence[EpisodeRecord]) -> None:
-        data = "".join(f"{record.to_line()}\n" for record in records).encode()
-        how(EPISODES, data)
-        self.num_bytes += len(data)
+    @staticmethod
+    def _parse(data: bytes) -> list[EpisodeRecord]:
+        return parse_episodes(data)
+
+    @staticmethod
+    def _line(record: EpisodeRecord) -> str:
+        return record.to_line()
 
 
 def parse_episodes(data: bytes) -> list[EpisodeRecord]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from hotlap.records.log_file import read_lines
+from hotlap.records.log_file import RecordLog, read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import Measured, parse_record
 
@@ -136,7 +135,7 @@ class IterationRecord:
         return cls.from_line(json.dumps(data))
 
 
-class ProgressLog:
+class ProgressLog(RecordLog[IterationRecord]):
     """The progress file of a training.
 
     Args:
@@ -146,15 +145,10 @@ class ProgressLog:
         kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
+    KEY = PROGRESS
+
     def __init__(self, store: Store, *, num_iterations: int | None = None, kept: int | None = None) -> None:
-        self.store = store
-        self.num_bytes = 0
-        """Of the lines that stayed and those that were added."""
-        if num_iterations and kept is not None:
-            self.num_bytes = store.cut(PROGRESS, kept)
-        elif num_iterations is not None:
-            stay = [record for record in self.read() if record.iteration < num_iterations] if num_iterations else []
-            self._write(self.store.put, stay)
+        super().__init__(store, num_iterations, lambda record: record.iteration < (num_iterations or 0), kept)
 
     def append(self, record: IterationRecord) -> None:
         """Add one line.
@@ -162,7 +156,7 @@ class ProgressLog:
         Raises:
             RecordError: If it could not be written.
         """
-        self._write(self.store.append, [record])
+        self._add([record])
 
     def read(self) -> list[IterationRecord]:
         """All whole lines, in order; empty if there is no file.
@@ -170,12 +164,15 @@ class ProgressLog:
         Raises:
             RecordError: If it cannot be read, or is none.
         """
-        return parse_progress(self.store.get(PROGRESS)) if self.store.exists(PROGRESS) else []
+        return self._records()
 
-    def _write(self, how: Callable[[str, bytes], None], records: Sequence[IterationRecord]) -> None:
-        data = "".join(f"{record.to_line()}\n" for record in records).encode()
-        how(PROGRESS, data)
-        self.num_bytes += len(data)
+    @staticmethod
+    def _parse(data: bytes) -> list[IterationRecord]:
+        return parse_progress(data)
+
+    @staticmethod
+    def _line(record: IterationRecord) -> str:
+        return record.to_line()
 
 
 def parse_progress(data: bytes) -> list[IterationRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from hotlap.bounded import lines_of
 from hotlap.errors import RecordError
@@ -54,6 +54,53 @@ class LogFile:
             (self.store.append if self.num_bytes else self.store.put)(self.key, data)
             self.num_bytes += len(data)
             self._waiting = []
+
+
+class RecordLog(Generic[Record]):
+    """A file that grows by a line of JSON for each record.
+
+    Args:
+        store: Where the model lies.
+        num_iterations: Continue a training with so many finished iterations; 0 begins anew; None neither drops nor
+            clears, which is for readers.
+        stays: Whether a record is kept when a training continues.
+        kept: Bytes of the lines that stay, if that is known: then none of them is read.
+    """
+
+    KEY: ClassVar[str]
+
+    def __init__(
+        self, store: Store, num_iterations: int | None, stays: Callable[[Record], bool], kept: int | None
+    ) -> None:
+        self.store = store
+        self.num_bytes = 0
+        """Of the lines that stayed and those that were added."""
+        if num_iterations and kept is not None:
+            self.num_bytes = store.cut(self.KEY, kept)
+        elif num_iterations is not None:
+            earlier = self._records() if num_iterations else []
+            self._write(store.put, [record for record in earlier if stays(record)])
+
+    @staticmethod
+    def _parse(data: bytes) -> list[Record]:
+        """The records of all whole lines, in order."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _line(record: Record) -> str:
+        """A record as JSON."""
+        raise NotImplementedError
+
+    def _records(self) -> list[Record]:
+        return self._parse(self.store.get(self.KEY)) if self.store.exists(self.KEY) else []
+
+    def _add(self, records: Sequence[Record]) -> None:
+        self._write(self.store.append, records)
+
+    def _write(self, how: Callable[[str, bytes], None], records: Sequence[Record]) -> None:
+        data = _text([self._line(record) for record in records])
+        how(self.KEY, data)
+        self.num_bytes += len(data)
 
 
 def read_lines(data: bytes, key: str, read: Callable[[str], Record], *, longest: int) -> list[Record]:

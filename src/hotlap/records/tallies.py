@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
 from pydantic import Field, FiniteFloat, StringConstraints
 
-from hotlap.records.log_file import read_lines
+from hotlap.records.log_file import RecordLog, read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import parse_record
 
@@ -81,7 +81,7 @@ class _Line:
     tally: Tally
 
 
-class TallyLog:
+class TallyLog(RecordLog[_Line]):
     """The file of a training.
 
     Args:
@@ -91,15 +91,10 @@ class TallyLog:
         kept: Bytes of the lines that stay, if that is known: then none of them is read.
     """
 
+    KEY = TALLIES
+
     def __init__(self, store: Store, *, num_iterations: int | None = None, kept: int | None = None) -> None:
-        self.store = store
-        self.num_bytes = 0
-        """Of the lines that stayed and those that were added."""
-        if num_iterations and kept is not None:
-            self.num_bytes = store.cut(TALLIES, kept)
-        elif num_iterations is not None:
-            earlier = self._lines() if num_iterations else []
-            self._write(store.put, [line for line in earlier if line.iteration < num_iterations])
+        super().__init__(store, num_iterations, lambda line: line.iteration < (num_iterations or 0), kept)
 
     def append(self, tallies: Sequence[Tally], iteration: int) -> None:
         """Add what checkpoints have driven until now.
@@ -107,7 +102,7 @@ class TallyLog:
         Raises:
             RecordError: If it could not be written.
         """
-        self._write(self.store.append, [_Line(iteration, tally) for tally in tallies])
+        self._add([_Line(iteration, tally) for tally in tallies])
 
     def read(self) -> dict[str, Tally]:
         """The last tally of each checkpoint, by its name; empty if there is no file.
@@ -115,15 +110,15 @@ class TallyLog:
         Raises:
             RecordError: If it cannot be read, or is none.
         """
-        return {line.tally.checkpoint: line.tally for line in self._lines()}
+        return {line.tally.checkpoint: line.tally for line in self._records()}
 
-    def _lines(self) -> list[_Line]:
-        return parse_tallies(self.store.get(TALLIES)) if self.store.exists(TALLIES) else []
+    @staticmethod
+    def _parse(data: bytes) -> list[_Line]:
+        return parse_tallies(data)
 
-    def _write(self, how: Callable[[str, bytes], None], lines: Sequence[_Line]) -> None:
-        data = "".join(f"{json.dumps(asdict(line))}\n" for line in lines).encode()
-        how(TALLIES, data)
-        self.num_bytes += len(data)
+    @staticmethod
+    def _line(record: _Line) -> str:
+        return json.dumps(asdict(record))
 
 
 def parse_tallies(data: bytes) -> list[_Line]:
