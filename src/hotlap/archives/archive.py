@@ -15,7 +15,13 @@ from hotlap.unfinished import scratch_folder
 
 def is_archive(path: Path) -> bool:
     """Whether a file is an archive; a gzipped file that holds no tar is none."""
-    return path.is_file() and (_is_zip(path) or tar.begins_tar(path))
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return _is_zip(file) or tar.begins_tar(file)
+    except OSError:
+        return False
 
 
 def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
@@ -35,7 +41,20 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
     """
     if not archive.is_file():  # a pipe would be waited for
         raise MalformedError("it is no file")
-    return (zip.unpack if _is_zip(archive) else tar.unpack)(archive, target, wanted)
+    paths: dict[str, Path] = {}
+    with archive.open("rb") as file:
+        for name, size, parts in (zip.members if _is_zip(file) else tar.members)(file, wanted):
+            limit = wanted(name)
+            if limit is None:
+                continue
+            if size > limit:
+                raise MalformedError(f"{name!r} in it has {size} bytes, more than the {limit} that any such file has")
+            if name in paths:
+                raise MalformedError(f"{name!r} is in it twice")
+            paths[name] = target / str(len(paths))
+            with paths[name].open("xb") as out:
+                out.writelines(parts)
+    return paths
 
 
 def find_files(archive: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
@@ -48,9 +67,7 @@ def find_files(archive: BinaryIO, wanted: Callable[[str], int | None]) -> Iterat
     Raises:
         MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
     """
-    start = archive.read(len(zip.MAGIC[0]))
-    archive.seek(0)
-    return (zip.find_files if start in zip.MAGIC else tar.find_files)(archive, wanted)
+    return (zip.find_files if _is_zip(archive) else tar.find_files)(archive, wanted)
 
 
 @contextmanager
@@ -97,9 +114,8 @@ _PARTS = ("training-simtrace", "sim-trace", "metrics", "model", "agent", "logs")
 """Folders that are a part of a model, not what a model lies in."""
 
 
-def _is_zip(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(4) in zip.MAGIC
-    except OSError:
-        return False
+def _is_zip(file: BinaryIO) -> bool:
+    """By its first bytes; the file stands at its beginning, before and after."""
+    start = file.read(len(zip.MAGIC[0]))
+    file.seek(0)
+    return start in zip.MAGIC

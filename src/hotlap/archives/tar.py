@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from hotlap.bounded import MalformedError
@@ -30,26 +29,21 @@ _PACKED_CHUNK: Final = 1 << 16
 _FILE, _FOLDER, _PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK = (b"0", b"\0", b"7"), b"5", b"x", b"g", b"L", b"K"
 
 
-def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
-    """Write the wanted members of an archive into the folder ``target``, under numbers instead of names.
+def members(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """Name, size and content of the wanted members of a model's archive; each content is read before the next one.
 
     Args:
-        archive: A tar, gzipped or not.
-        target: An empty folder.
-        wanted: Largest size [bytes] of the member with this name; None: not wanted.
-
-    Returns:
-        Where each member lies, by its name in the archive.
+        file: A tar, gzipped or not, at its beginning.
+        wanted: Whether something is wanted of a member with this name: not if it says None.
 
     Raises:
         MalformedError: If it is no such archive, or has a member that no model's archive has: links, devices, names
-            that lead outside, more or larger files than any model. ``target`` may then hold a part.
+            that lead outside, more or larger ones than any model.
     """
-    try:
-        with archive.open("rb") as file:
-            return _Reader(_stream(file), MAX_UNPACKED, MAX_MEMBERS).unpack(target, wanted)
-    except zlib.error as error:
-        raise MalformedError(f"it is damaged or no gzip file ({error})") from None
+    reader = _Reader(_stream(file), MAX_UNPACKED, MAX_MEMBERS)
+    for name, size in reader.files():
+        if wanted(name) is not None:
+            yield name, size, reader.parts(size)
 
 
 def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
@@ -63,13 +57,10 @@ def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[
         MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
     """
     reader = _Reader(_stream(file), MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS, file_system=True)
-    try:
-        for name, size in reader.files():
-            limit = wanted(name)
-            if limit is not None and size <= limit:
-                yield name, reader.content(size)
-    except zlib.error as error:
-        raise MalformedError(f"it is damaged ({error})") from None
+    for name, size in reader.files():
+        limit = wanted(name)
+        if limit is not None and size <= limit:
+            yield name, reader.content(size)
 
 
 class _Stream(Protocol):
@@ -94,7 +85,10 @@ class _Gzip:
         while size and (self.waiting or self._fill()):
             if self.unpacker.eof:
                 self._begin_member()
-            part = self.unpacker.decompress(self.waiting, size)
+            try:
+                part = self.unpacker.decompress(self.waiting, size)
+            except zlib.error as error:
+                raise MalformedError(f"it is damaged or no gzip file ({error})") from None
             self.waiting = self.unpacker.unused_data if self.unpacker.eof else self.unpacker.unconsumed_tail
             parts.append(part)
             size -= len(part)
@@ -136,22 +130,6 @@ class _Reader:
         self.file_system = file_system
         self.pending = 0  # bytes of the file in hand that nobody has read, and of its filling
 
-    def unpack(self, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
-        paths: dict[str, Path] = {}
-        for name, size in self.files():
-            limit = wanted(name)
-            if limit is None:
-                continue
-            if size > limit:
-                raise MalformedError(f"{name!r} in it has {size} bytes, more than the {limit} that any such file has")
-            if name in paths:
-                raise MalformedError(f"{name!r} is in it twice")
-            paths[name] = target / str(len(paths))
-            with paths[name].open("xb") as file:
-                for start in range(0, size, _CHUNK):
-                    file.write(self.content(min(_CHUNK, size - start)))
-        return paths
-
     def files(self) -> Iterator[tuple[str, int]]:
         """Name and size of every plain file; ``content`` reads the one in hand."""
         long_name, found = "", False
@@ -182,6 +160,11 @@ class _Reader:
         self.pending -= size
         return self._read(size)
 
+    def parts(self, size: int) -> Iterator[bytes]:
+        """The same, a piece at a time."""
+        for start in range(0, size, _CHUNK):
+            yield self.content(min(_CHUNK, size - start))
+
     def _is_plain_file(self, name: str, kind: bytes) -> bool:
         try:
             name = plain_name(name)
@@ -207,13 +190,12 @@ class _Reader:
             self.content(min(_CHUNK, self.pending))
 
 
-def begins_tar(archive: Path) -> bool:
+def begins_tar(file: BinaryIO) -> bool:
     """Whether a file begins like a tar, gzipped or not."""
     try:
-        with archive.open("rb") as file:
-            header = _stream(file).read(_BLOCK)
-            _check(header)
-    except (OSError, zlib.error, MalformedError):
+        header = _stream(file).read(_BLOCK)
+        _check(header)
+    except MalformedError:
         return False
     return len(header) == _BLOCK and bool(header.strip(b"\0"))
 

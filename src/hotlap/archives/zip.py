@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, Final
 
 from hotlap.archives.tar import MAX_MEMBERS, MAX_UNPACKED, plain_name
@@ -28,11 +27,10 @@ _LEN_END, _MAX_COMMENT, _LEN_LOCATOR64 = 22, 0xFFFF, 20
 _ENCRYPTED = 1
 
 
-def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> dict[str, Path]:
-    """As ``tar.unpack``, of a zip archive."""
-    paths: dict[str, Path] = {}
+def members(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """As ``tar.members``, of a zip archive."""
     left = MAX_UNPACKED
-    with archive.open("rb") as file, _opened(file) as zipped:
+    with _opened(file) as zipped:
         if len(zipped.infolist()) > MAX_MEMBERS:
             raise MalformedError(f"it has more than {MAX_MEMBERS} members")
         for member in zipped.infolist():
@@ -42,23 +40,11 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
                 continue
             if kind not in (0, stat.S_IFREG):
                 raise MalformedError(f"{name!r} in it is a link or a device; an archive of a model has only files")
-            limit = wanted(name)
-            if limit is None:
-                continue
-            if member.file_size > limit:
-                raise MalformedError(
-                    f"{name!r} in it has {member.file_size} bytes, more than the {limit} that any such file has"
-                )
-            left -= member.file_size
-            if left < 0:
-                raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
-            if name in paths:
-                raise MalformedError(f"{name!r} is in it twice")
-            paths[name] = target / str(len(paths))
-            with paths[name].open("xb") as out:
-                for part in _parts(zipped, member):
-                    out.write(part)
-    return paths
+            if wanted(name) is not None:
+                left -= member.file_size
+                if left < 0:
+                    raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
+                yield name, member.file_size, _parts(zipped, member)
 
 
 def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
@@ -72,11 +58,18 @@ def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[
 
 @contextmanager
 def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
-    """The archive; whatever is wrong with it, also later in the block, is a `MalformedError`."""
-    try:
+    with _only_malformed():
         _check_directory(file)
-        with zipfile.ZipFile(file) as zipped:
-            yield zipped
+        zipped = zipfile.ZipFile(file)
+    with zipped:
+        yield zipped
+
+
+@contextmanager
+def _only_malformed() -> Iterator[None]:
+    """Let whatever zipfile finds wrong be a `MalformedError`."""
+    try:
+        yield
     except MalformedError:
         raise
     except (
@@ -111,7 +104,7 @@ def _parts(zipped: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise MalformedError(f"{member.filename!r} in it is packed in a way that few programs know")
     try:
-        with zipped.open(member) as content:
+        with _only_malformed(), zipped.open(member) as content:
             while part := content.read(_CHUNK):
                 yield part
     except OSError as error:  # its place is nowhere in the file
