@@ -99,7 +99,12 @@ def refused(error: type[Exception], message: str, *words: object) -> None:
 def test_refusals_name_the_way_out(model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     refused(ConfigError, r"letters, digits", "export", model.path, "--output", tmp_path / "my car.zip")
     refused(
-        ConfigError, r"--checkpoint must be best, last or a number, got 'x'", "export", model.path, "--checkpoint", "x"
+        ConfigError,
+        r"--checkpoint must be best, last, a number or a name such as 5_Step-4912, got 'x'",
+        "export",
+        model.path,
+        "--checkpoint",
+        "x",
     )
     refused(RecordError, r"no checkpoint 7 in .*It holds: 0_Step-0", "export", model.path, "--checkpoint", 7)
     refused(RecordError, r"no such file or folder", "import", tmp_path / "nothing", tmp_path / "new")
