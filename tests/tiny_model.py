@@ -32,6 +32,7 @@ def write_model(
     race: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     evaluation: dict[str, Any] | None = None,
+    monitoring: dict[str, Any] | None = None,
 ) -> ModelFolder:
     """Write a model folder: three episodes in an iteration, two evaluation laps, three iterations, one thread."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,9 +55,21 @@ def write_model(
         training={"max_iterations": 3, "max_minutes": 0, "goal_clean_share": 0, "eval_laps": 2, "threads": 1}
         | (training or {}),
         evaluation=evaluation or {},
+        monitoring=monitoring or {},
     )
     (folder / "reward_function.py").write_text(reward)
     (folder / "model_metadata.json").write_text(json.dumps(metadata))
     (folder / "hyperparameters.json").write_text(json.dumps(settings))
     (folder / "job.toml").write_text(job_toml(job))
     return ModelFolder(folder)
+
+
+def write_shortest_model(folder: Path, *, actions: Any = WANDERING, **training: Any) -> ModelFolder:
+    """An episode and an evaluation lap in an iteration, and no TensorBoard, whose files are named by the clock."""
+    return write_model(
+        folder,
+        actions=actions,
+        hyperparameters={"num_episodes_between_training": 1},
+        training={"eval_laps": 1} | training,
+        monitoring={"tensorboard": False},
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kill_server import KillServer, Moment, files_of, made_equal, unfinished_in
-from tiny_model import write_model
+from tiny_model import write_shortest_model
 
 from hotlap.tracks.catalog import BUILT_IN_FOLDER
 
@@ -91,13 +91,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     root = tmp_path_factory.mktemp("commands")
-    model = write_model(
-        root / "model",
-        hyperparameters={"num_episodes_between_training": 1},
-        training={"max_iterations": 1, "eval_laps": 1},
-    )
-    settings = model.path / "job.toml"
-    settings.write_text(settings.read_text().replace("tensorboard = true", "tensorboard = false"))
+    model = write_shortest_model(root / "model", max_iterations=1)
     watched = root / "watched"
     watched.mkdir()
     environment = {

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from kill_server import KillServer, Moment, Outcome, files_of, made_equal, unfinished_in
-from tiny_model import write_model
+from tiny_model import write_shortest_model
 
 from hotlap.jobs.record import JobRecord
 
@@ -68,15 +68,9 @@ def lasting(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
-    """Three iterations of an episode each. TensorBoard's files are named by the clock."""
+    """Three iterations of an episode each."""
     root = tmp_path_factory.mktemp("kills")
-    model = write_model(
-        root / "original",
-        hyperparameters={"num_episodes_between_training": 1},
-        training={"max_iterations": 3, "eval_laps": 1},
-    )
-    settings = model.path / "job.toml"
-    settings.write_text(settings.read_text().replace("tensorboard = true", "tensorboard = false"))
+    model = write_shortest_model(root / "original", max_iterations=3)
     watched = root / "watched"
     (watched / "tmp").mkdir(parents=True)
     environment = {"HOTLAP_STATE": str(watched / "state"), "TMPDIR": str(watched / "tmp")}

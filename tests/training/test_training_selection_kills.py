@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from kill_server import KillServer, Moment, Outcome, files_of, made_equal
-from tiny_model import ROUND_AND_ROUND, write_model
+from tiny_model import ROUND_AND_ROUND, write_shortest_model
 
 from hotlap.records.checkpoints import INDEX, CheckpointStore
 from hotlap.records.folder import Folder
@@ -47,14 +47,9 @@ class Training:
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
     root = tmp_path_factory.mktemp("duels")
-    model = write_model(
-        root / "original",
-        actions=ROUND_AND_ROUND,
-        hyperparameters={"num_episodes_between_training": 1},
-        training={"max_iterations": NUM_ITERATIONS, "eval_laps": 1, "keep_checkpoints": 1},
+    model = write_shortest_model(
+        root / "original", actions=ROUND_AND_ROUND, max_iterations=NUM_ITERATIONS, keep_checkpoints=1
     )
-    settings = model.path / "job.toml"
-    settings.write_text(settings.read_text().replace("tensorboard = true", "tensorboard = false"))
     watched = root / "watched"
     watched.mkdir()
     environment = {"HOTLAP_STATE": str(watched / "state"), "TMPDIR": str(root)}
