@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from hotlap.rewards import guard
 from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.practice import Episode
 from hotlap.rewards.source_check import Problem
+from hotlap.unfinished import scratch_folder, write_whole
 
 CALL_S = 2.5  # a call that takes longer is ended
 CHECK_S = 8.0  # from which on the process tells where it is and ends
@@ -51,13 +51,12 @@ def check_watched(
 
     What ends the child is an error of the report, with the line where the function was if that is known.
     """
-    with tempfile.TemporaryDirectory(prefix="hotlap-check-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         plain = [_Route(route.center, route.length) for route in routes]
         (folder / "job").write_bytes(pickle.dumps((str(path), dict(races), plain, tuple(needed), profile)))
         with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
             child = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from hotlap.rewards.watched import _run; _run()", name],
+                [sys.executable, "-P", "-c", "from hotlap.rewards.watched import _run; _run()", str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
@@ -131,9 +130,7 @@ def _run() -> None:
     guard.configure(limit_s=CALL_S, max_lines=1000, memory=MEMORY)
     report = check_reward(path, races, routes, needed=needed, profile=profile)
     sys.stdout.flush()
-    done = folder / "report.json"
-    done.with_suffix(".part").write_text(json.dumps(report.to_dict()))
-    done.with_suffix(".part").replace(done)
+    write_whole(folder / "report.json", json.dumps(report.to_dict()).encode(), sync=False)
     _end(psutil.Process().children(recursive=True))
     os._exit(0)  # threads of the function are not waited for
 
