@@ -33,7 +33,7 @@ def checkpoints(
     from hotlap.training.selection import candidate, estimate
 
     choice = choose_model(folder, drfc, needs_reward=False)
-    place = choice.job.training.output or choice.model.path
+    place = choice.place
     store = CheckpointStore(place)
     kept, tallies, best = store.list(), TallyLog(store.store).read(), store.best()
     driven = {name: tally for text, tally in tallies.items() if (name := CheckpointName.parse(text))}
@@ -67,7 +67,7 @@ def checkpoints(
     print(f"{'number':>6} {'steps':>9} {'laps':>5} {'clean':>6} {'95 % interval':>14} {'lap s':>6}")
     for row in rows:
         clean = "–" if row["clean_rate"] is None else f"{row['clean_rate']:.0%}"
-        between = "–" if row["low"] is None else f"{100 * row['low']:.1f}–{100 * row['high']:.1f} %"
+        between = "–" if row["low"] is None else _percents(row["low"], row["high"])
         lap = "–" if row["lap_time_s"] is None else f"{row['lap_time_s']:.2f}"
         marks = [word for word in ("best", "last") if row[word]] + ([] if row["kept"] else ["not kept"])
         print(
@@ -100,5 +100,8 @@ def _laps(tally: Tally) -> str:
     from hotlap.training.selection import estimate
 
     interval = estimate(tally)
-    between = f"{100 * interval.low:.1f}–{100 * interval.high:.1f} %"
-    return f"{tally.clean_laps} of {tally.num_laps} laps clean, {between}"
+    return f"{tally.clean_laps} of {tally.num_laps} laps clean, {_percents(interval.low, interval.high)}"
+
+
+def _percents(low: float, high: float) -> str:
+    return f"{100 * low:.1f}–{100 * high:.1f} %"

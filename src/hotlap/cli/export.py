@@ -46,13 +46,12 @@ def export(
 
         archive = output or (Path() if choice.in_bucket else choice.model.path) / DEFAULT_NAME
         result = export_model(choice.model, archive, place=choice.job.training.output, checkpoint=chosen, onnx=onnx)
-    place = choice.job.training.output or choice.model.path
     if as_json:
         print_json(
             {
                 "folder": folder,
                 "checkpoint": result.checkpoint,
-                "in_training": how_sure(place, result.checkpoint),
+                "in_training": how_sure(choice.place, result.checkpoint),
                 "archive": str(result.archive),
                 "archive_bytes": result.archive_bytes,
                 "graph_bytes": result.graph_bytes,
@@ -65,7 +64,7 @@ def export(
         )
         return
     print(f"{result.archive}: checkpoint {result.checkpoint}, {result.archive_bytes / 1e6:.1f} MB.")
-    print(f"In training: {how_sure(place, result.checkpoint)}.")
+    print(f"In training: {how_sure(choice.place, result.checkpoint)}.")
     if result.onnx:
         print(f"{result.onnx}: the same policy as ONNX.")
     print(

@@ -51,6 +51,11 @@ class Choice:
     in_bucket: bool = False
     """Whether it came from a bucket; then its files lie in a scratch folder until the command ends."""
 
+    @property
+    def place(self) -> str | Path:
+        """Where the model's checkpoints and records are: its folder, or its output."""
+        return self.job.training.output or self.model.path
+
 
 def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.

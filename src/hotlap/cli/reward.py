@@ -37,9 +37,9 @@ def check(
     from hotlap.tracks.catalog import load_track
 
     tracks = [load_track(name) for name in ([track] if track else TRACKS)]
-    races, routes, needed = races_for(file, tracks)
+    metadata, job = around = model_around(Path(file))
+    races, routes, needed = races_for(file, tracks, around)
     report = check_watched(file, races, routes, needed=needed, profile=profile)
-    metadata, job = model_around(Path(file))
     if metadata is not None and job is not None:
         report.problems += [Problem("warning", sentence) for sentence in speed_doubts(job, metadata)]
     if as_json:

@@ -72,14 +72,21 @@ _AMONG_OBJECTS = (
 )
 
 
-def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
+def races_for(
+    file: str | Path, tracks: Sequence[Track], around: tuple[ModelMetadata | None, Job | None] | None = None
+) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
     """What a reward file is to be tried on: races with objects where it reads inputs about them, or where the model
     folder in which it lies asks for them.
+
+    Args:
+        file: The reward file, or the name of a shipped example.
+        tracks: Where to drive.
+        around: What `model_around` found, if that is known.
 
     Returns:
         Episodes by race type; their routes; race types in which it must work: those of the model folder.
     """
-    metadata, job = model_around(Path(file))
+    metadata, job = around or model_around(Path(file))
     needed = sorted({str(race.race_type) for race in job.races}) if job is not None else []
     try:
         source = read_reward(file).text.decode("utf-8-sig", errors="replace")
