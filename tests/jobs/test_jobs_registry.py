@@ -22,8 +22,11 @@ from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
 from hotlap.jobs.running import JOB_VARIABLE, running_job
-from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog
+from hotlap.records.checkpoints import INDEX, CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
+from hotlap.records.spool_folder import TRAINING, SpoolFolder, SpoolNote
+from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.user_folders import state_folder
 
 
@@ -208,6 +211,27 @@ def test_the_best_checkpoint_is_told_while_it_trains_and_after(registry, tmp_pat
     row, screen = listed()
     assert (row["state"], row["best_checkpoint"], row["best_clean_rate"]) == ("finished", "2_Step-20.ckpt", 0.75)
     assert "75% 12.0 s" in screen
+
+
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+def test_the_best_is_the_one_that_the_index_names(place, tmp_path, monkeypatch):
+    """The run-off at the end of a training may choose an earlier one; its laps are those of all evaluations."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    store = Folder(tmp_path / "model")
+    progress = ProgressLog(store)
+    for iteration, (clean_rate, is_best) in enumerate([(0.25, True), (0.75, True), (0.5, False)]):
+        progress.append(iteration_record(iteration, clean_rate, is_best))
+    first, last = CheckpointName(1, 10), CheckpointName(3, 30)
+    CheckpointStore(store).write_index(best=IndexEntry(first, 90.0, 1.0), last=IndexEntry(last, 80.0, 2.0))
+    TallyLog(store).append([Tally(str(first), num_laps=40, clean_laps=38)], 2)
+    where: str | Path = tmp_path / "model"
+    if place == "bucket":
+        where = "s3://races/model"
+        spool = tmp_path / "state" / "spool" / "races-model-1" / TRAINING
+        SpoolNote(where, None).write(spool.parent)
+        for number, key in enumerate((PROGRESS, TALLIES, INDEX)):
+            SpoolFolder(spool).write(number, "kept", key, store.get(key))
+    assert progress_of(where) == Progress(3, 0.5, str(first), 0.95, 11.0)
 
 
 def listed() -> tuple[dict[str, Any], str]:

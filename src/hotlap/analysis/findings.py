@@ -131,8 +131,4 @@ def _exploring(run: Run) -> str:
 
 def best_record(run: Run) -> IterationRecord | None:
     """The iteration that made the best checkpoint; None if it is not known."""
-    best = [record for record in run.iterations if record.is_best]
-    if run.best is not None:
-        named = [record for record in run.iterations if record.number == run.best.number]
-        best = named or best
-    return best[-1] if best else None
+    return next((record for record in reversed(run.iterations) if record.is_best), None)

@@ -65,5 +65,5 @@ def _summary(records: Sequence[IterationRecord]) -> str:
     best = [record for record in records if record.is_best and record.evaluation is not None]
     if best and best[-1].evaluation is not None:
         clean, number = best[-1].evaluation.clean_rate, best[-1].evaluation.num_laps
-        text += f"; best checkpoint: {round(clean * number)} of {number} laps clean"
+        text += f"; best checkpoint: {best[-1].number}, at first {round(clean * number)} of {number} laps clean"
     return text

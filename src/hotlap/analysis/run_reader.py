@@ -28,7 +28,7 @@ from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
-from hotlap.records.events import IterationRecord, ProgressLog
+from hotlap.records.events import IterationRecord, ProgressLog, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
 from hotlap.tracks.track import Track
@@ -75,11 +75,11 @@ def _read(
     """The run in a folder or trace ``inside``, which the user calls ``place``."""
     reader = _Reader(inside, Candidates(tracks, inside if inside.is_dir() else None), on_file)
     folder = reader.folder
-    iterations = reader.progress()
+    best = reader.best()
+    iterations = with_best(reader.progress(), str(best) if best else None)
     wall_clock = bool(iterations)
     steps, evaluations = reader.traces()
     episodes = Episodes.of(steps)
-    best = reader.best()
     if not iterations:
         results = reader.results()
         iterations = records_of(results, steps, episodes, best_number=best.number if best else None)

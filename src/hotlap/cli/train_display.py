@@ -115,6 +115,9 @@ def report(
     metadata: ModelMetadata,
 ) -> None:
     """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
+    from hotlap.records.events import with_best
+
+    records = with_best(records, result.best.name if result.best else None)
     curve = _learning_curve(records, place, out)
     if as_json:
         print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})

@@ -13,10 +13,12 @@ from filelock import FileLock
 from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId
-from hotlap.records.events import PROGRESS, ProgressLog, parse_progress
+from hotlap.records.checkpoints import INDEX, parse_index
+from hotlap.records.events import PROGRESS, parse_progress, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.place import absolute, is_bucket_place
 from hotlap.records.spool_folder import last_written
+from hotlap.records.tallies import TALLIES, parse_tallies
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 
 KEPT = 20  # ended jobs that are remembered
@@ -167,32 +169,43 @@ class Progress:
     """Name of the best checkpoint so far."""
 
     best_clean_rate: float | None = None
-    """Share of clean laps in the evaluation that made it the best, 0-1."""
+    """Share of clean laps in all its evaluations, 0-1."""
 
     best_lap_time_s: float | None = None
-    """Median time of the complete laps in that evaluation [s]."""
+    """Median time of its clean laps in the evaluation that followed its iteration [s]."""
 
 
 def progress_of(folder: str | Path) -> Progress:
     """The progress of the model in a folder, or in a bucket as far as this machine wrote there."""
     try:
-        if is_bucket_place(folder):  # as far as this machine knows: the server need not be asked, nor be there
-            records = parse_progress(last_written(str(folder), PROGRESS) or b"")
-        else:
-            records = ProgressLog(Folder(folder)).read()
-    except RecordError:  # who lists jobs did not ask about this file
+        records = parse_progress(_written(folder, PROGRESS))
+        tallies = {line.tally.checkpoint: line.tally for line in parse_tallies(_written(folder, TALLIES))}
+        index = _written(folder, INDEX)
+        chosen = parse_index(index).get("best_checkpoint") if index else None
+    except (RecordError, ValueError):  # who lists jobs did not ask about these files
         return Progress()
     if not records:
         return Progress()
     evaluated = [(record, record.evaluation) for record in records if record.evaluation]
-    best, evaluation = next(((each, laps) for each, laps in reversed(evaluated) if each.is_best), (None, None))
+    marked = with_best(records, str(chosen.name) if chosen else None)
+    best = next((each for each in reversed(marked) if each.evaluation and each.is_best), None)
+    evaluation = best.evaluation if best else None
+    tally = tallies.get(best.checkpoint) if best else None
     return Progress(
         iterations=records[-1].iteration + 1,
         clean_rate=evaluated[-1][1].clean_rate if evaluated else None,
         best_checkpoint=best.checkpoint if best else None,
-        best_clean_rate=evaluation.clean_rate if evaluation else None,
+        best_clean_rate=tally.clean_rate if tally else evaluation.clean_rate if evaluation else None,
         best_lap_time_s=evaluation.lap_time_median_s if evaluation else None,
     )
+
+
+def _written(folder: str | Path, key: str) -> bytes:
+    """What a training last wrote under a key, empty if nothing; no server is asked for it, nor has to be there."""
+    if is_bucket_place(folder):
+        return last_written(str(folder), key) or b""
+    store = Folder(folder)
+    return store.get(key) if store.exists(key) else b""
 
 
 def _unknown(target: str) -> ConfigError:

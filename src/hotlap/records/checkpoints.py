@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_FORMAT = 1
 MODEL_FOLDER = "model"
-INDEX = "deepracer_checkpoints.json"
+INDEX = f"{MODEL_FOLDER}/deepracer_checkpoints.json"
 POINTER = ".coach_checkpoint"
 KEPT_CHECKPOINTS = 4
 MAX_HEADER = 8 << 20  # bytes of a safetensors header; ours have a few thousand
@@ -228,7 +228,7 @@ class CheckpointStore:
         after an iteration. An imported model has an index.
         """
         names = self.list()
-        if len(names) == 1 and not self.store.exists(_key(INDEX)):
+        if len(names) == 1 and not self.store.exists(INDEX):
             with warnings.catch_warnings(action="ignore"):
                 state = self._read_state(names[0])
             if state is not None and state.iteration == 0:
@@ -246,7 +246,7 @@ class CheckpointStore:
     def write_index(self, *, best: IndexEntry, last: IndexEntry) -> None:
         """Write ``deepracer_checkpoints.json``, then drop a former best that is no longer kept."""
         index = {"best_checkpoint": _entry_json(best), "last_checkpoint": _entry_json(last)}
-        self.store.put(_key(INDEX), json.dumps(index).encode())
+        self.store.put(INDEX, json.dumps(index).encode())
         self.prune()
 
     def prune(self) -> None:
@@ -268,15 +268,13 @@ class CheckpointStore:
                 self.store.delete(key)
 
     def _index(self) -> dict[str, IndexEntry]:
-        if not self.store.exists(_key(INDEX)):
+        if not self.store.exists(INDEX):
             return {}
-        data = self.store.get(_key(INDEX))
         try:
-            parsed = {key: _entry(value) for key, value in load_json(data).items()}
-        except (ValueError, TypeError, AttributeError, KeyError, OverflowError):
-            warnings.warn(f"{self.store}: model/{INDEX} is damaged and is ignored.", stacklevel=3)
+            return parse_index(self.store.get(INDEX))
+        except ValueError:
+            warnings.warn(f"{self.store}: {INDEX} is damaged and is ignored.", stacklevel=3)
             return {}
-        return {key: entry for key, entry in parsed.items() if entry is not None}
 
     def _read(self, name: CheckpointName) -> Checkpoint:
         weights, metadata = _decode(self.store.get(_key(f"{name.stem}.safetensors")), f"checkpoint {name}")
@@ -301,6 +299,15 @@ class CheckpointStore:
         except RecordError as error:
             warnings.warn(str(error), stacklevel=4)
             return None
+
+
+def parse_index(data: bytes) -> dict[str, IndexEntry]:
+    """The entries of an index, by ``best_checkpoint`` and ``last_checkpoint``. Raises ValueError if it is none."""
+    try:
+        parsed = {key: _entry(value) for key, value in load_json(data).items()}
+    except (TypeError, AttributeError, KeyError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+    return {key: entry for key, entry in parsed.items() if entry is not None}
 
 
 def _key(file_name: str) -> str:

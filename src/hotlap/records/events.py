@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hotlap.records.log_file import RecordLog, read_lines
@@ -101,7 +102,8 @@ class IterationRecord:
     """None if this iteration was not evaluated."""
 
     is_best: bool = False
-    """Whether its checkpoint became the best."""
+    """Whether its checkpoint became the best; a later one may have, and the run-off at the end may choose an earlier
+    one: `with_best`."""
 
     losses: dict[str, Measured] = field(default_factory=dict)
     """By name, means over the update."""
@@ -182,6 +184,20 @@ def parse_progress(data: bytes) -> list[IterationRecord]:
         RecordError: If so many are damaged that it is none.
     """
     return read_lines(data, PROGRESS, IterationRecord.from_line, longest=MAX_LINE)
+
+
+def with_best(records: Sequence[IterationRecord], best: str | None) -> list[IterationRecord]:
+    """The records with the last mark of a best one at the checkpoint that is the best, as the index names it.
+
+    Without an index, or if no record is of that checkpoint, they stay as they are.
+    """
+    chosen = [place for place, record in enumerate(records) if record.checkpoint == best]
+    if not chosen:
+        return list(records)
+    return [
+        replace(record, is_best=place == chosen[-1] or (record.is_best and place < chosen[-1]))
+        for place, record in enumerate(records)
+    ]
 
 
 def _finite(value: Any) -> Any:

@@ -20,7 +20,7 @@ _RECORD = re.compile(
 )
 _WEIGHTS = re.compile(rf"{MODEL_FOLDER}/\d+_Step-\d+\.safetensors")
 _FOREIGN = re.compile(rf"{MODEL_FOLDER}/(\d+_Step-\d+\.ckpt\..+|model_\d+\.pb)")
-_NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", f"{MODEL_FOLDER}/{INDEX}", READY, FINISHED)
+_NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", INDEX, READY, FINISHED)
 
 
 def is_record(key: str) -> bool:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hotlap.errors import RecordError
+from hotlap.records.checkpoints import INDEX
 from hotlap.records.layout import BUSY, is_checkpoint, upload_rank
 from hotlap.records.ownership import SucceededError
 from hotlap.records.patience import Patience, pauses
@@ -39,7 +40,7 @@ LEAVE_S = 5.0
 
 # By the training that wrote it: checkpoints, and what grows.
 _READ_AGAIN = re.compile(r"(model|metrics|logs/tensorboard)/.*|logs/training/[^/]*\.log", re.DOTALL)
-_WATCHED = "metrics/"  # also by those who list trainings
+_WATCHED = ("metrics/", INDEX)  # also by those who list trainings
 
 
 class Spool:
