@@ -18,7 +18,7 @@ from tiny_model import write_model
 
 from hotlap.cli import main as command_line
 from hotlap.config.model_folder import ModelFolder
-from hotlap.errors import ConfigError, RecordError
+from hotlap.errors import ConfigError, RecordError, RewardError
 from hotlap.records import output
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
@@ -240,6 +240,32 @@ def test_a_server_that_is_away_at_the_end_gets_the_rest_later(
     assert read(own_server, place, "model/1_Step-1.safetensors") == b"weights"
     assert {"model/.finished", "ip/done", "metrics/progress.jsonl"} <= contents(own_server, place).keys()
     assert not [key for key in contents(own_server, place) if key.startswith(".training/")]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_training_without_an_iteration_blocks_nothing(
+    away: bool, own_server: S3Server, s3_bucket: str, tmp_path: Path
+):
+    """Neither what it left in the bucket, nor what waits here because the server was away when it failed."""
+    place = f"s3://{s3_bucket}/failed"
+    broken = write_model(tmp_path / "model", reward="def reward_function(params):\n    raise ValueError('no')\n")
+    trainer = Trainer(broken, job=in_bucket(broken, place))
+    if away:
+        own_server.stop()
+    try:
+        with pytest.raises(RewardError):
+            trainer.run()
+    finally:
+        if away:
+            own_server.start()
+    assert [each.place for each in leftovers(place)] == [place] * away
+    model = write_model(tmp_path / "model", training={"max_iterations": 1})
+    assert Trainer(model, job=in_bucket(model, place, max_iterations=1)).run().iterations == 1
+    assert leftovers(place) == []
+    Trainer(model, job=model.job.updated(training={"max_iterations": 1})).run()
+    assert_same_training(own_server, place, model.path)
+    with pytest.raises(RecordError, match="--resume"):
+        Trainer(model, job=in_bucket(model, place))
 
 
 @pytest.mark.slow

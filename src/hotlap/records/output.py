@@ -130,7 +130,7 @@ class BucketOutput:
             present = [key for key in keys if (is_record(key) if clone else not key.startswith(f"{FOLDER}/"))]
             waiting, _ = self.store.left
             begun = any(key.startswith(f"{FOLDER}/") for key in keys) or any(is_weights(key) for key in keys)
-            lost = not begun or waiting or _holds_iterations(self.store, keys)
+            lost = not begun or _holds_iterations(self.store, keys)
             if not (resume or wipe) and lost and (present or waiting):
                 what = f"it holds {len(present)} files such as {present[0]}" if present else "files wait for an upload"
                 raise RecordError(
