@@ -98,6 +98,22 @@ def test_files_beside_it_can_be_imported_and_folders_stay_apart(tmp_path: Path):
     assert [reward({}) for reward in rewards] == [1.0, 2.0]
 
 
+def test_packages_beside_it_can_be_imported_and_folders_stay_apart(tmp_path: Path):
+    """Also what lies within them, which is written for the original's NumPy like the reward file itself."""
+    rewards = []
+    for number in (1, 2):
+        package = tmp_path / str(number) / "racing_lines"
+        package.mkdir(parents=True)
+        write(package, "from . import base\nfrom .base import VALUE\n", "__init__.py")
+        write(package, f"import numpy as np\nVALUE = np.float_({number}) if np.Inf > 1 else 0\n", "base.py")
+        source = (
+            "import racing_lines.base\ndef reward_function(params):\n"
+            "    return racing_lines.VALUE + racing_lines.base.VALUE\n"
+        )
+        rewards.append(load_reward(write(package.parent, source)))
+    assert [reward({}) for reward in rewards] == [2.0, 4.0]
+
+
 def test_an_import_inside_the_function_finds_the_file_beside_it(tmp_path: Path):
     write(tmp_path, "VALUE = 7\n", "late_helper.py")
     source = "def reward_function(params):\n    import late_helper\n    return late_helper.VALUE\n"

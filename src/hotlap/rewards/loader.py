@@ -175,12 +175,14 @@ def _let_siblings_be_imported(folder: Path) -> None:
     """
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and not name.startswith("hotlap_reward_") and str(Path(file).parent) in _sibling_folders:
+        beside = file and not name.startswith("hotlap_reward_") and str(Path(file).parent) in _sibling_folders
+        if beside or _is_sibling(module):
             del sys.modules[name]
     _sibling_folders.clear()
     if folder != EXAMPLES_FOLDER:
         _sibling_folders.add(str(folder))
     if _Siblings not in sys.meta_path:
+        sys.meta_path.insert(0, _WithinSiblings)
         sys.meta_path.append(_Siblings)
 
 
@@ -195,13 +197,27 @@ class _Siblings:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        if path is not None:
-            return None
-        importlib.invalidate_caches()
-        spec = PathFinder.find_spec(name, list(_sibling_folders))
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            spec.loader = _SiblingLoader(spec.loader.name, spec.loader.path)
-        return spec
+        return _spec(name, list(_sibling_folders)) if path is None else None
+
+
+class _WithinSiblings:
+    """Finds what is within packages beside a reward file; before Python's own finder, which would find it too."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        return _spec(name, path) if _is_sibling(sys.modules.get(name.rpartition(".")[0])) else None
+
+
+def _spec(name: str, folders: Any) -> ModuleSpec | None:
+    importlib.invalidate_caches()
+    spec = PathFinder.find_spec(name, folders)
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = _SiblingLoader(spec.loader.name, spec.loader.path)
+    return spec
+
+
+def _is_sibling(module: ModuleType | None) -> bool:
+    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), _SiblingLoader)
 
 
 def _what_is_there(module: ModuleType) -> str:
