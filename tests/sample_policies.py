@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from hotlap.deepracer.sensors import observation_shapes
 from hotlap.export.sample_frames import noise_frames
 from hotlap.rl.networks import Tower
-from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
 
 STEER_AND_SPEED = ContinuousActions(low=(-30.0, 0.5), high=(30.0, 3.0))
 

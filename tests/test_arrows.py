@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -14,21 +15,22 @@ PACKAGE = Path(hotlap.__file__).parent
 FILES = ("bounded", "errors", "unfinished", "user_folders")
 ARROWS = {
     **{name: set() for name in FILES},
+    "deepracer": set(),
     "archives": set(),
-    "config": set(),
-    "tracks": {"archives"},
-    "sim": {"tracks"},
-    "rewards": set(),
-    "envs": {"config", "rewards", "sim", "tracks"},
-    "rl": set(),
-    "rollouts": {"config", "envs", "records", "rewards", "rl", "sim", "tracks"},
-    "records": set(),
-    "analysis": {"archives", "records", "tracks"},
-    "evaluation": {"analysis", "config", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
-    "monitoring": {"config", "records"},
-    "training": {"config", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
-    "export": {"archives", "config", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
-    "validation": {"analysis", "archives", "sim", "tracks"},
+    "config": {"deepracer"},
+    "tracks": {"archives", "deepracer"},
+    "sim": {"deepracer", "tracks"},
+    "rewards": {"deepracer"},
+    "envs": {"config", "deepracer", "rewards", "sim", "tracks"},
+    "rl": {"deepracer"},
+    "rollouts": {"config", "deepracer", "envs", "records", "rewards", "rl", "sim", "tracks"},
+    "records": {"deepracer"},
+    "analysis": {"archives", "deepracer", "records", "tracks"},
+    "evaluation": {"analysis", "config", "deepracer", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
+    "monitoring": {"config", "deepracer", "records"},
+    "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "tracks"},
+    "export": {"archives", "config", "deepracer", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
+    "validation": {"analysis", "archives", "deepracer", "sim", "tracks"},
     "deploy": {"config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything
@@ -62,6 +64,16 @@ def files() -> list[tuple[str, Path]]:
     return [
         (path.relative_to(PACKAGE).parts[0].removesuffix(".py"), path) for path in paths if path.parent != PACKAGE
     ] + [(name, PACKAGE / f"{name}.py") for name in FILES]
+
+
+def test_the_vocabulary_loads_nothing():
+    """Every room may read its words without paying for anything."""
+    standard = sys.stdlib_module_names
+    for path in (PACKAGE / "deepracer").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Import), path
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] in standard, f"{path.name}: {node.module}"
 
 
 def test_every_room_is_in_the_table():
@@ -98,7 +110,7 @@ def test_arrows_make_no_circle():
 
 def test_the_command_line_starts_without_the_heavy_rooms():
     """Its files import rooms inside functions: `hotlap --help` must not wait for torch and Warp."""
-    light = {"cli", *FILES}
+    light = {"cli", "deepracer", *FILES}
     wrong = [
         f"{path.name}:{line}: {name}"
         for room, path in files()

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from synthetic_run import PERIOD, episode_rows, ring
 
 from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.steps import STATUSES, Steps
+from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import read_trace
+from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import RecordError
-from hotlap.records.sim_trace import TRACE_COLUMNS, TraceRows, format_csv
+from hotlap.records.sim_trace import TraceRows, format_csv
 
 
 def rows() -> list[TraceRows]:
@@ -47,7 +49,9 @@ def test_what_was_written_is_read_back(text):
     np.testing.assert_array_equal(steps.waypoint, np.concatenate([each.closest_waypoint for each in written]))
     np.testing.assert_array_equal(steps.on_track, np.concatenate([each.all_wheels_on_track for each in written]))
     np.testing.assert_array_equal(steps.episode, np.repeat([0, 1, 2], [12, 40, 3]))
-    assert [STATUSES[code] for code in steps.status] == [str(one) for each in written for one in each.episode_status]
+    assert [STATUS_NAMES[code] for code in steps.status] == [
+        str(one) for each in written for one in each.episode_status
+    ]
     assert set(steps.worker) == {2}
     assert set(steps.iteration) == {7}
 

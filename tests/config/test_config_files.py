@@ -26,7 +26,7 @@ from hotlap.config import (
 )
 from hotlap.config.doubts import without_use
 from hotlap.config.hyperparameters import _FORMER, _WITHOUT_A_NAME, BOOKKEEPING, STARTER
-from hotlap.config.metadata import CAMERAS, LIDARS
+from hotlap.deepracer.sensors import CAMERAS, LIDARS
 
 ACTIONS = [{"steering_angle": 30, "speed": 0.5, "index": 7}, {"steering_angle": -12.5, "speed": "1.5"}]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.reward_inputs import KEYS
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
-from hotlap.rewards.params import KEYS
-from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.simulator import Start
 
 METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")

@@ -9,13 +9,14 @@ import pytest
 import torch
 from sample_policies import STEER_AND_SPEED, features, frames, make_policy
 
+from hotlap.deepracer.model import SHALLOW
 from hotlap.export.agreement import TOLERANCE, compare
 from hotlap.export.car_graph import POLICY_OUTPUT, car_graph, policy_input
 from hotlap.export.executor import Executor
 from hotlap.export.graph import Graph, read_graph
 from hotlap.export.layers import Dense, layers_of, load_layers
 from hotlap.export.structure import find_camera, find_output, read_layers
-from hotlap.rl.networks import ARCHITECTURES, SHALLOW, Tower
+from hotlap.rl.networks import ARCHITECTURES, Tower
 from hotlap.rl.specs import DiscreteActions
 
 OPERATIONS = {

@@ -18,6 +18,7 @@ from sample_policies import make_policy
 from hotlap.archives import tar
 from hotlap.archives.archive import unpack
 from hotlap.bounded import MalformedError
+from hotlap.deepracer.model import SHALLOW
 from hotlap.errors import RecordError
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor
@@ -38,7 +39,6 @@ from hotlap.export.source import open_source, wanted_size
 from hotlap.export.structure import find_camera, find_output
 from hotlap.export.tf_checkpoint import crc32c
 from hotlap.export.wire import encode_field, encode_varint, integer, varint
-from hotlap.rl.networks import SHALLOW
 from hotlap.rl.specs import DiscreteActions
 
 

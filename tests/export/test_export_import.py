@@ -18,6 +18,8 @@ from tf_files import OriginalGraph, checkpoint_files, frozen_graph, write_checkp
 from tiny_model import WANDERING, write_model
 
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.sensors import observation_shapes
 from hotlap.errors import ConfigError, RecordError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.export.archive import car_metadata, pack_archive
@@ -28,8 +30,8 @@ from hotlap.export.importing import import_model
 from hotlap.export.layers import TowerLayers, layers_of
 from hotlap.export.structure import find_output, read_layers
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.rl.networks import ARCHITECTURES, SHALLOW, Tower
-from hotlap.rl.specs import DiscreteActions, observation_shapes
+from hotlap.rl.networks import ARCHITECTURES, Tower
+from hotlap.rl.specs import DiscreteActions
 from hotlap.training.trainer import Trainer
 
 THREE = DiscreteActions(3)

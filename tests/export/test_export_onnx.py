@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from sample_policies import STEER_AND_SPEED, frames, make_policy
 
+from hotlap.deepracer.model import SHALLOW
 from hotlap.errors import MissingExtraError
 from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.layers import layers_of
 from hotlap.export.onnx_file import onnx_model
-from hotlap.rl.networks import SHALLOW
 from hotlap.rl.specs import DiscreteActions
 
 

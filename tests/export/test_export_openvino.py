@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sample_policies import STEER_AND_SPEED, frames, make_policy
 
+from hotlap.deepracer.model import SHALLOW
 from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.car_graph import car_graph, policy_input
 from hotlap.export.layers import layers_of
 from hotlap.export.onnx_file import onnx_model
-from hotlap.rl.networks import ARCHITECTURES, SHALLOW, Tower
+from hotlap.rl.networks import ARCHITECTURES, Tower
 from hotlap.rl.specs import DiscreteActions
 
 openvino = pytest.importorskip("openvino", reason="the dev extra brings OpenVINO")

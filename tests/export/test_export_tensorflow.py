@@ -18,12 +18,13 @@ from sample_policies import STEER_AND_SPEED, frames, make_policy
 from test_export_import import value_tower, write_prefix
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.model import SHALLOW
 from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.car_graph import POLICY_OUTPUT, car_graph, policy_input
 from hotlap.export.importing import import_model
 from hotlap.export.layers import layers_of
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.rl.networks import ARCHITECTURES, SHALLOW, Tower, camera_layers
+from hotlap.rl.networks import ARCHITECTURES, Tower, camera_layers
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 

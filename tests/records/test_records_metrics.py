@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.errors import RecordError
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import (
-    STATUS_LABELS,
     TRAINING_METRICS,
     EpisodeMetrics,
     TrainingMetrics,

@@ -9,10 +9,10 @@ import io
 import numpy as np
 import pytest
 
+from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import TRAINING_METRICS, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import (
-    TRACE_COLUMNS,
     TraceRows,
     evaluation_trace_key,
     format_csv,

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.errors import RewardError
 from hotlap.rewards import RewardParams, load_reward, load_rewards
 from hotlap.rewards.loader import EXAMPLES_FOLDER
-from hotlap.rewards.params import COLUMNS, KEYS, OBJECT_COLUMNS
+from hotlap.rewards.params import COLUMNS
 from hotlap.tracks.track import Track
 
 BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
@@ -160,7 +161,7 @@ def test_rows_have_every_key_with_the_type_of_the_original():
 def object_columns_of(count: int, num_objects: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Random columns about objects of the right types."""
     rng = np.random.default_rng(seed)
-    columns = {key: rng.normal(size=(count, num_objects)) for key in OBJECT_COLUMNS}
+    columns = {key: rng.normal(size=(count, num_objects)) for key in OF_OBJECTS}
     columns["objects_location"] = rng.normal(size=(count, num_objects, 2))
     columns["objects_left_of_center"] = rng.random((count, num_objects)) < 0.5
     columns["object_in_camera"] = rng.random(count) < 0.5
@@ -173,7 +174,7 @@ def test_rows_with_objects_have_the_types_of_the_original_and_each_world_its_own
     rows = list(RewardParams([square(), square()]).rows(columns))
     for index, row in enumerate(rows):
         assert tuple(row) == KEYS
-        for key in OBJECT_COLUMNS:
+        for key in OF_OBJECTS:
             assert row[key] == columns[key][index].tolist(), key
         assert type(row["object_in_camera"]) is bool
         assert [type(each) for each in row["closest_objects"]] == [int, int]
@@ -190,7 +191,7 @@ def test_batches_with_objects_have_an_axis_of_objects():
     columns = columns_of(6) | object_columns_of(6, 2)
     for rows, values in RewardParams([square(), square()]).batches(columns):
         assert tuple(values) == KEYS
-        for key in OBJECT_COLUMNS:
+        for key in OF_OBJECTS:
             np.testing.assert_array_equal(values[key], columns[key][rows])
 
 

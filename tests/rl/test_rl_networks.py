@@ -7,8 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hotlap.rl.networks import ARCHITECTURES, SHALLOW, ActorCritic, CameraEmbedder, Tower, camera_layers
-from hotlap.rl.specs import ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.sensors import observation_shapes
+from hotlap.rl.networks import ARCHITECTURES, ActorCritic, CameraEmbedder, Tower, camera_layers
+from hotlap.rl.specs import ContinuousActions, DiscreteActions
 
 FIVE_ACTIONS = DiscreteActions(5)
 STEERING_AND_SPEED = ContinuousActions((-30.0, 0.6), (30.0, 1.0))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from hotlap.deepracer.model import SHALLOW
 from hotlap.rl.distributions import Categorical, Gaussian
-from hotlap.rl.networks import SHALLOW, ActorCritic
+from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy, Policy
 from hotlap.rl.specs import ContinuousActions, DiscreteActions
 

@@ -10,14 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.sensors import observation_shapes
 from hotlap.rl.adam import Adam
 from hotlap.rl.episode import Episode
 from hotlap.rl.flops import forward_flops, update_flops
-from hotlap.rl.networks import SHALLOW, ActorCritic
+from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import Policy
 from hotlap.rl.ppo import LOSS_TERMS, PPO, PPOConfig, minibatch_size
 from hotlap.rl.precision import Precision
-from hotlap.rl.specs import ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.rl.specs import ContinuousActions, DiscreteActions
 
 SENSOR = "FRONT_FACING_CAMERA"
 TINY = {SENSOR: (1, 40, 64)}

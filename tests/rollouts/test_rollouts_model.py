@@ -7,9 +7,9 @@ from typing import Any
 
 from tiny_model import write_model
 
+from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
 from hotlap.rollouts.model import race_config
-from hotlap.sim.objects import BotCars, Obstacles
 
 
 def race_of(folder: Path, **race: Any) -> RaceConfig:

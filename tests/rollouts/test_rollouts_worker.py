@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import RewardError
 from hotlap.rl.policy import Policy
@@ -22,7 +23,6 @@ from hotlap.rollouts.traces import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
-from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 

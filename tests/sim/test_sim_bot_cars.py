@@ -10,12 +10,13 @@ import shapely
 from scipy.interpolate import spalde, splprep
 from test_sim_rules import origin, put, ring, snapshot, status, value
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.lanes import lane_tables
-from hotlap.sim.objects import LANES, BotCars, Obstacles
+from hotlap.sim.objects import LANES
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
-from hotlap.sim.state import Status
-from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.track import Track
 

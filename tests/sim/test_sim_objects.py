@@ -13,12 +13,13 @@ from judge_reference import CameraReference, ObjectReference, RouteReference
 from test_sim_judge import place, poses_around
 from test_sim_rules import drive_along, origin, put, ring, snapshot, status, value
 
+from hotlap.deepracer.objects import Obstacles
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
 from hotlap.sim.judge_objects import judge_objects, locate_objects
-from hotlap.sim.objects import OBJECT_DTYPE, SHAPES, Obstacles, place_obstacles
+from hotlap.sim.objects import OBJECT_DTYPE, SHAPES, place_obstacles
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
-from hotlap.sim.state import Status
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.track import Track
 

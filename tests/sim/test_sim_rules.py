@@ -9,10 +9,12 @@ import pytest
 import shapely
 import warp as wp
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
-from hotlap.sim.state import Phase, State, Status
-from hotlap.sim.vehicle import CONTROL_PERIOD, MOTION_DTYPE, VEHICLES, vehicle_constants
+from hotlap.sim.state import Phase, State
+from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
 

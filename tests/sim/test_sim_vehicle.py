@@ -5,8 +5,8 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.sim.vehicle import (
-    CONTROL_PERIOD,
     MOTION_DTYPE,
     NUM_SUBSTEPS,
     VEHICLES,

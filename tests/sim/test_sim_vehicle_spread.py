@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from hotlap.sim.vehicle import CONTROL_PERIOD, VEHICLES, drive, vehicle_constants
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.sim.vehicle import VEHICLES, drive, vehicle_constants
 from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_periods
 from hotlap.validation.traces import read_index, read_trace
 

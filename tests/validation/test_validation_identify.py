@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from hotlap.analysis.trace_table import TraceTable, read_table
+from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError
-from hotlap.records.sim_trace import TRACE_COLUMNS
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track

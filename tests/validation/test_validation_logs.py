@@ -12,8 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from hotlap.cli import validate_logs
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.errors import DataError
-from hotlap.sim.vehicle import CONTROL_PERIOD, MOTION_DTYPE, VEHICLES, drive, front_points
+from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, drive, front_points
 from hotlap.validation.recordings import open_traces
 from hotlap.validation.replay import (
     BICYCLES,

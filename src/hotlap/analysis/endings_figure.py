@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.phases import bins_of, early_and_late
 from hotlap.analysis.stacked_bars import stacked_bars
-from hotlap.analysis.steps import STATUSES
 from hotlap.analysis.style import BAD, BEST, EVALUATION, GOOD, GRAY, TRAINING, name_axes, new_card
-from hotlap.records.metrics import STATUS_LABELS
+from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
 
 ENDING_COLORS = {
     "lap_complete": GOOD,
@@ -34,9 +33,11 @@ def endings_figure(episodes: Episodes, *, first: int = 1) -> Figure:
     figure, axes = new_card("What ended the episodes")
     bins, edges = bins_of(episodes.iteration + first, _MAX_BARS)
     number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
-    present = [name for name in ENDING_COLORS if np.any(episodes.status == STATUSES.index(name))]
-    shown = np.isin(episodes.status, [STATUSES.index(name) for name in present])
-    endings = [(STATUS_LABELS[name], ENDING_COLORS[name], episodes.status == STATUSES.index(name)) for name in present]
+    present = [name for name in ENDING_COLORS if np.any(episodes.status == STATUS_NAMES.index(name))]
+    shown = np.isin(episodes.status, [STATUS_NAMES.index(name) for name in present])
+    endings = [
+        (STATUS_LABELS[name], ENDING_COLORS[name], episodes.status == STATUS_NAMES.index(name)) for name in present
+    ]
     if not shown.all():
         endings.append(("Other", _OTHER_COLOR, ~shown))
     shares = [

@@ -6,10 +6,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hotlap.analysis.steps import CONTROL_PERIOD, STATUSES, Steps
+from hotlap.analysis.steps import Steps
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import STATUS_NAMES
 
-_COMPLETE = STATUSES.index("lap_complete")
-_NOT_DRIVING = [STATUSES.index(name) for name in ("in_progress", "prepare", "pause", "park")]
+_COMPLETE = STATUS_NAMES.index("lap_complete")
+_NOT_DRIVING = [STATUS_NAMES.index(name) for name in ("in_progress", "prepare", "pause", "park")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +27,7 @@ class Episodes:
     num_steps    int64
     reward       float64 sum
     progress     float64 percent of the lap at the end, at most 100
-    status       int8    at the end, index into `steps.STATUSES`
+    status       int8    at the end, index into `steps.STATUS_NAMES`
     seconds      float64 from the first step to the end of the last, simulation clock
     x, y         float64 where it ended [m]
     waypoint     int64   nearest to where it ended

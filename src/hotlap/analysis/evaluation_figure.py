@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from hotlap.analysis.driven_lines import draw_lines, speed_range
 from hotlap.analysis.drives import Drive
 from hotlap.analysis.style import BEST, EVALUATION, INK, name_axes, new_figure, save_figure, say_instead, tidy
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 
@@ -104,7 +105,7 @@ def _draw_lap_times(axes: Axes, lap_times_s: Sequence[float]) -> None:
         say_instead(axes, "no complete lap")
         return
     # Control steps are 1/15 s apart: narrower bars would only show that.
-    width = max(1 / 15, float(np.ptp(times)) / 40)
+    width = max(CONTROL_PERIOD, float(np.ptp(times)) / 40)
     edges = np.arange(times.min() - width / 2, times.max() + width, width)
     axes.hist(times, bins=list(edges), color=EVALUATION, alpha=0.85, rwidth=0.92)
     median = float(np.median(times))

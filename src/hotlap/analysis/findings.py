@@ -8,9 +8,8 @@ from hotlap.analysis.action_figures import action_names
 from hotlap.analysis.phases import early_and_late, steps_early_and_late
 from hotlap.analysis.progress_panels import evaluated
 from hotlap.analysis.run import Run
-from hotlap.analysis.steps import STATUSES
+from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
 from hotlap.records.events import IterationRecord
-from hotlap.records.metrics import STATUS_LABELS
 
 _FEW = 5  # iterations: with fewer there is no course to speak of
 _STILL = 2.0  # [%] less than this between two fifths of a training is no change
@@ -81,12 +80,12 @@ def _why(run: Run) -> str:
     episodes = run.episodes
     _, late = early_and_late(len(episodes))
     status = episodes.status[late & episodes.failed]
-    reasons = np.bincount(status, minlength=len(STATUSES))
-    names = [name for name in STATUS_LABELS if reasons[STATUSES.index(name)]]
+    reasons = np.bincount(status, minlength=len(STATUS_NAMES))
+    names = [name for name in STATUS_LABELS if reasons[STATUS_NAMES.index(name)]]
     if len(names) < 2:
         return ""
-    names.sort(key=lambda name: -reasons[STATUSES.index(name)])
-    parts = [f"{reasons[STATUSES.index(name)]} × {STATUS_LABELS[name].lower()}" for name in names]
+    names.sort(key=lambda name: -reasons[STATUS_NAMES.index(name)])
+    parts = [f"{reasons[STATUS_NAMES.index(name)]} × {STATUS_LABELS[name].lower()}" for name in names]
     return f"Mistakes at the end: {', '.join(parts)}."
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.steps import CONTROL_PERIOD, STATUSES, Steps
+from hotlap.analysis.steps import Steps
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
 from hotlap.records.events import EvaluationSummary, IterationRecord, WorkerSummary
-from hotlap.records.metrics import STATUS_LABELS
 
-_CODES = {label.lower(): STATUSES.index(name) for name, label in STATUS_LABELS.items()}
-_LAP_COMPLETE = STATUSES.index("lap_complete")
+_CODES = {label.lower(): STATUS_NAMES.index(name) for name, label in STATUS_LABELS.items()}
+_LAP_COMPLETE = STATUS_NAMES.index("lap_complete")
 _LARGEST = 1e12
 
 

@@ -9,7 +9,8 @@ from hotlap.analysis.driven_lines import draw_lines
 from hotlap.analysis.drives import Drive
 from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.map_axes import new_map
-from hotlap.analysis.steps import STATUSES, Steps
+from hotlap.analysis.steps import Steps
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.tracks.track import Track
 
 
@@ -57,7 +58,7 @@ def drives_of(steps: Steps, episodes: Episodes) -> list[Drive]:
                 steer=steps.steer[rows],
                 progress=steps.progress[rows],
                 time=steps.time[rows] - steps.time[first],
-                status=STATUSES[status],
+                status=STATUS_NAMES[status],
             )
         )
     return drives

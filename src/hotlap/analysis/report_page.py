@@ -15,7 +15,7 @@ from hotlap.analysis.chapters import Card, Chapter
 from hotlap.analysis.findings import findings
 from hotlap.analysis.headline import headline
 from hotlap.analysis.run import Evaluation, Run
-from hotlap.analysis.steps import STATUSES
+from hotlap.deepracer.statuses import STATUS_NAMES
 
 MAX_EVALUATIONS = 12  # rows of the table
 
@@ -180,7 +180,7 @@ def _evaluations(runs: Sequence[Run]) -> str:
 def _evaluation_row(evaluation: Evaluation) -> list[str]:
     steps, episodes = evaluation.steps, evaluation.episodes
     count = {
-        name: np.add.reduceat(steps.status == STATUSES.index(name), episodes.first, dtype=np.int64)
+        name: np.add.reduceat(steps.status == STATUS_NAMES.index(name), episodes.first, dtype=np.int64)
         for name in ("off_track", "crashed", "reversed", "immobilized")
     }
     complete = episodes.complete

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hotlap.analysis.trace_table import LOG_MARK, MAX_BYTES, MAX_LINE, is_trace
+from hotlap.analysis.trace_table import MAX_BYTES, MAX_LINE, is_trace
 from hotlap.bounded import gunzip
+from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import RecordError
 
 MAX_DEPTH: Final = 8  # folders below the one that is named
@@ -32,6 +33,7 @@ _ITERATION = re.compile(r"(\d{1,6})-iteration\.csv(?:\.gz)?")
 _METRICS = re.compile(r"TrainingMetrics(?:_(\d{1,3}))?\.json")
 _WORKER = re.compile(r"(?:worker[-_]?)?(\d{1,3})")
 _NAMED_WORKER = re.compile(r"worker[-_]?\d{1,3}")
+_MARK = LOG_MARK.encode()
 _OF_A_RUN = ("sim-trace", "training-simtrace", "evaluation-simtrace", "logs")
 _NOT_TRACES = ("model", "videos", "mp4", "agent", "__MACOSX")
 _SIZES = {
@@ -187,16 +189,16 @@ def kind_of_trace(path: Path) -> str | None:
                 if path.stat().st_size > MAX_BYTES:
                     return None
                 head = gunzip(head + file.read(), MAX_BYTES)
-                return "csv" if is_trace(head) else "log" if LOG_MARK in head else None
+                return "csv" if is_trace(head) else "log" if _MARK in head else None
             if is_trace(head):
                 return "csv"
             read = len(head)
             while head and read < MAX_BYTES:
-                if LOG_MARK in head:
+                if _MARK in head:
                     return "log"
                 more = file.read(1 << 20)
                 read += len(more)
-                head = head[-len(LOG_MARK) :] + more if more else b""
+                head = head[-len(_MARK) :] + more if more else b""
     except (OSError, ValueError):
         pass
     return None

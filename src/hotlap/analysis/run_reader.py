@@ -23,9 +23,9 @@ from hotlap.analysis.run import Evaluation, Run
 from hotlap.analysis.run_files import find_run, kind_of_trace, metrics_files, wanted_size
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_file import MAX_BYTES, read_trace
-from hotlap.analysis.trace_table import LOG_MARK
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
+from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog, with_best
@@ -63,7 +63,7 @@ def read_run(
             return _read(place, inside, name, tracks, on_file)
     if kind_of_trace(place) is None:
         raise RecordError(
-            f"{place} is a file, but no trace, no log with {LOG_MARK.decode()} lines, and no .tar.gz or .zip. Give the "
+            f"{place} is a file, but no trace, no log with {LOG_MARK} lines, and no .tar.gz or .zip. Give the "
             "folder of a model, or of the logs of one, an archive of it, or one trace."
         )
     return _read(place, place, name, tracks, on_file)
@@ -93,7 +93,7 @@ def _read(
         raise RecordError(
             f"{place} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no "
             "metrics/progress.jsonl or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace, no "
-            f"other trace or log with {LOG_MARK.decode()} lines{_instead(inside)}. "
+            f"other trace or log with {LOG_MARK} lines{_instead(inside)}. "
             f"{' '.join(reader.notes)} Give the folder of a model, or of the logs of one."
         )
     if not len(steps):

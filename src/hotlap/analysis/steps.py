@@ -8,13 +8,6 @@ from functools import cached_property
 
 import numpy as np
 
-from hotlap.records.metrics import STATUS_LABELS
-
-STATUSES = (*STATUS_LABELS, "unknown")
-"""Names of the codes in the column ``status``."""
-
-CONTROL_PERIOD = 1 / 15  # [s] nominal, of the original and of ours
-
 _MAX_SPEED = 8.0  # [m/s] no car gets there; a greater distance between two steps is a reset
 
 
@@ -40,7 +33,7 @@ class Steps:
     waypoint     int64   the nearest one
     track_length float64 of the center line [m]
     time         float64 simulation clock [s]
-    status       int8    index into `STATUSES`
+    status       int8    index into `STATUS_NAMES`
     wall_clock   float64 seconds since the epoch; NaN where not logged
     ============ ======= =============================================================================
     """

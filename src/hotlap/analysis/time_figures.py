@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hotlap.analysis.phases import bins_of, first_number
 from hotlap.analysis.stacked_bars import stacked_bars
-from hotlap.analysis.steps import CONTROL_PERIOD, STATUSES, Steps
+from hotlap.analysis.steps import Steps
 from hotlap.analysis.style import (
     BAD,
     BEST,
@@ -24,6 +24,8 @@ from hotlap.analysis.style import (
     say_instead,
     whole_numbers,
 )
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.records.events import IterationRecord
 
 STAGE_COLORS = {
@@ -98,7 +100,7 @@ def stability_figure(steps: Steps, records: Sequence[IterationRecord] = ()) -> F
 def step_periods(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """Times between steps of the same episode [s], shape (num_pairs,), and their iterations; resets are left out."""
     seconds = np.diff(steps.time)
-    arrives = steps.status[1:] != STATUSES.index("prepare")
+    arrives = steps.status[1:] != STATUS_NAMES.index("prepare")
     ordinary = (np.diff(steps.episode) == 0) & arrives & (seconds >= 0)
     return seconds[ordinary], steps.iteration[1:][ordinary]
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from hotlap.analysis.steps import STATUSES, Steps
+from hotlap.analysis.steps import Steps
 from hotlap.analysis.trace_table import MAX_BYTES, NOT_LOGGED, TraceTable, read_table
+from hotlap.deepracer.statuses import STATUS_NAMES
 
 __all__ = ["MAX_BYTES", "read_trace"]
 
-_CODES = {name: code for code, name in enumerate(STATUSES)}
+_CODES = {name: code for code, name in enumerate(STATUS_NAMES)}
 _UNKNOWN, _IN_PROGRESS = _CODES["unknown"], _CODES["in_progress"]
 
 

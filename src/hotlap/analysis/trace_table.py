@@ -16,16 +16,16 @@ from itertools import chain, islice
 
 import numpy as np
 
-from hotlap.analysis.steps import STATUSES
 from hotlap.bounded import gunzip
+from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.deepracer.trace import LOG_MARK, TRACE_COLUMNS
 from hotlap.errors import RecordError
-from hotlap.records.sim_trace import TRACE_COLUMNS
 
 MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
 MAX_COLUMNS = 200  # ten times those of any version
 MAX_LINE = 1 << 14  # characters; a longer line is no row
 MAX_DAMAGED = 100_000  # rows; kills leave a few
-LOG_MARK = b"SIM_TRACE_LOG:"
+_MARK = LOG_MARK.encode()
 NOT_LOGGED = -1  # in ``status`` and ``iteration``
 _ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
@@ -50,7 +50,7 @@ _EPISODES_LINE = re.compile(rb"num_episodes_between_training[\"']?\s{0,9}[:=]\s{
 _EPISODES = 20  # of an iteration, by default
 _EPOCH = 1e8  # [s] the clock of a simulation never gets there, that of a wall is far beyond
 _LARGEST_RADIANS = 1.0  # the greatest steering in radians is half of it; in degrees every car has had many
-_CODES = {name: code for code, name in enumerate(STATUSES)}
+_CODES = {name: code for code, name in enumerate(STATUS_NAMES)}
 _UNKNOWN = _CODES["unknown"]
 
 
@@ -68,7 +68,7 @@ class TraceTable:
     done: np.ndarray
     on_track: np.ndarray
     status: np.ndarray
-    """Index into ``STATUSES``, int8; `NOT_LOGGED` where there is none."""
+    """Index into ``STATUS_NAMES``, int8; `NOT_LOGGED` where there is none."""
     iteration: np.ndarray
     """Of the job; `NOT_LOGGED` where the file does not tell."""
     wall_clock: np.ndarray
@@ -114,7 +114,7 @@ def read_table(data: bytes, *, source: str) -> TraceTable:
         raise RecordError(
             f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
         )
-    rows = csv.reader(_lines_of_log(data) if LOG_MARK in data else _lines(data))
+    rows = csv.reader(_lines_of_log(data) if _MARK in data else _lines(data))
     parts: list[TraceTable] = []
     try:
         header = next(rows, [])
@@ -129,7 +129,7 @@ def read_table(data: bytes, *, source: str) -> TraceTable:
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
     table = _joined(parts or [_part(header, [])])
-    if LOG_MARK in data:
+    if _MARK in data:
         table = replace(table, iteration=_iterations_in_log(data, table.number["episode"].astype(np.int64)))
     return _in_degrees(table)
 
@@ -174,7 +174,7 @@ def _lines(data: bytes) -> Iterator[str]:
 
 def _lines_of_log(data: bytes) -> Iterator[str]:
     """A header that fits, and what the lines of a log say behind the mark."""
-    rows = (_row_of_log(line) for line in BytesIO(data) if LOG_MARK in line)
+    rows = (_row_of_log(line) for line in BytesIO(data) if _MARK in line)
     first = next(rows, "")
     yield ",".join(_columns_of_log(first))
     yield from chain([first], rows)
@@ -191,7 +191,7 @@ def _iterations_in_log(data: bytes, episode: np.ndarray) -> np.ndarray:
 
 
 def _row_of_log(line: bytes) -> str:
-    return "" if len(line) > MAX_LINE else line.partition(LOG_MARK)[2].decode(errors="replace").strip()
+    return "" if len(line) > MAX_LINE else line.partition(_MARK)[2].decode(errors="replace").strip()
 
 
 def _columns_of_log(row: str) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from hotlap.bench.scaling import time_of_step
 from hotlap.bench.transport import between_nodes, compression, frame_bytes, num_frames, on_one_machine
 from hotlap.config.job import Training
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError, MissingExtraError
 from hotlap.records.events import IterationRecord
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
@@ -36,7 +37,6 @@ from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
 from hotlap.rollouts.ray_fleet import RayFleet
 from hotlap.rollouts.ray_session import connect
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder
 

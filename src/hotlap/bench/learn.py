@@ -25,9 +25,9 @@ from matplotlib.figure import Figure
 from hotlap.analysis.style import BEST, EVALUATION, GRAY, TRAINING, new_figure, save_figure, tidy
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
+from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.events import IterationRecord
-from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder

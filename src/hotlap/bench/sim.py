@@ -20,11 +20,11 @@ import warp as wp
 
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import STOCK_REWARD, stock_metadata
+from hotlap.deepracer.driving import DEFAULT_TRACK, STEERING_LIMIT_DEG
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError
 from hotlap.rewards.params import RewardParams
-from hotlap.sim.simulator import MAX_STEERING_DEG, Simulator, Start
-from hotlap.tracks.catalog import DEFAULT_TRACK
+from hotlap.sim.simulator import Simulator, Start
 from hotlap.tracks.track import Track
 
 DRIVE_STEPS = 150  # ten seconds: no car completes a lap that soon
@@ -149,7 +149,7 @@ def center_line_steering(track: Track, poses: np.ndarray) -> np.ndarray:
     dx, dy = goal[:, 0] - poses[:, 0], goal[:, 1] - poses[:, 1]
     bearing = np.arctan2(dy, dx) - poses[:, 2]
     steering = np.degrees(np.arctan2(2.0 * WHEELBASE * np.sin(bearing), np.hypot(dx, dy)))
-    return np.clip(steering, -MAX_STEERING_DEG, MAX_STEERING_DEG)
+    return np.clip(steering, -STEERING_LIMIT_DEG, STEERING_LIMIT_DEG)
 
 
 def record_drive(race: Race, num_steps: int = DRIVE_STEPS) -> Drive:

@@ -11,13 +11,13 @@ import torch
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
 from hotlap.bench.records import measure_records_cost
+from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError
 from hotlap.records.events import IterationRecord
 from hotlap.rl.flops import forward_flops, matmul_peak, update_flops
 from hotlap.rl.ppo import minibatch_size
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.model import build_network
-from hotlap.tracks.catalog import DEFAULT_TRACK
 from hotlap.training.listener import Listeners, Silence
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder

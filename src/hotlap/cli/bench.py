@@ -37,7 +37,7 @@ def sim(
     out = console()
     with prints_to_stderr(True), out.status("Driving …"):
         from hotlap.bench.sim import bench_sim
-        from hotlap.tracks.catalog import DEFAULT_TRACK
+        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_sim(track=track or DEFAULT_TRACK, batch=batch, seconds=seconds, device=device)
     if as_json:
@@ -86,7 +86,7 @@ def train(
     out = console()
     with prints_to_stderr(True), out.status("Training …"):
         from hotlap.bench.train import bench_train
-        from hotlap.tracks.catalog import DEFAULT_TRACK
+        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_train(
             track=track or DEFAULT_TRACK,
@@ -147,7 +147,7 @@ def learn(
 
     with prints_to_stderr(True):
         from hotlap.bench.learn import bench_learn
-        from hotlap.tracks.catalog import DEFAULT_TRACK
+        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_learn(
             track=track or DEFAULT_TRACK,
@@ -202,7 +202,7 @@ def fleet(
     out = console()
     with prints_to_stderr(True), out.status("Training, then collecting …"):
         from hotlap.bench.fleet import bench_fleet
-        from hotlap.tracks.catalog import DEFAULT_TRACK
+        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_fleet(
             track=track or DEFAULT_TRACK,

@@ -215,9 +215,10 @@ def _simulator(device: str) -> Finding:
     """Drive one step with the camera; the first time this compiles the kernels."""
     import numpy as np
 
+    from hotlap.deepracer.driving import DEFAULT_TRACK
     from hotlap.sim.scene import Scene
     from hotlap.sim.simulator import Simulator, Start
-    from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
+    from hotlap.tracks.catalog import load_track
 
     begin = time.perf_counter()
     simulator = Simulator(Scene([load_track(DEFAULT_TRACK)], device=device), 1)

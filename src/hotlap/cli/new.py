@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hotlap.cli.output import JsonOption, print_json
+from hotlap.deepracer.driving import DEFAULT_TRACK, MAX_SPEED, MIN_SPEED
 
 
 def new(
@@ -16,7 +17,7 @@ def new(
     reward: Annotated[
         str, typer.Option(help="A shipped reward function (see `hotlap reward examples`), or a file to copy.")
     ] = "follow_center_line",
-    track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = "first_lap",
+    track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = DEFAULT_TRACK,
     speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: JsonOption = False,
@@ -24,7 +25,7 @@ def new(
     """Write a model folder with commented files. Files that exist are kept."""
     from hotlap.config.base import warn
     from hotlap.config.job import Job
-    from hotlap.config.metadata import SPEED_LIMITS, ModelMetadata
+    from hotlap.config.metadata import ModelMetadata
     from hotlap.config.template import folder_readme, hyperparameters_json, job_toml, metadata_json
     from hotlap.envs.cornering import speed_doubts
     from hotlap.errors import ConfigError
@@ -32,9 +33,8 @@ def new(
     from hotlap.tracks.catalog import load_track
     from hotlap.unfinished import write_whole
 
-    slowest, fastest = SPEED_LIMITS
-    if not slowest <= speed <= fastest:
-        raise ConfigError(f"--speed must be {slowest:g} to {fastest:g} m/s, got {speed:g}.")
+    if not MIN_SPEED <= speed <= MAX_SPEED:
+        raise ConfigError(f"--speed must be {MIN_SPEED:g} to {MAX_SPEED:g} m/s, got {speed:g}.")
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory}: this is a file; name a folder that may be made.")
     load_track(track)

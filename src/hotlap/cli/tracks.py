@@ -31,7 +31,8 @@ def list_(
 
     JSON keys: user_folder, tracks; with --all also original_routes (each with name, console_name, length_m, here).
     """
-    from hotlap.tracks.catalog import DEFAULT_TRACK, list_tracks, load_track, user_folder
+    from hotlap.deepracer.driving import DEFAULT_TRACK
+    from hotlap.tracks.catalog import list_tracks, load_track, user_folder
     from hotlap.tracks.originals import original_routes
 
     tracks: list[dict[str, Any]] = []

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.sensors import CAMERAS, STEREO
 from hotlap.errors import ConfigError
 
-SIMULATED_SENSORS: Final = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA")
+SIMULATED_SENSORS: Final = tuple(camera for camera in CAMERAS if camera != STEREO)
 
 
 def unavailable(metadata: ModelMetadata) -> list[str]:

@@ -32,6 +32,7 @@ from hotlap.config.drfc_kinds import (
     whole,
 )
 from hotlap.config.env_file import Assignment, Environment
+from hotlap.deepracer.objects import BOX_KINDS
 
 Fate = Literal["works", "differs", "ignored"]
 
@@ -159,8 +160,8 @@ _ALL: list[Variable] = [
     _sets(
         "race.obstacles.kind",
         "DR_OA_OBSTACLE_TYPE",
-        choice("box_obstacle", "deepracer_box_obstacle", "amazon_box_obstacle"),
-        "box_obstacle",
+        choice(*BOX_KINDS),
+        BOX_KINDS[0],
     ),
     _sets("race.obstacles.positions", "DR_OA_OBJECT_POSITIONS", POSITIONS, ""),
     _sets("race.bots.lane_change", "DR_H2B_IS_LANE_CHANGE", _BOOLEAN, "False"),

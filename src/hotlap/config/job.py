@@ -14,6 +14,7 @@ from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import read_toml
 from hotlap.config.monitoring import Monitoring
 from hotlap.config.race import Race
+from hotlap.deepracer.model import SHALLOW
 from hotlap.errors import ConfigError
 
 BestModelMetric = Literal["clean_laps", "progress", "reward", "laptime"]
@@ -116,7 +117,7 @@ class Training(Config):
 
     def step_cap_for(self, network: str) -> int:
         """Most steps in an iteration with this ``network`` of the metadata."""
-        shallow = network == "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"
+        shallow = network == SHALLOW
         return self.step_cap or (_STEP_CAP if shallow else _STEP_CAP_DEEPER_NETWORKS)
 
 

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from hotlap.config.base import Config, nearest, shown, warn
 from hotlap.config.files import read_json_object
+from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
+from hotlap.deepracer.model import ALGORITHMS, NETWORKS, Algorithm
+from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS
 from hotlap.errors import ConfigError
-
-NETWORKS: Final = (
-    "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
-    "DEEP_CONVOLUTIONAL_NETWORK",
-    "DEEP_CONVOLUTIONAL_NETWORK_DEEP",
-)
-ALGORITHMS: Final = ("clipped_ppo", "sac")
-CAMERAS: Final = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA", "STEREO_CAMERAS")
-LIDARS: Final = ("LIDAR", "SECTOR_LIDAR", "DISCRETIZED_SECTOR_LIDAR")
-
-# What the simulator executes is clipped to these, whatever the metadata says.
-STEERING_LIMIT_DEG: Final = 30.0
-SPEED_LIMITS: Final = (0.1, 4.0)  # [m/s]
-
-_NUM_LIDAR_RAYS = 64
 
 
 class Action(Config):
@@ -76,7 +64,7 @@ class ContinuousActionSpace(Config):
 class LidarConfig(Config):
     """How DISCRETIZED_SECTOR_LIDAR encodes a scan."""
 
-    num_sectors: int = 8
+    num_sectors: int = LIDAR_SECTORS
     """Sectors of the scan; divides its 64 rays."""
 
     num_values_per_sector: int = 8
@@ -104,7 +92,7 @@ class ModelMetadata(Config):
     network: str
     """One of NETWORKS."""
 
-    algorithm: Literal["clipped_ppo", "sac"]
+    algorithm: Algorithm
     """How the model learns."""
 
     lidar_config: LidarConfig = LidarConfig()
@@ -269,12 +257,16 @@ def _lidar_config(source: str, config: Any) -> LidarConfig:
     if "clipping_dist" in config:
         values["clipping_dist"] = _number(source, "lidar_config.clipping_dist", config["clipping_dist"])
     lidar = LidarConfig(**values)
-    if lidar.num_sectors <= 0 or _NUM_LIDAR_RAYS % lidar.num_sectors:
-        _fail(source, f"lidar_config.num_sectors must divide {_NUM_LIDAR_RAYS}, got {lidar.num_sectors}.")
+    if lidar.num_sectors <= 0 or LIDAR_RAYS % lidar.num_sectors:
+        _fail(source, f"lidar_config.num_sectors must divide {LIDAR_RAYS}, got {lidar.num_sectors}.")
     if lidar.num_values_per_sector < 1:
         _fail(source, f"lidar_config.num_values_per_sector must be at least 1, got {lidar.num_values_per_sector}.")
-    if not 0.15 <= lidar.clipping_dist <= 12.0:
-        warn(f"{source}: lidar_config.clipping_dist {lidar.clipping_dist:g} is outside the sensor's 0.15 to 12 m.")
+    nearest_m, farthest_m = LIDAR_RANGE
+    if not nearest_m <= lidar.clipping_dist <= farthest_m:
+        warn(
+            f"{source}: lidar_config.clipping_dist {lidar.clipping_dist:g} is outside the sensor's {nearest_m:g} to "
+            f"{farthest_m:g} m."
+        )
     return lidar
 
 
@@ -285,13 +277,12 @@ def _warn_beyond_limits(source: str, space: DiscreteActionSpace | ContinuousActi
     else:
         steering = [space.steering_angle.low, space.steering_angle.high]
         speed = [space.speed.low, space.speed.high]
-    slowest, fastest = SPEED_LIMITS
     if max(map(abs, steering)) > STEERING_LIMIT_DEG:
         beyond = max(steering, key=abs)
         warn(
             f"{source}: steering_angle {beyond:g} is executed as {math.copysign(STEERING_LIMIT_DEG, beyond):g} degrees."
         )
-    if min(speed) < slowest:
-        warn(f"{source}: speed {min(speed):g} is executed as {slowest:g} m/s.")
-    if max(speed) > fastest:
-        warn(f"{source}: speed {max(speed):g} is executed as {fastest:g} m/s.")
+    if min(speed) < MIN_SPEED:
+        warn(f"{source}: speed {min(speed):g} is executed as {MIN_SPEED:g} m/s.")
+    if max(speed) > MAX_SPEED:
+        warn(f"{source}: speed {max(speed):g} is executed as {MAX_SPEED:g} m/s.")

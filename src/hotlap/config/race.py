@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hotlap.config.base import Config, as_tuple
-
-DEFAULT_TRACK: Final = "first_lap"
+from hotlap.deepracer import objects
+from hotlap.deepracer.driving import DEFAULT_TRACK, Direction
+from hotlap.deepracer.objects import BoxKind
 
 Place = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
 """Lap fraction and lane of a thing on the track."""
 
 
+_OBSTACLES, _BOTS = objects.Obstacles(), objects.BotCars()
+
+
 class Obstacles(Config):
     """Boxes that stand on the track in a race of type object_avoidance."""
 
-    number: int = Field(default=6, ge=0, le=50)
+    number: int = Field(default=_OBSTACLES.number, ge=0, le=50)
     """How many, unless `positions` says."""
 
-    min_distance: float = Field(default=2.0, gt=0)
+    min_distance: float = Field(default=_OBSTACLES.min_distance, gt=0)
     """Least distance along the track from the start and between neighbors [m]."""
 
     randomize: bool = False
     """Choose new places in every episode."""
 
-    kind: Literal["box_obstacle", "deepracer_box_obstacle", "amazon_box_obstacle"] = "box_obstacle"
+    kind: BoxKind = _OBSTACLES.kind
     """What they look like."""
 
     bot_car: bool = False
@@ -47,31 +51,31 @@ class Obstacles(Config):
 class BotCars(Config):
     """Scripted cars that drive along in a race of type head_to_bot."""
 
-    number: int = Field(default=3, ge=0, le=20)
+    number: int = Field(default=_BOTS.number, ge=0, le=20)
     """How many."""
 
-    min_distance: float = Field(default=2.0, gt=0)
+    min_distance: float = Field(default=_BOTS.min_distance, gt=0)
     """Least distance along the track from the start and between neighbors [m]."""
 
     randomize: bool = False
     """Choose new places in every episode."""
 
-    speed: float = Field(default=0.2, ge=0, le=4)
+    speed: float = Field(default=_BOTS.speed, ge=0, le=4)
     """How fast they drive [m/s]."""
 
     lane_change: bool = False
     """Let them change lanes."""
 
-    lower_lane_change_time: float = Field(default=3.0, ge=0)
+    lower_lane_change_time: float = Field(default=_BOTS.lower_lane_change_time, ge=0)
     """Shortest time between two changes of lane [s]."""
 
-    upper_lane_change_time: float = Field(default=5.0, ge=0)
+    upper_lane_change_time: float = Field(default=_BOTS.upper_lane_change_time, ge=0)
     """Longest time between two changes of lane [s]."""
 
-    lane_change_distance: float = Field(default=1.0, gt=0)
+    lane_change_distance: float = Field(default=_BOTS.lane_change_distance, gt=0)
     """Length along the track of a change of lane [m]."""
 
-    penalty: float = Field(default=5.0, ge=0)
+    penalty: float = Field(default=_BOTS.penalty, ge=0)
     """How long all of them stop after they were hit [s]."""
 
     @model_validator(mode="after")
@@ -93,7 +97,7 @@ class Race(Config):
     track: str = Field(default=DEFAULT_TRACK, min_length=1)
     """Name of a built-in track, of one in your track folder, or the path of a route file (.npy)."""
 
-    direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
+    direction: Direction = "as_is"
     """Driving direction: as_is (that of the track file), cw, ccw, or reversed."""
 
     reverse_dir: bool = False

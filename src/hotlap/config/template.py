@@ -12,6 +12,8 @@ from pydantic.fields import FieldInfo
 from hotlap.config.base import Config
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
 from hotlap.config.job import Job
+from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.sensors import FRONT_CAMERA
 
 STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 STARTER_SPEED = 1.0  # [m/s] DeepRacer-for-Cloud begins with 0.6, which is learned no sooner and takes longer to watch
@@ -60,8 +62,8 @@ def metadata_json(speed: float = STARTER_SPEED) -> str:
     """A model_metadata.json with five actions at ``speed`` [m/s] and the front camera."""
     metadata = {
         "action_space": [{"steering_angle": steering, "speed": speed} for steering in STARTER_STEERING_DEG],
-        "sensor": ["FRONT_FACING_CAMERA"],
-        "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        "sensor": [FRONT_CAMERA],
+        "neural_network": SHALLOW,
         "training_algorithm": "clipped_ppo",
         "action_space_type": "discrete",
         "version": "5",

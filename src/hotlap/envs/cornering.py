@@ -17,8 +17,8 @@ import shapely
 
 from hotlap.config.job import Job
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.errors import TrackError
-from hotlap.sim.simulator import MAX_SPEED, MAX_STEERING_DEG, MIN_SPEED
 from hotlap.sim.vehicle import VehicleParams, drive, vehicle_for_version
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
@@ -80,7 +80,7 @@ def greatest_speed(track: Track, vehicle: VehicleParams, steering_deg: float) ->
     if needed >= MAX_RADIUS:
         return MAX_SPEED
     speeds = np.linspace(MIN_SPEED, MAX_SPEED, 40)
-    fits = DOUBT * turning_radii(vehicle, min(steering_deg, MAX_STEERING_DEG), speeds.tolist()) <= needed
+    fits = DOUBT * turning_radii(vehicle, min(steering_deg, STEERING_LIMIT_DEG), speeds.tolist()) <= needed
     slow_enough = speeds[np.logical_and.accumulate(fits)]
     return float(slow_enough[-1]) if len(slow_enough) else 0.0
 
@@ -120,9 +120,9 @@ def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
         if slowest > greatest:
             found.append(
                 f"the slowest action drives {slowest:g} m/s, but at more than {greatest:.1f} m/s no car with "
-                f"{min(steering, MAX_STEERING_DEG):g}° of steering holds the road through the tightest bend of "
+                f"{min(steering, STEERING_LIMIT_DEG):g}° of steering holds the road through the tightest bend of "
                 f"{track.name}: no lap can be clean. Add slower actions to model_metadata.json"
-                f"{'' if steering >= MAX_STEERING_DEG else f', or steering up to {MAX_STEERING_DEG:g}°'}."
+                f"{'' if steering >= STEERING_LIMIT_DEG else f', or steering up to {STEERING_LIMIT_DEG:g}°'}."
             )
     return found
 

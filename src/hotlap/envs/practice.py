@@ -14,13 +14,16 @@ from hotlap.config.base import ConfigWarning
 from hotlap.config.drfc import DrfcFolder, is_drfc_folder
 from hotlap.config.job import Job
 from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, ModelMetadata, Range
+from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.reward_inputs import OF_OBJECTS
+from hotlap.deepracer.sensors import FRONT_CAMERA
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
 from hotlap.rewards.loader import read_reward
-from hotlap.rewards.params import COLUMNS, OBJECT_COLUMNS
+from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.practice import Episode
 from hotlap.rewards.source_check import reads_objects
-from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
 from hotlap.tracks.track import Track
@@ -148,9 +151,9 @@ def practice(
     space = metadata.action_space if metadata else _ANY_ACTION
     driven = ModelMetadata(
         version=version,
-        sensors=("FRONT_FACING_CAMERA",),
+        sensors=(FRONT_CAMERA,),
         action_space=_ANY_ACTION,
-        network="DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
+        network=SHALLOW,
         algorithm="clipped_ppo",
     )
     with_objects = obstacles is not None or bots is not None
@@ -213,7 +216,7 @@ def _drive(
                 race.simulator.state.motion.numpy()["yaw"][world] += np.pi
                 drivers[world].turned = True
         race.stop([world for world in still.tolist() if len(rows[world]) >= scripts[world].max_steps])
-    names = COLUMNS + (OBJECT_COLUMNS if race.scene.num_objects else ())
+    names = COLUMNS + (OF_OBJECTS if race.scene.num_objects else ())
     return [
         Episode(script.name, ending, {name: np.stack([row[name] for row in each]) for name in names})
         for script, ending, each in zip(scripts, endings, rows, strict=True)

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from hotlap.config.availability import refuse, unavailable_sensors
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.driving import CONTROL_PERIOD, DEFAULT_TRACK, Direction
+from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
-from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
-from hotlap.sim.state import STATUS_NAMES
-from hotlap.sim.vehicle import CONTROL_PERIOD, vehicle_for_version
-from hotlap.tracks.catalog import DEFAULT_TRACK, load_track
+from hotlap.sim.vehicle import vehicle_for_version
+from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
 
 # Reward inputs that the race adds to what the simulator computes.
@@ -40,7 +41,7 @@ class RaceConfig:
     None: nobody asks for rewards; they are 0."""
     tracks: tuple[str | Track, ...] = (DEFAULT_TRACK,)
     """Names or route files, which ``direction`` turns; or tracks as they are."""
-    direction: Literal["as_is", "cw", "ccw", "reversed"] = "as_is"
+    direction: Direction = "as_is"
     theme: str | None = None
     """Color theme; None: each track's own."""
     rules: RaceRules = field(default_factory=RaceRules)

@@ -14,21 +14,21 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.driving import DEFAULT_TRACK, Direction
+from hotlap.deepracer.sensors import FRONT_CAMERA
 from hotlap.envs.race import JudgedStep, Race, RaceConfig
 from hotlap.sim.camera import CameraRenderer
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
-from hotlap.tracks.catalog import DEFAULT_TRACK
 
 FRAME_SHAPE = (120, 160, 1)
 RENDER_SCALE = 4
 DEFAULT_METADATA: dict[str, Any] = {
     "action_space": [{"steering_angle": angle, "speed": 1.0} for angle in (-30, -15, 0, 15, 30)],
-    "sensor": ["FRONT_FACING_CAMERA"],
+    "sensor": [FRONT_CAMERA],
     "version": "5",
 }
 
-Direction = Literal["as_is", "cw", "ccw", "reversed"]
 Reward = str | Path | Callable[[dict[str, Any]], float]
 
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import MISHAPS
 from hotlap.evaluation.statistics import EvaluationReport, LapResult
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
-from hotlap.sim.vehicle import CONTROL_PERIOD
-
-MISHAPS = ("off_track", "crashed", "reversed", "immobilized")
 
 
 def lap_steps(episode: PlayedEpisode) -> list[range]:

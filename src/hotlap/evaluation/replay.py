@@ -9,11 +9,12 @@ import numpy as np
 
 from hotlap.analysis.drives import Drive
 from hotlap.analysis.film.shot import Shot
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import MISHAPS, NOT_DRIVING
 from hotlap.envs.race import Race, RaceConfig
-from hotlap.evaluation.laps import MISHAPS, lap_steps
+from hotlap.evaluation.laps import lap_steps
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.chase_view import ChaseView
-from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
 def drive_of(episode: PlayedEpisode) -> Drive:
@@ -42,7 +43,7 @@ def trials_of(episode: PlayedEpisode, first: int, name: str = "") -> list[Drive]
     """The laps of an episode as drives of their own, all of one name; ``first`` is the number of the first one."""
     whole = drive_of(episode)
     # In these steps the policy is asked, and its speed is in the trace, but nothing moves.
-    stands = np.isin(episode.trace["status"], ("prepare", "pause"))
+    stands = np.isin(episode.trace["status"], NOT_DRIVING)
     whole = replace(whole, speed=np.where(stands, 0.0, whole.speed))
     return [
         replace(

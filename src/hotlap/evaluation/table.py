@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.evaluation.statistics import Estimate, EvaluationReport
-from hotlap.records.metrics import STATUS_LABELS
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.deepracer.sensors import CAMERAS
 from hotlap.errors import ConfigError
 
 GRAPH_MEMBER: Final = "agent/model.pb"
@@ -24,7 +25,6 @@ METADATA_MEMBER: Final = "model_metadata.json"
 DEFAULT_NAME: Final = "model.tar.gz"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]+\.tar\.gz")
-_CAMERAS_OF_CARS: Final = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA", "STEREO_CAMERAS")
 
 
 def check_archive_name(path: Path) -> None:
@@ -46,10 +46,10 @@ def check_sensors(metadata: ModelMetadata) -> None:
     Raises:
         ConfigError: Says which sensors work.
     """
-    if len(metadata.sensors) != 1 or metadata.sensors[0] not in _CAMERAS_OF_CARS:
+    if len(metadata.sensors) != 1 or metadata.sensors[0] not in CAMERAS:
         raise ConfigError(
             f"a model with the sensors {', '.join(metadata.sensors)} cannot be exported: the newest car software "
-            f"confuses two inputs. Models with one camera can be exported ({', '.join(_CAMERAS_OF_CARS)})."
+            f"confuses two inputs. Models with one camera can be exported ({', '.join(CAMERAS)})."
         )
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from hotlap.deepracer.sensors import FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.export.graph import (
     FLOAT,
     INT32,
@@ -26,7 +27,6 @@ from hotlap.export.graph import (
 )
 from hotlap.export.layers import Convolution, Dense, TowerLayers
 from hotlap.rl.networks import PIXEL_MAX
-from hotlap.rl.specs import FRAME_HEIGHT, FRAME_WIDTH
 
 PRODUCER: Final = 27  # the graph version of TensorFlow 1.11, which the original's files name
 _SCOPE: Final = "main_level/agent/main/online"

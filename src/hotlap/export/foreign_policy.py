@@ -11,6 +11,7 @@ import torch
 
 from hotlap.bounded import MalformedError
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.deepracer.sensors import CAMERA_CHANNELS
 from hotlap.errors import RecordError
 from hotlap.export.agreement import TOLERANCE, Agreement, compare
 from hotlap.export.executor import Executor
@@ -21,7 +22,6 @@ from hotlap.export.source import METADATA, Found
 from hotlap.export.structure import find_camera, find_output, read_layers
 from hotlap.export.tf_checkpoint import TfCheckpoint
 from hotlap.rl.networks import ActorCritic, Tower
-from hotlap.rl.specs import CAMERA_CHANNELS
 from hotlap.rollouts.model import build_network
 
 NUM_IMAGES: Final = 8

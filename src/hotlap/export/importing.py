@@ -9,8 +9,9 @@ from typing import Final
 from hotlap.config.files import decode_text, parse_json_object, read_bytes
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
-from hotlap.config.metadata import LIDARS, ModelMetadata
+from hotlap.config.metadata import ModelMetadata
 from hotlap.config.template import folder_readme, hyperparameters_json, job_toml
+from hotlap.deepracer.sensors import LIDARS
 from hotlap.errors import ConfigError, RecordError
 from hotlap.export.foreign_policy import ForeignPolicy, read_foreign
 from hotlap.export.source import HYPERPARAMETERS, METADATA, REWARD, Found, Source, Which, open_source

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from hotlap.deepracer.sensors import FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.errors import MissingExtraError
 from hotlap.export.layers import TowerLayers
 from hotlap.rl.networks import PIXEL_MAX
-from hotlap.rl.specs import FRAME_HEIGHT, FRAME_WIDTH
 
 if TYPE_CHECKING:
     import onnx

@@ -9,8 +9,8 @@ import numpy as np
 import warp as wp
 from scipy.ndimage import gaussian_filter
 
+from hotlap.deepracer.sensors import FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.export.preprocessing import REDUCTION
-from hotlap.rl.specs import FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.ground import Ground, bake_ground

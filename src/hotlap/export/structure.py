@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 
 from hotlap.bounded import MalformedError
+from hotlap.deepracer.sensors import CAMERA_CHANNELS, FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.export.executor import Executor, conv_stride, data_inputs
 from hotlap.export.graph import Graph, Node
 from hotlap.export.layers import Convolution, Dense, Output, TowerLayers
-from hotlap.rl.specs import CAMERA_CHANNELS, FRAME_HEIGHT, FRAME_WIDTH
 
 MAX_LAYERS: Final = 32
 MAX_STEPS: Final = 1000

@@ -12,9 +12,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 
+from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.monitoring.sink import Beginning, News, episodes, trials
 from hotlap.records.episode_log import EpisodeRecord
-from hotlap.records.metrics import STATUS_LABELS, TrialMetrics
+from hotlap.records.metrics import TrialMetrics
 
 
 class TelegrafSink:

@@ -11,27 +11,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hotlap.bounded import load_json
+from hotlap.deepracer.model import BestModelMetric
+from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.errors import RecordError
 from hotlap.records.store import Store
 
 TRAINING_METRICS = "metrics/TrainingMetrics.json"
 METRICS_VERSION = 2.0
-
-BestModelMetric = Literal["progress", "reward", "laptime"]
-
-STATUS_LABELS = {
-    "lap_complete": "Lap complete",
-    "crashed": "Crashed",
-    "off_track": "Off track",
-    "immobilized": "Immobilized",
-    "in_progress": "In progress",
-    "pause": "Pause",
-    "reversed": "Reversed",
-    "park": "Park",
-    "time_up": "Time Up",
-    "prepare": "Prepare",
-}
-"""Status in traces to label in metrics and tables."""
 
 
 @dataclass(frozen=True)

@@ -12,29 +12,8 @@ from itertools import repeat
 
 import numpy as np
 
+from hotlap.deepracer.trace import LOG_MARK, TRACE_COLUMNS
 from hotlap.records.store import Store
-
-TRACE_COLUMNS = (
-    "episode",
-    "steps",
-    "X",
-    "Y",
-    "yaw",
-    "steer",
-    "throttle",
-    "action",
-    "reward",
-    "done",
-    "all_wheels_on_track",
-    "progress",
-    "closest_waypoint",
-    "track_len",
-    "tstamp",
-    "episode_status",
-    "pause_duration",
-    "obstacle_crash_counter",
-    "wall_clock",
-)
 
 # Single-precision values carry about seven digits: six decimals keep a position to a micrometre, and the text short.
 _SINGLE_DECIMALS = 6
@@ -164,7 +143,7 @@ def format_log_lines(rows: TraceRows) -> list[str]:
         _integers(rows.obstacle_crash_counter),
         _fixed(rows.tstamp if rows.wall_clock is None else rows.wall_clock, "%.4f"),
     )
-    return [f"SIM_TRACE_LOG:{','.join(row)}" for row in zip(*columns, strict=False)]
+    return [f"{LOG_MARK}{','.join(row)}" for row in zip(*columns, strict=False)]
 
 
 def _csv_columns(rows: TraceRows) -> tuple[Iterable[str], ...]:

@@ -14,10 +14,11 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
+from hotlap.deepracer.reward_inputs import KEYS, OLD_KEYS
 from hotlap.errors import RewardError, RewardStopped
 from hotlap.rewards import guard
 from hotlap.rewards.guard import Stopped, is_interrupt, running
-from hotlap.rewards.params import KEYS, OLD_KEYS, RewardParams
+from hotlap.rewards.params import RewardParams
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""

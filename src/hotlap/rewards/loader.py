@@ -15,11 +15,11 @@ from types import CodeType, ModuleType
 from typing import Any, Final
 
 from hotlap.bounded import read_bounded
+from hotlap.deepracer.reward_inputs import OLD_KEYS
 from hotlap.errors import RewardError
 from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction, explain, kind_of, line_of
 from hotlap.rewards.old_names import user_builtins
-from hotlap.rewards.params import OLD_KEYS
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
 DEFAULT_EXAMPLE: Final = "follow_center_line"

@@ -7,80 +7,15 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-KEYS: Final = (
-    "all_wheels_on_track",
-    "x",
-    "y",
-    "heading",
-    "distance_from_center",
-    "projection_distance",
-    "progress",
-    "steps",
-    "speed",
-    "steering_angle",
-    "track_width",
-    "track_length",
-    "waypoints",
-    "closest_waypoints",
-    "is_left_of_center",
-    "is_reversed",
-    "closest_objects",
-    "objects_location",
-    "objects_left_of_center",
-    "object_in_camera",
-    "objects_speed",
-    "objects_heading",
-    "objects_distance_from_center",
-    "objects_distance",
-    "is_crashed",
-    "is_offtrack",
-    "sim_time",
-)
-"""In the order of the DeepRacer simapp, `markov/agent_ctrl/constants.py`."""
+from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS, OF_TRACK, REWARD_INPUTS
 
-OLD_KEYS: Final = {
-    "on_track": "'all_wheels_on_track'",
-    "car_orientation": "'heading' (in degrees now)",
-    "throttle": "'speed' (in m/s now)",
-    "steering": "'steering_angle' (in degrees now)",
-    "closest_waypoint": "'closest_waypoints' (two numbers now)",
-    "dist_closest_bot": "'objects_distance'",
-    "flag_unsafe": "'is_crashed'",
-    "bot_car_progress": "'objects_distance'",
-    "bot_car_lane_match": "'objects_left_of_center'",
-    "is_bot_in_camera": "'object_in_camera'",
-}
-"""Keys and arguments of 2018 and 2019 that are gone, with today's name for each."""
-
-_FLOATS = (
-    "x",
-    "y",
-    "heading",
-    "distance_from_center",
-    "projection_distance",
-    "progress",
-    "steps",
-    "speed",
-    "steering_angle",
-    "track_width",
-    "sim_time",
-)
-_BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
+_FLOATS = tuple(key for key, each in REWARD_INPUTS.items() if each.kind == "float" and key not in OF_TRACK)
+_BOOLS = tuple(key for key, each in REWARD_INPUTS.items() if each.kind == "bool" and key not in OF_OBJECTS)
 
 COLUMNS: Final = (*_FLOATS, *_BOOLS, "closest_waypoints", "route")
 """The arrays that `RewardParams` wants: (n,) each, `closest_waypoints` (n, 2); units as in the dictionary."""
 
-_OBJECT_FLOATS = ("objects_speed", "objects_heading", "objects_distance_from_center", "objects_distance")
-
-OBJECT_COLUMNS: Final = (
-    "closest_objects",
-    "objects_location",
-    "objects_left_of_center",
-    "object_in_camera",
-    *_OBJECT_FLOATS,
-)
-"""Further arrays where there are m objects: (n, m) each, `closest_objects` (n, 2), `objects_location` (n, m, 2),
-`object_in_camera` (n,). All of them or none."""
+_OBJECT_FLOATS = tuple(key for key in OF_OBJECTS if REWARD_INPUTS[key].kind == "floats")
 
 
 class Route(Protocol):
@@ -112,7 +47,7 @@ class RewardParams:
         self._centers = [np.asarray(route.center, dtype=np.float64) for route in routes]
 
     def rows(self, columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-        """One fresh dictionary per row of the columns (see `COLUMNS`, `OBJECT_COLUMNS`), in order."""
+        """One fresh dictionary per row of the columns (see `COLUMNS`, `OF_OBJECTS`), in order."""
         alone = self._rows_alone(columns)
         return _with_objects(alone, columns) if "objects_location" in columns else alone
 
@@ -173,7 +108,7 @@ class RewardParams:
             values: dict[str, Any] = {key: np.asarray(columns[key], dtype=np.float64)[rows] for key in _FLOATS}
             values |= {key: np.asarray(columns[key], dtype=bool)[rows] for key in _BOOLS}
             if "objects_location" in columns:
-                values |= {key: np.asarray(columns[key])[rows] for key in OBJECT_COLUMNS}
+                values |= {key: np.asarray(columns[key])[rows] for key in OF_OBJECTS}
             else:
                 values |= {key: np.zeros((k, 0)) for key in _OBJECT_FLOATS}
                 values["objects_location"] = np.zeros((k, 0, 2))
@@ -188,7 +123,7 @@ class RewardParams:
 
 def _with_objects(rows: Iterator[dict[str, Any]], columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """The rows with what there is to say of the objects."""
-    values = [np.asarray(columns[key]).tolist() for key in OBJECT_COLUMNS]
+    values = [np.asarray(columns[key]).tolist() for key in OF_OBJECTS]
     for params, *each in zip(rows, *values, strict=True):
-        params.update(zip(OBJECT_COLUMNS, each, strict=True))
+        params.update(zip(OF_OBJECTS, each, strict=True))
         yield params

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.rewards.function import meant
-from hotlap.rewards.params import KEYS, OBJECT_COLUMNS
 
 # The console's pre-check: DeepRacer simapp, `docker/files/ml-code/reward_func_validator`.
 ALLOWED_PACKAGES: Final = ("math", "random", "numpy", "scipy", "shapely")
@@ -134,7 +134,7 @@ def reads_objects(source: str) -> bool:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return any(isinstance(node, ast.Constant) and node.value in OBJECT_COLUMNS for node in ast.walk(tree))
+    return any(isinstance(node, ast.Constant) and node.value in OF_OBJECTS for node in ast.walk(tree))
 
 
 def reads_the_border(source: str) -> bool:

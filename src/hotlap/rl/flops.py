@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import torch
 
+from hotlap.deepracer.sensors import CAMERA_CHANNELS
 from hotlap.rl.networks import ARCHITECTURES, LIDAR_EMBEDDER, ActorCritic, camera_layers
-from hotlap.rl.specs import CAMERA_CHANNELS, DiscreteActions
+from hotlap.rl.specs import DiscreteActions
 
 
 def forward_flops(actor_critic: ActorCritic) -> int:

@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from hotlap.deepracer.model import NETWORKS, SHALLOW
+from hotlap.deepracer.sensors import CAMERA_CHANNELS, STEREO
 from hotlap.rl.distributions import Categorical, Distribution, Gaussian
-from hotlap.rl.specs import CAMERA_CHANNELS, ActionSpec, DiscreteActions
+from hotlap.rl.specs import ActionSpec, DiscreteActions
 
 PIXEL_MAX = 255.0
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # by their bytes
@@ -54,19 +56,18 @@ class Architecture:
 _SHALLOW_CAMERA = CameraLayers((Conv(32, 8, 4), Conv(64, 4, 2), Conv(64, 3, 1)))
 _DEEP_STEREO = CameraLayers((Conv(32, 3, 1), Conv(64, 3, 2), Conv(64, 3, 1), Conv(128, 3, 2), Conv(128, 3, 1)))
 
-SHALLOW = "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"
 ARCHITECTURES = {
     SHALLOW: Architecture(
         camera=_SHALLOW_CAMERA,
         stereo=_SHALLOW_CAMERA,
         middleware=(512,),
     ),
-    "DEEP_CONVOLUTIONAL_NETWORK": Architecture(
+    NETWORKS[1]: Architecture(
         camera=CameraLayers((Conv(32, 5, 2), Conv(32, 3, 1), Conv(64, 3, 2), Conv(64, 3, 1)), (64,)),
         stereo=_DEEP_STEREO,
         middleware=(512,),
     ),
-    "DEEP_CONVOLUTIONAL_NETWORK_DEEP": Architecture(
+    NETWORKS[2]: Architecture(
         camera=CameraLayers((Conv(32, 8, 4), Conv(32, 4, 2), Conv(64, 4, 2), Conv(64, 3, 1)), (512, 512)),
         stereo=_DEEP_STEREO,
         middleware=(256, 128),
@@ -80,7 +81,7 @@ def camera_layers(network: str, sensor: str) -> CameraLayers:
     if sensor == "observation":
         return _SHALLOW_CAMERA
     architecture = ARCHITECTURES[network]
-    return architecture.stereo if sensor == "STEREO_CAMERAS" else architecture.camera
+    return architecture.stereo if sensor == STEREO else architecture.camera
 
 
 class CameraEmbedder(nn.Module):

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-
-FRAME_HEIGHT = 120  # [pixels]
-FRAME_WIDTH = 160  # [pixels]
-
-# Channels of each camera-type sensor.
-CAMERA_CHANNELS = {"observation": 1, "FRONT_FACING_CAMERA": 1, "LEFT_CAMERA": 1, "STEREO_CAMERAS": 2}
-
-LIDAR_RAYS = 64
-LIDAR_SECTORS = 8
 
 
 @dataclass(frozen=True)
@@ -57,35 +47,3 @@ class ContinuousActions:
 
 
 ActionSpec = DiscreteActions | ContinuousActions
-
-
-def observation_shapes(
-    sensors: Iterable[str], *, num_sectors: int = 8, num_values_per_sector: int = 8
-) -> dict[str, tuple[int, ...]]:
-    """Shape of one observation of each sensor.
-
-    Cameras are uint8 (channels, height, width), the channels of stereo being left, right; LiDAR types are float32
-    vectors.
-
-    Args:
-        sensors: Names as in model_metadata.json.
-        num_sectors: Sectors of ``DISCRETIZED_SECTOR_LIDAR``.
-        num_values_per_sector: Distances told apart in each of them.
-
-    Raises:
-        ValueError: If a sensor is unknown.
-    """
-    lidar_sizes = {
-        "LIDAR": LIDAR_RAYS,
-        "SECTOR_LIDAR": LIDAR_SECTORS,
-        "DISCRETIZED_SECTOR_LIDAR": num_sectors * num_values_per_sector,
-    }
-    shapes: dict[str, tuple[int, ...]] = {}
-    for sensor in sensors:
-        if sensor in CAMERA_CHANNELS:
-            shapes[sensor] = (CAMERA_CHANNELS[sensor], FRAME_HEIGHT, FRAME_WIDTH)
-        elif sensor in lidar_sizes:
-            shapes[sensor] = (lidar_sizes[sensor],)
-        else:
-            raise ValueError(f"unknown sensor {sensor!r}; known: {', '.join([*CAMERA_CHANNELS, *lidar_sizes])}")
-    return shapes

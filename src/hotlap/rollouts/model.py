@@ -9,15 +9,16 @@ from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.sensors import observation_shapes
 from hotlap.envs.race import RaceConfig
 from hotlap.rewards.guard import LIMIT_S
 from hotlap.rewards.loader import read_reward
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
-from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions, observation_shapes
+from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
 from hotlap.rollouts.plan import StartRule
-from hotlap.sim.objects import BotCars, Obstacles
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track

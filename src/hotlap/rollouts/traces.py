@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.sim_trace import TraceRows
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.vehicle import CONTROL_PERIOD
 
 
 def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:

@@ -11,13 +11,13 @@ import math
 import numpy as np
 import warp as wp
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.sim.camera import SKY, CameraRenderer, PinholeCamera
 from hotlap.sim.car_mesh import AXLES, HALF_LENGTH, HALF_WIDTH, WHEEL_Y, car_paint, car_trim, car_wheel
 from hotlap.sim.mesh import Mesh, box
 from hotlap.sim.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
-from hotlap.sim.objects import SHAPES, Shape
+from hotlap.sim.objects import SHAPES, Shape, shapes_of
 from hotlap.sim.simulator import Simulator
-from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.ground import Ground
 from hotlap.tracks.themes import RGB
 
@@ -106,7 +106,7 @@ class ChaseView:
         self._pose = [wp.zeros(1, dtype=wp.float32, device=device) for _ in range(3)]
         self._active = wp.ones(1, dtype=wp.int32, device=device)
         scene = simulator.scene
-        standing = scene.obstacles.shapes if scene.obstacles else []
+        standing = shapes_of(scene.obstacles) if scene.obstacles else []
         self._shapes = [*standing, *[SHAPES["bot_car"]] * (scene.num_objects - len(standing))]
         bodies = [part() for part in _CAR]
         for shape in self._shapes:

@@ -9,11 +9,13 @@ from typing import no_type_check
 
 import warp as wp
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.objects import NEAR, RaceObject
 from hotlap.sim.polyline import Segment, nearest_on_line, ring_crossings
 from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene
-from hotlap.sim.state import Phase, State, Status
-from hotlap.sim.vehicle import CONTROL_PERIOD, Motion, VehicleConstants
+from hotlap.sim.state import Phase, State
+from hotlap.sim.vehicle import Motion, VehicleConstants
 
 STILL_DISTANCE = 0.0003  # [m] an origin that moves no farther in a step stands still
 STILL_COUNT = 15  # steps of standing still that end the attempt

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import warp as wp
 
+from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.tracks import polyline
 from hotlap.tracks.themes import RGB
 from hotlap.tracks.track import Track
@@ -19,53 +20,6 @@ from hotlap.tracks.track import Track
 NEAR = 1.0  # [m] along the center line; beside an object so near a car is placed on the other lane
 END_DISTANCE = 1.0  # [m] from the last object to the end of the lap
 LANES: tuple[Literal["inner", "outer"], ...] = ("inner", "outer")
-
-
-@dataclass(frozen=True)
-class Obstacles:
-    """Boxes or parked cars that stand on the lanes."""
-
-    number: int = 6
-    """How many, unless ``positions`` says."""
-    min_distance: float = 2.0
-    """From the start of the lap to the first, and between neighbors where places are random [m]."""
-    randomize: bool = False
-    """Random places and lanes in every episode, instead of even ones on alternate lanes."""
-    kind: str = "box_obstacle"
-    """A key of `SHAPES`."""
-    bot_car: bool = False
-    """Parked cars instead of boxes."""
-    positions: tuple[tuple[float, float], ...] = ()
-    """Fixed places: lap fraction and lane, -1 for the outer one."""
-
-    @property
-    def shapes(self) -> list[Shape]:
-        """One per obstacle."""
-        kind = "bot_car" if self.bot_car else self.kind
-        return [SHAPES[kind]] * (len(self.positions) or self.number)
-
-
-@dataclass(frozen=True)
-class BotCars:
-    """Cars that drive on the lanes, as far along the center line in the same time everywhere."""
-
-    number: int = 3
-    min_distance: float = 2.0
-    """As of obstacles [m]."""
-    randomize: bool = False
-    """As of obstacles."""
-    speed: float = 0.2
-    """Along the center line [m/s]."""
-    lane_change: bool = False
-    lower_lane_change_time: float = 3.0
-    """From one change of lane to the next, at least, and
-    """
-    upper_lane_change_time: float = 5.0
-    """at most [s]."""
-    lane_change_distance: float = 1.0
-    """How far a change of lane takes along the center line [m]."""
-    penalty: float = 5.0
-    """How long all of them stop after one ran into the racing car [s]."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +113,14 @@ OBJECT_DTYPE = np.dtype(RaceObject.numpy_dtype())  # type: ignore[attr-defined]
 BOT_DTYPE = np.dtype(Bot.numpy_dtype())  # type: ignore[attr-defined]
 
 
+def shapes_of(obstacles: Obstacles) -> list[Shape]:
+    """One per obstacle."""
+    return [SHAPES["bot_car" if obstacles.bot_car else obstacles.kind]] * len(obstacles)
+
+
 def place_obstacles(route: Track, obstacles: Obstacles, rng: np.random.Generator) -> np.ndarray:
     """The obstacles of an episode, rows of ``RaceObject`` without their reward inputs, shape (number,)."""
-    shapes = obstacles.shapes
+    shapes = shapes_of(obstacles)
     if obstacles.positions:
         distances = [fraction * route.length for fraction, _ in obstacles.positions]
         lanes = [int(lane == -1) for _, lane in obstacles.positions]

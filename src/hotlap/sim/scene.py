@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
+from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.sim.lanes import lane_tables
-from hotlap.sim.objects import SHAPES, BotCars, Obstacles
+from hotlap.sim.objects import SHAPES, shapes_of
 from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
@@ -76,7 +77,7 @@ class Scene:
         self.rules = rules or RaceRules()
         self.obstacles = obstacles
         self.bots = bots if bots and bots.number else None
-        standing = obstacles.shapes if obstacles else []
+        standing = shapes_of(obstacles) if obstacles else []
         num_bots = bots.number if bots else 0
         self.num_objects = len(standing) + num_bots
         # The original draws one color for an obstacle as a whole, and one for each part of a bot car.

@@ -9,6 +9,7 @@ from typing import Any, no_type_check
 import numpy as np
 import warp as wp
 
+from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.sim.bot_cars import drive_bots
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.sim.camera_objects import ObjectCameraRenderer
@@ -23,9 +24,6 @@ from hotlap.sim.vehicle_spread import sample_vehicle, step_period
 from hotlap.tracks.ground import Ground, bake_ground
 from hotlap.tracks.themes import find_theme
 from hotlap.tracks.track import Track
-
-MAX_STEERING_DEG = 30.0
-MIN_SPEED, MAX_SPEED = 0.1, 4.0  # [m/s] limits of the actuators
 
 
 @dataclass(frozen=True)
@@ -169,7 +167,7 @@ def _aim_camera(
     yaw[i] = m.yaw
 
 
-_MAX_STEERING_DEG = wp.constant(MAX_STEERING_DEG)
+_MAX_STEERING_DEG = wp.constant(STEERING_LIMIT_DEG)
 _MIN_SPEED = wp.constant(MIN_SPEED)
 _MAX_SPEED = wp.constant(MAX_SPEED)
 _PAUSE = wp.constant(int(Phase.PAUSE))

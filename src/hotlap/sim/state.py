@@ -22,22 +22,6 @@ class Phase(IntEnum):
     DONE = 3
 
 
-class Status(IntEnum):
-    """What a step was judged to be; the names are those of the original's simulation trace."""
-
-    IN_PROGRESS = 0
-    PREPARE = 1
-    PAUSE = 2
-    LAP_COMPLETE = 3
-    IMMOBILIZED = 4
-    OFF_TRACK = 5
-    CRASHED = 6
-    REVERSED = 7
-    TIME_UP = 8
-
-
-STATUS_NAMES: tuple[str, ...] = tuple(status.name.lower() for status in Status)
-
 _FIELDS: dict[str, tuple[type, int]] = {
     # name: (type, columns)
     "steering": (wp.float32, 1),

@@ -24,7 +24,8 @@ from typing import no_type_check
 import numpy as np
 import warp as wp
 
-CONTROL_PERIOD = 1.0 / 15.0  # [s] one control step: one camera frame of simulation time
+from hotlap.deepracer.driving import CONTROL_PERIOD
+
 NUM_SUBSTEPS = 12
 MAX_STEER = 1.0  # [rad] limit of the steering joint
 TWO_PI = 2.0 * math.pi

@@ -27,7 +27,8 @@ from typing import no_type_check
 import numpy as np
 import warp as wp
 
-from hotlap.sim.vehicle import CONTROL_PERIOD, VehicleParams, vehicle_constants
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.sim.vehicle import VehicleParams, vehicle_constants
 
 FRAME_JITTER = 0.0084  # [s] standard deviation of the moment of a frame: 12 ms in the difference of two, as recorded
 _CLIP = 2.5  # standard deviations; keeps a step between 25 and 109 ms

@@ -1,6 +1,7 @@
 """Tracks: geometry, route files, our own designs, random tracks, ground appearance."""
 
-from hotlap.tracks.catalog import DEFAULT_TRACK, add_track, list_tracks, load_track
+from hotlap.deepracer.driving import DEFAULT_TRACK
+from hotlap.tracks.catalog import add_track, list_tracks, load_track
 from hotlap.tracks.generator import random_track
 from hotlap.tracks.route_file import read_route, write_route
 from hotlap.tracks.track import Track, TrackLocation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
+from hotlap.deepracer.driving import DIRECTIONS, Direction
 from hotlap.errors import TrackError
 from hotlap.tracks.names import Turn, match_name, near_names
 from hotlap.tracks.originals import console_names, original_routes
@@ -14,7 +14,6 @@ from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, 
 from hotlap.tracks.track import Track
 from hotlap.user_folders import data_folder, given_folder
 
-DEFAULT_TRACK = "first_lap"
 BUILT_IN_FOLDER = Path(__file__).parent / "data"
 FOLDER_VARIABLE = "HOTLAP_TRACKS"
 MAX_LISTED = 20  # tracks that a message names
@@ -33,9 +32,6 @@ TRACK_THEMES = {
     "paperclip": "wood",
     "river_run": "snow",
 }
-
-Direction = Literal["as_is", "cw", "ccw", "reversed"]
-DIRECTIONS: tuple[Direction, ...] = ("as_is", "cw", "ccw", "reversed")
 
 
 @dataclass(frozen=True)

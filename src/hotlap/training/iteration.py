@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord, WorkerSummary
 from hotlap.records.trainer_state import TrainerState
 from hotlap.rl.ppo import UpdateStats
 from hotlap.rollouts.fleet import Batch
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.tracks.track import Track
 
 LOSSES = (  # by name, as the trainer's state has them: a resumed training writes the same line

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord
 from hotlap.records.log_file import LogFile
@@ -30,7 +31,6 @@ from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint
 from hotlap.rl.ppo import UpdateStats
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.vehicle import CONTROL_PERIOD
 from hotlap.training.selection import INCOMPLETE_LAP_MS
 
 LOG_BYTES = "log_bytes"  # key of the trainer's state: length of each file when the checkpoint was made

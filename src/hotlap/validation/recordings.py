@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from hotlap.analysis.run_files import RunFiles, find_run, kind_of_trace, wanted_size
-from hotlap.analysis.trace_table import LOG_MARK, MAX_BYTES
+from hotlap.analysis.trace_table import MAX_BYTES
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded
+from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import DataError, RecordError
 from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, the_version, versions_of
 from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows
@@ -120,7 +121,7 @@ def _add(recordings: Recordings, place: Path, inside: Path, known: Known) -> Non
     if inside.is_file() and kind_of_trace(inside) is None:
         raise DataError(
             f"{place}: this is no trace. Expected a CSV with the columns episode,steps,X,Y,…, a log with "
-            f"{LOG_MARK.decode()} lines, or a .tar.gz or .zip of them."
+            f"{LOG_MARK} lines, or a .tar.gz or .zip of them."
         )
     try:
         run = find_run(inside)
@@ -130,7 +131,7 @@ def _add(recordings: Recordings, place: Path, inside: Path, known: Known) -> Non
     if not drives:
         raise DataError(
             f"{place}: there are no traces in it. Expected CSV files with the columns episode,steps,X,Y,… (such as "
-            f"training-simtrace/N-iteration.csv), or logs with {LOG_MARK.decode()} lines."
+            f"training-simtrace/N-iteration.csv), or logs with {LOG_MARK} lines."
         )
     found = [_identified(place, title, paths, run.root, known) for title, paths in drives]
     tell = ", ".join(dict.fromkeys(f"version {file.version} on {file.track}" for file in found))

@@ -19,8 +19,9 @@ from typing import no_type_check
 import numpy as np
 import warp as wp
 
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import NOT_DRIVING
 from hotlap.sim.vehicle import (
-    CONTROL_PERIOD,
     MOTION_DTYPE,
     NUM_SUBSTEPS,
     VEHICLES,
@@ -35,7 +36,7 @@ from hotlap.sim.vehicle import (
     substep,
     vehicle_constants,
 )
-from hotlap.validation.traces import NOT_DRIVING, Trace, TraceFile
+from hotlap.validation.traces import Trace, TraceFile
 
 WARM_UP = 15  # steps
 HORIZONS = {"0.5": 8, "1": 15, "2": 30, "5": 75}  # seconds, roughly, and steps

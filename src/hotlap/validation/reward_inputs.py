@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.judge import judge
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.state import Phase, State, Status
+from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
 from hotlap.validation.traces import DrivenRoute, Trace
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.steps import STATUSES
 from hotlap.analysis.trace_table import MAX_BYTES, TraceTable, read_table
 from hotlap.bounded import gunzip, read_bounded, told
+from hotlap.deepracer.statuses import NOT_DRIVING, STATUS_NAMES
 from hotlap.errors import DataError, RecordError
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.route_file import read_route
@@ -35,7 +35,6 @@ VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
 INDEX_COLUMNS = ("file", "version", "role", "track")
 LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
 _SOME_ROWS = 4000  # tell the direction as well as all
-NOT_DRIVING = ("prepare", "pause")  # status of rows whose action is not applied
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def read_trace(path: Path) -> Trace:
         DataError: If the file cannot be read, is no trace, or has no sound row.
     """
     table = read_rows(path)
-    status = np.array([*STATUSES, ""])[table.status]  # the last where there is none
+    status = np.array([*STATUS_NAMES, ""])[table.status]  # the last where there is none
     number = table.number
     return Trace(
         iteration=np.maximum(table.iteration, 0),

@@ -1,0 +1,52 @@
+"""What a car may see: the sensors' names in model_metadata.json, and the shape of what each gives.
+
+Source: DeepRacer simapp, ``markov/architecture/constants.py`` and ``markov/sensors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+FRAME_HEIGHT: Final = 120  # [pixels]
+FRAME_WIDTH: Final = 160  # [pixels]
+
+CAMERA_CHANNELS: Final = {"observation": 1, "FRONT_FACING_CAMERA": 1, "LEFT_CAMERA": 1, "STEREO_CAMERAS": 2}
+"""Channels of each camera; those of stereo are left, right."""
+
+LIDAR_RAYS: Final = 64
+LIDAR_SECTORS: Final = 8
+LIDAR_RANGE: Final = (0.15, 12.0)  # [m]
+
+CAMERAS: Final = tuple(CAMERA_CHANNELS)
+FRONT_CAMERA: Final = "FRONT_FACING_CAMERA"
+"""The usual one."""
+STEREO: Final = "STEREO_CAMERAS"
+LIDARS: Final = ("LIDAR", "SECTOR_LIDAR", "DISCRETIZED_SECTOR_LIDAR")
+
+
+def observation_shapes(
+    sensors: Iterable[str], *, num_sectors: int = LIDAR_SECTORS, num_values_per_sector: int = 8
+) -> dict[str, tuple[int, ...]]:
+    """Shape of one observation of each sensor.
+
+    Cameras are uint8 (channels, height, width); LiDAR types are float32 vectors.
+
+    Args:
+        sensors: Names as in model_metadata.json.
+        num_sectors: Sectors of ``DISCRETIZED_SECTOR_LIDAR``.
+        num_values_per_sector: Distances told apart in each of them.
+
+    Raises:
+        ValueError: If a sensor is unknown.
+    """
+    lidar_sizes = dict(zip(LIDARS, (LIDAR_RAYS, LIDAR_SECTORS, num_sectors * num_values_per_sector), strict=True))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for sensor in sensors:
+        if sensor in CAMERA_CHANNELS:
+            shapes[sensor] = (CAMERA_CHANNELS[sensor], FRAME_HEIGHT, FRAME_WIDTH)
+        elif sensor in lidar_sizes:
+            shapes[sensor] = (lidar_sizes[sensor],)
+        else:
+            raise ValueError(f"unknown sensor {sensor!r}; known: {', '.join([*CAMERAS, *LIDARS])}")
+    return shapes
