@@ -10,7 +10,7 @@ from news import episode, iteration
 
 from hotlap.monitoring.values import episode_values, iteration_values, outcome_values
 from hotlap.records.events import WorkerSummary
-from hotlap.training.iteration import LOSSES
+from hotlap.rl.ppo import METRICS
 
 PAGE = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
@@ -24,7 +24,7 @@ def test_every_figure_is_explained():
         record,
         lap_time_best_s=8.0,
         evaluation=replace(record.evaluation, lap_time_best_s=8.0),
-        losses=dict.fromkeys(LOSSES, 0.5),
+        losses=dict.fromkeys([metric.name for metric in METRICS], 0.5),
         stages_s=dict.fromkeys(("collect", "update", "checkpoint", "evaluate", "record"), 1.0),
         workers=[worker],
     )

@@ -25,7 +25,7 @@ from hotlap.evaluation.statistics import EvaluationReport, LapResult
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
-from hotlap.rl.ppo import UpdateStats
+from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
@@ -276,12 +276,12 @@ def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(
 
 
 class Poisoned:
-    """A PPO whose updates break the weights, the first ``times`` of them."""
+    """A learner whose updates break the weights, the first ``times`` of them."""
 
     def __init__(self, trainer: Trainer, times: int) -> None:
-        self.trainer, self.times, self.update_truly = trainer, times, trainer.ppo.update
+        self.trainer, self.times, self.update_truly = trainer, times, trainer.learner.update
 
-    def __call__(self, *arguments: Any, **settings: Any) -> UpdateStats:
+    def __call__(self, *arguments: Any, **settings: Any) -> Update:
         stats = self.update_truly(*arguments, **settings)
         if self.times:
             self.times -= 1
@@ -295,7 +295,7 @@ def test_weights_that_break_are_taken_back(tmp_path: Path, monkeypatch: pytest.M
     model = write_model(tmp_path, training={"max_iterations": 2})
     notes = Notes(tmp_path)
     trainer = Trainer(model, listener=notes)
-    monkeypatch.setattr(trainer.ppo, "update", Poisoned(trainer, 1))
+    monkeypatch.setattr(trainer.learner, "update", Poisoned(trainer, 1))
     assert trainer.run().iterations == 2
     assert len(notes.messages) == 1
     assert "not finite" in notes.messages[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.model import TRAINABLE
 from hotlap.deepracer.sensors import CAMERAS, STEREO
 from hotlap.errors import ConfigError
 
@@ -18,7 +19,7 @@ def unavailable(metadata: ModelMetadata) -> list[str]:
 
 def unavailable_algorithm(metadata: ModelMetadata) -> list[str]:
     """The same about the algorithm alone."""
-    if metadata.algorithm == "clipped_ppo":
+    if metadata.algorithm in TRAINABLE:
         return []
     return [
         f"training_algorithm {metadata.algorithm!r} is not available yet. "

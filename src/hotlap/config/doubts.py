@@ -40,7 +40,9 @@ def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
 
 def without_use(hyperparameters: Hyperparameters, metadata: ModelMetadata) -> list[str]:
     """A sentence about what hyperparameters.json sets for another algorithm or another kind of actions, if it does."""
-    found = [name for name in sorted(_NOT_USED_BY[metadata.algorithm]) if name in hyperparameters.model_fields_set]
+    found = [
+        name for name in sorted(_NOT_USED_BY.get(metadata.algorithm, set())) if name in hyperparameters.model_fields_set
+    ]
     exploration = hyperparameters.exploration_type
     if metadata.algorithm == "clipped_ppo":
         discrete = isinstance(metadata.action_space, DiscreteActionSpace)

@@ -134,9 +134,9 @@ class Hyperparameters(Config):
         return settings
 
     def effective(self, algorithm: str) -> dict[str, int | float | str]:
-        """The set that ``algorithm`` ("clipped_ppo" or "sac") trains with, as the original writes it: sorted keys."""
-        without = {"sac_alpha"} if algorithm == "clipped_ppo" else {"beta_entropy", "num_epochs"}
-        return dict(sorted(self.model_dump(exclude=without).items()))
+        """The set that an algorithm trains with, as the original writes it: sorted keys."""
+        without = {"clipped_ppo": {"sac_alpha"}, "sac": {"beta_entropy", "num_epochs"}}
+        return dict(sorted(self.model_dump(exclude=without.get(algorithm)).items()))
 
 
 STARTER: Final = Hyperparameters(

@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 from hotlap.config.base import Config, nearest, shown, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.model import ALGORITHMS, NETWORKS, Algorithm
+from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE
 from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS
 from hotlap.errors import ConfigError
 
@@ -92,7 +92,7 @@ class ModelMetadata(Config):
     network: str
     """One of NETWORKS."""
 
-    algorithm: Algorithm
+    algorithm: str
     """How the model learns."""
 
     lidar_config: LidarConfig = LidarConfig()
@@ -119,7 +119,7 @@ class ModelMetadata(Config):
         if "action_space" not in data:
             _fail(source, '\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.')
         version = _version(source, data)
-        algorithm = _choice(source, data, "training_algorithm", ALGORITHMS)
+        algorithm = _choice(source, data, "training_algorithm", tuple(dict.fromkeys((*ALGORITHMS, *TRAINABLE))))
         space_type = _choice(source, data, "action_space_type", ("discrete", "continuous"))
         if algorithm == "sac" and space_type == "discrete":
             _fail(
@@ -136,7 +136,7 @@ class ModelMetadata(Config):
             sensors=_sensors(source, data, version),
             action_space=_discrete(source, space) if space_type == "discrete" else _continuous(source, space),
             network=network,
-            algorithm="sac" if algorithm == "sac" else "clipped_ppo",
+            algorithm=algorithm,
             lidar_config=_lidar_config(source, data.get("lidar_config", {})),
         )
         _warn_beyond_limits(source, metadata.action_space)

@@ -7,8 +7,10 @@ from typing import Final, Literal
 SHALLOW: Final = "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"
 NETWORKS: Final = (SHALLOW, "DEEP_CONVOLUTIONAL_NETWORK", "DEEP_CONVOLUTIONAL_NETWORK_DEEP")
 
-Algorithm = Literal["clipped_ppo", "sac"]
-ALGORITHMS: Final[tuple[Algorithm, ...]] = ("clipped_ppo", "sac")
+ALGORITHMS: Final = ["clipped_ppo", "sac"]
+"""Values of training_algorithm in the original."""
+TRAINABLE: Final = ["clipped_ppo"]
+"""Those that there is a learner for; one of somebody's own adds its name when it registers."""
 
 BestModelMetric = Literal["progress", "reward", "laptime"]
 """What makes a checkpoint the best in the original."""

@@ -76,6 +76,11 @@ ARCHITECTURES = {
 LIDAR_EMBEDDER = (256, 256)
 
 
+def acting_part(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of the weights of an actor-critic, by name, those that acting needs."""
+    return {name: weight for name, weight in weights.items() if name.startswith("policy.")}
+
+
 def camera_layers(network: str, sensor: str) -> CameraLayers:
     """Layers that look at a camera-type sensor. The version-1 sensor has the shallow ones in every network."""
     if sensor == "observation":

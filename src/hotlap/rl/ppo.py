@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,14 +31,33 @@ from torch import Tensor
 from hotlap.rl.adam import Adam, Spread
 from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
+from hotlap.rl.learner import Metric, Update, register
 from hotlap.rl.losses import LossType, policy_loss, value_loss
-from hotlap.rl.networks import ActorCritic, Outputs, Tower
+from hotlap.rl.networks import ActorCritic, Outputs, Tower, acting_part
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.working_weights import WorkingWeights
 
 EVALUATION_BATCH = 256  # [samples] in the passes before the update
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
-LOSS_TERMS = ("policy_loss", "value_loss", "entropy", "approx_kl", "clip_fraction")
+
+METRICS = (
+    Metric("policy_loss", "", "Clipped surrogate, without the entropy term."),
+    Metric("value_loss", "", "Huber or mean squared error."),
+    Metric("entropy", "nat", "Mean entropy of the policy."),
+    Metric("approx_kl", "nat", "KL between the policy before the update and the updated one."),
+    Metric("clip_fraction", "", "Share of samples outside of the clip range."),
+    Metric(
+        "explained_variance",
+        "",
+        "1 - var(targets - values) / var(targets) with the values before the update; NaN if the targets are all equal.",
+    ),
+    Metric(
+        "behavior_kl",
+        "nat",
+        "KL between the policy that acted and the one before the update; 0 if they are taken as one.",
+    ),
+)
+_LOSS_TERMS = tuple(metric.name for metric in METRICS[:5])  # which every minibatch has
 
 
 @dataclass(frozen=True)
@@ -56,53 +76,6 @@ class PPOConfig:
     adam_betas: tuple[float, float] = (0.9, 0.999)
     adam_eps: float = 1e-5
     normalize_eps: float = 1e-8
-
-
-@dataclass(frozen=True)
-class EpochStats:
-    """Means over the minibatches of one pass over the samples.
-
-    Attributes:
-        policy_loss: Clipped surrogate, without the entropy term.
-        value_loss: Huber or mean squared error.
-        entropy: [nat].
-        approx_kl: KL between the policy before the update and the updated one [nat].
-        clip_fraction: Share of samples outside of the clip range.
-    """
-
-    policy_loss: float
-    value_loss: float
-    entropy: float
-    approx_kl: float
-    clip_fraction: float
-
-
-@dataclass(frozen=True)
-class UpdateStats(EpochStats):
-    """What one update did. The means of `EpochStats` are over all its minibatches.
-
-    Attributes:
-        explained_variance: 1 - var(targets - values) / var(targets) with the values before the update; NaN if the
-            targets are all equal or not finite.
-        mean_value: Of the values before the update.
-        num_steps: Steps in the episodes.
-        batch_size: Samples per minibatch.
-        num_samples: Samples that went through each tower, over all epochs.
-        seconds: By stage: ``pack``, ``evaluate`` (values and advantages), ``optimize``.
-        finite: Whether rewards, values, losses and all weights are finite. If not, go back to an earlier state.
-        behavior_kl: KL between the policy that acted and the one before the update [nat]; 0 if they are taken as one.
-        epochs: The means of each epoch; none if there was nothing finite to learn from.
-    """
-
-    explained_variance: float
-    mean_value: float
-    num_steps: int
-    batch_size: int
-    num_samples: int
-    seconds: dict[str, float]
-    finite: bool
-    behavior_kl: float
-    epochs: tuple[EpochStats, ...]
 
 
 @dataclass(frozen=True)
@@ -125,7 +98,7 @@ class _Samples:
         )
 
 
-class _Learner:
+class _TowerLearner:
     """One tower with its optimizer, going through minibatches by itself."""
 
     def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
@@ -203,7 +176,10 @@ class _Learner:
 
 
 class PPO:
-    """Improves an actor-critic from episodes.
+    """The `Learner` of clipped PPO.
+
+    If ``lagged``, an update weighs each step by min(1, present probability / noted probability), and clips around the
+    present policy. That costs one more pass forward.
 
     Args:
         actor_critic: Moved to ``device`` and changed in place by `update`.
@@ -211,6 +187,8 @@ class PPO:
         device: Where to compute.
         precision: Arithmetic before the heads; weights are kept and updated in float32.
     """
+
+    metrics = METRICS
 
     def __init__(
         self,
@@ -221,27 +199,16 @@ class PPO:
         precision: Precision = "auto",
     ) -> None:
         self.device = torch.device(device)
-        self.actor_critic = actor_critic.to(self.device)
+        self.network = actor_critic.to(self.device)
         self.config = config
         self.dtype = compute_dtype(precision, self.device)
         towers = {"policy": actor_critic.policy, "value": actor_critic.value}
         self._learners = {
-            name: _Learner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
+            name: _TowerLearner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
 
-    def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> UpdateStats:
-        """Learn from the episodes of one iteration.
-
-        Args:
-            episodes: Collected with the present weights, unless ``lagged``. A first transition whose action was not
-                executed is left out by the caller.
-            seed: Of the order of the samples. Same weights, episodes, seed and machine: the same bytes.
-            lagged: Some episodes, or all, may be those of slightly older weights: weigh each step by min(1, present
-                probability / noted probability), and clip around the present policy. Costs one more pass forward.
-
-        Raises:
-            ValueError: If there is no step at all.
-        """
+    def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
+        """See `Learner.update`."""
         total = num_steps(episodes)
         if total == 0:
             raise ValueError("an update needs at least one step")
@@ -271,22 +238,20 @@ class PPO:
         # What is not finite already must not spoil the weights, too.
         epochs = self._optimize(samples, minibatches) if finite else ()
         terms = {
-            name: float(np.mean([getattr(epoch, name) for epoch in epochs])) if epochs else float("nan")
-            for name in LOSS_TERMS
+            name: float(np.mean([epoch[name] for epoch in epochs])) if epochs else float("nan") for name in _LOSS_TERMS
         }
         finite = finite and all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
         clock.append(time.perf_counter())
-        return UpdateStats(
-            **terms,
-            explained_variance=_explained_variance(values, targets) if finite else float("nan"),
-            mean_value=float(values.mean()),
-            num_steps=total,
-            batch_size=batch_size,
+        return Update(
+            metrics=terms
+            | {
+                "explained_variance": _explained_variance(values, targets) if finite else float("nan"),
+                "behavior_kl": float((log_importance.expm1() - log_importance).mean()),
+            },
+            epochs=epochs,
+            finite=finite,
             num_samples=sum(map(len, minibatches)) * batch_size,
             seconds=dict(zip(("pack", "evaluate", "optimize"), np.diff(clock).tolist(), strict=True)),
-            finite=finite,
-            behavior_kl=float((log_importance.expm1() - log_importance).mean()),
-            epochs=epochs,
         )
 
     def _normalize(self, advantages: np.ndarray) -> np.ndarray:
@@ -299,7 +264,7 @@ class PPO:
     def _pack(self, observations: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
         """Join the observations of episodes, each (num_steps, ...), as the towers read them, on the device."""
         total = sum(len(next(iter(obs.values()))) for obs in observations)
-        tower = self.actor_critic.policy
+        tower = self.network.policy
         joined = {}
         for sensor in tower.sensors:
             start = 0
@@ -312,7 +277,7 @@ class PPO:
         return joined
 
     @torch.no_grad()
-    def _forward(self, learner: _Learner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
+    def _forward(self, learner: _TowerLearner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
         """Outputs of a tower for packed observations, batch after batch."""
         for start in range(0, len(next(iter(packed.values()))), EVALUATION_BATCH):
             yield learner.weights.forward(
@@ -373,31 +338,24 @@ class PPO:
             epochs.append(order[: num_samples // batch_size * batch_size].split(batch_size))
         return epochs
 
-    def _optimize(self, samples: _Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[EpochStats, ...]:
+    def _optimize(self, samples: _Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[dict[str, float], ...]:
         learners = list(self._learners.values())
         if self.device.type == "cpu":
             found = _optimize_on_threads(learners, samples, epochs)
         else:
             found = [learner.optimize(samples, epochs) for learner in learners]
         return tuple(
-            EpochStats(**{name: term for terms in of_towers for name, term in terms.items()})
+            {name: term for terms in of_towers for name, term in terms.items()}
             for of_towers in zip(*found, strict=True)
         )
 
     def _weights_are_finite(self) -> bool:
-        return all(bool(parameter.isfinite().all()) for parameter in self.actor_critic.parameters())
+        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
 
     def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """Everything that the next update depends on, as plain tensors by name.
-
-        ``model.NAME`` are the weights of the actor-critic; ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
-        ``adam.TOWER.num_steps`` the optimizer's moments and count. They are copies.
-
-        Args:
-            into: What an earlier call returned, to be overwritten: fresh copies in every iteration leave the memory of
-                a long training in pieces.
-        """
-        weights = self.actor_critic.state_dict()
+        """See `Learner.state_dict`; the optimizer's part is ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
+        ``adam.TOWER.num_steps``."""
+        weights = self.network.state_dict()
         live = {f"model.{name}": weight.detach() for name, weight in weights.items()} | self.optimizer_state()
         if into is None:
             return {name: tensor.clone() for name, tensor in live.items()}
@@ -406,7 +364,7 @@ class PPO:
         return into
 
     def optimizer_state(self) -> dict[str, Tensor]:
-        """The ``adam.…`` part of `state_dict`, not copied: the next update changes it."""
+        """See `Learner.optimizer_state`."""
         return {
             f"adam.{tower}.{name}": tensor
             for tower, learner in self._learners.items()
@@ -415,11 +373,7 @@ class PPO:
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Continue where `state_dict` was taken: the next update gives the same bytes.
-
-        Raises:
-            ValueError: If names or shapes are not those of this model.
-        """
+        """See `Learner.load_state_dict`."""
         expected = self.state_dict()
         wrong = sorted(set(expected) ^ set(state)) or [
             name for name in expected if expected[name].shape != state[name].shape
@@ -428,11 +382,21 @@ class PPO:
             raise ValueError(
                 f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
             )
-        self.actor_critic.load_state_dict({name: state[f"model.{name}"] for name in self.actor_critic.state_dict()})
+        self.network.load_state_dict({name: state[f"model.{name}"] for name in self.network.state_dict()})
         for tower, learner in self._learners.items():
             for name, tensor in learner.adam.state_dict().items():
                 tensor.copy_(state[f"adam.{tower}.{name}"])
         self.refresh()
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See `Learner.load_weights`."""
+        fresh = {name: torch.zeros_like(tensor) for name, tensor in self.optimizer_state().items()}
+        self.load_state_dict(fresh | {f"model.{name}": weight for name, weight in weights.items()})
+
+    def acting_weights(self) -> dict[str, Tensor]:
+        """See `Learner.acting_weights`."""
+        return acting_part(self.network.state_dict())
 
     def refresh(self) -> None:
         """Take over weights of the actor-critic that were changed from outside."""
@@ -451,7 +415,7 @@ def minibatch_size(batch_size: int, num_steps: int) -> int:
 
 
 def _optimize_on_threads(
-    learners: Sequence[_Learner], samples: _Samples, epochs: Sequence[Sequence[Tensor]]
+    learners: Sequence[_TowerLearner], samples: _Samples, epochs: Sequence[Sequence[Tensor]]
 ) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
 
@@ -466,7 +430,7 @@ def _optimize_on_threads(
     def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
 
-    def optimize(learner: _Learner) -> list[dict[str, float]]:
+    def optimize(learner: _TowerLearner) -> list[dict[str, float]]:
         if num_parts == 1:
             return learner.optimize(samples, epochs)
         with pool(num_parts, num_learners * num_parts) as team:
@@ -478,3 +442,18 @@ def _optimize_on_threads(
     finally:
         # The number of threads that a worker sets is also the default of threads to come.
         torch.set_num_threads(num_threads)
+
+
+def _build(network: ActorCritic, hyperparameters: Mapping[str, Any], precision: Precision) -> PPO:
+    config = PPOConfig(
+        lr=hyperparameters["lr"],
+        batch_size=hyperparameters["batch_size"],
+        num_epochs=hyperparameters["num_epochs"],
+        gamma=hyperparameters["discount_factor"],
+        beta_entropy=hyperparameters["beta_entropy"],
+        loss_type="huber" if hyperparameters["loss_type"] == "huber" else "mse",
+    )
+    return PPO(network, config, precision=precision)
+
+
+register("clipped_ppo", _build)

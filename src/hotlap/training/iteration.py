@@ -12,20 +12,10 @@ from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord, WorkerSummary
 from hotlap.records.trainer_state import TrainerState
-from hotlap.rl.ppo import UpdateStats
+from hotlap.rl.learner import Update
 from hotlap.rollouts.fleet import Batch
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
-
-LOSSES = (  # by name, as the trainer's state has them: a resumed training writes the same line
-    "approx_kl",
-    "behavior_kl",
-    "clip_fraction",
-    "entropy",
-    "explained_variance",
-    "policy_loss",
-    "value_loss",
-)
 
 
 @dataclass
@@ -58,7 +48,7 @@ def after(state: TrainerState, episodes: Sequence[PlayedEpisode], num_workers: i
 def summarize(
     iteration: int,
     episodes: Sequence[PlayedEpisode],
-    stats: UpdateStats,
+    update: Update,
     state: TrainerState,
     checkpoint: CheckpointName,
     tracks: Sequence[Track],
@@ -69,7 +59,7 @@ def summarize(
     Args:
         iteration: Its number.
         episodes: What was learned from.
-        stats: Of the update.
+        update: That learned from them.
         state: After it.
         checkpoint: That it makes.
         tracks: Of the workers, which take turns on them.
@@ -88,7 +78,7 @@ def summarize(
         completion_mean=float(np.mean([episode.progress for episode in episodes])),
         laps_completed=len(laps),
         lap_time_best_s=min(laps, default=None),
-        losses={name: getattr(stats, name) for name in LOSSES},
+        losses=dict(sorted(update.metrics.items())),
         workers=_of_workers(episodes, tracks, num_workers),
     )
 

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -21,7 +21,6 @@ from types import TracebackType
 import numpy as np
 import torch
 
-from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
@@ -37,7 +36,8 @@ from hotlap.records.place import is_bucket_place, place_name
 from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.records.typed_json import parse_record
-from hotlap.rl.ppo import PPO, PPOConfig, UpdateStats
+from hotlap.rl.learner import Update, build_learner
+from hotlap.rl.networks import acting_part
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup, start_rule
@@ -85,18 +85,6 @@ class TrainingResult:
     """Wall-clock of each stage in this run [s]."""
     first_lap: dict[str, float] | None = None
     """``steps`` and ``elapsed_s`` at the end of the iteration with the first complete training lap."""
-
-
-def ppo_config(hyperparameters: Hyperparameters) -> PPOConfig:
-    """PPO's settings from the names of hyperparameters.json."""
-    return PPOConfig(
-        lr=hyperparameters.lr,
-        batch_size=hyperparameters.batch_size,
-        num_epochs=hyperparameters.num_epochs,
-        gamma=hyperparameters.discount_factor,
-        beta_entropy=hyperparameters.beta_entropy,
-        loss_type="huber" if hyperparameters.loss_type == "huber" else "mse",
-    )
 
 
 class Trainer:
@@ -177,7 +165,9 @@ class Trainer:
         earlier = bool(self.checkpoints.list()) and (resume or self.checkpoints.worth_keeping() is not None)
         wipe = wipe or (not earlier and bool(self.checkpoints.list()))
         self.network = build_network(self.metadata, shared_encoder=training.shared_encoder, seed=training.seed)
-        self.ppo = PPO(self.network, ppo_config(self.hyperparameters), precision=training.precision)
+        self.learner = build_learner(
+            self.metadata.algorithm, self.network, dict(self.hyperparameters), training.precision
+        )
         self.state = TrainerState(
             iteration=0, total_steps=0, num_episodes=0, elapsed_s=0.0, sim_time=0.0, seed=training.seed
         )
@@ -260,7 +250,7 @@ class Trainer:
     @property
     def arithmetic(self) -> str:
         """Number format of the network's arithmetic, such as ``bfloat16``."""
-        dtype = compute_dtype(self.job.training.precision, self.ppo.device)
+        dtype = compute_dtype(self.job.training.precision, self.learner.device)
         return str(dtype).removeprefix("torch.")
 
     def run(self) -> TrainingResult:
@@ -337,7 +327,7 @@ class Trainer:
             clock=state.sim_time,
             steps_before=state.total_steps,
         )
-        return self.fleet.start(self._policy_weights(), plans, explore=True, step_cap=self._step_cap)
+        return self.fleet.start(self.learner.acting_weights(), plans, explore=True, step_cap=self._step_cap)
 
     def _drop_ahead(self) -> None:
         """Give up a collection that was started before the update."""
@@ -345,7 +335,7 @@ class Trainer:
             self._ahead.cancel()
         self._ahead = None
 
-    def _update(self, episodes: Sequence[PlayedEpisode], *, off_policy: bool) -> UpdateStats:
+    def _update(self, episodes: Sequence[PlayedEpisode], *, off_policy: bool) -> Update:
         """Learn from ``episodes``; weights and optimizer are as before if the numbers break."""
         experience = [episode.experience for episode in episodes if episode.experience is not None]
         if not experience:
@@ -353,12 +343,12 @@ class Trainer:
                 f"iteration {self._iteration_number} brought no step to learn from: its first episode alone exceeds "
                 f"the step cap of {self._step_cap} steps. Raise training.step_cap in job.toml."
             )
-        self._before = self.ppo.state_dict(into=self._before)
+        self._before = self.learner.state_dict(into=self._before)
         seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
         with self.stage("update"):
-            stats = self.ppo.update(experience, seed=seed, lagged=off_policy)
+            stats = self.learner.update(experience, seed=seed, lagged=off_policy)
         if not stats.finite:
-            self.ppo.load_state_dict(self._before)
+            self.learner.load_state_dict(self._before)
             self.listener.on_message(
                 f"iteration {self._iteration_number}: the update gave numbers that are not finite. "
                 "Went back to the weights before it; the episodes are played anew."
@@ -373,7 +363,7 @@ class Trainer:
                 "of the rewards."
             )
 
-    def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: UpdateStats) -> None:
+    def _advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, stats: Update) -> None:
         """Open the record of the iteration that was just learned from."""
         self.recorder.add(episodes, self.state.iteration)
         iteration, elapsed_s = self.state.iteration, self._elapsed()
@@ -386,7 +376,7 @@ class Trainer:
             iteration, episodes, stats, self.state, self._checkpoint_name(), self.tracks, self.num_workers
         )
         self.state = replace(self.state, extra=extra | {"record": asdict(record)})
-        self.recorder.log.learned(record, episodes, stats, lr=self.ppo.config.lr)
+        self.recorder.log.learned(record, episodes, stats, lr=self.hyperparameters.lr)
         self._open = OpenIteration(record, self.stage.next_iteration())
 
     def _wrap_up(self) -> None:
@@ -410,7 +400,7 @@ class Trainer:
         training = self.job.training
         if self._open is None or self._open.evaluation or self.state.iteration % training.eval_every:
             return
-        self._open.evaluation = self.fleet.start(self._policy_weights(), self._plan_set(0), explore=False)
+        self._open.evaluation = self.fleet.start(self.learner.acting_weights(), self._plan_set(0), explore=False)
 
     def _settle(self) -> bool:
         """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
@@ -458,9 +448,7 @@ class Trainer:
     def _go_back_to(self, best: str) -> None:
         """Take the best checkpoint's weights again, with a fresh optimizer."""
         weights = self.checkpoints.load("best").weights
-        self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
-        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in weights.items()}
-        self.ppo.load_state_dict(state)
+        self.learner.load_weights(weights)
         self.listener.on_message(
             f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
             "went back to its weights."
@@ -506,7 +494,7 @@ class Trainer:
             except RecordError as error:
                 self.listener.on_message(f"{error} It is compared by the laps it has driven.")
                 return []
-            batches.append(self.fleet.start(_of_policy(weights), self._plan_set(tally.num_sets), explore=False))
+            batches.append(self.fleet.start(acting_part(weights), self._plan_set(tally.num_sets), explore=False))
         stages = self._open.stages if self._open else None
         driven = []
         for tally, batch in zip(tallies, batches, strict=True):
@@ -584,7 +572,7 @@ class Trainer:
                     "shared_encoder": self.job.training.shared_encoder,
                     "seed": self.state.seed,
                 },
-                optimizer=self.ppo.optimizer_state(),
+                optimizer=self.learner.optimizer_state(),
                 state=self.state,
             )
             self._saving.start(save)
@@ -632,8 +620,8 @@ class Trainer:
             )
         way_out = "Put the files back as they were, or begin anew with --wipe."
         require_fit(checkpoint, self.metadata, self.network, place=self.place, way_out=way_out)
-        state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
-        self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
+        state = self.learner.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
+        self.learner.load_state_dict(state | (checkpoint.optimizer or {}))
         self.state = checkpoint.state
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         self._protect()
@@ -648,13 +636,8 @@ class Trainer:
         way_out = "Clone a model of the same network, sensors and number of actions."
         require_fit(checkpoint, self.metadata, self.network, place=source, way_out=way_out)
         self.cloned = checkpoint.name
-        self.network.load_state_dict(checkpoint.weights)
-        self.ppo = PPO(self.network, self.ppo.config, precision=self.job.training.precision)
+        self.learner.load_weights(checkpoint.weights)
         self.state = replace(self.state, extra={"first_checkpoint": checkpoint.name.number + 1})
-
-    def _policy_weights(self) -> dict[str, torch.Tensor]:
-        """What a worker needs to act."""
-        return _of_policy(self.network.state_dict())
 
     def _announce_end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -671,7 +654,3 @@ class Trainer:
     def _elapsed(self) -> float:
         """Wall-clock spent training, over all resumes [s]."""
         return time.perf_counter() - self._clock
-
-
-def _of_policy(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in weights.items() if name.startswith("policy.")}

@@ -29,7 +29,7 @@ from hotlap.records.log_lines import (
 from hotlap.records.sim_trace import TraceRows, format_log_lines
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint
-from hotlap.rl.ppo import UpdateStats
+from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.selection import INCOMPLETE_LAP_MS
 
@@ -79,9 +79,7 @@ class TrainingLog:
         """Length of each file, by key."""
         return {file.key: file.num_bytes for file in (self.trainer, *self.workers)}
 
-    def learned(
-        self, record: IterationRecord, episodes: Sequence[PlayedEpisode], stats: UpdateStats, *, lr: float
-    ) -> None:
+    def learned(self, record: IterationRecord, episodes: Sequence[PlayedEpisode], update: Update, *, lr: float) -> None:
         """An iteration was played and learned from."""
         total_steps = record.total_steps - record.num_steps
         lines: list[str] = []
@@ -98,8 +96,9 @@ class TrainingLog:
                 )
             )
         lines += [
-            epoch_line(number, policy_loss=epoch.policy_loss, kl=epoch.approx_kl, entropy=epoch.entropy, lr=lr)
-            for number, epoch in enumerate(stats.epochs)
+            epoch_line(number, policy_loss=epoch["policy_loss"], kl=epoch["approx_kl"], entropy=epoch["entropy"], lr=lr)
+            for number, epoch in enumerate(update.epochs)
+            if epoch.keys() >= {"policy_loss", "approx_kl", "entropy"}  # the line has room for these alone
         ]
         self._add(lines)
 
