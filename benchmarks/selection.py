@@ -1,7 +1,7 @@
 """Does the chosen best checkpoint drive as cleanly as any other? Three trainings, every checkpoint, many fresh laps.
 
 Trains three models on different tracks, keeps every checkpoint, and lets each drive laps with cars that training never
-used. Beside the choice of `hotlap.training.selection` stands what the most clean laps of one set of cars would have
+used. Beside the choice of `hotlap.training.ranking` stands what the most clean laps of one set of cars would have
 chosen. A choice holds if its share of clean laps is not below the interval of any other checkpoint.
 
 What is done is kept in the work folder, so that a second call goes on there.

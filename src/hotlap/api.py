@@ -39,7 +39,7 @@ def train(
 
     model = ModelFolder(folder)
     with readable_source(model.job, model.job.training.output or model.path, resume=resume) as job:
-        trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=listener)
+        trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=listener).open()
     return trainer.run()
 
 

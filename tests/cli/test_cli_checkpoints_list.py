@@ -21,7 +21,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.tallies import TallyLog
-from hotlap.training.selection import contenders
+from hotlap.training.ranking import contenders
 from hotlap.training.trainer import Trainer
 
 SHORT = {"num_episodes_between_training": 1}

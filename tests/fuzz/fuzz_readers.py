@@ -52,7 +52,7 @@ from hotlap.records.tallies import Moments, Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
-from hotlap.training.selection import candidate, estimate
+from hotlap.training.ranking import candidate, estimate
 from hotlap.validation.camera import load_frames
 from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import read_trace as read_recording

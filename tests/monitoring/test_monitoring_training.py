@@ -75,7 +75,7 @@ def test_everybody_hears_everything(unwatched: Path, tmp_path: Path):
     progress = [b"progress=%di," % int(record.progress) for record in records]
     assert [part in packet for part, packet in zip(progress, packets, strict=True)] == [True] * 15
     assert not (unwatched / "logs" / "tensorboard").exists()
-    Trainer(model, job=model.job.updated(monitoring={"tensorboard": False}), wipe=True).close()
+    Trainer(model, job=model.job.updated(monitoring={"tensorboard": False}), wipe=True).open().close()
     assert not list(tmp_path.rglob("*tfevents*"))
 
 

@@ -165,13 +165,13 @@ def test_a_place_is_taken_once_and_not_overwritten(s3_server: S3Server, s3_bucke
         Trainer(model, job=job),
         pytest.raises(RecordError, match=rf"s3://{s3_bucket}/a is being trained already, by process"),
     ):
-        Trainer(model, job=job, wipe=True)
+        Trainer(model, job=job, wipe=True).open()
     with pytest.raises(RecordError, match=r"is not empty: it holds \d+ files such as .*--resume.*--wipe"):
-        Trainer(model, job=job)
+        Trainer(model, job=job).open()
     assert Trainer(model, job=job, resume=True).run().iterations == 1
     assert len(CheckpointStore(place).list()) == 2
     with pytest.raises(RecordError, match=r"is not empty"):
-        Trainer(model, job=job)
+        Trainer(model, job=job).open()
     client = s3_server.client()
     for key in ("a/mine.txt", "b/model/other", "a/evaluation-20250101000000/evaluation-simtrace/0-iteration.csv"):
         client.put_object(Bucket=s3_bucket, Key=key, Body=b"1")
@@ -202,10 +202,10 @@ def test_what_is_wrong_with_a_bucket_is_said_before_anything_begins(
 ):
     model = write_model(tmp_path / "model")
     with pytest.raises(ConfigError, match="there is no such bucket"):
-        Trainer(model, job=in_bucket(model, "s3://hotlap-no-such-bucket/a"))
+        Trainer(model, job=in_bucket(model, "s3://hotlap-no-such-bucket/a")).open()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(ConfigError, match="the secret key is wrong"):
-        Trainer(model, job=in_bucket(model, f"s3://{s3_bucket}/a"))
+        Trainer(model, job=in_bucket(model, f"s3://{s3_bucket}/a")).open()
     monkeypatch.undo()
     assert contents(s3_server, f"s3://{s3_bucket}/a") == {}
 
@@ -265,7 +265,7 @@ def test_a_training_without_an_iteration_blocks_nothing(
     Trainer(model, job=model.job.updated(training={"max_iterations": 1})).run()
     assert_same_training(own_server, place, model.path)
     with pytest.raises(RecordError, match="--resume"):
-        Trainer(model, job=in_bucket(model, place))
+        Trainer(model, job=in_bucket(model, place)).open()
 
 
 @pytest.mark.slow
@@ -309,12 +309,12 @@ def test_what_waits_is_not_mixed_into_a_training_from_elsewhere(
     there = contents(own_server, place)
     monkeypatch.setenv("HOTLAP_STATE", here)
     with pytest.raises(RecordError, match=rf"was trained from elsewhere since.*hotlap upload {place} --discard"):
-        Trainer(undisturbed, job=job, resume=True)
+        Trainer(undisturbed, job=job, resume=True).open()
     assert run_command(monkeypatch, "upload", place) == 1
     assert contents(own_server, place) == there
     assert run_command(monkeypatch, "upload", place, "--discard") == 0
     assert leftovers(place) == []
-    Trainer(undisturbed, job=job, resume=True).close()
+    Trainer(undisturbed, job=job, resume=True).open().close()
 
 
 def test_the_command_line_trains_evaluates_and_resumes_in_a_bucket(

@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_named(source: ModelFolder, tmp_path: Path, changes
     model = model_in(tmp_path, source, **changes)
     model.metadata_file.write_text(json.dumps(json.loads(model.metadata_file.read_text()) | metadata))
     with pytest.raises(RecordError, match=r"checkpoint 1_Step-\d+\.ckpt in .* made for another network") as caught:
-        Trainer(ModelFolder(tmp_path))
+        Trainer(ModelFolder(tmp_path)).open()
     assert f"describe now: {says}. Clone a model of the same" in str(caught.value)
     assert not (tmp_path / "model").exists()
 
@@ -132,7 +132,7 @@ def test_an_earlier_training_is_not_replaced_unless_it_is_wiped(source: ModelFol
     job = model.job.updated(training={"clone_from": str(model.path)}, race={"track": str(model.path / "ring.npy")})
     before = bytes_below(model.path)
     with pytest.raises(RecordError, match=r"already holds a trained model .*--resume.*--wipe"):
-        Trainer(model, job=job)
+        Trainer(model, job=job).open()
     assert bytes_below(model.path) == before
     with Trainer(model, job=job, resume=True) as trainer:
         assert (trainer.state.iteration, trainer.cloned) == (1, None)
@@ -153,7 +153,7 @@ def test_a_model_of_deepracer_is_not_written_over(tmp_path: Path):
     (tmp_path / "model" / "11_Step-38428.ckpt.index").write_bytes(b"theirs")
     for settings in ({}, {"resume": True}):
         with pytest.raises(RecordError, match=r"DeepRacer trained \(model/11_Step-38428\.ckpt\.index\).*--clone"):
-            Trainer(model, **settings)
+            Trainer(model, **settings).open()
     Trainer(model, wipe=True).run()
     assert not (tmp_path / "model" / "11_Step-38428.ckpt.index").exists()
 
@@ -224,11 +224,11 @@ def test_models_in_buckets_are_cloned_into_buckets(
 
     theirs = f"s3://{s3_bucket}/theirs"
     with pytest.raises(RecordError, match=r"mine is not empty: it holds 1 files such as notes\.txt"):
-        Trainer(model, job=job("mine", None))
+        Trainer(model, job=job("mine", None)).open()
     with pytest.raises(RecordError, match=r"theirs is not empty"):
-        Trainer(model, job=job("theirs", theirs))
+        Trainer(model, job=job("theirs", theirs)).open()
     with pytest.raises(RecordError, match=r"original holds a model that DeepRacer trained \(model/model_11\.pb\)"):
-        Trainer(model, job=job("original", None), resume=True)
+        Trainer(model, job=job("original", None), resume=True).open()
     Trainer(model, job=job("mine", theirs)).run()
     place = f"s3://{s3_bucket}/mine"
     assert [name.number for name in CheckpointStore(place).list()] == [2, 3]

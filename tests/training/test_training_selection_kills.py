@@ -14,7 +14,7 @@ from tiny_model import ROUND_AND_ROUND, write_shortest_model
 from hotlap.records.checkpoints import INDEX, CheckpointStore
 from hotlap.records.folder import Folder
 from hotlap.records.tallies import TALLIES, TallyLog
-from hotlap.training.selection import MAX_SETS
+from hotlap.training.ranking import MAX_SETS
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs fork and /proc")
 

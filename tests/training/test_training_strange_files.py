@@ -55,7 +55,7 @@ def test_a_resumed_training_reads_no_line_of_what_it_continues(tmp_path: Path, m
             yield line
 
     monkeypatch.setattr(log_file, "lines_of", counted)
-    Trainer(model, resume=True).close()
+    Trainer(model, resume=True).open().close()
     assert num_read == 0
     monkeypatch.undo()
     assert EpisodeLog(Folder(tmp_path)).read()

@@ -27,9 +27,10 @@ from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.scene import RaceRules
 from hotlap.training.listener import Silence
+from hotlap.training.selection import COLLAPSE_EVALUATIONS
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
-from hotlap.training.verdict import COLLAPSE_EVALUATIONS
 
 # A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
 WATCHED = """
@@ -230,7 +231,7 @@ def test_an_earlier_training_is_neither_overwritten_nor_mixed_with_a_new_one(tmp
     Trainer(model).run()
     before = lasting_files(model.path)
     with pytest.raises(RecordError, match=r"2_Step-\d+.ckpt.*--resume.*--wipe"):
-        Trainer(model)
+        Trainer(model).open()
     assert lasting_files(model.path) == before
     shorter = model.job.updated(training={"max_iterations": 1, "seed": 5})
     Trainer(model, job=shorter, wipe=True).run()
@@ -247,7 +248,7 @@ def test_wiping_waits_until_the_new_training_can_begin(tmp_path: Path):
     kept = sorted((model.path / "model").iterdir())
     model.reward_file.write_text("def reward_function(params)\n")
     with pytest.raises(RewardError):
-        Trainer(model, wipe=True)
+        Trainer(model, wipe=True).open()
     assert sorted((model.path / "model").iterdir()) == kept
 
 
@@ -257,7 +258,7 @@ def test_a_checkpoint_of_another_network_is_not_resumed(tmp_path: Path):
     Trainer(model).run()
     before = lasting_files(tmp_path)
     with pytest.raises(RecordError, match="made for another network"):
-        Trainer(write_model(tmp_path, actions=WANDERING[:2]), resume=True)
+        Trainer(write_model(tmp_path, actions=WANDERING[:2]), resume=True).open()
     assert lasting_files(tmp_path) == before
 
 
@@ -294,9 +295,9 @@ def test_weights_that_break_are_taken_back(tmp_path: Path, monkeypatch: pytest.M
     """The iteration is played again from the good weights, with other episodes; numbering has no gap."""
     model = write_model(tmp_path, training={"max_iterations": 2})
     notes = Notes(tmp_path)
-    trainer = Trainer(model, listener=notes)
-    monkeypatch.setattr(trainer.learner, "update", Poisoned(trainer, 1))
-    assert trainer.run().iterations == 2
+    with Trainer(model, listener=notes) as trainer:
+        monkeypatch.setattr(trainer.learner, "update", Poisoned(trainer, 1))
+        assert trainer.run().iterations == 2
     assert len(notes.messages) == 1
     assert "not finite" in notes.messages[0]
     assert [record.iteration for record in curve(tmp_path)] == [0, 1]
@@ -318,25 +319,21 @@ def test_a_learning_rate_beyond_all_measure_ends_with_the_last_good_checkpoint(t
     assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
 
 
-class Scripted(Trainer):
-    """A trainer whose evaluations find what a script says: the progress at the end of every lap."""
-
-    script: list[float]
-
-    def _report(self, episodes: Sequence[PlayedEpisode]) -> tuple[EvaluationReport, list[float]]:
-        progress = self.script.pop(0)
-        return EvaluationReport((LapResult(1, 1000, progress, "off_track"),)), [0.0]
-
-
 def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
     """After several bad evaluations in a row, not after single ones; the numbering goes on."""
     bad = [1.0] * COLLAPSE_EVALUATIONS
     script = [80.0, bad[0], 79.0, *bad]
     model = write_model(tmp_path, training={"max_iterations": len(script)}, hyperparameters=ONE_EPISODE)
     notes = Notes(tmp_path)
-    trainer = Scripted(model, listener=notes)
-    trainer.script = script
-    assert trainer.run().iterations == len(curve(tmp_path))
+    num_iterations = len(script)
+
+    def measure(episodes: Sequence[PlayedEpisode], rules: RaceRules) -> tuple[EvaluationReport, list[float]]:
+        """The progress at the end of every lap is what the script says."""
+        return EvaluationReport((LapResult(1, 1000, script.pop(0), "off_track"),)), [0.0]
+
+    with Trainer(model, listener=notes) as trainer:
+        trainer.selection.measure = measure
+        assert trainer.run().iterations == num_iterations == len(curve(tmp_path))
     assert len(notes.messages) == 1
     best = CheckpointStore(tmp_path).load("best")
     assert best.name.number == 1

@@ -7,7 +7,7 @@ all of these runs, so the fastest of each iteration are compared: what else the 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -86,9 +86,10 @@ class _Nothing:
 class _Unrecorded(Trainer):
     """Trains, and leaves no trace of it."""
 
-    def run(self) -> Any:
-        self.recorder = _Nothing()  # type: ignore[assignment]
-        return super().run()
-
-    def _checkpoint(self) -> None:
-        self.checkpoints = _Nothing()  # type: ignore[assignment]
+    def open(self) -> Self:
+        super().open()
+        self._run.recorder = _Nothing()  # type: ignore[assignment]
+        self._run.checkpoints = _Nothing()  # type: ignore[assignment]
+        self._run.tallies = _Nothing()  # type: ignore[assignment]
+        self._run.save_checkpoint = _Nothing()  # type: ignore[method-assign, assignment]
+        return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hotlap.rl.flops import forward_flops, matmul_peak, update_flops
 from hotlap.rl.ppo import minibatch_size
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.model import build_network
-from hotlap.training.listener import Listeners, Silence
+from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder
 
@@ -140,9 +141,8 @@ def _dtype() -> torch.dtype:
 def _measure_loop(track: str, options: dict[str, Any]) -> LoopSpeed:
     """Train in a folder that is deleted afterwards."""
     with scratch_folder() as folder:
-        trainer = Trainer(stock_model(folder, track=track, training=options))
-        meter = _PeakMeter(_dtype(), torch.get_num_threads())
-        trainer.listener = Listeners(meter, trainer.monitor)
+        meter = _PeakMeter(_dtype(), options.get("threads") or os.cpu_count() or 1)
+        trainer = Trainer(stock_model(folder, track=track, training=options), listener=meter)
         trainer.run()
         records = trainer.progress.read()[1:]
     settings = trainer.hyperparameters

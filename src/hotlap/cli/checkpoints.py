@@ -30,7 +30,7 @@ def checkpoints(
     """
     from hotlap.records.checkpoints import CheckpointName, CheckpointStore
     from hotlap.records.tallies import TallyLog
-    from hotlap.training.selection import candidate, estimate
+    from hotlap.training.ranking import candidate, estimate
 
     choice = choose_model(folder, drfc, needs_reward=False)
     place = choice.place
@@ -97,7 +97,7 @@ def how_sure(place: str | Path, name: str) -> str:
 
 
 def _laps(tally: Tally) -> str:
-    from hotlap.training.selection import estimate
+    from hotlap.training.ranking import estimate
 
     interval = estimate(tally)
     return f"{tally.clean_laps} of {tally.num_laps} laps clean, {_percents(interval.low, interval.high)}"

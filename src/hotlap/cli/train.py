@@ -202,7 +202,7 @@ def _train(
                         listener=display,
                         minutes=minutes,
                         iterations=iterations,
-                    )
+                    ).open()
                 display.max_s, display.max_iterations = trainer.max_s, trainer.max_iterations
             with trainer:
                 if in_bucket:

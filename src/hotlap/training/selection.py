@@ -1,169 +1,267 @@
-"""Which checkpoint is the best: the one that surely drives most laps clean, or by one of the original's measures.
-
-The best of many short measurements is mostly a lucky one. So every checkpoint drives the same sets of cars, laps add
-up, and checkpoints that may be equally good drive further sets until they are told apart or have driven `MAX_SETS`.
-What counts is not the share but the lower end of its interval, which few laps leave low.
-"""
+"""Which checkpoint is the best so far, how near the goal is, and whether the policy has forgotten how to drive."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from statistics import median
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from hotlap.config.job import BestModelMetric
-from hotlap.deepracer.model import BestModelMetric as IndexMetric
-from hotlap.evaluation.statistics import Estimate, EvaluationReport, wilson
-from hotlap.records.checkpoints import CheckpointName, IndexEntry
-from hotlap.records.tallies import Moments, Tally
-from hotlap.records.trainer_state import BestCheckpoint
+import numpy as np
 
-INCOMPLETE_LAP_MS = 999_999  # what a lap that was not finished counts in a mean lap time, as in the original
-MAX_SETS = 2  # of cars that a checkpoint drives while training goes on …
-MAX_FINAL_SETS = 5  # … and when it ends
-NUM_CONTENDERS = 4  # checkpoints, the best one included, that may still turn out to be the best
-WORTH_A_CLOSER_LOOK = 0.5  # share of clean laps below which a single set is enough while training goes on
-_QUANTILE = 1.96  # of the normal distribution, for an interval of 95 %
+from hotlap.config.job import Job, Training
+from hotlap.errors import RecordError
+from hotlap.evaluation.laps import laps_of
+from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.records.checkpoints import CheckpointName
+from hotlap.records.events import EvaluationSummary, IterationRecord
+from hotlap.records.tallies import Tally
+from hotlap.records.trainer_state import BestCheckpoint, TrainerState
+from hotlap.rl.networks import acting_part
+from hotlap.rollouts.fleet import Batch, Fleet
+from hotlap.rollouts.plan import SELECTION, EpisodePlan, plan_evaluation
+from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.sim.scene import RaceRules
+from hotlap.training.listener import Listener
+from hotlap.training.ranking import (
+    candidate,
+    contenders,
+    final_drivers,
+    index_entry,
+    is_better,
+    leading,
+    next_drivers,
+    with_laps,
+)
+from hotlap.training.run import Run
+from hotlap.training.stages import StageClock
+
+COLLAPSE_SHARE = 0.3  # of the best checkpoint's progress: an evaluation below it drives as if it had forgotten …
+COLLAPSE_EVALUATIONS = 3  # … and after so many of them in a row training goes back to the best checkpoint
 
 
-def with_laps(tally: Tally, report: EvaluationReport, rewards: Sequence[float]) -> Tally:
-    """The tally after one further set of cars.
+@dataclass(frozen=True)
+class Verdict:
+    """What comes of an evaluation."""
+
+    record: IterationRecord
+    """The iteration's record with its evaluation."""
+    state: TrainerState
+    """The trainer's state with the best checkpoint and the counts of evaluations in a row."""
+    new: BestCheckpoint
+    """The evaluated checkpoint."""
+    best: BestCheckpoint
+    """The best so far."""
+    collapsed: bool
+    """Whether the policy has forgotten how to drive, so that training should go back to the best checkpoint."""
+
+
+def judge(
+    record: IterationRecord,
+    report: EvaluationReport,
+    reward_mean: float,
+    state: TrainerState,
+    training: Training,
+    challenger: Tally,
+    incumbent: Tally | None,
+) -> Verdict:
+    """Take an evaluation into the records.
 
     Args:
-        tally: Before it.
-        report: The laps of the set.
-        rewards: Sum of rewards of each episode.
+        record: Of the iteration that made the checkpoint.
+        report: The laps of the first set of cars, which the goal counts.
+        reward_mean: Mean reward of its episodes.
+        state: The trainer's state.
+        training: The job's settings.
+        challenger: All laps of the checkpoint.
+        incumbent: All laps of the best checkpoint so far, if there is one.
     """
-    laps = report.laps
-    times = [lap.time_ms if lap.complete else INCOMPLETE_LAP_MS for lap in laps]
-    return Tally(
-        checkpoint=tally.checkpoint,
-        num_sets=tally.num_sets + 1,
-        num_laps=tally.num_laps + len(laps),
-        clean_laps=tally.clean_laps + sum(lap.clean for lap in laps),
-        clean_times_ms=(*tally.clean_times_ms, *(round(lap.time_ms) for lap in laps if lap.clean)),
-        progress=tally.progress.plus([lap.completion_percentage for lap in laps]),
-        reward=tally.reward.plus(rewards),
-        laptime=tally.laptime.plus(times),
+    metric = training.best_model_metric
+    new = candidate(challenger, metric)
+    better = is_better(challenger, incumbent, metric)
+    clean_rate = report.clean_rate.value if report.clean_rate else 0.0
+    completion = report.completion_mean or 0.0
+    lap_time = report.clean_lap_time
+    extra = dict(state.extra)
+    if better:
+        extra["best_completion"] = completion
+    best = new if better or incumbent is None else candidate(incumbent, metric)
+    reached = training.goal_clean_share > 0 and clean_rate >= training.goal_clean_share
+    extra["goal_evaluations"] = extra.get("goal_evaluations", 0) + 1 if reached else 0
+    poor = completion < COLLAPSE_SHARE * extra.get("best_completion", 0.0)
+    bad_evaluations = extra.get("bad_evaluations", 0) + 1 if poor else 0
+    collapsed = bad_evaluations >= COLLAPSE_EVALUATIONS
+    extra["bad_evaluations"] = 0 if collapsed else bad_evaluations
+    return Verdict(
+        record=replace(
+            record,
+            is_best=better,
+            evaluation=EvaluationSummary(
+                num_laps=report.num_laps,
+                completion_mean=completion,
+                clean_rate=clean_rate,
+                reward_mean=reward_mean,
+                lap_time_median_s=lap_time.median if lap_time else None,
+                lap_time_best_s=lap_time.min if lap_time else None,
+            ),
+        ),
+        state=replace(state, best=best, extra=extra),
+        new=new,
+        best=best,
+        collapsed=collapsed,
     )
 
 
-def candidate(tally: Tally, metric: BestModelMetric = "clean_laps") -> BestCheckpoint:
-    """What all laps of a checkpoint say about it; the index file tells its mean lap time [ms] for "laptime", its mean
-    reward for "reward", else its mean progress [%]."""
-    return BestCheckpoint(
-        name=tally.checkpoint,
-        metric=tally.mean(_moments(tally, metric)),
-        clean_rate=tally.clean_rate,
-        lap_time_ms=_median(tally.clean_times_ms),
-    )
+class Selection:
+    """Lets checkpoints drive the same sets of cars until the best of them can be told.
 
-
-def estimate(tally: Tally, metric: BestModelMetric = "clean_laps") -> Estimate:
-    """The measure of a checkpoint with its 95 % interval; more is better, so lap times count negative."""
-    if tally.num_laps == 0:
-        return Estimate(0.0, -math.inf, math.inf)
-    if metric == "clean_laps":
-        share = wilson(tally.clean_laps, tally.num_laps)
-        assert share is not None
-        return share
-    moments, num = _moments(tally, metric), tally.num_laps
-    mean = moments.total / num
-    variance = max(0.0, moments.squares / num - mean * mean)
-    half = _QUANTILE * math.sqrt(variance / max(1, num - 1))
-    value = -mean if metric == "laptime" else mean
-    return Estimate(value, value - half, value + half)
-
-
-def is_better(new: Tally, old: Tally | None, metric: BestModelMetric = "clean_laps") -> bool:
-    """Whether ``new`` becomes the best: by the lower end of its interval, at a tie by more of the lap (by clean laps
-    with the measures of the original), then by faster laps. The newer one is better at a complete tie."""
-    return old is None or _rank(new, metric) >= _rank(old, metric)
-
-
-def may_be_better(one: Tally, other: Tally, metric: BestModelMetric = "clean_laps") -> bool:
-    """Whether the laps of ``one`` leave open that it is as good as the middle of the interval of ``other``."""
-    return estimate(one, metric).high >= _middle(other, metric)
-
-
-def next_drivers(challenger: Tally, incumbent: Tally | None, metric: BestModelMetric = "clean_laps") -> list[Tally]:
-    """Who of the two drives a further set of cars before the better one is chosen; empty when that can be done.
-
-    Whoever has driven fewer sets catches up, so that both are judged by the same cars; then both drive on, unless one
-    is clearly better, both have driven `MAX_SETS`, or neither is good enough to be worth it.
+    Args:
+        run: Of the training.
+        job: Its settings.
+        rules: Of the laps.
+        fleet: Plays them.
+        listener: Is told.
+        stage: Times the laps.
+        measure: Reads the laps of an evaluation, and the reward of each.
     """
-    if incumbent is None or not may_be_better(challenger, incumbent, metric):
-        return []
-    if challenger.num_sets != incumbent.num_sets:
-        return [min(challenger, incumbent, key=lambda tally: tally.num_sets)]
-    plain = min(challenger.clean_rate, incumbent.clean_rate) < WORTH_A_CLOSER_LOOK
-    if plain or challenger.num_sets >= MAX_SETS or not may_be_better(incumbent, challenger, metric):
-        return []
-    return [challenger, incumbent]
+
+    def __init__(
+        self,
+        run: Run,
+        job: Job,
+        rules: RaceRules,
+        fleet: Fleet,
+        listener: Listener,
+        stage: StageClock,
+        measure: Callable[[Sequence[PlayedEpisode], RaceRules], tuple[EvaluationReport, list[float]]] | None = None,
+    ) -> None:
+        self.run, self.job, self.rules, self.fleet = run, job, rules, fleet
+        self.listener, self.stage = listener, stage
+        self.measure = measure or measured
+        self.metric = job.training.best_model_metric
+
+    def start(self) -> None:
+        """Let the fleet begin to evaluate the weights of the open iteration, if they are to be evaluated."""
+        run = self.run
+        if run.open is None or run.open.evaluation or run.state.iteration % self.job.training.eval_every:
+            return
+        run.open.evaluation = self.fleet.start(run.learner.acting_weights(), self._plan_set(0), explore=False)
+
+    def settle(self) -> str | None:
+        """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
+
+        Returns:
+            The best checkpoint, if the policy has forgotten how to drive and training should go back to that.
+        """
+        run = self.run
+        if run.open is None:
+            return None
+        record, evaluation = run.open.record, run.open.evaluation
+        forgotten = None
+        if evaluation is not None:
+            episodes = self._wait(evaluation)
+            with self.stage("record", iteration=run.stages):
+                written = run.recorder.write_evaluation(episodes, record.iteration, clock=run.state.sim_time)
+            self.listener.on_episodes(written)
+            run.finish_checkpoint()  # before the index names it
+            verdict = self._judge(record, episodes)
+            record = verdict.record
+            forgotten = verdict.best.name if verdict.collapsed else None
+        run.finish_checkpoint()
+        # Where laps are driven beside the next update, an iteration ends when its weights are there.
+        run.close_iteration(record, elapsed_s=record.elapsed_s if self.fleet.concurrent else run.elapsed())
+        return forgotten
+
+    def run_off(self) -> None:
+        """Let the most promising checkpoints drive on, now that no further one will come, and choose the best.
+
+        A training that resumes does not know of it: it goes on as if it had not been interrupted.
+        """
+        run = self.run
+        tallies = {tally.checkpoint: tally for tally in run.contenders}
+        if not tallies:
+            return
+        while drivers := final_drivers(list(tallies.values()), self.metric):
+            driven = self._drive(drivers)
+            if not driven:
+                break
+            tallies |= {tally.checkpoint: tally for tally in driven}
+        best = candidate(leading(tallies.values(), self.metric), self.metric)
+        run.state = replace(run.state, best=best)
+        run.tallies.append(list(tallies.values()), run.state.iteration)
+        last = run.checkpoints.last()
+        entry = index_entry(best, run.state.sim_time)
+        run.checkpoints.write_index(best=entry, last=last or entry)
+
+    def _judge(self, record: IterationRecord, episodes: Sequence[PlayedEpisode]) -> Verdict:
+        """Take the evaluation of a checkpoint into the state, the log, the tallies and the index."""
+        run = self.run
+        report, rewards = self.measure(episodes, self.rules)
+        challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
+        verdict = judge(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
+        run.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=run.state.best)
+        run.state = verdict.state
+        self._keep_contenders(challenger, incumbent)
+        run.tallies.append([tally for tally in (incumbent, challenger) if tally is not None], record.iteration)
+        run.checkpoints.write_index(
+            best=index_entry(verdict.best, run.state.sim_time), last=index_entry(verdict.new, run.state.sim_time)
+        )
+        return verdict
+
+    def _compare(self, challenger: Tally) -> tuple[Tally, Tally | None]:
+        """Let a newly evaluated checkpoint and the best one drive until the better can be chosen."""
+        best = self.run.state.best
+        incumbent: Tally | None = None
+        if best is not None and best.name != challenger.checkpoint:
+            incumbent = {tally.checkpoint: tally for tally in self.run.contenders}.get(best.name, Tally(best.name))
+        while drivers := next_drivers(challenger, incumbent, self.metric):
+            driven = {tally.checkpoint: tally for tally in self._drive(drivers)}
+            if not driven:
+                break
+            challenger = driven.get(challenger.checkpoint, challenger)
+            incumbent = driven.get(incumbent.checkpoint, incumbent) if incumbent else None
+        return challenger, incumbent
+
+    def _drive(self, tallies: Sequence[Tally]) -> list[Tally]:
+        """Let checkpoints drive their next set of cars, side by side; empty if one of them cannot be read."""
+        batches = []
+        for tally in tallies:
+            name = CheckpointName.parse(tally.checkpoint)
+            assert name is not None
+            try:
+                weights = self.run.checkpoints.load(name).weights
+            except RecordError as error:
+                self.listener.on_message(f"{error} It is compared by the laps it has driven.")
+                return []
+            batches.append(self.fleet.start(acting_part(weights), self._plan_set(tally.num_sets), explore=False))
+        return [
+            with_laps(tally, *self.measure(self._wait(batch), self.rules))
+            for tally, batch in zip(tallies, batches, strict=True)
+        ]
+
+    def _wait(self, batch: Batch) -> list[PlayedEpisode]:
+        with self.stage("evaluate", self.job.training.eval_laps, iteration=self.run.stages):
+            return batch.result(self.listener.on_advance)
+
+    def _plan_set(self, number: int) -> list[EpisodePlan]:
+        """A set of cars, the same for every checkpoint of the job."""
+        return plan_evaluation(
+            job_seed=self.run.state.seed,
+            number=number,
+            num_laps=max(self.job.training.eval_laps, len(self.job.races)),
+            reverse=[race.reverse_dir for race in self.job.races],
+            purpose=SELECTION,
+        )
+
+    def _keep_contenders(self, *driven: Tally | None) -> None:
+        """Take what checkpoints have driven into the state, and keep the files of the most promising ones."""
+        run = self.run
+        assert run.state.best is not None
+        tallies = {tally.checkpoint: tally for tally in (*run.contenders, *driven) if tally is not None}
+        best = tallies[run.state.best.name]
+        run.keep_contenders(contenders(tallies.values(), best, self.metric, number=self.job.training.num_contenders))
+        # Whoever was driven against stays until the next checkpoint: killed before, training drives against it again.
+        run.protect(*driven)
 
 
-def contenders(
-    tallies: Iterable[Tally], best: Tally, metric: BestModelMetric = "clean_laps", *, number: int = NUM_CONTENDERS
-) -> list[Tally]:
-    """The best checkpoint, and the most promising others up to ``number`` in all."""
-    others = sorted(
-        (tally for tally in tallies if tally.checkpoint != best.checkpoint),
-        key=lambda tally: (_middle(tally, metric), *_rank(tally, metric), _number(tally)),
-        reverse=True,
-    )
-    return [best, *others[: number - 1]]
-
-
-def final_drivers(tallies: Sequence[Tally], metric: BestModelMetric = "clean_laps") -> list[Tally]:
-    """Who of the contenders drives a further set of cars when training ends; empty when the best can be chosen.
-
-    Those who may still be better than the leader catch up with one another and drive on to `MAX_FINAL_SETS`.
-    """
-    leader = leading(tallies, metric)
-    if leader.clean_laps == 0:
-        return []
-    open_ones = [tally for tally in tallies if tally is leader or may_be_better(tally, leader, metric)]
-    fewest = min(tally.num_sets for tally in open_ones)
-    if len(open_ones) == 1 or fewest >= MAX_FINAL_SETS:
-        return []
-    return [tally for tally in open_ones if tally.num_sets == fewest]
-
-
-def leading(tallies: Iterable[Tally], metric: BestModelMetric = "clean_laps") -> Tally:
-    """The best of them."""
-    return max(tallies, key=lambda tally: (_rank(tally, metric), _number(tally)))
-
-
-def index_entry(checkpoint: BestCheckpoint, sim_time: float) -> IndexEntry:
-    """What the index file says about an evaluated checkpoint, at a time of the simulation clock [s]."""
-    name = CheckpointName.parse(checkpoint.name)
-    assert name is not None
-    return IndexEntry(name, checkpoint.metric, sim_time)
-
-
-def index_metric(metric: BestModelMetric) -> IndexMetric:
-    """What the index and metrics files, which know no clean laps, name as the measure of the best checkpoint."""
-    return "progress" if metric == "clean_laps" else metric
-
-
-def _moments(tally: Tally, metric: BestModelMetric) -> Moments:
-    return {"reward": tally.reward, "laptime": tally.laptime}.get(metric, tally.progress)
-
-
-def _rank(tally: Tally, metric: BestModelMetric) -> tuple[float, float, float]:
-    lap_time = _median(tally.clean_times_ms)
-    second = tally.mean(tally.progress) if metric == "clean_laps" else tally.clean_rate
-    return estimate(tally, metric).low, second, -math.inf if lap_time is None else -lap_time
-
-
-def _middle(tally: Tally, metric: BestModelMetric) -> float:
-    interval = estimate(tally, metric)
-    return (interval.low + interval.high) / 2 if tally.num_laps else -math.inf
-
-
-def _median(times: Sequence[float]) -> float | None:
-    return float(median(times)) if times else None
-
-
-def _number(tally: Tally) -> int:
-    return int(tally.checkpoint.partition("_")[0])
+def measured(episodes: Sequence[PlayedEpisode], rules: RaceRules) -> tuple[EvaluationReport, list[float]]:
+    """What came of an evaluation, and the reward of each episode."""
+    return laps_of(episodes, rules), [float(episode.reward) for episode in episodes]

@@ -31,7 +31,7 @@ from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint
 from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.training.selection import INCOMPLETE_LAP_MS
+from hotlap.training.ranking import INCOMPLETE_LAP_MS
 
 LOG_BYTES = "log_bytes"  # key of the trainer's state: length of each file when the checkpoint was made
 _NUM_FILES = 3  # of a checkpoint: weights, optimizer, state

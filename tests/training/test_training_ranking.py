@@ -8,7 +8,7 @@ import pytest
 from hotlap.evaluation.statistics import EvaluationReport, LapResult
 from hotlap.records.folder import Folder
 from hotlap.records.tallies import Tally, TallyLog
-from hotlap.training.selection import (
+from hotlap.training.ranking import (
     MAX_FINAL_SETS,
     MAX_SETS,
     candidate,
