@@ -12,7 +12,7 @@ import hotlap
 PACKAGE = Path(hotlap.__file__).parent
 
 # Every room may import the files that stand beside the rooms, and the package itself (its version).
-FILES = ("bounded", "errors", "unfinished", "user_folders")
+FILES = ("bounded", "errors", "resources", "unfinished", "user_folders")
 ARROWS = {
     **{name: set() for name in FILES},
     "deepracer": set(),
@@ -28,7 +28,7 @@ ARROWS = {
     "analysis": {"archives", "deepracer", "records", "tracks"},
     "evaluation": {"analysis", "config", "deepracer", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
     "monitoring": {"config", "deepracer", "records"},
-    "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "tracks"},
+    "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"archives", "config", "deepracer", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
     "validation": {"analysis", "archives", "deepracer", "sim", "tracks"},
     "deploy": {"config", "export", "records", "training"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import sys
 import tempfile
@@ -54,7 +55,6 @@ def whole_file(path: str | Path, *, sync: bool = True, parents: bool = True) -> 
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -109,7 +109,9 @@ def scratch_folder() -> Iterator[Path]:
 def _begin(path: Path) -> tuple[int, str, int | None]:
     """An open file with a name of its own, and the lock on it."""
     while True:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = str(path.parent / f".{path.name}.{secrets.token_hex(4)}.part")
+        # Not tempfile's, which makes files private: records are meant to be shared as the user's other files are.
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
             return handle, temporary, _held(temporary)
         except (FileNotFoundError, BlockingIOError):  # swept between the two calls
@@ -163,13 +165,6 @@ def _clear_scratch(path: Path) -> None:
     """Another user's are not ours to remove; on Windows nothing says whether a folder is in use."""
     if sys.platform != "win32" and path.stat().st_uid == os.getuid():
         shutil.rmtree(path, ignore_errors=True)
-
-
-def _umask() -> int:
-    # There is no call that only reads it; mkstemp makes files private, but records are meant to be shared.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_directory(folder: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from hotlap.envs.registration import register
-from hotlap.envs.time_trial import TimeTrialEnv
+from hotlap.envs.time_trial import TimeTrialEnv, TimeTrialVectorEnv
 from hotlap.errors import ConfigError, RewardError, TrackError
 
 STEERING = {"low": -30.0, "high": 30.0}
@@ -59,6 +59,18 @@ def test_gymnasium_checker_finds_nothing_wrong(metadata):
     picture = made.render()
     assert picture.shape == (480, 640, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 50  # a picture, not a plane
+
+
+def test_a_vector_environment_shows_what_each_car_sees():
+    """As many pictures as cars, each that of a single environment in the same place; none unless asked for."""
+    envs = TimeTrialVectorEnv(2, render_mode="rgb_array", start="line", spread=0.0)
+    envs.reset(seed=0)
+    one, other = envs.render()
+    env = TimeTrialEnv(render_mode="rgb_array", start="line", spread=0.0)
+    env.reset(seed=0)
+    np.testing.assert_array_equal(one, env.render())
+    np.testing.assert_array_equal(one, other)
+    assert TimeTrialVectorEnv(2).render() is None
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,8 @@ def test_continuous_actions_are_kept_unclipped_and_driven_clipped(config: RaceCo
     speed = np.concatenate([episode.trace["speed"] for episode in episodes])
     np.testing.assert_allclose(steering, -20 + 50 * (clipped[:, 0] + 1) / 2, atol=1e-5)
     np.testing.assert_allclose(speed, 1.5 + 2 * (clipped[:, 1] + 1) / 2, atol=1e-6)
+    logged = np.concatenate([trace_rows(episode, 8.1).action for episode in episodes])
+    np.testing.assert_array_equal(logged, np.stack([steering, speed], axis=1))
 
 
 def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: RaceConfig):

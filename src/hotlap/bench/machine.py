@@ -10,12 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+from hotlap.resources import num_processors
 
 
 def cpu_name() -> str:
@@ -48,7 +43,7 @@ def provenance(device: str = "cpu") -> dict[str, Any]:
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "commit": commit(),
         "cpu": cpu_name(),
-        "cores": num_cores(),
+        "cores": num_processors(),
         "load_average": load_average(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),

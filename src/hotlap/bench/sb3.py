@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from hotlap.bench.machine import num_cores
 from hotlap.bench.recipe import STOCK, STOCK_REWARD, stock_metadata_json
 from hotlap.envs.time_trial import TimeTrialVectorEnv
 from hotlap.errors import MissingExtraError
+from hotlap.resources import num_processors
 
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
@@ -125,7 +125,7 @@ def measure_sb3(
     before = torch.get_num_threads()
     runs = {}
     try:
-        for count in threads or sorted({1, num_cores()}):
+        for count in threads or sorted({1, num_processors()}):
             torch.set_num_threads(count)
             runs[count] = _train(track, num_steps, iterations, seed)
     finally:

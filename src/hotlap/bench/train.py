@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from hotlap.bench.records import measure_records_cost
 from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError
 from hotlap.records.events import IterationRecord
+from hotlap.resources import num_processors
 from hotlap.rl.flops import forward_flops, matmul_peak, update_flops
 from hotlap.rl.ppo import minibatch_size
 from hotlap.rl.precision import compute_dtype
@@ -141,7 +141,7 @@ def _dtype() -> torch.dtype:
 def _measure_loop(track: str, options: dict[str, Any]) -> LoopSpeed:
     """Train in a folder that is deleted afterwards."""
     with scratch_folder() as folder:
-        meter = _PeakMeter(_dtype(), options.get("threads") or os.cpu_count() or 1)
+        meter = _PeakMeter(_dtype(), options.get("threads") or num_processors())
         trainer = Trainer(stock_model(folder, track=track, training=options), listener=meter)
         trainer.run()
         records = trainer.progress.read()[1:]

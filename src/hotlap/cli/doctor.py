@@ -146,10 +146,11 @@ def _python() -> Finding:
 
 
 def _processor() -> Finding:
-    from hotlap.bench.machine import cpu_name, load_average, num_cores
+    from hotlap.bench.machine import cpu_name, load_average
+    from hotlap.resources import num_processors
 
     load = load_average()
-    cores = num_cores()
+    cores = num_processors()
     busy = f"; load {load:g}" if load is not None else ""
     return Finding("processor", "ok", f"{cpu_name()}, {cores} core{'s' * (cores != 1)}{busy}")
 

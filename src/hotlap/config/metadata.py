@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 from hotlap.config.base import Config, nearest, shown, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE
+from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS
 from hotlap.errors import ConfigError
 
@@ -164,8 +164,9 @@ def _version(source: str, data: dict[str, Any]) -> float:
     if "version" not in data:
         return 2.0 if "sensor" in data else 1.0
     version = _number(source, "version", data["version"])
-    if not 1.0 <= version < 7.0:
-        _fail(source, f'version must be 1 to 6, got {shown(data["version"])}. New models use "5".')
+    if version not in VERSIONS:
+        known = ", ".join(map(str, VERSIONS))
+        _fail(source, f'version must be one of {known}, got {shown(data["version"])}. New models use "5".')
     return version
 
 

@@ -173,7 +173,8 @@ class Race:
             actions: Their actions, (n,) int or (n, 2) float.
 
         Raises:
-            RewardError: If the reward function fails; nothing has moved then.
+            RewardError: If the reward function fails. No car has moved then, but the rules have counted the step: begin
+                new episodes in these worlds.
         """
         simulator = self.simulator
         commands = self.decoder.commands(actions)

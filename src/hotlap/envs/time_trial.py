@@ -142,7 +142,7 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
         self.action_space = _action_space(self.race)
         self._world = np.zeros(1, dtype=np.int64)
         self._num_episodes = 0
-        self._picture: tuple[CameraRenderer, wp.array] | None = None
+        self._pictures = _Pictures(self.race)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -168,13 +168,7 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
 
     def render(self) -> np.ndarray | None:  # type: ignore[override]
         """Color picture of what the car sees, uint8 (480, 640, 3)."""
-        if self.render_mode != "rgb_array":
-            return None
-        if self._picture is None:
-            self._picture = self.race.simulator.color_camera(scale=RENDER_SCALE)
-        renderer, picture = self._picture
-        self.race.simulator.look(renderer, picture)
-        return picture.numpy()[0].copy()
+        return self._pictures.take()[0] if self.render_mode == "rgb_array" else None
 
     def _observe(self) -> np.ndarray:
         return self.race.images(self._world)[0][..., None]
@@ -188,7 +182,11 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
     ``NEXT_STEP``).
     """
 
-    metadata: dict[str, Any] = {"autoreset_mode": AutoresetMode.NEXT_STEP, "render_fps": 15}  # noqa: RUF012
+    metadata: dict[str, Any] = {  # noqa: RUF012
+        "autoreset_mode": AutoresetMode.NEXT_STEP,
+        "render_modes": ["rgb_array"],
+        "render_fps": 15,
+    }
 
     def __init__(
         self,
@@ -214,6 +212,7 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self.single_action_space = _action_space(self.race)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
+        self._pictures = _Pictures(self.race)
         self._all = np.arange(num_envs)
         self._rngs: list[np.random.Generator] = []
         self._num_episodes = 0
@@ -254,6 +253,10 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         self._begin(over, None)
         return self._observe(), rewards, terminated, truncated, info
 
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """Color picture of what each car sees, uint8 (480, 640, 3)."""
+        return self._pictures.take() if self.render_mode == "rgb_array" else None
+
     def _begin(self, worlds: np.ndarray, options: dict[str, Any] | None) -> list[float]:
         """Begin an episode in each of ``worlds``; returns the lap fractions of their starts."""
         starts = [_start(self._rngs[world], self.start, options) for world in worlds]
@@ -265,6 +268,22 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
 
     def _observe(self) -> np.ndarray:
         return self.race.images(self._all)[..., None]
+
+
+class _Pictures:
+    """Color pictures of what all cars see; the camera for them is made when somebody looks."""
+
+    def __init__(self, race: Race) -> None:
+        self._race = race
+        self._camera: tuple[CameraRenderer, wp.array] | None = None
+
+    def take(self) -> tuple[np.ndarray, ...]:
+        """Uint8 (480, 640, 3) of each world."""
+        if self._camera is None:
+            self._camera = self._race.simulator.color_camera(scale=RENDER_SCALE)
+        renderer, pictures = self._camera
+        self._race.simulator.look(renderer, pictures)
+        return tuple(pictures.numpy().copy())
 
 
 def _info(judged: JudgedStep) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from hotlap.records.output import evaluation_output
 from hotlap.records.place import file_at, place_name
 from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
 from hotlap.records.video import video_keys
+from hotlap.resources import num_processors
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import build_network, race_config
 from hotlap.rollouts.plan import plan_evaluation
@@ -78,7 +78,7 @@ class Evaluator:
         self.conditions = EvaluationRules.of(self.job, laps)
         self.num_episodes = self.conditions.num_episodes
         self.rules = self.conditions.race_rules
-        torch.set_num_threads(self.job.training.threads or os.cpu_count() or 1)
+        torch.set_num_threads(self.job.training.threads or num_processors())
         loaded = CheckpointStore(self.place).load(checkpoint)
         self.checkpoint_name = str(loaded.name)
         self.name = f"{self.place}@{loaded.name.number}"

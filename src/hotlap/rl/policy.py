@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from hotlap.rl.distributions import Categorical
-from hotlap.rl.networks import ActorCritic
+from hotlap.rl.networks import ActorCritic, acting_part
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
@@ -24,15 +23,14 @@ MIN_BATCH = 4
 class EpsilonGreedy:
     """Uniformly random with probability epsilon, else the most probable action.
 
-    Epsilon falls linearly from 1 to ``final`` over ``num_steps`` policy steps; greedy acting keeps a small one.
+    Epsilon falls linearly from 1 to ``final`` over ``num_steps`` policy steps. Greedy acting has none: what is judged
+    is what a car will do. (The original keeps 0.05 in evaluations.)
 
     Source: DeepRacer simapp, `rl_coach/exploration_policies/e_greedy.py`.
     """
 
     final: float = 0.05
     num_steps: int = 10_000
-
-    GREEDY_EPSILON: ClassVar[float] = 0.05
 
     def epsilon(self, steps_taken: Tensor) -> Tensor:
         """Epsilon, float64, after so many policy steps."""
@@ -86,6 +84,24 @@ class Policy:
         """Take over the present weights of the actor-critic. Call it after each change of them."""
         self._weights.refresh()
 
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Act with other weights from now on.
+
+        Args:
+            weights: By their names in the actor-critic; those that acting does not need may be missing.
+
+        Raises:
+            ValueError: If names or shapes are not those of this network.
+        """
+        own, given = acting_part(self.actor_critic.state_dict()), acting_part(weights)
+        wrong = sorted(own.keys() ^ given.keys()) or [name for name in own if own[name].shape != given[name].shape]
+        if wrong:
+            raise ValueError(
+                f"the weights belong to another network: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
+            )
+        self.actor_critic.load_state_dict(given, strict=False)  # strict would want the value's, too
+        self.refresh()
+
     @torch.inference_mode()
     def act(
         self, obs: Mapping[str, Tensor], noise: Tensor, greedy: bool = False, steps_taken: Tensor | None = None
@@ -95,7 +111,7 @@ class Policy:
         Args:
             obs: What each world's car sees, by sensor; cameras uint8 (num_worlds, channels, 120, 160).
             noise: Shape (num_worlds, noise_size): uniform in [0, 1) with discrete actions, else standard normal.
-            greedy: Take the most probable action (e-greedy: with its residual epsilon), or the mean.
+            greedy: Take the most probable action, or the mean.
             steps_taken: Policy steps taken before this one, (num_worlds,), which the schedule of epsilon counts;
                 None: none.
 
@@ -108,13 +124,11 @@ class Policy:
         distribution = self._weights.forward(packed).policy
         assert distribution is not None
         noise = _fill_up(noise.to(self.device))
-        if self.exploration is not None:
+        if self.exploration is not None and not greedy:
             assert isinstance(distribution, Categorical)
             if steps_taken is None:
                 steps_taken = torch.zeros(num_worlds)
             epsilon = self.exploration.epsilon(_fill_up(steps_taken.to(self.device)))
-            if greedy:
-                epsilon = torch.full_like(epsilon, self.exploration.GREEDY_EPSILON)
             action = self._epsilon_greedy(distribution, noise, epsilon)
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)

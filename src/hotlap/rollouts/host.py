@@ -62,8 +62,7 @@ class RolloutHost:
         Raises:
             HotlapError: If a race cannot be built, or its reward function fails.
         """
-        self.policy.actor_critic.load_state_dict(weights, strict=False)
-        self.policy.refresh()
+        self.policy.load(weights)
         num_races = len(self.setup.races)
         finished = steps = 0
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import psutil
 
 from hotlap.errors import MissingExtraError, TrainingError
+from hotlap.resources import num_processors
 from hotlap.rollouts.ray_processes import RayProcesses
 
 KNOCK_S = 5.0
@@ -117,7 +118,7 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
             if address is None:
                 ray.init(
                     address="local",
-                    num_cpus=max(num_workers, os.cpu_count() or 1),
+                    num_cpus=max(num_workers, num_processors()),
                     include_dashboard=False,
                     object_store_memory=max(_SMALLEST_STORE, store_bytes),
                     namespace=namespace,

@@ -22,7 +22,10 @@ def trace_rows(episode: PlayedEpisode, track_length: float) -> TraceRows:
         yaw=trace["heading"],
         steer=trace["steering_angle"],
         throttle=trace["speed"],
-        action=trace["action"],
+        # Of a continuous action the original logs what it means, not what the network said.
+        action=trace["action"]
+        if trace["action"].ndim == 1
+        else np.stack([trace["steering_angle"], trace["speed"]], axis=1),
         reward=trace["reward"],
         done=trace["done"],
         all_wheels_on_track=trace["all_wheels_on_track"],

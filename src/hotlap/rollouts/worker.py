@@ -127,8 +127,7 @@ class RolloutWorker:
             RewardError: If the reward function fails.
         """
         if weights is not None:
-            self.policy.actor_critic.load_state_dict(weights, strict=False)
-            self.policy.refresh()
+            self.policy.load(weights)
         return within_cap(self.play(plans, greedy=greedy, learn=learn, step_cap=step_cap, on_step=on_step), step_cap)
 
     def play(

@@ -54,6 +54,7 @@ class VehicleParams:
     yaw_gyration_radius2_m2     yaw inertia divided by mass
     front_share                 share of the friction that the front axle carries
     drag_per_s                  speed lost to drag, per speed
+    effort_driven               whether torques move wheels and steering (up to version 4), or they go where told
     front_point_ahead_m         from the model origin to the front point
     friction_bias               share by which the left wheels hold better than the right ones; 0 in the nominal car,
                                 it makes one episode differ from another
@@ -79,6 +80,7 @@ class VehicleParams:
     yaw_gyration_radius2_m2: float
     front_share: float
     drag_per_s: float
+    effort_driven: bool = False
     front_point_ahead_m: float = FRONT_POINT_AHEAD
     friction_bias: float = 0.0
     front_wheel_y_m: float = 0.079601
@@ -100,6 +102,7 @@ _DEEPRACER_EFFORT = VehicleParams(
     rim_speed_cap_mps=3.6,
     steer_time_constant_s=0.390016,
     steer_kick_rad=0.049922,
+    effort_driven=True,
     steer_gain=1.017044,
     long_friction_mps2=4.047285,
     long_slip_scale_mps=0.582693,
@@ -121,6 +124,7 @@ VEHICLES: dict[str, VehicleParams] = {
         rim_speed_cap_mps=3.0,
         steer_time_constant_s=0.3723,
         steer_kick_rad=0.0498,
+        effort_driven=True,
         steer_gain=1.0359,
         long_friction_mps2=3.4578,
         long_slip_scale_mps=0.1508,

@@ -57,7 +57,7 @@ def sample_vehicle_params(params: VehicleParams, rng: np.random.Generator, *, sc
         rng: Where the randomness of the episode comes from; the same number of draws at every scale.
         scale: How large the differences are: 0 none at all, 1 those between runs of the original.
     """
-    spread = EFFORT_SPREAD if params.steer_kick_rad > 0.0 else DIRECT_SPREAD
+    spread = EFFORT_SPREAD if params.effort_driven else DIRECT_SPREAD
     along, across, bias = scale * np.clip(rng.standard_normal(3), -_CLIP, _CLIP)
     if scale == 0.0:
         return params

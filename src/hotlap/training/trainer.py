@@ -8,7 +8,6 @@ one, the next collection starts even before the update, with the weights that ar
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,6 +29,7 @@ from hotlap.records.output import open_output
 from hotlap.records.place import place_name
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
+from hotlap.resources import num_processors
 from hotlap.rl.learner import Update, build_learner
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
@@ -115,7 +115,7 @@ class Trainer:
                 being trained at this moment, or if a bucket does not answer.
         """
         training = self.job.training
-        torch.set_num_threads(training.threads or os.cpu_count() or 1)
+        torch.set_num_threads(training.threads or num_processors())
         self._clock = time.perf_counter()
         with ExitStack() as held:
             monitor = held.enter_context(Monitor(self.job.monitoring, self._shown.on_message))
