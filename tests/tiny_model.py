@@ -33,6 +33,7 @@ def write_model(
     training: dict[str, Any] | None = None,
     evaluation: dict[str, Any] | None = None,
     monitoring: dict[str, Any] | None = None,
+    metadata: dict[str, Any] | None = None,
 ) -> ModelFolder:
     """Write a model folder: three episodes in an iteration, two evaluation laps, three iterations, one thread."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,14 +42,14 @@ def write_model(
     track = folder / "ring.npy"
     if not track.exists():
         write_route(Track("ring", 1.3 * unit, 0.9 * unit, 1.7 * unit, closed=True), track)
-    metadata = {
+    described = {
         "action_space": actions,
         "action_space_type": "discrete" if isinstance(actions, list) else "continuous",
         "sensor": ["FRONT_FACING_CAMERA"],
         "neural_network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW",
         "training_algorithm": "clipped_ppo",
         "version": "5",
-    }
+    } | (metadata or {})
     settings = {"num_episodes_between_training": 3, "num_epochs": 1, "batch_size": 32} | (hyperparameters or {})
     job = Job().updated(
         race={"track": str(track)} | (race or {}),
@@ -58,7 +59,7 @@ def write_model(
         monitoring=monitoring or {},
     )
     (folder / "reward_function.py").write_text(reward)
-    (folder / "model_metadata.json").write_text(json.dumps(metadata))
+    (folder / "model_metadata.json").write_text(json.dumps(described))
     (folder / "hyperparameters.json").write_text(json.dumps(settings))
     (folder / "job.toml").write_text(job_toml(job))
     return ModelFolder(folder)

@@ -59,6 +59,9 @@ class Training(Config):
     step_cap: int = Field(default=0, ge=0)
     """Most steps in an iteration; 0: 10000 for the shallow network, 3000 for the deeper two."""
 
+    network: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$", examples=["my_package.networks:residual"])
+    """A network of your own as module:factory, instead of that of model_metadata.json; see docs/compatibility.md."""
+
     shared_encoder: bool = False
     """Let policy and value share their convolutions: about twice as fast; not how a car of the original expects it."""
 

@@ -15,7 +15,6 @@ from hotlap.analysis.style import save_figure
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
-from hotlap.errors import RecordError
 from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of
@@ -31,7 +30,7 @@ from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, wri
 from hotlap.records.video import video_keys
 from hotlap.resources import num_processors
 from hotlap.rl.policy import Policy
-from hotlap.rollouts.model import build_network, race_config
+from hotlap.rollouts.model import race_config, saved_network
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.traces import trace_rows
@@ -82,14 +81,7 @@ class Evaluator:
         loaded = CheckpointStore(self.place).load(checkpoint)
         self.checkpoint_name = str(loaded.name)
         self.name = f"{self.place}@{loaded.name.number}"
-        network = build_network(model.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
-        try:
-            network.load_state_dict(loaded.weights)
-        except RuntimeError as error:
-            raise RecordError(
-                f"checkpoint {loaded.name} in {self.place} was made for another network than model_metadata.json "
-                "describes. Put back the file that the model was trained with."
-            ) from error
+        network = saved_network(model.metadata, loaded, self.place)
         self._policy = Policy(network, precision=self.job.training.precision)
         if beside is not None and self._same_race(beside, reward):
             self.worker: RolloutWorker = beside.worker

@@ -10,7 +10,8 @@ import numpy as np
 
 from hotlap.archives.archive import unpack
 from hotlap.config.model_folder import ModelFolder
-from hotlap.errors import RecordError
+from hotlap.deepracer.model import NETWORKS
+from hotlap.errors import ConfigError, RecordError
 from hotlap.export.agreement import TOLERANCE, Agreement, compare, tower_output
 from hotlap.export.archive import GRAPH_MEMBER, car_metadata, check_archive_name, check_sensors, pack_archive
 from hotlap.export.car_commands import car_doubts
@@ -24,8 +25,8 @@ from hotlap.export.sample_frames import noise_frames, track_frames
 from hotlap.export.structure import find_camera, find_output
 from hotlap.records.checkpoints import CheckpointStore, Which
 from hotlap.records.folder import Folder
-from hotlap.rl.networks import Tower
-from hotlap.rollouts.model import build_network
+from hotlap.rl.networks import Tower, is_own
+from hotlap.rollouts.model import saved_network
 from hotlap.unfinished import scratch_folder
 
 NUM_NOISE: Final = 16
@@ -80,14 +81,12 @@ def export_model(
     check_sensors(folder.metadata)
     place = place or folder.path
     loaded = CheckpointStore(place).load(checkpoint)
-    network = build_network(folder.metadata, shared_encoder=bool(loaded.metadata.get("shared_encoder", False)))
-    try:
-        network.load_state_dict(loaded.weights)
-    except RuntimeError:
-        raise RecordError(
-            f"checkpoint {loaded.name} in {place} was made for another network than model_metadata.json "
-            "describes. Put back the file that the model was trained with."
-        ) from None
+    network = saved_network(folder.metadata, loaded, place)
+    if is_own(network.network):
+        raise ConfigError(
+            f"a car takes only the networks of the original ({', '.join(NETWORKS)}), not {network.network!r}. "
+            "Train one of them, with neural_network in model_metadata.json and without training.network in job.toml."
+        )
     layers = layers_of(network.policy)
     onnx_content = onnx_model(layers) if onnx else b""
     graph = car_graph(layers)

@@ -11,6 +11,7 @@ Source: DeepRacer simapp, `markov/architecture/` and `rl_coach/architectures/ten
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from torch import Generator, Tensor, nn
 
 from hotlap.deepracer.model import NETWORKS, SHALLOW
 from hotlap.deepracer.sensors import CAMERA_CHANNELS, STEREO
+from hotlap.errors import ConfigError
 from hotlap.rl.distributions import Categorical, Distribution, Gaussian
 from hotlap.rl.specs import ActionSpec, DiscreteActions
 
@@ -240,7 +242,7 @@ class Tower(nn.Module):
     """Embedders, middleware and the heads on them.
 
     Args:
-        network: A row of `ARCHITECTURES`.
+        network: A row of `ARCHITECTURES`, or one of somebody's own; see `is_own`.
         observations: Shape of one observation of each sensor.
         actions: What the policy may do; None for a tower without a policy.
         has_value: Whether the tower has a value head.
@@ -259,6 +261,12 @@ class Tower(nn.Module):
         super().__init__()
         # Alphabetical: the order in which the original concatenates.
         self.sensors = sorted(observations)
+        self.body: nn.Module | None = None
+        if is_own(network):
+            self.body, features = _own_body(network, observations, generator)
+            self.head = Head(features, actions, has_value)
+            _initialize(self.head, generator, prefix="head.")
+            return
         embedders = {sensor: _make_embedder(network, sensor, observations[sensor]) for sensor in self.sensors}
         embedded = sum(embedder.output_size for embedder in embedders.values())
         self.embedder = nn.ModuleDict(embedders)
@@ -272,6 +280,8 @@ class Tower(nn.Module):
 
     def pack_sensor(self, sensor: str, obs: Tensor) -> Tensor:
         """The share of one sensor in `pack`."""
+        if self.body is not None:
+            return obs
         embedder = self.embedder[sensor]
         assert isinstance(embedder, CameraEmbedder | DenseStack)
         return embedder.pack(obs)
@@ -283,6 +293,8 @@ class Tower(nn.Module):
             packed: From `pack`, by sensor.
             dtype: Of the arithmetic before the heads. The heads compute in the dtype of their own weights.
         """
+        if self.body is not None:
+            return self.head(self.body(dict(packed)))
         embedded = [self.embedder[sensor](packed[sensor], dtype) for sensor in self.sensors]
         joined = embedded[0] if len(embedded) == 1 else torch.cat(embedded, dim=1)
         return self.head(self.middleware(joined, dtype))
@@ -294,9 +306,48 @@ def _make_embedder(network: str, sensor: str, shape: tuple[int, ...]) -> CameraE
     return DenseStack(shape[0], LIDAR_EMBEDDER)
 
 
-def _initialize(tower: Tower, generator: Generator | None) -> None:
+def is_own(network: str) -> bool:
+    """Whether a network's name is that of somebody's own, ``module:factory``.
+
+    ``factory(shapes)`` takes the shape of one observation of each sensor and returns a torch module that makes features
+    (batch, n) of a dictionary of observations: cameras are uint8 (batch, channels, height, width), others float32.
+    Heads for policy and value are put on it here; it is built twice, for each, unless they share it.
+    """
+    return ":" in network
+
+
+def _own_body(
+    network: str, observations: Mapping[str, tuple[int, ...]], generator: Generator | None
+) -> tuple[nn.Module, int]:
+    """A network of somebody's own without heads, and the number of its features.
+
+    Raises:
+        ConfigError: If it cannot be imported or called, or gives no features.
+    """
+    module, _, factory = network.partition(":")
+    seed = int(torch.randint(2**31, (), generator=generator))
+    obs = {
+        sensor: torch.zeros((1, *shape), dtype=torch.uint8 if sensor in CAMERA_CHANNELS else torch.float32)
+        for sensor, shape in observations.items()
+    }
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        try:
+            body = getattr(importlib.import_module(module), factory)(dict(observations))
+            features = body(obs)
+            width = int(features.shape[1])
+        except Exception as error:
+            raise ConfigError(
+                f"the network {network!r} cannot be built: {type(error).__name__}: {error}. Expected MODULE:FACTORY, "
+                "where FACTORY(shapes) returns a torch module that makes features (batch, n) of a dictionary of "
+                f"observations; the shapes are {dict(observations)}."
+            ) from error
+    return body, width
+
+
+def _initialize(part: nn.Module, generator: Generator | None, *, prefix: str = "") -> None:
     """Glorot-uniform kernels and zero biases; the value and the mean of a Gaussian have rows of a given length."""
-    for name, module in tower.named_modules():
+    for name, module in part.named_modules(prefix=prefix.rstrip(".")):
         if isinstance(module, nn.Conv2d | nn.Linear):
             if name.endswith("head.value"):
                 _fill_rows(module.weight, 1.0, generator)
@@ -333,7 +384,7 @@ class ActorCritic(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if network not in ARCHITECTURES:
+        if network not in ARCHITECTURES and not is_own(network):
             raise ValueError(f"unknown network {network!r}; known: {', '.join(ARCHITECTURES)}")
         if not observations:
             raise ValueError("observations must name at least one sensor")

@@ -28,12 +28,13 @@ class WorkingWeights:
 
     def __init__(self, tower: Tower, dtype: torch.dtype, *, requires_grad: bool = False) -> None:
         self.tower = tower
-        self.dtype = dtype
+        # What somebody's own network computes in is its own affair.
+        self.dtype = dtype if tower.body is None else next(tower.parameters()).dtype
         parameters = dict(tower.named_parameters())
         self.copies = {
-            name: parameter.detach().to(dtype).requires_grad_(requires_grad)
+            name: parameter.detach().to(self.dtype).requires_grad_(requires_grad)
             for name, parameter in parameters.items()
-            if parameter.numel() >= LARGE and parameter.dtype != dtype
+            if parameter.numel() >= LARGE and parameter.dtype != self.dtype
         }
         self.leaves: dict[str, Tensor] = parameters | self.copies
         self._originals = {name: parameters[name] for name in self.copies}

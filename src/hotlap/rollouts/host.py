@@ -19,7 +19,7 @@ class RolloutHost:
     def __init__(self, setup: RolloutSetup) -> None:
         self.setup = setup
         guard.configure(limit_s=setup.reward_limit_s, job=[each.reward for each in setup.races])
-        network = build_network(setup.metadata, shared_encoder=setup.shared_encoder)
+        network = build_network(setup.metadata, setup.network, shared_encoder=setup.shared_encoder)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
         self.loading = False
         """Whether a race is being built, which may compile the simulator, at the moment."""

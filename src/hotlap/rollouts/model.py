@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotlap.config.availability import refuse, unavailable_algorithm
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
@@ -12,9 +11,11 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.envs.race import RaceConfig
+from hotlap.errors import RecordError
+from hotlap.records.checkpoints import Checkpoint
 from hotlap.rewards.guard import LIMIT_S
 from hotlap.rewards.loader import read_reward
-from hotlap.rl.networks import ActorCritic
+from hotlap.rl.networks import ActorCritic, is_own
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
@@ -31,6 +32,8 @@ class RolloutSetup:
     races: tuple[RaceConfig, ...]
     """One per worker of the job, or a single one that all share."""
     metadata: ModelMetadata
+    network: str | None
+    """As of `build_network`."""
     num_worlds: int
     """How many episodes of a race run side by side in a process."""
     shared_encoder: bool = False
@@ -54,6 +57,7 @@ def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
     return RolloutSetup(
         races=tuple(race_config(folder, race) for race in job.races),
         metadata=folder.metadata,
+        network=job.training.network,
         num_worlds=-(-max(num_episodes, job.training.eval_laps) // num_workers),
         shared_encoder=job.training.shared_encoder,
         precision=job.training.precision,
@@ -108,17 +112,44 @@ def action_spec(metadata: ModelMetadata) -> ActionSpec:
     )
 
 
-def build_network(metadata: ModelMetadata, *, shared_encoder: bool = False, seed: int = 0) -> ActorCritic:
+def build_network(
+    metadata: ModelMetadata, network: str | None = None, *, shared_encoder: bool = False, seed: int = 0
+) -> ActorCritic:
     """Freshly initialized networks of a model.
 
+    Args:
+        metadata: Of the model.
+        network: Its name, or ``module:factory``; None: that of the metadata.
+        shared_encoder: Whether policy and value share all but their heads.
+        seed: Of the weights.
+
     Raises:
-        ConfigError: For an algorithm that cannot be trained yet.
+        ConfigError: If a network of the user's own cannot be built.
     """
-    refuse(unavailable_algorithm(metadata))
     return ActorCritic(
-        metadata.network,
+        network or metadata.network,
         observation_shapes(metadata.sensors),
         action_spec(metadata),
         shared_encoder=shared_encoder,
         seed=seed,
     )
+
+
+def saved_network(metadata: ModelMetadata, checkpoint: Checkpoint, place: object) -> ActorCritic:
+    """The networks of a checkpoint, of the model with this ``metadata`` at ``place``.
+
+    Raises:
+        ConfigError: If a network of the user's own cannot be built.
+        RecordError: If the weights are those of another network than the metadata describes.
+    """
+    name = checkpoint.metadata.get("network", "")
+    shared_encoder = bool(checkpoint.metadata.get("shared_encoder", False))
+    network = build_network(metadata, name if is_own(name) else None, shared_encoder=shared_encoder)
+    try:
+        network.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        raise RecordError(
+            f"checkpoint {checkpoint.name} in {place} was made for another network than model_metadata.json describes. "
+            "Put back the file that the model was trained with."
+        ) from error
+    return network

@@ -39,7 +39,7 @@ def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorC
 
     Ranges and values of actions may differ, and so may all that is not the network's.
     """
-    found = list(_differences(checkpoint.metadata, metadata, network.shared_encoder))
+    found = list(_differences(checkpoint.metadata, metadata, network))
     if found:
         return found
     shapes = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
@@ -48,12 +48,12 @@ def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorC
     return [f"{len(names)} weights such as {names[0]}"] if names else []
 
 
-def _differences(theirs: dict[str, Any], metadata: ModelMetadata, shared_encoder: bool) -> Iterator[str]:
+def _differences(theirs: dict[str, Any], metadata: ModelMetadata, network: ActorCritic) -> Iterator[str]:
     ours = {
-        "network": metadata.network,
+        "network": network.network,
         "sensors": list(metadata.sensors),
         "action_space": metadata.action_space.model_dump(mode="json"),
-        "shared_encoder": shared_encoder,
+        "shared_encoder": network.shared_encoder,
     }
     for key, (what, say) in _WORDS.items():
         if key in theirs and say(theirs[key]) != say(ours[key]):

@@ -206,7 +206,7 @@ class Run:
                 name.steps,
                 self.learner.network.state_dict(),
                 metadata={
-                    "network": self.folder.metadata.network,
+                    "network": self.learner.network.network,
                     "sensors": list(self.folder.metadata.sensors),
                     "action_space": self.folder.metadata.action_space.model_dump(mode="json"),
                     "shared_encoder": self.job.training.shared_encoder,

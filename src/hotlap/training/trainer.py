@@ -18,6 +18,7 @@ from typing import Self
 import numpy as np
 import torch
 
+from hotlap.config.availability import refuse, unavailable_algorithm
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import TrainingError
@@ -130,7 +131,10 @@ class Trainer:
                     clone=training.clone_from is not None,
                 )
             )
-            self.network = build_network(self.metadata, shared_encoder=training.shared_encoder, seed=training.seed)
+            refuse(unavailable_algorithm(self.metadata))
+            self.network = build_network(
+                self.metadata, training.network, shared_encoder=training.shared_encoder, seed=training.seed
+            )
             self.learner = build_learner(
                 self.metadata.algorithm, self.network, dict(self.hyperparameters), training.precision
             )
