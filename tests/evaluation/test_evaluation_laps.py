@@ -254,7 +254,7 @@ def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
     assert shots[0][1].shape == (480, 640, 3)
     # What the worker's car saw last in gray is what the film shows in color.
     last = shots[-1][0].astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(last - evaluator.worker.race.images(np.array([0]))[0]).max() < 2.5
+    assert np.abs(last - evaluator.worker.race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0]).max() < 2.5
     for one, other in itertools.pairwise(shots[:-1]):
         assert np.any(one[0] != other[0])
         assert np.any(one[1] != other[1])

@@ -138,7 +138,7 @@ def test_observation_action_and_reward_belong_together(config: RaceConfig, metad
     race.reset([0], [episode.plan.start])
     world = np.array([0])
     for step, action in enumerate(trace["action"]):
-        image, pose = race.images(world), race.poses(world)[0]
+        image, pose = race.observe(world)["FRONT_FACING_CAMERA"][0], race.poses(world)[0]
         np.testing.assert_allclose([trace["x"][step], trace["y"][step]], pose[:2], atol=1e-5)
         if step > 0:
             np.testing.assert_array_equal(experience.obs["FRONT_FACING_CAMERA"][step - 1], image)
@@ -169,7 +169,9 @@ def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
     race.reset([0], [episode.plan.start])
     for action in episode.trace["action"]:
         race.step(np.array([0]), action[None])
-    np.testing.assert_array_equal(experience.final_obs["FRONT_FACING_CAMERA"], race.images(np.array([0])))
+    np.testing.assert_array_equal(
+        experience.final_obs["FRONT_FACING_CAMERA"], race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0]
+    )
     before = experience.obs["FRONT_FACING_CAMERA"]
     assert np.any(experience.final_obs["FRONT_FACING_CAMERA"] != before[-1])
     assert all(np.any(one != other) for one, other in pairwise(before[1:]))

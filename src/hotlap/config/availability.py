@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.model import TRAINABLE
-from hotlap.deepracer.sensors import CAMERAS, STEREO
+from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED
 from hotlap.errors import ConfigError
-
-SIMULATED_SENSORS: Final = tuple(camera for camera in CAMERAS if camera != STEREO)
 
 
 def unavailable(metadata: ModelMetadata) -> list[str]:
@@ -29,12 +25,12 @@ def unavailable_algorithm(metadata: ModelMetadata) -> list[str]:
 
 def unavailable_sensors(metadata: ModelMetadata) -> list[str]:
     """The same about the sensors alone."""
-    missing = [sensor for sensor in metadata.sensors if sensor not in SIMULATED_SENSORS]
+    missing = [sensor for sensor in metadata.sensors if sensor not in SIMULATED and sensor not in OWN_SHAPES]
     if not missing:
         return []
     return [
         f"the sensors {', '.join(missing)} are not simulated yet; "
-        f"use one of {', '.join(SIMULATED_SENSORS)} in model_metadata.json."
+        f"use one of {', '.join(SIMULATED)} in model_metadata.json."
     ]
 
 

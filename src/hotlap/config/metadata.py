@@ -10,7 +10,7 @@ from hotlap.config.base import Config, nearest, shown, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
-from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS
+from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.errors import ConfigError
 
 
@@ -188,8 +188,9 @@ def _sensors(source: str, data: dict[str, Any], version: float) -> tuple[str, ..
     if not isinstance(sensors, list) or not all(isinstance(sensor, str) for sensor in sensors):
         _fail(source, f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {shown(sensors)}.')
     for sensor in sensors:
-        if sensor not in CAMERAS + LIDARS:
-            _fail(source, f"sensor {shown(sensor)} is unknown. {nearest(sensor, CAMERAS + LIDARS)}")
+        known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
+        if sensor not in known:
+            _fail(source, f"sensor {shown(sensor)} is unknown. {nearest(sensor, known)}")
     num_cameras = sum(sensor in CAMERAS for sensor in sensors)
     if num_cameras != 1:
         _fail(

@@ -19,6 +19,10 @@ LIDAR_SECTORS: Final = 8
 LIDAR_RANGE: Final = (0.15, 12.0)  # [m]
 
 CAMERAS: Final = tuple(CAMERA_CHANNELS)
+SIMULATED: Final = ("observation", "FRONT_FACING_CAMERA", "LEFT_CAMERA")
+"""Those of the original that hotlap simulates."""
+OWN_SHAPES: Final[dict[str, tuple[int, ...]]] = {}
+"""Shape of one observation of each sensor that somebody has added."""
 FRONT_CAMERA: Final = "FRONT_FACING_CAMERA"
 """The usual one."""
 STEREO: Final = "STEREO_CAMERAS"
@@ -47,6 +51,8 @@ def observation_shapes(
             shapes[sensor] = (CAMERA_CHANNELS[sensor], FRAME_HEIGHT, FRAME_WIDTH)
         elif sensor in lidar_sizes:
             shapes[sensor] = (lidar_sizes[sensor],)
+        elif sensor in OWN_SHAPES:
+            shapes[sensor] = OWN_SHAPES[sensor]
         else:
             raise ValueError(f"unknown sensor {sensor!r}; known: {', '.join([*CAMERAS, *LIDARS])}")
     return shapes

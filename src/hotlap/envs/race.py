@@ -18,7 +18,7 @@ from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
-from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
+from hotlap.sensors.kinds import SENSORS
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.vehicle import vehicle_for_version
@@ -90,6 +90,8 @@ class Race:
         self.config = config
         self.num_worlds = num_worlds
         self.decoder = ActionDecoder(metadata.action_space)
+        self.sensors = {name: SENSORS[name] for name in metadata.sensors}
+        cameras = [kind.camera(metadata.version) for kind in self.sensors.values() if kind.camera]
         tracks = [
             track if isinstance(track, Track) else load_track(track, direction=config.direction)
             for track in config.tracks
@@ -100,7 +102,7 @@ class Race:
             num_worlds,
             vehicle=vehicle_for_version(metadata.version),
             spread=config.spread,
-            camera=(DEEPRACER_CAMERA if metadata.version >= 3 else V1_CAMERA) if camera else None,
+            camera=cameras[0] if camera and cameras else None,
             color=color,
             theme=config.theme,
             randomize_domain=config.randomize_domain,
@@ -142,10 +144,9 @@ class Race:
         """End the episodes of ``worlds`` at once."""
         self.simulator.stop(worlds)
 
-    def images(self, worlds: np.ndarray) -> np.ndarray:
-        """Camera images of ``worlds``, uint8 (n, height, width) or (n, height, width, 3); a copy."""
-        assert self.simulator.images is not None
-        return self.simulator.images.numpy()[worlds]
+    def observe(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
+        """What the cars of ``worlds`` see now: by sensor, one row each; copies."""
+        return {name: kind.observe(self.simulator, worlds) for name, kind in self.sensors.items()}
 
     def poses(self, worlds: np.ndarray) -> np.ndarray:
         """Front point and heading of the cars before the next step: x, y [m], yaw [rad], shape (n, 3)."""

@@ -171,7 +171,7 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
         return self._pictures.take()[0] if self.render_mode == "rgb_array" else None
 
     def _observe(self) -> np.ndarray:
-        return self.race.images(self._world)[0][..., None]
+        return _frames(self.race, self._world)[0]
 
 
 class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
@@ -267,7 +267,12 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         return [start.ndist for start in starts]
 
     def _observe(self) -> np.ndarray:
-        return self.race.images(self._all)[..., None]
+        return _frames(self.race, self._all)
+
+
+def _frames(race: Race, worlds: np.ndarray) -> np.ndarray:
+    """What the cars' cameras see, channels last, as Gymnasium has it."""
+    return np.moveaxis(race.observe(worlds)[race.config.metadata.camera], 1, -1)
 
 
 class _Pictures:

@@ -85,7 +85,7 @@ class _Recording:
     rows: list[tuple[JudgedStep, int]] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
-    frames: list[np.ndarray] = field(default_factory=list)
+    obs: list[dict[str, np.ndarray]] = field(default_factory=list)
 
 
 class RolloutWorker:
@@ -100,7 +100,6 @@ class RolloutWorker:
     def __init__(self, config: RaceConfig, policy: Policy, *, num_worlds: int) -> None:
         self.race = Race(config, num_worlds)
         self.policy = policy
-        self.sensor = config.metadata.camera
 
     def collect(
         self,
@@ -163,11 +162,11 @@ class RolloutWorker:
                 ended = self._step(worlds, [playing[world] for world in worlds], greedy=greedy, learn=learn)
                 steps_played += len(worlds)
                 if len(ended):
-                    final = race.images(ended)[:, None]
+                    final = race.observe(ended)
                     for row, world in enumerate(ended.tolist()):
                         recording = playing.pop(world)
                         finished[recording.plan.number] = len(recording.rows)
-                        yield self._finish(recording, final[row], learn=learn)
+                        yield self._finish(recording, _row(final, row), learn=learn)
                     self._start(ended.tolist(), waiting, playing)
                 if step_cap is not None:
                     self._drop_beyond(step_cap, plans, waiting, playing, finished)
@@ -180,19 +179,18 @@ class RolloutWorker:
         """Make the first step without asking the reward function, so that the first episode waits for no compiler."""
         world = np.zeros(1, dtype=np.int64)
         self.race.reset([0], [Start()])
-        frames = torch.from_numpy(self.race.images(world)[:, None])
-        self.policy.act({self.sensor: frames}, torch.zeros(1, self.policy.noise_size), greedy=True)
+        self.policy.act(_tensors(self.race.observe(world)), torch.zeros(1, self.policy.noise_size), greedy=True)
         self.race.simulator.judge()
         self.race.simulator.drive()
         self.race.stop([0])
 
     def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], *, greedy: bool, learn: bool) -> np.ndarray:
         """Act in ``worlds`` and record what comes of it; returns the worlds whose episodes ended."""
-        frames = self.race.images(worlds)[:, None]  # one channel
+        obs = self.race.observe(worlds)
         noise = np.stack([self._noise(recording) for recording in recordings])
         steps_taken = [each.plan.steps_before + each.plan.pace * len(each.rows) for each in recordings]
         acted = self.policy.act(
-            {self.sensor: torch.from_numpy(frames)},
+            _tensors(obs),
             torch.from_numpy(noise),
             greedy=greedy,
             steps_taken=torch.tensor(steps_taken),
@@ -204,7 +202,7 @@ class RolloutWorker:
             recording.rows.append((judged, row))
             recording.actions.append(actions[row])
             if learn:
-                recording.frames.append(frames[row])
+                recording.obs.append(_row(obs, row))
                 recording.log_probs.append(float(log_probs[row]))
         return worlds[judged.terminated | judged.truncated]
 
@@ -232,7 +230,7 @@ class RolloutWorker:
             recording.noise = recording.rng.random(shape) if discrete else recording.rng.standard_normal(shape)
         return recording.noise[step]
 
-    def _finish(self, recording: _Recording, final_frame: np.ndarray, *, learn: bool) -> PlayedEpisode:
+    def _finish(self, recording: _Recording, final_obs: dict[str, np.ndarray], *, learn: bool) -> PlayedEpisode:
         rows = recording.rows
         trace = {name: np.array([judged.columns[name][row] for judged, row in rows]) for name in _TRACE_COLUMNS}
         trace["action"] = np.array(recording.actions)
@@ -245,13 +243,13 @@ class RolloutWorker:
         if learn and len(run):
             truncated = bool(last.truncated[row])
             experience = Episode(
-                obs={self.sensor: np.stack([recording.frames[k] for k in run])},
+                obs={sensor: np.stack([recording.obs[k][sensor] for k in run]) for sensor in final_obs},
                 actions=trace["action"][run],
                 log_probs=np.array([recording.log_probs[k] for k in run], dtype=np.float32),
                 rewards=trace["reward"][run].astype(np.float32),
                 terminated=bool(last.terminated[row]),
                 truncated=truncated,
-                final_obs={self.sensor: final_frame} if truncated else None,
+                final_obs=final_obs if truncated else None,
             )
         return PlayedEpisode(plan=recording.plan, trace=trace, experience=experience)
 
@@ -278,6 +276,14 @@ class RolloutWorker:
         for world in dropped:
             del playing[world]
         waiting.clear()
+
+
+def _row(obs: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    return {sensor: values[row] for sensor, values in obs.items()}
+
+
+def _tensors(obs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {sensor: torch.from_numpy(values) for sensor, values in obs.items()}
 
 
 def within_cap(episodes: Iterable[PlayedEpisode], step_cap: int | None) -> list[PlayedEpisode]:

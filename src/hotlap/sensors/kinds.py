@@ -1,0 +1,46 @@
+"""The sensors that are simulated, by their names in model_metadata.json; somebody's own can be added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hotlap.deepracer.sensors import CAMERA_CHANNELS, FRAME_HEIGHT, FRAME_WIDTH, OWN_SHAPES, SIMULATED
+from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA, PinholeCamera
+from hotlap.sim.simulator import Simulator
+
+
+@dataclass(frozen=True)
+class SensorKind:
+    """How a sensor is read."""
+
+    shape: tuple[int, ...]
+    """Of one observation; three axes are a picture (channels, height, width), uint8, one axis numbers, float32."""
+
+    observe: Callable[[Simulator, np.ndarray], np.ndarray]
+    """What the sensors of some worlds see now, (n, *shape), a copy: takes the simulator and the worlds' numbers."""
+
+    camera: Callable[[float], PinholeCamera] | None = None
+    """The camera that the simulator is to render, by the metadata version; None: it needs none."""
+
+
+def register(name: str, kind: SensorKind) -> None:
+    """Let ``sensor`` in model_metadata.json name a sensor, beside the camera."""
+    SENSORS[name] = kind
+    OWN_SHAPES[name] = kind.shape
+
+
+def _pictures(simulator: Simulator, worlds: np.ndarray) -> np.ndarray:
+    assert simulator.images is not None
+    return simulator.images.numpy()[worlds][:, None]
+
+
+def _front_camera(version: float) -> PinholeCamera:
+    return DEEPRACER_CAMERA if version >= 3 else V1_CAMERA
+
+
+SENSORS = {
+    name: SensorKind((CAMERA_CHANNELS[name], FRAME_HEIGHT, FRAME_WIDTH), _pictures, _front_camera) for name in SIMULATED
+}
