@@ -97,9 +97,10 @@ def _read(
         iterations = records_of(results, steps, episodes, best_number=best.number if best else None)
         wall_clock, iterations = with_wall_clock(iterations, steps)
         if iterations and not len(results):
+            why = "" if inside.is_file() else "metrics/TrainingMetrics.json is not there or cannot be read: "
             reader.notes.append(
-                "metrics/TrainingMetrics.json is not there or cannot be read: evaluations within the training are not "
-                "known, and the curves are those of the training episodes in the traces."
+                f"{why}Evaluations within the training are not known, and the curves are those of the training "
+                "episodes in the traces."
             )
     if not (iterations or len(steps) or evaluations):
         raise RecordError(" ".join([_nothing(place, inside, members), *reader.notes]))

@@ -45,6 +45,7 @@ def completion(models: Models) -> str:
     return _joined(
         "How much of the lap the car drove, on average, until its first mistake. 100 % means that every lap was "
         "complete.",
+        len(models) > 1 and "The curves are those of evaluations, or of training where there were none.",
         len(models) == 1 and has_evaluations(models) and tries_out(evaluated=True),
     )
 
@@ -106,7 +107,7 @@ SPEED_MAP = (
 
 def waypoints(episodes: Episodes) -> str:
     return _joined(
-        "Along the track, from waypoint to waypoint: gray the first episodes, color the last.",
+        "Reward, speed and mistakes from waypoint to waypoint: gray the first episodes, color the last.",
         episodes.failed.any() and "A dip of the reward where red bars stand shows the place to work on.",
     )
 
@@ -205,8 +206,8 @@ WORKERS = (
     "lie together; on different tracks the lowest curve is the track that needs more practice."
 )
 STAGES = (
-    "Wall-clock of each iteration by stage, and the share of each over all. Collecting is driving, the update is "
-    "learning. Episodes that get longer make every iteration longer."
+    "Time of each iteration by stage, and the share of each over all. Collecting is driving, the update is learning. "
+    "Episodes that get longer make every iteration longer."
 )
 
 
@@ -215,7 +216,7 @@ def stability(*, paced: bool) -> str:
     return _joined(
         "How evenly the simulator stepped. Commands are given every 67 ms; a simulator that cannot keep up skips, "
         "and the car drives longer on an old command. That of hotlap always steps exactly.",
-        paced and "Below, how many seconds were simulated in a second of wall-clock.",
+        paced and "Below, how many seconds were simulated in a real second.",
     )
 
 
