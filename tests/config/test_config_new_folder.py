@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 
 from hotlap.cli.new import new
 from hotlap.config import BotCars, DiscreteActionSpace, Evaluation, Job, ModelFolder, Obstacles, Race, Training
-from hotlap.config.hyperparameters import STARTER
-from hotlap.config.template import job_toml
+from hotlap.config.availability import unavailable
+from hotlap.config.hyperparameters import STARTER, Hyperparameters
+from hotlap.config.metadata import ModelMetadata
+from hotlap.config.template import folder_readme, job_toml, metadata_json
 from hotlap.errors import HotlapError
 from hotlap.rewards import load_reward
 
@@ -91,6 +94,25 @@ def test_job_toml_holds_every_key_with_its_text():
     for section in (Race, Obstacles, BotCars, Training, Evaluation):
         for key in section.model_fields:
             assert f"\n{key} = " in text or f"\n# {key} = " in text or f".{key}]\n" in text
+
+
+def test_every_row_of_the_readme_is_one_row():
+    """A text of several lines would end its table, and every line of a table holds two cells."""
+    lines = [line for line in folder_readme().splitlines() if line]
+    rows = [line for line in lines if "|" in line]
+    assert all(re.fullmatch(r"\|[^|]+\|[^|]+\|", row) for row in rows)
+    assert all(line.startswith(("#", "`hotlap train", "The first three")) for line in lines if line not in rows)
+    for key in (*Hyperparameters.model_fields.keys() - {"sac_alpha"}, *json.loads(metadata_json())):
+        assert any(row.startswith(f"| `{key}` | ") for row in rows)
+
+
+def test_the_readme_promises_nothing_that_is_refused():
+    """What it names as a value of a key of model_metadata.json can be trained."""
+    text = folder_readme()
+    for key, ours in (("sensor", lambda name: [name]), ("neural_network", str), ("training_algorithm", str)):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{key}` |")]
+        for name in re.findall("`([^`]+)`", row)[1:]:
+            assert unavailable(ModelMetadata.from_dict(json.loads(metadata_json()) | {key: ours(name)})) == []
 
 
 def test_text_with_quotes_survives_the_template():

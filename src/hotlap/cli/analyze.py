@@ -145,7 +145,7 @@ def _print(run: Run, *, several: bool) -> None:
     if run.taken:
         console().print(run.taken, markup=False, soft_wrap=True)
     for fact in headline(run):
-        screen.print(f"{fact.label + ':':<23}{fact.value}{f'  ({fact.detail})' if fact.detail else ''}")
+        screen.print(f"{fact.label + ':':<23}{fact.value}{f' ({fact.detail})' if fact.detail else ''}")
     for sentence in findings(run):
         screen.print(f"· {sentence}")
     for note in run.notes:

@@ -205,16 +205,22 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
 
     from hotlap.analysis.learning_curve import draw_learning_curve
     from hotlap.records.place import is_bucket_place, place_name
-    from hotlap.records.store import open_store
+    from hotlap.records.store import Store, open_store
+    from hotlap.records.tallies import TallyLog
     from hotlap.unfinished import scratch_folder
 
     name = "learning_curve.png"
+
+    def draw(path: Path, store: Store) -> Path:
+        tally = TallyLog(store).of_best(records)
+        return draw_learning_curve(records, path, title=place_name(place), tally=tally)
+
     if not is_bucket_place(place):
-        return draw_learning_curve(records, Path(place) / name, title=place_name(place))
-    with scratch_folder() as folder:
-        picture = draw_learning_curve(records, folder / name, title=place_name(place)).read_bytes()
+        return draw(Path(place) / name, open_store(place))
     try:
-        open_store(place).put(name, picture)
+        store = open_store(place)
+        with scratch_folder() as folder:
+            store.put(name, draw(folder / name, store).read_bytes())
     except HotlapError as error:
         out.print(f"[yellow]No learning curve: {escape(str(error))}[/]")
         return None

@@ -79,8 +79,9 @@ class Hyperparameters(Config):
     """Learning rate of Adam, constant."""
 
     exploration_type: Literal["categorical", "e-greedy", "additive_noise"] = "categorical"
-    """How PPO chooses among discrete actions: sampled by probability, or best with some at random. The third stands in
-    the original's template for SAC, which has no use for this."""
+    """How training chooses among discrete actions: `categorical` draws one by its probability, `e-greedy` takes the
+    most probable one and sometimes any other. `additive_noise`, which stands in files for SAC, counts as
+    `categorical`."""
 
     e_greedy_value: float = Field(default=0.05, ge=0, le=1)
     """Final share of random actions with e-greedy."""
@@ -101,7 +102,7 @@ class Hyperparameters(Config):
     """Episodes in one iteration."""
 
     term_cond_max_episodes: int = Field(default=100000, ge=1)
-    """Limit of iterations for the trainer, of training episodes for each worker."""
+    """Iterations after which training stops, although the name says episodes."""
 
     term_cond_avg_score: float = 100000.0
     """Mean episode reward at which training stops."""
