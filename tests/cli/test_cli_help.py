@@ -5,7 +5,7 @@ from __future__ import annotations
 from typer.testing import CliRunner, Result
 
 from hotlap import __version__
-from hotlap.cli.main import app
+from hotlap.cli.main import _paragraph, app
 
 
 def hotlap(*words: str) -> Result:
@@ -23,6 +23,13 @@ def test_help_is_a_command_too():
         asked, flagged = hotlap("help", *words), hotlap(*words, "--help")
         assert (asked.exit_code, asked.stdout) == (0, flagged.stdout)
         assert "Usage" in asked.stdout
+
+
+def test_a_command_in_a_message_can_be_copied():
+    """It stands in one line, whatever the length of the lines around it."""
+    command = "`hotlap train 'models of mine/first' --resume`"
+    for words in range(20):
+        assert command in _paragraph(f"{'word ' * words}{command} goes on from there.")
 
 
 def test_a_mistyped_command_is_told_with_the_near_one():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotlap.errors import HotlapError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -146,7 +147,7 @@ def _examine(folder: Path) -> FolderLine:
 
     kind = _kind(folder) or _MODEL
     if kind == _TRAINED:
-        text = f"DeepRacer trained this. `hotlap import {folder} DIR` makes a model folder of it."
+        text = f"DeepRacer trained this. `hotlap import {quoted(folder)} DIR` makes a model folder of it."
         return FolderLine(str(folder), kind, False, text, [])
     try:
         with warnings.catch_warnings():

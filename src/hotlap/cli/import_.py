@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.shell import quoted
 
 
 def import_(
@@ -84,5 +84,5 @@ def import_(
         print(f"Kept as they were: {', '.join(result.kept)}.")
     for remark in result.remarks:
         out.print(f"Note: {remark}", soft_wrap=True)
-    words = shlex.quote(str(folder))
+    words = quoted(folder)
     print(f"Next: hotlap evaluate {words}, or hotlap train {words} --resume")

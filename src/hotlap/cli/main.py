@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import warnings
@@ -27,6 +28,8 @@ from hotlap.cli import (
     validate,
 )
 from hotlap.errors import HotlapError
+
+_NO_BREAK = "\x00"
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,7 +88,9 @@ def main() -> None:
 
 
 def _paragraph(text: str) -> str:
-    return textwrap.fill(text, width=110, break_long_words=False, break_on_hyphens=False)
+    """Lines of a readable length; a command in backticks stays in one of them, so that it can be copied."""
+    whole = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", _NO_BREAK), text)
+    return textwrap.fill(whole, width=110, break_long_words=False, break_on_hyphens=False).replace(_NO_BREAK, " ")
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

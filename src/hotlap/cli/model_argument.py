@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import shlex
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import typer
 
 from hotlap.cli.output import console
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
@@ -76,14 +76,14 @@ def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: 
         )
     if folder is None:
         assert drfc is not None
-        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward)
+        return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder):
         return _from_bucket(str(folder), needs_reward)
-    words = shlex.quote(str(folder))
+    words = quoted(folder)
     if is_drfc_folder(folder):
         return _from_drfc(Path(folder), words, needs_reward)
     model = ModelFolder(folder, needs_reward=needs_reward)
@@ -143,7 +143,7 @@ def _from_bucket(address: str, needs_reward: bool) -> Choice:
     atexit.register(held.close)
     folder = held.enter_context(scratch_folder()) / "model"
     model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
-    return Choice(model, job, job, shlex.quote(address), in_bucket=True)
+    return Choice(model, job, job, quoted(address), in_bucket=True)
 
 
 def check_model(model: ModelFolder, job: Job) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +22,7 @@ from hotlap.cli.output import (
 from hotlap.cli.train_display import TrainingDisplay, go_on, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
@@ -171,7 +171,7 @@ def _train(
     out = console()
     model = choice.model
     in_bucket = is_bucket_place(place)
-    words = choice.words if place == model.path else shlex.quote(str(place))
+    words = choice.words if place == model.path else quoted(place)
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
             if not in_bucket and absolute(place) != absolute(model.path):

@@ -9,6 +9,7 @@ from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.metadata import ModelMetadata
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 
 class ModelFolder:
@@ -48,12 +49,12 @@ class ModelFolder:
             needed.insert(0, self.reward_file)
         if not self.path.is_dir() and any(file.parent == self.path for file in needed):
             what = "is a file, not a folder" if self.path.exists() else "does not exist"
-            raise ConfigError(f"{path}: the model folder {what}. `hotlap new {path}` writes one to begin with.")
+            raise ConfigError(f"{path}: the model folder {what}. `hotlap new {quoted(path)}` writes one to begin with.")
         missing = [file.name for file in needed if not file.is_file()]
         if missing:
             raise ConfigError(
                 f"{path}: this is not a complete model folder, it lacks {' and '.join(missing)}. "
-                f"`hotlap new {path}` writes the files that are missing and leaves the others alone."
+                f"`hotlap new {quoted(path)}` writes the files that are missing and leaves the others alone."
             )
 
     @cached_property
