@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hotlap.cli.model_argument import DrfcOption, choose_model, model_place
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -134,20 +134,19 @@ def _page(output: Path | None, places: list[Path]) -> Path:
 
 
 def _print(run: Run, *, several: bool) -> None:
-    from rich.console import Console
-
     from hotlap.analysis.findings import findings
     from hotlap.analysis.headline import headline
 
-    screen = Console(highlight=False, markup=False)
+    out = screen()
     if several:
-        screen.print(f"{run.name}", style="bold")
+        out.print(run.name, style="bold", markup=False)
     if run.taken:
         console().print(run.taken, markup=False, soft_wrap=True)
     for fact in headline(run):
-        screen.print(f"{fact.label + ':':<23}{fact.value}{f'  ({fact.detail})' if fact.detail else ''}")
+        detail = f"  ({fact.detail})" if fact.detail else ""
+        out.print(f"{fact.label + ':':<23}{fact.value}{detail}", markup=False)
     for sentence in findings(run):
-        screen.print(f"· {sentence}")
+        out.print(f"· {sentence}", markup=False)
     for note in run.notes:
         console().print(f"note: {note}", markup=False)
 

@@ -23,6 +23,7 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
     progress_bar,
+    screen,
 )
 from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
 from hotlap.errors import RecordError
@@ -184,18 +185,16 @@ def evaluate(
         else:
             print_json(models[0] | {"stages_s": seconds})
     else:
-        from rich.console import Console
-
-        screen = out if print_log else Console(highlight=False)
+        to = out if print_log else screen()
         if several:
-            _print_comparison(screen, evaluators)
-            screen.print(f"figure: {picture}", soft_wrap=True)
+            _print_comparison(to, evaluators)
+            to.print(f"figure: {picture}", soft_wrap=True)
         for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
-            _print_title(screen, evaluator)
+            _print_title(to, evaluator)
             if not several:
-                _print_results(screen, evaluator)
-            _print_files(screen, written, filmed)
-        screen.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+                _print_results(to, evaluator)
+            _print_files(to, written, filmed)
+        to.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
     if failure is not None:
         raise failure
 
@@ -276,33 +275,37 @@ def _comparison_as_json(evaluators: Sequence[Evaluator], models: Sequence[dict[s
     }
 
 
-def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
+def _print_comparison(out: Console, evaluators: Sequence[Evaluator]) -> None:
     from hotlap.evaluation.comparison import differences
     from hotlap.evaluation.table import comparison_table, differences_in_words
 
     names = [each.name for each in evaluators]
     reports = [each.report for each in evaluators]
-    screen.print(comparison_table(names, reports))
+    out.print(comparison_table(names, reports))
     for sentence in differences_in_words(names, reports, differences(reports)):
-        screen.print(sentence, markup=False, soft_wrap=True)
-    screen.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
+        out.print(sentence, markup=False, soft_wrap=True)
+    out.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
 
 
-def _print_title(screen: Console, evaluator: Evaluator) -> None:
-    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
-    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
+def _print_title(out: Console, evaluator: Evaluator) -> None:
+    from rich.markup import escape
+
+    name = escape(str(evaluator.place))
+    out.print(f"[bold]{name}[/], checkpoint {evaluator.checkpoint_name}, track {escape(evaluator.track.name)}")
+    out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", markup=False, soft_wrap=True)
 
 
-def _print_results(screen: Console, evaluator: Evaluator) -> None:
+def _print_results(out: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
-    screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
-    screen.print(summary_table(evaluator.report))
+    out.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
+    out.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
+    out.print(summary_table(evaluator.report))
 
 
-def _print_files(screen: Console, files: Mapping[str, str | Path], films: Films) -> None:
+def _print_files(out: Console, files: Mapping[str, str | Path], films: Films) -> None:
     for name, path in files.items():
-        screen.print(f"{name}: {path}")
+        out.print(f"{name}: {path}", markup=False, soft_wrap=True)
     for number, of_trial in films.items():
-        screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+        paths = ", ".join(map(str, of_trial.values()))
+        out.print(f"videos of trial {number + 1}: {paths}", markup=False, soft_wrap=True)

@@ -83,6 +83,6 @@ def import_(
     if result.kept:
         print(f"Kept as they were: {', '.join(result.kept)}.")
     for remark in result.remarks:
-        out.print(f"Note: {remark}", soft_wrap=True)
+        out.print(f"Note: {remark}", markup=False, soft_wrap=True)
     words = quoted(folder)
     print(f"Next: hotlap evaluate {words}, or hotlap train {words} --resume")

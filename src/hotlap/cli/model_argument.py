@@ -129,8 +129,8 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         soft_wrap=True,
     )
     if ignored := read.ignored:
-        out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
-    out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
+        out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
+    out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
     return choice
 
 

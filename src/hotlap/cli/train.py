@@ -164,6 +164,8 @@ def _train(
     iterations: int | None,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
+    from rich.markup import escape
+
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
     from hotlap.records.place import absolute, is_bucket_place
@@ -185,7 +187,8 @@ def _train(
                 listed.stopping()
 
             def on_forced() -> None:
-                out.print(f"Stopped by force: the interrupt was swallowed. {go_on(words)}", soft_wrap=True)
+                said = f"Stopped by force: the interrupt was swallowed. {go_on(words)}"
+                out.print(said, markup=False, soft_wrap=True)
                 listed.finished("interrupted")
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
@@ -210,7 +213,7 @@ def _train(
 
                     put_model(model, job, trainer.store)
                 out.print(
-                    f"[bold]{place}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
@@ -227,7 +230,7 @@ def _train(
             report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
             listed.finished(result.reason)
     except KeyboardInterrupt:
-        out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)
+        out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
 
 
