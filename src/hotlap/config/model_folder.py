@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +11,15 @@ from hotlap.config.job import Job
 from hotlap.config.metadata import ModelMetadata
 from hotlap.errors import ConfigError
 from hotlap.shell import quoted
+
+
+def misnamed_file(folder: Path, name: str) -> str | None:
+    """The file in a folder that is probably meant to be ``name``, such as ``reward_function.py.txt``."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != name)
+    except OSError:
+        return None
+    return next((each for each in names if each.lower().startswith(Path(name).stem)), None)
 
 
 class ModelFolder:
@@ -54,8 +64,17 @@ class ModelFolder:
         if missing:
             raise ConfigError(
                 f"{path}: this is not a complete model folder, it lacks {' and '.join(missing)}. "
-                f"`hotlap new {quoted(path)}` writes the files that are missing and leaves the others alone."
+                f"{self._way_out(missing)}"
             )
+
+    def _way_out(self, missing: Sequence[str]) -> str:
+        """What to do about files that are absent."""
+        misnamed = {name: found for name in missing if (found := misnamed_file(self.path, name))}
+        ways = [f"Rename {found} to {name}." for name, found in misnamed.items()]
+        if len(misnamed) < len(missing):
+            command = f"`hotlap new {quoted(self.path)}` writes the files that are missing and leaves the others alone."
+            ways.append(f"Then {command}" if ways else command)
+        return " ".join(ways)
 
     @cached_property
     def metadata(self) -> ModelMetadata:
