@@ -154,19 +154,23 @@ def check_model(model: ModelFolder, job: Job) -> None:
     """
     from hotlap.config.availability import refuse, unavailable
     from hotlap.config.base import warn
+    from hotlap.envs.cornering import speed_doubts
 
     refuse(unavailable(model.metadata))
-    for sentence in remarks_on(model, job):
+    for sentence in _settings_doubts(model, job):
         warn(sentence)
+    for sentence in speed_doubts(job, model.metadata):
+        warn(f"{sentence} End this training now with Ctrl-C and do that first.")
 
 
 def remarks_on(model: ModelFolder, job: Job) -> list[str]:
     """Sentences about what a training asks for that has no use or is probably not meant."""
-    from hotlap.config.doubts import doubts, without_use
     from hotlap.envs.cornering import speed_doubts
 
-    return [
-        *without_use(model.hyperparameters, model.metadata),
-        *doubts(job, model.hyperparameters),
-        *speed_doubts(job, model.metadata),
-    ]
+    return [*_settings_doubts(model, job), *speed_doubts(job, model.metadata)]
+
+
+def _settings_doubts(model: ModelFolder, job: Job) -> list[str]:
+    from hotlap.config.doubts import doubts, without_use
+
+    return [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]
