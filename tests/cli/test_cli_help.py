@@ -32,6 +32,13 @@ def test_a_command_in_a_message_can_be_copied():
         assert command in _paragraph(f"{'word ' * words}{command} goes on from there.")
 
 
+def test_lines_of_a_message_stay_lines():
+    """Long ones are filled, the rest of an indented one farther in."""
+    lines = _paragraph(f"job.toml:\n  line 1: {'word ' * 30}\n  line 2: wrong").splitlines()
+    assert [line[:7] for line in lines] == ["job.tom", "  line ", "    wor", "  line "]
+    assert max(map(len, lines)) <= 110
+
+
 def test_a_mistyped_command_is_told_with_the_near_one():
     """Also where help is asked about it."""
     for words in (["evalute", "models/mine"], ["help", "evalute"]):

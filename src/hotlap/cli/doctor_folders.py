@@ -183,7 +183,7 @@ def _examine(folder: Path) -> FolderLine:
             warnings.simplefilter("ignore")  # the error is what counts in a line
             report = examine_folder(folder, None)
     except HotlapError as error:
-        return FolderLine(str(folder), kind, False, _short(str(error), folder), [])
+        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder), [])
     problems = " ".join(report.problems)
     return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.warnings)
 

@@ -90,7 +90,12 @@ def main() -> None:
 def _paragraph(text: str) -> str:
     """Lines of a readable length; a command in backticks stays in one of them, so that it can be copied."""
     whole = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", _NO_BREAK), text)
-    return textwrap.fill(whole, width=110, break_long_words=False, break_on_hyphens=False).replace(_NO_BREAK, " ")
+    return "\n".join(map(_filled, whole.splitlines())).replace(_NO_BREAK, " ")
+
+
+def _filled(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width=110, subsequent_indent=2 * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
