@@ -164,6 +164,9 @@ def test_a_model_folder_names_all_that_it_lacks_and_the_way_out(tmp_path: Path):
         ModelFolder(tmp_path / "none")
     with pytest.raises(ConfigError, match="is a file"):
         ModelFolder(tmp_path / "hyperparameters.json")
+    (tmp_path / "my model.tar.gz").touch()
+    with pytest.raises(ConfigError, match=r"this is an archive.*`hotlap import '.*my model\.tar\.gz' DIR`"):
+        ModelFolder(tmp_path / "my model.tar.gz")
 
 
 def test_several_mistakes_are_told_in_a_line_each_in_the_order_of_the_file(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -117,7 +118,13 @@ def _page(output: Path | None, places: list[Path]) -> Path:
     else:
         name = "analysis.html"
     if output is None:
-        return places[0] / name if name == "analysis.html" else Path(name)
+        page = places[0] / name if name == "analysis.html" else Path(name)
+        if page.parent.is_dir() and not os.access(page.parent, os.W_OK):
+            raise ConfigError(
+                f"{page.parent}: the report cannot be written there, this user may not write into it. Name another "
+                "place with --output FILE."
+            )
+        return page
     if output.is_dir():
         page = output / name
     elif output.is_file() or output.suffix.lower() in (".html", ".htm"):

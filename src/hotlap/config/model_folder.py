@@ -12,6 +12,8 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.errors import ConfigError
 from hotlap.shell import quoted
 
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")  # endings of what `hotlap import` takes
+
 
 def misnamed_file(folder: Path, name: str) -> str | None:
     """The file in a folder that is probably meant to be ``name``, such as ``reward_function.py.txt``."""
@@ -20,6 +22,16 @@ def misnamed_file(folder: Path, name: str) -> str | None:
     except OSError:
         return None
     return next((each for each in names if each.lower().startswith(Path(name).stem)), None)
+
+
+def _no_folder(path: Path) -> ConfigError:
+    if path.is_file() and path.name.lower().endswith(ARCHIVES):
+        return ConfigError(
+            f"{path}: this is an archive, not a model folder. `hotlap import {quoted(path)} DIR` makes a model folder "
+            "of it."
+        )
+    what = "is a file, not a folder" if path.exists() else "does not exist"
+    return ConfigError(f"{path}: the model folder {what}. `hotlap new {quoted(path)}` writes one to begin with.")
 
 
 class ModelFolder:
@@ -58,8 +70,7 @@ class ModelFolder:
         if needs_reward:
             needed.insert(0, self.reward_file)
         if not self.path.is_dir() and any(file.parent == self.path for file in needed):
-            what = "is a file, not a folder" if self.path.exists() else "does not exist"
-            raise ConfigError(f"{path}: the model folder {what}. `hotlap new {quoted(path)}` writes one to begin with.")
+            raise _no_folder(self.path)
         missing = [file.name for file in needed if not file.is_file()]
         if missing:
             raise ConfigError(
