@@ -25,6 +25,23 @@ def test_help_is_a_command_too():
         assert "Usage" in asked.stdout
 
 
+def test_help_begins_with_the_commands_of_a_beginner():
+    """Flags have no type, brackets stay, and what only programs read comes last."""
+    text = hotlap("--help").stdout
+    order = ("Start here", "new ", "train ", "evaluate ", "analyze ", "export ", "Trainings and models", "jobs ")
+    assert [text.index(word) for word in order] == sorted(text.index(word) for word in order)
+    for words in ([], ["train"], ["evaluate"], ["tracks", "add"], ["reward", "check"], ["bench"]):
+        assert "<bool>" not in hotlap(*words, "--help").stdout
+    text = hotlap("evaluate", "--help").stdout
+    assert "[race]" in text
+    assert text.index("JSON keys: ") > text.index("--json")
+
+
+def test_a_command_without_a_folder_asks_for_one():
+    for command in ("train", "evaluate", "checkpoints", "analyze"):
+        assert f"which folder? For example: `hotlap {command} models/mine`" in str(hotlap(command).exception)
+
+
 def test_a_command_in_a_message_can_be_copied():
     """It stands in one line, whatever the length of the lines around it."""
     command = "`hotlap train 'models of mine/first' --resume`"

@@ -227,7 +227,7 @@ def test_one_folder_is_named_not_two(tmp_path: Path):
     assert "not both" in refused(folder, str(folder))
     done = CliRunner().invoke(app, [])
     assert isinstance(done.exception, ConfigError)
-    assert "name one folder" in str(done.exception)
+    assert "which folder?" in str(done.exception)
 
 
 def test_every_worker_needs_its_file(tmp_path: Path):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.model_argument import DrfcOption, choose_model, model_place
+from hotlap.cli.model_argument import DrfcOption, choose_model, model_place, which_folder
 from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError
 
@@ -47,7 +47,7 @@ def analyze(
     if drfc is not None:
         places.append(choose_model(None, drfc).model.path)
     if not places:
-        raise ConfigError("name at least one folder: hotlap analyze DIR, with the folder of a model or of its logs.")
+        raise which_folder("analyze")
     page = _page(output, places)
     begin = time.perf_counter()
     out = console()

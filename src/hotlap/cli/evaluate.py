@@ -106,7 +106,7 @@ def evaluate(
         *((None, None, each) for each in drfc or []),
     ]
     named = named or [(None, None, None)]
-    choices = [choose_model(folder, each, needs_reward=reward) for folder, _, each in named]
+    choices = [choose_model(folder, each, command="evaluate", needs_reward=reward) for folder, _, each in named]
     several = len(choices) > 1
     _warn_about_vain_options(
         laps,

@@ -40,8 +40,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+START, TRAININGS, REST = "Start here", "Trainings and models", "Reward functions, tracks, this machine"
+
 app = typer.Typer(
     name="hotlap",
+    cls=help_.HelpfulGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,23 +52,24 @@ app = typer.Typer(
 )
 
 
-app.command("new")(new.new)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("import")(import_.import_)
-app.command("checkpoints")(checkpoints.checkpoints)
-app.command("analyze")(analyze.analyze)
-app.command("jobs")(jobs.jobs)
-app.command("stop")(jobs.stop)
-app.command("logs")(jobs.logs)
-app.command("upload")(upload.upload)
-app.add_typer(tracks.app, name="tracks")
-app.add_typer(reward.app, name="reward")
-app.add_typer(validate.app, name="validate")
-app.add_typer(bench.app, name="bench")
-app.command("doctor")(doctor.doctor)
-app.command("help")(help_.help_)
+app.command("new", rich_help_panel=START)(new.new)
+app.command("train", rich_help_panel=START)(train.train)
+app.command("evaluate", rich_help_panel=START)(evaluate.evaluate)
+app.command("analyze", rich_help_panel=START)(analyze.analyze)
+app.command("export", rich_help_panel=START)(export.export)
+app.command("import", rich_help_panel=TRAININGS)(import_.import_)
+app.command("checkpoints", rich_help_panel=TRAININGS)(checkpoints.checkpoints)
+app.command("jobs", rich_help_panel=TRAININGS)(jobs.jobs)
+app.command("stop", rich_help_panel=TRAININGS)(jobs.stop)
+app.command("logs", rich_help_panel=TRAININGS)(jobs.logs)
+app.command("upload", rich_help_panel=TRAININGS)(upload.upload)
+app.add_typer(reward.app, name="reward", rich_help_panel=REST)
+app.add_typer(tracks.app, name="tracks", rich_help_panel=REST)
+app.add_typer(validate.app, name="validate", rich_help_panel=REST)
+app.add_typer(bench.app, name="bench", rich_help_panel=REST)
+app.command("doctor", rich_help_panel=REST)(doctor.doctor)
+app.command("help", rich_help_panel=REST)(help_.help_)
+help_.make_helpful(app)
 
 
 @app.callback()

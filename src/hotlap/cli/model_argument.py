@@ -57,26 +57,27 @@ class Choice:
         return self.job.training.output or self.model.path
 
 
-def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
+def choose_model(
+    folder: str | Path | None, drfc: Path | None, *, command: str = "train", needs_reward: bool = True
+) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
     Args:
         folder: A model folder, a folder of DeepRacer-for-Cloud (see `is_drfc_folder`), or s3://bucket/prefix.
         drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
+        command: Which asks, for an error.
         needs_reward: Whether the command asks the reward function, which must be there then.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
         RecordError: If the bucket does not answer.
     """
-    if (folder is None) == (drfc is None):
-        raise ConfigError(
-            "name one folder: DIR, a model folder or a folder of DeepRacer-for-Cloud, or the latter as --drfc DIR"
-            f"{', not both' if folder else ''}."
-        )
-    if folder is None:
-        assert drfc is not None
+    if folder is not None and drfc is not None:
+        raise ConfigError(f"name one folder, {quoted(folder)} or --drfc {quoted(drfc)}, not both.")
+    if drfc is not None:
         return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward)
+    if folder is None:
+        raise which_folder(command)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
     from hotlap.records.place import is_bucket_place
@@ -88,6 +89,11 @@ def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: 
         return _from_drfc(Path(folder), words, needs_reward)
     model = ModelFolder(folder, needs_reward=needs_reward)
     return Choice(model, model.job, model.job, words)
+
+
+def which_folder(command: str) -> ConfigError:
+    """What to say to a command that was given none."""
+    return ConfigError(f"which folder? For example: `hotlap {command} models/mine`")
 
 
 def model_place(folder: str) -> str:
