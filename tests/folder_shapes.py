@@ -295,8 +295,31 @@ SHAPES: dict[str, Shape] = {
         kind=MODEL,
     ),
     "only-a-reward-function": Shape(
-        {"reward_function.py": CENTER_LINE}, False, ("it lacks model_metadata.json and hyp",), kind=MODEL
+        {"reward_function.py": CENTER_LINE}, False, ("only a reward function; `hotlap new",), kind=MODEL
     ),
+    "reward-function-with-two-endings": Shape(
+        without(three(), "reward_function.py") | {"reward_function.py.txt": CENTER_LINE},
+        False,
+        ("Rename reward_function.py.txt to reward_function.py.",),
+        kind=MODEL,
+    ),
+    "only-a-misnamed-reward-function": Shape(
+        {"Reward_Function (1).py": CENTER_LINE},
+        False,
+        ("Rename Reward_Function (1).py to reward_function.py. Then `hotlap new",),
+        kind=MODEL,
+    ),
+    "reward-with-a-package-that-is-not-there": Shape(
+        three(reward=f"import math\nimport no_such_package.deep, helper\n{CENTER_LINE}") | {"helper.py": ""},
+        False,
+        ("reward_function.py, line 2: the package no_such_package is not installed.",),
+        kind=MODEL,
+    ),
+    "reward-that-can-do-without-a-package": Shape(
+        three(reward=f"try:\n    import no_such_package\nexcept ImportError:\n    pass\n{CENTER_LINE}"), kind=MODEL
+    ),
+    "empty": Shape({}, False, ("it is empty",), kind="no model folder"),
+    "something-else": Shape({"notes.txt": "", "pictures/1/car.txt": ""}, False, ("none of",), kind="no model folder"),
     "console-archive-unpacked": Shape(
         {"agent/model.pb": b"", "model_metadata.json": metadata()},
         False,
@@ -320,6 +343,7 @@ SHAPES: dict[str, Shape] = {
 
 def write_shape(shape: Shape, folder: Path) -> None:
     """Write its files, byte for byte."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in shape.files.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

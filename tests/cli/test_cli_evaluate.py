@@ -79,6 +79,32 @@ def test_a_film_on_a_full_disk_costs_no_results(model: ModelFolder):
     assert Path(report["trace"]).is_file()
 
 
+def test_a_folder_that_cannot_be_written_to_costs_no_results(model: ModelFolder):
+    """A file stands where the metrics' folder should be; the table is printed all the same, and no film is tried."""
+    (model.path / "metrics").rename(model.path / "away")
+    (model.path / "metrics").write_text("in the way")
+    done, text = hotlap("evaluate", model.path, "--laps", "2", "--json"), hotlap("evaluate", model.path, "--laps", "2")
+    (model.path / "metrics").unlink()
+    (model.path / "away").rename(model.path / "metrics")
+    report = json.loads(done.stdout)
+    assert (report["num_laps"], report["metrics"], report["videos"]) == (2, None, [])
+    assert "Evaluation results" in text.stdout
+    for error in (done.exception, text.exception):
+        assert isinstance(error, RecordError)
+        assert str(error).startswith("the files of the evaluation could not be written. ")
+        assert "resume the run" not in str(error)
+
+
+def test_people_are_told_what_to_watch_first_and_what_comes_next(model: ModelFolder):
+    """The other films of a trial only on demand."""
+    text = hotlap("evaluate", model.path, "--laps", "2", "--video", "2").stdout
+    first = model.path / "mp4" / "camera-pip" / "0-video.mp4"
+    assert f"watch first (trial 1): {first}\n" in text
+    assert text.count(".mp4") == 1
+    assert text.endswith(f"Next: hotlap analyze {model.path}\n")
+    assert hotlap("evaluate", model.path, "--laps", "2", "--video", "2", "--verbose").stdout.count(".mp4") > 4
+
+
 def test_films_are_told(model: ModelFolder):
     done = hotlap("evaluate", model.path, "--laps", "2", "--video", "1", "--json")
     assert done.exit_code == 0, done.output

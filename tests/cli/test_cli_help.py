@@ -5,7 +5,7 @@ from __future__ import annotations
 from typer.testing import CliRunner, Result
 
 from hotlap import __version__
-from hotlap.cli.main import app
+from hotlap.cli.main import _paragraph, app
 
 
 def hotlap(*words: str) -> Result:
@@ -23,6 +23,37 @@ def test_help_is_a_command_too():
         asked, flagged = hotlap("help", *words), hotlap(*words, "--help")
         assert (asked.exit_code, asked.stdout) == (0, flagged.stdout)
         assert "Usage" in asked.stdout
+
+
+def test_help_begins_with_the_commands_of_a_beginner():
+    """Flags have no type, brackets stay, and what only programs read comes last."""
+    text = hotlap("--help").stdout
+    order = ("Start here", "new ", "train ", "evaluate ", "analyze ", "export ", "Trainings and models", "jobs ")
+    assert [text.index(word) for word in order] == sorted(text.index(word) for word in order)
+    for words in ([], ["train"], ["evaluate"], ["tracks", "add"], ["reward", "check"], ["bench"]):
+        assert "<bool>" not in hotlap(*words, "--help").stdout
+    text = hotlap("evaluate", "--help").stdout
+    assert "[race]" in text
+    assert text.index("JSON keys: ") > text.index("--json")
+
+
+def test_a_command_without_a_folder_asks_for_one():
+    for command in ("train", "evaluate", "checkpoints", "analyze"):
+        assert f"which folder? For example: `hotlap {command} models/mine`" in str(hotlap(command).exception)
+
+
+def test_a_command_in_a_message_can_be_copied():
+    """It stands in one line, whatever the length of the lines around it."""
+    command = "`hotlap train 'models of mine/first' --resume`"
+    for words in range(20):
+        assert command in _paragraph(f"{'word ' * words}{command} goes on from there.")
+
+
+def test_lines_of_a_message_stay_lines():
+    """Long ones are filled, the rest of an indented one farther in."""
+    lines = _paragraph(f"job.toml:\n  line 1: {'word ' * 30}\n  line 2: wrong").splitlines()
+    assert [line[:7] for line in lines] == ["job.tom", "  line ", "    wor", "  line "]
+    assert max(map(len, lines)) <= 110
 
 
 def test_a_mistyped_command_is_told_with_the_near_one():

@@ -137,9 +137,11 @@ def test_what_a_shell_would_execute_is_refused_and_not_executed(tmp_path: Path, 
     assert [path.name for path in tmp_path.iterdir()] == ["run.env"]
 
 
-def test_three_mistakes_are_told_at_once(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"line 1: .*line 2: .*line 4: .*\(1 more after these\.\)"):
+def test_several_mistakes_are_told_at_once(tmp_path: Path):
+    with pytest.raises(ConfigError) as caught:
         read(tmp_path, "A=;\nB=;\nC=1\nD=;\nE=;\n")
+    lines = str(caught.value).split("\n")
+    assert [line.split(":")[0] for line in lines] == [f"{tmp_path}/run.env, line {number}" for number in (1, 2, 4, 5)]
 
 
 @pytest.mark.skipif(BASH is None, reason="needs bash")

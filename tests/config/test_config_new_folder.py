@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_options_go_into_the_files(tmp_path: Path):
     assert folder.metadata.action_space.actions[0].speed == 1.25
     assert folder.job.race.track == "copper_oval"
     assert "Race line" in folder.reward_file.read_text(encoding="utf-8")
+
+
+def test_it_says_what_comes_next_in_words_that_can_be_copied(tmp_path: Path):
+    """Edit, check, train, with a space in the path; a second time there is nothing to write."""
+    folder = tmp_path / "my models" / "mine"
+    for begin in ("wrote reward_function.py,", "nothing was to be written"):
+        first, *_, edit, check, train = run(folder).splitlines()
+        assert first.startswith(f"{folder}: {begin}")
+        assert edit.startswith(f"Next: edit {folder / 'reward_function.py'}")
+        assert shlex.split(check) == ["hotlap", "reward", "check", str(folder / "reward_function.py")]
+        assert shlex.split(train) == ["hotlap", "train", str(folder)]
 
 
 def test_nothing_that_exists_is_overwritten_unless_forced(tmp_path: Path):

@@ -35,8 +35,8 @@ def test_only_keys_that_it_holds_count(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[evaluation]\noff_track_penalti = 3", r"league\.toml: Unknown key .*Did you mean 'off_track_penalty'\?"),
-        ("[evalution]\ntrials = 3", r"league\.toml: Unknown key 'evalution'\. Did you mean 'evaluation'\?"),
+        ("[evaluation]\noff_track_penalti = 3", r"league\.toml: line 2: .*Did you mean 'off_track_penalty'\?"),
+        ("[evalution]\ntrials = 3", r"league\.toml: line 1: Unknown key 'evalution'\. Did you mean 'evaluation'\?"),
         ("trials = 3", r"trials belongs into the section \[evaluation\]"),
         ("[training]\nmax_minutes = 3", r"Unknown key 'training'\. Known: evaluation, race\."),
         ("[evaluation]\nnumber_of_resets = 1", r"evaluation\.number_of_resets = 1: it must be 0 or at least 2"),

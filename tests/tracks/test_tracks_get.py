@@ -261,8 +261,10 @@ def test_without_a_network_it_says_what_is_here_and_where_else_to_look(own_folde
         with pytest.raises(UnreachableError) as caught:
             get("--all", "--source", source)
         text = str(caught.value)
-        assert "\n" not in text
-        for part in ("cannot be reached", "0 of the 3", "--source PLACE", "goes on with the rest"):
+        first, details = text.split("\n")
+        assert first.startswith("no network, or the server is away: nothing fetched (0 of 3). The 10 built-in tracks")
+        assert source in details
+        for part in ("cannot be reached", "`hotlap tracks list`", "--source PLACE", "goes on with the rest"):
             assert part in text
         assert not own_folder.exists()
 

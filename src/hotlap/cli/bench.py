@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, screen
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def learn(
     JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, workers, max_policy_lag,
     files, machine.
     """
-    screen = console()
+    to_people = console()
 
     def show(seed: int, record: IterationRecord) -> None:
         laps = f", {record.laps_completed} laps" if record.laps_completed else ""
-        screen.print(
+        to_people.print(
             f"seed {seed}  iteration {record.number:>3}  {record.total_steps:>7,} steps  {record.elapsed_s:>6.1f} s"
             f"  complete {record.completion_mean:5.1f} %{laps}"
         )
@@ -264,7 +264,6 @@ def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) 
 
 
 def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -274,6 +273,6 @@ def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> Non
         table.add_row(name, text)
     machine = found["machine"]
     table.add_row("machine", f"{machine['cpu']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
-    screen = Console(highlight=False)
-    screen.print(f"[bold]{title}[/]")
-    screen.print(table)
+    out = screen()
+    out.print(f"[bold]{title}[/]")
+    out.print(table)

@@ -32,7 +32,7 @@ def checkpoints(
     from hotlap.records.tallies import TallyLog
     from hotlap.training.selection import candidate, estimate
 
-    choice = choose_model(folder, drfc, needs_reward=False)
+    choice = choose_model(folder, drfc, command="checkpoints", needs_reward=False)
     place = choice.place
     store = CheckpointStore(place)
     kept, tallies, best = store.list(), TallyLog(store.store).read(), store.best()
@@ -64,7 +64,7 @@ def checkpoints(
     if not rows:
         print(f"{place} has no checkpoint yet.")
         return
-    print(f"{'number':>6} {'steps':>9} {'laps':>5} {'clean':>6} {'95 % interval':>14} {'lap s':>6}")
+    print(f"{'number':>6} {'steps':>9} {'laps':>5} {'clean':>6} {'95 % interval':>14} {'lap s':>6}  mark")
     for row in rows:
         clean = "–" if row["clean_rate"] is None else f"{row['clean_rate']:.0%}"
         between = "–" if row["low"] is None else _percents(row["low"], row["high"])
@@ -73,6 +73,11 @@ def checkpoints(
         print(
             f"{row['number']:>6} {row['steps']:>9,} {row['laps']:>5} {clean:>6} {between:>14} {lap:>6} "
             f" {', '.join(marks)}".rstrip()
+        )
+    if not all(row["kept"] for row in rows):
+        print(
+            "not kept: its weights were deleted to save room, only its results are left; training.keep_checkpoints in "
+            "job.toml says which stay."
         )
 
 

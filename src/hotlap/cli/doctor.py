@@ -16,7 +16,7 @@ import typer
 from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
-from hotlap.cli.output import JsonOption, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, print_json, prints_to_stderr, screen
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_GIB = 4.0
@@ -83,21 +83,19 @@ def doctor(
 
 
 def _look_into(folder: Path | None, drfc: Path | None, as_json: bool) -> bool:
-    from rich.console import Console
-
-    screen = Console(highlight=False)
+    out = screen()
     several = examine_folders(folder) if folder is not None and drfc is None else None
     if several is not None:
         if as_json:
             print_json(several.to_json())
         else:
-            print_folders(several, screen)
+            print_folders(several, out)
         return several.ok
     report = examine_folder(folder, drfc)
     if as_json:
         print_json(report.to_json())
     else:
-        print_report(report, screen)
+        print_report(report, out)
     return not report.problems
 
 
@@ -281,7 +279,6 @@ def _extra(name: str) -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -295,9 +292,9 @@ def _print(findings: list[Finding]) -> None:
         if finding.way_out:
             text += f"\n[{'red' if finding.status == 'broken' else 'yellow'}]{escape(finding.way_out)}[/]"
         table.add_row(marks[finding.status], finding.name, text)
-    screen = Console(highlight=False)
-    screen.print(table)
+    out = screen()
+    out.print(table)
     broken = [finding.name for finding in findings if finding.status == "broken"]
-    screen.print(
+    out.print(
         f"[red]Not usable yet: {', '.join(broken)}.[/]" if broken else "[green]This machine is ready to train.[/]"
     )

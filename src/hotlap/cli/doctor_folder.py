@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from hotlap.config.drfc import Row
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
+    from hotlap.rewards.loader import RewardSource
 
 _TITLES = {"works": "Works as in the original", "differs": "Works differently", "ignored": "Means nothing here"}
 
@@ -91,7 +95,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     return FolderReport(model.path, problems, [*told, *doubtful], rows)
 
 
-def print_report(report: FolderReport, screen: Console) -> None:
+def print_report(report: FolderReport, out: Console) -> None:
     """Three tables, warnings, and the verdict."""
     from rich.markup import escape
     from rich.table import Table
@@ -108,13 +112,13 @@ def print_report(report: FolderReport, screen: Console) -> None:
                 table.add_column(column, overflow="fold")
             for row in rows:
                 table.add_row(row.variable, escape(_values(row)), escape(row.text))
-        screen.print(table, "")
+        out.print(table, "")
     for text in report.warnings:
-        screen.print(f"[yellow]{escape(text)}[/]")
+        out.print(f"[yellow]{escape(text)}[/]")
     for text in report.problems:
-        screen.print(f"[red]{escape(text)}[/]")
+        out.print(f"[red]{escape(text)}[/]")
     verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
-    screen.print(f"{escape(str(report.folder))}: {verdict}[/]")
+    out.print(f"{escape(str(report.folder))}: {verdict}[/]")
 
 
 def _values(row: Row) -> str:
@@ -163,6 +167,40 @@ def _reward_problems(model: ModelFolder) -> list[str]:
             names = compile_reward(source).co_names
     except RewardError as error:
         return [str(error)]
-    if "reward_function" in names or b"import *" in source.text:
-        return []
-    return [f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."]
+    problems = _missing_packages(source)
+    if "reward_function" not in names and b"import *" not in source.text:
+        problems.append(
+            f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."
+        )
+    return problems
+
+
+def _missing_packages(source: RewardSource) -> list[str]:
+    """A sentence for each package that a reward function imports and that is not there, unless it is in a `try`."""
+    file, tree = source.path, ast.parse(source.text)
+    optional = {id(inner) for each in ast.walk(tree) if isinstance(each, ast.Try) for inner in ast.walk(each)}
+    lines: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if id(node) in optional:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        else:
+            continue
+        for name in names:
+            lines.setdefault(name.partition(".")[0], node.lineno)
+    return [
+        f"{file}, line {line}: the package {name} is not installed. Install it, or put the module beside this file."
+        for name, line in lines.items()
+        if not _is_there(name, file.parent)
+    ]
+
+
+def _is_there(module: str, folder: Path) -> bool:
+    """Whether a module can be imported, from the folder of a reward function as well; nothing is executed."""
+    try:
+        return find_spec(module) is not None or PathFinder.find_spec(module, [str(folder)]) is not None
+    except ValueError:  # it is loaded and came from nowhere, as __main__ does
+        return True

@@ -23,6 +23,7 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
     progress_bar,
+    screen,
 )
 from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
 from hotlap.errors import RecordError
@@ -83,6 +84,7 @@ def evaluate(
     ] = False,
     video: VideoOption = None,
     no_video: NoVideoOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name all films, not only the first.")] = False,
     print_log: PrintLogOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,7 +106,7 @@ def evaluate(
         *((None, None, each) for each in drfc or []),
     ]
     named = named or [(None, None, None)]
-    choices = [choose_model(folder, each, needs_reward=reward) for folder, _, each in named]
+    choices = [choose_model(folder, each, command="evaluate", needs_reward=reward) for folder, _, each in named]
     several = len(choices) > 1
     _warn_about_vain_options(
         laps,
@@ -157,45 +159,52 @@ def evaluate(
         drive(evaluators, on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"))
     stages["drive"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    files = [
-        evaluator.record(stamp, choice.evaluation_files(stamp))
-        for evaluator, choice, stamp in zip(evaluators, choices, _stamps(evaluators), strict=True)
-    ]
-    picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
+    stamps = _stamps(evaluators)
+    files: list[Mapping[str, str | Path]] = [{} for _ in evaluators]
+    picture: str | Path | None = None
+    failure = None  # told after the results, which are worth more
+    try:
+        for number, (evaluator, choice) in enumerate(zip(evaluators, choices, strict=True)):
+            files[number] = evaluator.record(stamps[number], choice.evaluation_files(stamps[number]))
+        picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
+    except RecordError as error:
+        failure = RecordError(f"the files of the evaluation could not be written. {error}")
     stages["record"] = time.perf_counter() - begin
     if print_log:
         for evaluator in evaluators:
             print_log_lines(evaluator.log)
     films: list[Films] = [{} for _ in evaluators]
-    failure = None
-    if to_film:
+    if to_film and failure is None:
         begin = time.perf_counter()
         try:
             for number, evaluator in enumerate(evaluators):
                 films[number] = _film(out, evaluator, to_film)
-        except RecordError as error:  # told after the results, which are worth more
+        except RecordError as error:
             failure = error
         stages["film"] = time.perf_counter() - begin
     seconds = {name: round(each, 3) for name, each in stages.items()}
     if as_json:
         models = [_as_json(*each) for each in zip(evaluators, files, films, strict=True)]
         if several:
-            print_json(_comparison_as_json(evaluators, models) | {"figure": str(picture), "stages_s": seconds})
+            figure = str(picture) if picture else None
+            print_json(_comparison_as_json(evaluators, models) | {"figure": figure, "stages_s": seconds})
         else:
             print_json(models[0] | {"stages_s": seconds})
     else:
-        from rich.console import Console
-
-        screen = out if print_log else Console(highlight=False)
+        to = out if print_log else screen()
         if several:
-            _print_comparison(screen, evaluators)
-            screen.print(f"figure: {picture}", soft_wrap=True)
+            _print_comparison(to, evaluators)
+            if picture:
+                to.print(f"figure: {picture}", markup=False, soft_wrap=True)
         for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
-            _print_title(screen, evaluator)
+            _print_title(to, evaluator)
             if not several:
-                _print_results(screen, evaluator)
-            _print_files(screen, written, filmed)
-        screen.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+                _print_results(to, evaluator)
+            _print_files(to, written, filmed, verbose=verbose)
+        to.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+        if not any(choice.in_bucket for choice in choices):
+            words = " ".join(dict.fromkeys(choice.words for choice in choices))
+            to.print(f"Next: hotlap analyze {words}", markup=False, soft_wrap=True)
     if failure is not None:
         raise failure
 
@@ -256,6 +265,7 @@ def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films
         "track": evaluator.track.name,
         "rules": evaluator.conditions.to_json(),
         **evaluator.report.to_json(),
+        **dict.fromkeys(("metrics", "trace", "log", "figure")),
         **{name: str(path) for name, path in files.items()},
         "videos": [
             {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
@@ -276,33 +286,44 @@ def _comparison_as_json(evaluators: Sequence[Evaluator], models: Sequence[dict[s
     }
 
 
-def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
+def _print_comparison(out: Console, evaluators: Sequence[Evaluator]) -> None:
     from hotlap.evaluation.comparison import differences
     from hotlap.evaluation.table import comparison_table, differences_in_words
 
     names = [each.name for each in evaluators]
     reports = [each.report for each in evaluators]
-    screen.print(comparison_table(names, reports))
+    out.print(comparison_table(names, reports))
     for sentence in differences_in_words(names, reports, differences(reports)):
-        screen.print(sentence, markup=False, soft_wrap=True)
-    screen.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
+        out.print(sentence, markup=False, soft_wrap=True)
+    out.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
 
 
-def _print_title(screen: Console, evaluator: Evaluator) -> None:
-    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
-    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
+def _print_title(out: Console, evaluator: Evaluator) -> None:
+    from rich.markup import escape
+
+    name = escape(str(evaluator.place))
+    out.print(f"[bold]{name}[/], checkpoint {evaluator.checkpoint_name}, track {escape(evaluator.track.name)}")
+    out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", markup=False, soft_wrap=True)
 
 
-def _print_results(screen: Console, evaluator: Evaluator) -> None:
+def _print_results(out: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
-    screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
-    screen.print(summary_table(evaluator.report))
+    out.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
+    out.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
+    out.print(summary_table(evaluator.report))
 
 
-def _print_files(screen: Console, files: Mapping[str, str | Path], films: Films) -> None:
+def _print_files(out: Console, files: Mapping[str, str | Path], films: Films, *, verbose: bool) -> None:
     for name, path in files.items():
-        screen.print(f"{name}: {path}")
-    for number, of_trial in films.items():
-        screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+        out.print(f"{name}: {path}", markup=False, soft_wrap=True)
+    if not films:
+        return
+    trial, first = next(iter(films.items()))
+    out.print(f"watch first (trial {trial + 1}): {first['pip']}", markup=False, soft_wrap=True)
+    if verbose:
+        for number, of_trial in films.items():
+            paths = ", ".join(map(str, of_trial.values()))
+            out.print(f"videos of trial {number + 1}: {paths}", markup=False, soft_wrap=True)
+    elif more := sum(map(len, films.values())) - 1:
+        out.print(f"{more} more videos; --verbose names them.")

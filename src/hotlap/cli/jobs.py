@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hotlap.cli.model_argument import model_place
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, screen
 from hotlap.errors import ConfigError, RecordError
+from hotlap.shell import as_typed
 
 if TYPE_CHECKING:
     from hotlap.jobs.record import JobRecord
@@ -40,7 +40,6 @@ def jobs(as_json: JsonOption = False) -> None:
         print_json({"jobs": [asdict(job) for job in found], "notes": complaints})
         return
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -58,11 +57,11 @@ def jobs(as_json: JsonOption = False) -> None:
             _best(job),
             escape(_place(job) + (f" ({job.name})" if job.name else "")),
         )
-    screen = Console(highlight=False)
+    out = screen()
     if found:
-        screen.print(table)
+        out.print(table)
     else:
-        screen.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
+        out.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
     for complaint in complaints:
         console().print(f"[yellow]{escape(complaint)}[/]")
 
@@ -164,14 +163,8 @@ def _place(job: JobRecord) -> str:
     """Where it trains."""
     if job.cluster:
         return f"{job.cluster.output} on {job.cluster.address}"
-    folder = _short(job.folder)
+    folder = as_typed(job.folder)
     return folder if job.process is None or job.process.here else f"{folder} on {job.process.host}"
-
-
-def _short(folder: str) -> str:
-    """A path as one would type it here."""
-    path = Path(folder)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
 
 
 def _print_file(registry: JobRegistry, job: JobRecord, follow: bool) -> None:

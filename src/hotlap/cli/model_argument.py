@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import shlex
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ import typer
 
 from hotlap.cli.output import console
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
@@ -57,37 +57,43 @@ class Choice:
         return self.job.training.output or self.model.path
 
 
-def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
+def choose_model(
+    folder: str | Path | None, drfc: Path | None, *, command: str = "train", needs_reward: bool = True
+) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
     Args:
         folder: A model folder, a folder of DeepRacer-for-Cloud (see `is_drfc_folder`), or s3://bucket/prefix.
         drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
+        command: Which asks, for an error.
         needs_reward: Whether the command asks the reward function, which must be there then.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
         RecordError: If the bucket does not answer.
     """
-    if (folder is None) == (drfc is None):
-        raise ConfigError(
-            "name one folder: DIR, a model folder or a folder of DeepRacer-for-Cloud, or the latter as --drfc DIR"
-            f"{', not both' if folder else ''}."
-        )
+    if folder is not None and drfc is not None:
+        raise ConfigError(f"name one folder, {quoted(folder)} or --drfc {quoted(drfc)}, not both.")
+    if drfc is not None:
+        return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward)
     if folder is None:
-        assert drfc is not None
-        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward)
+        raise which_folder(command)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder):
         return _from_bucket(str(folder), needs_reward)
-    words = shlex.quote(str(folder))
+    words = quoted(folder)
     if is_drfc_folder(folder):
         return _from_drfc(Path(folder), words, needs_reward)
     model = ModelFolder(folder, needs_reward=needs_reward)
     return Choice(model, model.job, model.job, words)
+
+
+def which_folder(command: str) -> ConfigError:
+    """What to say to a command that was given none."""
+    return ConfigError(f"which folder? For example: `hotlap {command} models/mine`")
 
 
 def model_place(folder: str) -> str:
@@ -129,8 +135,8 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         soft_wrap=True,
     )
     if ignored := read.ignored:
-        out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
-    out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
+        out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
+    out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
     return choice
 
 
@@ -143,7 +149,7 @@ def _from_bucket(address: str, needs_reward: bool) -> Choice:
     atexit.register(held.close)
     folder = held.enter_context(scratch_folder()) / "model"
     model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
-    return Choice(model, job, job, shlex.quote(address), in_bucket=True)
+    return Choice(model, job, job, quoted(address), in_bucket=True)
 
 
 def check_model(model: ModelFolder, job: Job) -> None:
@@ -154,19 +160,23 @@ def check_model(model: ModelFolder, job: Job) -> None:
     """
     from hotlap.config.availability import refuse, unavailable
     from hotlap.config.base import warn
+    from hotlap.envs.cornering import speed_doubts
 
     refuse(unavailable(model.metadata))
-    for sentence in remarks_on(model, job):
+    for sentence in _settings_doubts(model, job):
         warn(sentence)
+    for sentence in speed_doubts(job, model.metadata):
+        warn(f"{sentence} End this training now with Ctrl-C and do that first.")
 
 
 def remarks_on(model: ModelFolder, job: Job) -> list[str]:
     """Sentences about what a training asks for that has no use or is probably not meant."""
-    from hotlap.config.doubts import doubts, without_use
     from hotlap.envs.cornering import speed_doubts
 
-    return [
-        *without_use(model.hyperparameters, model.metadata),
-        *doubts(job, model.hyperparameters),
-        *speed_doubts(job, model.metadata),
-    ]
+    return [*_settings_doubts(model, job), *speed_doubts(job, model.metadata)]
+
+
+def _settings_doubts(model: ModelFolder, job: Job) -> list[str]:
+    from hotlap.config.doubts import doubts, without_use
+
+    return [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]

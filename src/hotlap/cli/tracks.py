@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def list_(
         print_json({**shown, "original_routes": originals} if everything else shown)
         return
 
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(header_style="bold", box=None, pad_edge=False)
@@ -84,7 +83,7 @@ def list_(
             row["direction"],
             origin,
         )
-    out = Console()
+    out = screen()
     out.print(table)
     out.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim", soft_wrap=True)
     if everything and absent:
@@ -102,7 +101,6 @@ def list_(
             f"{len(absent)} routes of the original can be brought with hotlap tracks get NAME{more}.",
             style="dim",
             soft_wrap=True,
-            highlight=False,
         )
 
 
@@ -332,7 +330,6 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
         print_json({"name": track.name, **figures, **written})
         return
 
-    from rich.console import Console
     from rich.table import Table
 
     x_min, y_min, x_max, y_max = figures["bounds_m"]
@@ -355,6 +352,6 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
     table.add_row("theme", track.theme)
     for what, path in written.items():
         table.add_row(what, path, style="bold")
-    out = Console(file=sys.stdout)
+    out = screen()
     out.print(f"[bold]{track.name}[/bold]")
     out.print(table)

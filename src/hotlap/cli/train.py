@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +22,7 @@ from hotlap.cli.output import (
 from hotlap.cli.train_display import TrainingDisplay, go_on, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
@@ -164,6 +164,8 @@ def _train(
     iterations: int | None,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
+    from rich.markup import escape
+
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
     from hotlap.records.place import absolute, is_bucket_place
@@ -171,7 +173,7 @@ def _train(
     out = console()
     model = choice.model
     in_bucket = is_bucket_place(place)
-    words = choice.words if place == model.path else shlex.quote(str(place))
+    words = choice.words if place == model.path else quoted(place)
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
             if not in_bucket and absolute(place) != absolute(model.path):
@@ -185,7 +187,8 @@ def _train(
                 listed.stopping()
 
             def on_forced() -> None:
-                out.print(f"Stopped by force: the interrupt was swallowed. {go_on(words)}", soft_wrap=True)
+                said = f"Stopped by force: the interrupt was swallowed. {go_on(words)}"
+                out.print(said, markup=False, soft_wrap=True)
                 listed.finished("interrupted")
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
@@ -210,7 +213,7 @@ def _train(
 
                     put_model(model, job, trainer.store)
                 out.print(
-                    f"[bold]{place}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
@@ -227,7 +230,7 @@ def _train(
             report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
             listed.finished(result.reason)
     except KeyboardInterrupt:
-        out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)
+        out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
 
 

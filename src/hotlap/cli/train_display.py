@@ -137,14 +137,14 @@ def report(
         from hotlap.cli.checkpoints import how_sure
 
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
-        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.")
+        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.", soft_wrap=True)
     if curve:
-        out.print(f"Learning curve: {curve}")
+        out.print(f"Learning curve: {curve}", markup=False, soft_wrap=True)
     if records and (result.best is None or result.best.clean_rate < NOTHING):
         for sentence in why_nothing(job, metadata, records):
             out.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if result.reason == "stopped":
-        out.print(go_on(words), soft_wrap=True)
+        out.print(go_on(words), markup=False, soft_wrap=True)
 
 
 def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:

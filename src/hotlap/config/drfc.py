@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hotlap.config.drfc_environment import read_environments
 from hotlap.config.drfc_variables import VARIABLES, Fate
 from hotlap.config.drfc_yaml import evaluation_parameters, training_parameters
 from hotlap.config.env_file import Assignment, Environment
-from hotlap.config.files import read_toml
+from hotlap.config.files import key_lines, read_toml
 from hotlap.config.job import Job, Training
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError
@@ -62,7 +62,7 @@ class DrfcFolder:
         needs_reward: Whether the reward function must be there: a training asks it, an evaluation need not.
 
     Raises:
-        ConfigError: Names file, line, variable, value and what is allowed, for up to three mistakes.
+        ConfigError: Names file, line, variable, value and what is allowed, a line for each mistake.
     """
 
     def __init__(self, path: Path | str, *, needs_reward: bool = True) -> None:
@@ -104,7 +104,8 @@ class DrfcFolder:
                 found[argument] = file
         if problems:
             names = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
-            raise ConfigError(f"{mistakes(problems)} Put {names} there, or beside run.env.")
+            separator = "\n" if problems[1:] else " "
+            raise ConfigError(f"{mistakes(problems)}{separator}Put {names} there, or beside run.env.")
         return ModelFolder(self.model_path, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
@@ -209,7 +210,7 @@ class DrfcFolder:
             file = folder / "job.toml"
             if file.is_file():
                 tables = read_toml(file)
-                build(Job, tables, str(file))
+                build(Job, tables, str(file), lines=partial(key_lines, file))
                 return file, tables
         return None, {}
 

@@ -39,7 +39,7 @@ def read_environments(path: Path) -> Environments:
 
     Raises:
         ConfigError: If run.env or a worker's file is absent, cannot be read as such, or sets something to what is not
-            allowed. Names file, line, variable, value and what is allowed, for up to three mistakes.
+            allowed. Names file, line, variable, value and what is allowed, a line for each mistake.
     """
     if not path.is_dir():
         what = "this is a file, not a folder" if path.exists() else "there is no such folder"

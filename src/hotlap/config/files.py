@@ -158,6 +158,21 @@ def read_toml(path: Path) -> dict[str, Any]:
     return tables
 
 
+def key_lines(path: Path) -> dict[str, int]:
+    """The line of each table and key of a TOML file by its full name; of arrays of tables and of odd names none."""
+    lines: dict[str, int] = {}
+    table: str | None = ""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.lstrip().startswith("["):
+            header = re.match(r"\s*\[([\w.-]+)\]", line)
+            table = f"{header[1]}." if header else None
+            if header:
+                lines.setdefault(header[1], number)
+        elif table is not None and (key := re.match(r"\s*([\w.-]+)\s*=", line)):
+            lines.setdefault(f"{table}{key[1]}", number)
+    return lines
+
+
 def _check_depth(data: Any, source: str) -> None:
     """Refuse what is nested so deeply that to print it would fail."""
     level = [data]

@@ -9,6 +9,7 @@ from typing import Literal
 
 from hotlap.config.job import Job
 from hotlap.export.importing import import_model
+from hotlap.export.packed_model import packed_root, unpack_model
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.place import is_bucket_place
 from hotlap.unfinished import scratch_folder
@@ -16,7 +17,9 @@ from hotlap.unfinished import scratch_folder
 
 @contextmanager
 def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Job]:
-    """The job with a source that the trainer reads: a model of DeepRacer is imported into a temporary folder.
+    """The job with a source that the trainer reads.
+
+    A model of DeepRacer is imported into a temporary folder, one of ours in an archive is unpacked there.
 
     Args:
         job: What is to be trained.
@@ -33,6 +36,10 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
         return
     with scratch_folder() as scratch:
         folder = scratch / "source"
+        if not is_bucket_place(training.clone_from) and (root := packed_root(Path(training.clone_from))) is not None:
+            unpack_model(Path(training.clone_from), root, folder)
+            yield job.updated(training={"clone_from": str(folder)})
+            return
         import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 

@@ -22,6 +22,7 @@ from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
 from hotlap.records.store import Store
+from hotlap.shell import quoted
 from hotlap.unfinished import sweep
 
 FULL_DISK_S = 120.0  # so long a training waits for room before it ends
@@ -143,7 +144,7 @@ class BucketOutput:
                 raise RecordError(
                     f"{place} was trained from elsewhere since {waiting} files that wait in {folder} were written; "
                     "they belong to a state that is past, and uploading them would mix two trainings. Drop them with "
-                    f"`hotlap upload {place} --discard`."
+                    f"`hotlap upload {quoted(place)} --discard`."
                 )
             token = secrets.token_hex(8)
             # Before and after: killed in between, the next training still knows the owner as one of this machine.
@@ -240,7 +241,7 @@ def _refuse_foreign(keys: Sequence[str], place: object) -> None:
     if found:
         raise RecordError(
             f"{place} holds a model that DeepRacer trained ({found[-1]}). Begin with its weights in another place with "
-            f"--clone {place}, or delete it and begin anew with --wipe."
+            f"--clone {quoted(place)}, or delete it and begin anew with --wipe."
         )
 
 

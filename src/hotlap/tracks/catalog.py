@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from hotlap.errors import TrackError
+from hotlap.shell import quoted
 from hotlap.tracks.names import Turn, match_name, near_names
 from hotlap.tracks.originals import console_names, original_routes
 from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, write_route, write_whole
@@ -83,7 +84,7 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
         gap = float(((track.center[0] - track.center[-1]) ** 2).sum() ** 0.5)
         raise TrackError(
             f"track {track.name!r} is open: its ends are {gap:.2f} m apart, but a loop is needed here. Choose another "
-            f"track; or, if it should be a loop, add it again with `hotlap tracks add {path} --close`."
+            f"track; or, if it should be a loop, add it again with `hotlap tracks add {quoted(path)} --close`."
         )
     return _turn(track, direction)
 
