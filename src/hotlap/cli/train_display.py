@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hotlap.cli.output import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -194,6 +195,12 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
 def go_on(words: str) -> str:
     """How to continue an interrupted training, which ``words`` name on a command line."""
     return f"All finished iterations are saved; `hotlap train {words} --resume` goes on from there."
+
+
+def mend(reward_file: Path, saved: int) -> str:
+    """What to do about a training that its reward function ended; ``saved`` iterations are not lost."""
+    again = f"give the same command with --resume: {saved} iterations are saved" if saved else "give the same command"
+    return f"Next: mend the reward function, try it with `hotlap reward check {quoted(reward_file)}`, then {again}."
 
 
 _REASONS = {
