@@ -87,7 +87,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except HotlapError as error:
-        print(_paragraph(f"hotlap: {error}"), file=sys.stderr)
+        print(_paragraph("\n".join([f"hotlap: {error}", *getattr(error, "__notes__", ())])), file=sys.stderr)
         sys.exit(2)
 
 

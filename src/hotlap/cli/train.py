@@ -19,14 +19,15 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
 )
-from hotlap.cli.train_display import TrainingDisplay, go_on, report
+from hotlap.cli.train_display import TrainingDisplay, go_on, mend, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
-from hotlap.errors import ConfigError
+from hotlap.errors import ConfigError, RewardError
 from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
+    from hotlap.training.trainer import Trainer
 
 
 def train(
@@ -174,6 +175,7 @@ def _train(
     model = choice.model
     in_bucket = is_bucket_place(place)
     words = choice.words if place == model.path else quoted(place)
+    trainer: Trainer | None = None
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
             if not in_bucket and absolute(place) != absolute(model.path):
@@ -194,10 +196,10 @@ def _train(
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
                 from hotlap.export.clone_source import readable_source
-                from hotlap.training.trainer import Trainer
+                from hotlap.training import trainer as training
 
                 with readable_source(job, place, resume=resume) as readable:
-                    trainer = Trainer(
+                    trainer = training.Trainer(
                         model,
                         job=readable,
                         resume=resume,
@@ -232,6 +234,10 @@ def _train(
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
+    except RewardError as error:
+        saved = trainer.state.iteration if trainer else 0
+        error.add_note(mend(model.reward_file, saved))
+        raise
 
 
 def _copied(model: ModelFolder, job: Job, output: Path) -> ModelFolder:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hotlap.cli.output import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,9 +46,10 @@ class TrainingDisplay:
         self.max_iterations = training.max_iterations
 
     def __enter__(self) -> TrainingDisplay:
+        self.out.print(f"{'':>22} {' training ':-^21} {' evaluation ':-^21}", soft_wrap=True)
         self.out.print(
-            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} {'clean':>5} "
-            f"{'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
+            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} "
+            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
             soft_wrap=True,
         )
         self.bar.start()
@@ -74,11 +76,12 @@ class TrainingDisplay:
             f"{record.num_steps / seconds:.0f}" if seconds else "–"
         )  # an interrupted iteration is only evaluated anew
         clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
+        complete = f"{evaluation.completion_mean:.1f}%" if evaluation else "–"  # it decides while nothing is clean
         lap = evaluation.lap_time_median_s if evaluation else None
         self.out.print(
             f"{record.number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
-            f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
-            f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
+            f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} "
+            f"{clean:>5} {complete:>8} {f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
             soft_wrap=True,
         )
@@ -135,9 +138,17 @@ def report(
         )
     if result.best:
         from hotlap.cli.checkpoints import how_sure
+        from hotlap.records.store import open_store
+        from hotlap.records.tallies import TallyLog
 
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
         out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.", soft_wrap=True)
+        if (tally := TallyLog(open_store(place)).read().get(result.best.name)) and tally.num_sets > 1:
+            out.print(
+                f"It drove {tally.num_laps} laps, not only the {job.training.eval_laps} of one evaluation: "
+                "the best checkpoints drive again beside one another, so that no lucky one is chosen.",
+                soft_wrap=True,
+            )
     if curve:
         out.print(f"Learning curve: {curve}", markup=False, soft_wrap=True)
     if records and (result.best is None or result.best.clean_rate < NOTHING):
@@ -145,6 +156,8 @@ def report(
             out.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if result.reason == "stopped":
         out.print(go_on(words), markup=False, soft_wrap=True)
+    if result.best:
+        out.print(f"Next: hotlap evaluate {words}", markup=False, soft_wrap=True)
 
 
 def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:
@@ -182,6 +195,12 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
 def go_on(words: str) -> str:
     """How to continue an interrupted training, which ``words`` name on a command line."""
     return f"All finished iterations are saved; `hotlap train {words} --resume` goes on from there."
+
+
+def mend(reward_file: Path, saved: int) -> str:
+    """What to do about a training that its reward function ended; ``saved`` iterations are not lost."""
+    again = f"give the same command with --resume: {saved} iterations are saved" if saved else "give the same command"
+    return f"Next: mend the reward function, try it with `hotlap reward check {quoted(reward_file)}`, then {again}."
 
 
 _REASONS = {
