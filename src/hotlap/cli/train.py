@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,6 +100,7 @@ def train(
     from hotlap.records.place import BucketPlace, is_bucket_place
 
     check_outputs(as_json, print_log)
+    _check_limits({"minutes": minutes, "iterations": iterations})
     choice = choose_model(folder, drfc)
     model = choice.model
     job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
@@ -147,6 +150,20 @@ def train(
             minutes=minutes,
             iterations=iterations,
         )
+
+
+def _check_limits(limits: Mapping[str, float | None]) -> None:
+    """0 means no limit in job.toml; on the command line it would mean the opposite of what it says.
+
+    Raises:
+        ConfigError: If one is not above 0.
+    """
+    for name, limit in limits.items():
+        if limit is not None and not 0 < limit < math.inf:
+            raise ConfigError(
+                f"--{name} must be above 0, got {limit:g}; leave it out for no limit but training.max_{name} of "
+                "job.toml."
+            )
 
 
 def _train(
