@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hotlap.analysis.findings import best_record
 from hotlap.analysis.run import Run
+from hotlap.wording import counted
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def _steps(run: Run) -> Fact:
     if not run.iterations:
         return Fact("Steps", f"{len(run.steps):,}" if len(run.steps) else "–", "")
     last = run.iterations[-1]
-    return Fact("Steps", f"{last.total_steps:,}", f"{last.total_episodes:,} episodes, {len(run.iterations)} iterations")
+    played = f"{counted(last.total_episodes, 'episode')}, {counted(len(run.iterations), 'iteration')}"
+    return Fact("Steps", f"{last.total_steps:,}", played)
 
 
 def _time(run: Run) -> Fact:

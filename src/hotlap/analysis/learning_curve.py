@@ -18,6 +18,7 @@ from hotlap.analysis.progress_panels import (
 )
 from hotlap.analysis.style import new_figure, save_figure, tidy
 from hotlap.records.events import IterationRecord
+from hotlap.wording import counted
 
 _PANELS = (
     ("Reward per episode", draw_reward),
@@ -60,8 +61,8 @@ def _summary(records: Sequence[IterationRecord]) -> str:
     if not records:
         return "no iteration finished yet"
     last = records[-1]
-    text = f"{len(records)} iterations, {last.total_episodes:,} episodes, {last.total_steps:,} steps"
-    text += f" in {last.elapsed_s / 60:.1f} minutes"
+    text = f"{counted(len(records), 'iteration')}, {counted(last.total_episodes, 'episode')}, "
+    text += f"{counted(last.total_steps, 'step')} in {last.elapsed_s / 60:.1f} minutes"
     best = [record for record in records if record.is_best and record.evaluation is not None]
     if best and best[-1].evaluation is not None:
         clean, number = best[-1].evaluation.clean_rate, best[-1].evaluation.num_laps

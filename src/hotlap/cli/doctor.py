@@ -17,6 +17,7 @@ from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
 from hotlap.cli.output import JsonOption, print_json, prints_to_stderr
+from hotlap.wording import counted
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_GIB = 4.0
@@ -151,7 +152,7 @@ def _processor() -> Finding:
     load = load_average()
     cores = num_cores()
     busy = f"; load {load:g}" if load is not None else ""
-    return Finding("processor", "ok", f"{cpu_name()}, {cores} core{'s' * (cores != 1)}{busy}")
+    return Finding("processor", "ok", f"{cpu_name()}, {counted(cores, 'core')}{busy}")
 
 
 def _memory() -> Finding:
@@ -178,7 +179,7 @@ def _torch() -> Finding:
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
     assert float(product.sum()) == 512.0, "a matrix product is wrong"
-    return Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    return Finding("torch", "ok", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
 
 
 def _arithmetic() -> Finding:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotlap.errors import HotlapError
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +87,7 @@ def print_folders(report: FoldersReport, screen: Console) -> None:
     for column in ("", "folder", "kind", "what to do"):
         table.add_column(column, overflow="fold")
     for line in report.lines:
-        remarks = f"ready; {len(line.warnings)} remark{'s' * (len(line.warnings) > 1)}" if line.warnings else "ready"
+        remarks = f"ready; {counted(len(line.warnings), 'remark')}" if line.warnings else "ready"
         name = os.path.relpath(line.folder, report.folder)
         table.add_row(
             "[green]✓[/]" if line.ok else "[red]✗[/]",

@@ -12,6 +12,7 @@ import typer
 
 from hotlap.cli.output import JsonOption, console, print_json, progress_bar
 from hotlap.errors import ConfigError, TrackError
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from hotlap.tracks import Track
@@ -99,7 +100,7 @@ def list_(
     if absent:
         more = "" if everything else "; hotlap tracks list --all names them"
         out.print(
-            f"{len(absent)} routes of the original can be brought with hotlap tracks get NAME{more}.",
+            f"{counted(len(absent), 'route')} of the original can be brought with hotlap tracks get NAME{more}.",
             style="dim",
             soft_wrap=True,
             highlight=False,

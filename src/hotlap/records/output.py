@@ -23,6 +23,7 @@ from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
 from hotlap.records.store import Store
 from hotlap.unfinished import sweep
+from hotlap.wording import counted
 
 FULL_DISK_S = 120.0  # so long a training waits for room before it ends
 AWAY_S = 60.0  # at the end, when the server does not answer
@@ -132,7 +133,8 @@ class BucketOutput:
             begun = any(key.startswith(f"{FOLDER}/") for key in keys) or any(is_weights(key) for key in keys)
             lost = not begun or _holds_iterations(self.store, keys)
             if not (resume or wipe) and lost and (present or waiting):
-                what = f"it holds {len(present)} files such as {present[0]}" if present else "files wait for an upload"
+                held_there = f"it holds {counted(len(present), 'file')} such as {present[0]}"
+                what = held_there if present else "files wait for an upload"
                 raise RecordError(
                     f"{place} is not empty: {what}. Continue a training there with --resume, delete it and begin anew "
                     "with --wipe, or train under another prefix."
@@ -141,8 +143,8 @@ class BucketOutput:
                 _refuse_foreign(keys, place)
             if waiting and not wipe and owner_token(bucket, keys) not in note.owners:
                 raise RecordError(
-                    f"{place} was trained from elsewhere since {waiting} files that wait in {folder} were written; "
-                    "they belong to a state that is past, and uploading them would mix two trainings. Drop them with "
+                    f"{place} was trained from elsewhere since the files that wait in {folder} were written; they "
+                    "belong to a state that is past, and uploading them would mix two trainings. Drop them with "
                     f"`hotlap upload {place} --discard`."
                 )
             token = secrets.token_hex(8)
@@ -246,6 +248,6 @@ def _refuse_foreign(keys: Sequence[str], place: object) -> None:
 
 def _left_behind(place: BucketPlace, num_files: int, folder: Path) -> str:
     return (
-        f"{num_files} files could not be uploaded to {place} and wait in {folder}. `hotlap upload` brings them there "
-        "when the server answers."
+        f"{counted(num_files, 'file')} could not be uploaded to {place} and will wait in {folder}. `hotlap upload` "
+        "brings what waits there when the server answers."
     )
