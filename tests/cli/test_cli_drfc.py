@@ -138,6 +138,8 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     assert rows["DR_WORLD_NAME"] in found["works"]
     assert rows["DR_TRAIN_MIN_EVAL_TRIALS"] in found["differs"]
     assert rows["DR_DOCKER_STYLE"] in found["ignored"]
+    for name in ("DR_AWS_APP_REGION", "DR_UPLOAD_S3_BUCKET", "DR_LOCAL_S3_PROFILE", "DR_CLOUD"):
+        assert "--output s3://bucket/prefix" in rows[name]["text"]
     dead, round_robin = found["warnings"]
     assert "DR_TRAIN_ROUND_ROBIN_ADVANCE_DISTANCE does nothing" in dead
     assert "(20 episodes / 3 workers) × 0.05" in round_robin
