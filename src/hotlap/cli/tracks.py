@@ -270,9 +270,9 @@ def add(
 @app.command()
 def new(
     seed: Annotated[int, typer.Option(help="Another seed, another track; the same seed, the same track.")] = 0,
-    length: Annotated[float, typer.Option(help="Length of the center line [m].")] = 20.0,
-    width: Annotated[float, typer.Option(help="Width of the road [m].")] = 1.0,
-    min_radius: Annotated[float, typer.Option(help="Radius of the tightest bend [m].")] = 0.8,
+    length: Annotated[float, typer.Option(help="Length of the center line in meters.")] = 20.0,
+    width: Annotated[float, typer.Option(help="Width of the road in meters.")] = 1.0,
+    min_radius: Annotated[float, typer.Option(help="Radius of the tightest bend in meters.")] = 0.8,
     winding: Annotated[float, typer.Option(help="From 0 (few wide bends) to 1 (hairpins).")] = 0.7,
     name: Annotated[str | None, typer.Option(help="Name of the track; by default random_SEED.")] = None,
     out: Annotated[Path | None, typer.Option(help="Route file to write, instead of adding to your tracks.")] = None,

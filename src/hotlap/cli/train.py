@@ -55,8 +55,8 @@ def train(
     clone_checkpoint: Annotated[
         str | None, typer.Option(help="Which checkpoint of it: best, last, a number, or a name such as 5_Step-4912.")
     ] = (None),
-    seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
-    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same training.")] = None,
+    track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="Train so many minutes from now (training.max_minutes counts over all resumes)."),
@@ -65,9 +65,12 @@ def train(
         int | None,
         typer.Option(help="Train so many iterations from now (training.max_iterations counts over all resumes)."),
     ] = None,
-    goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
+    goal: Annotated[
+        float | None,
+        typer.Option(help="Stop when so many of the evaluation laps are clean: 0.9 is nine of ten, 0 never stops."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes play episodes side by side.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster for the workers.")] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -76,7 +79,7 @@ def train(
             "and credentials as for every AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
         ),
     ] = None,
-    log_steps: Annotated[bool | None, typer.Option(help="Override training.log_steps.")] = None,
+    log_steps: Annotated[bool | None, typer.Option(help="Log a line for each step, too.")] = None,
     print_log: PrintLogOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
     submit: Annotated[
