@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import typer
-from drfc_folder import changed, write_drfc_folder, write_three_workers
+from drfc_folder import RUN_ENV, changed, write_drfc_folder, write_three_workers
 from model_layout import missing, undocumented
 from tiny_model import write_model
 from typer.testing import CliRunner, Result
@@ -34,8 +35,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DR_RUN_ID", raising=False)
 
 
-def hotlap(*words: object, code: int = 0) -> Result:
-    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "160"})
+def hotlap(*words: object, code: int = 0, columns: int = 160) -> Result:
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns)})
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code, done.output
@@ -155,6 +156,19 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     assert sorted(parts, key=text.index) == list(parts)
     assert " ".join(dead.split()[-6:]) in " ".join(text.split())
     assert "Ready to train." in text
+
+
+def test_names_and_values_can_be_copied_from_a_narrow_terminal(tmp_path: Path):
+    """Each stands in one piece at the beginning of a line; a kind without variables has a sentence."""
+    folder = write_drfc_folder(tmp_path, run={"DR_WORLD_NAME": "first_lap"})
+    lines = hotlap("doctor", "--drfc", folder, columns=80).stdout.splitlines()
+    for name in re.findall(r"(?m)^(DR_\w+)=", RUN_ENV):
+        (line,) = (line for line in lines if re.search(rf"(^|, ){name}(=|,|$)", line))
+        assert line.startswith("DR_")
+    assert "DR_LOCAL_S3_MODEL_METADATA_KEY=custom_files/model_metadata.json" in lines
+    (folder / "run.env").write_text("DR_WORLD_NAME=first_lap\n")
+    (folder / "system.env").write_text("DR_WORKERS=1\n")
+    assert hotlap("doctor", folder).stdout.count("None of the variables that are set.") == 2
 
 
 def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):

@@ -92,38 +92,38 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
 
 
 def print_report(report: FolderReport, screen: Console) -> None:
-    """Three tables, warnings, and the verdict."""
+    """Variables of each kind, each on a line of its own so that it can be copied; warnings; and the verdict."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.padding import Padding
 
     for fate, rows in report.rows.items():
-        table = Table(title=_TITLES[fate], title_justify="left", box=None, pad_edge=False, header_style="dim")
+        screen.print(f"[bold]{_TITLES[fate]}[/]")
+        if not rows:
+            screen.print("None of the variables that are set.")
         if fate == "ignored":
-            for column in ("Why", "Variables"):
-                table.add_column(column, overflow="fold")
             for text in dict.fromkeys(row.text for row in rows):
-                table.add_row(escape(text), ", ".join(row.variable for row in rows if row.text == text))
+                screen.print(", ".join(row.variable for row in rows if row.text == text))
+                screen.print(Padding(f"[dim]{escape(text)}[/]", (0, 0, 0, 4), expand=False))
         else:
-            for column in ("Variable", "Value", "What it does" if fate == "works" else "How"):
-                table.add_column(column, overflow="fold")
             for row in rows:
-                table.add_row(row.variable, escape(_values(row)), escape(row.text))
-        screen.print(table, "")
+                screen.print(escape(_values(row)), soft_wrap=True)
+                screen.print(Padding(f"[dim]{escape(row.text)}[/]", (0, 0, 0, 4), expand=False))
+        screen.print("")
     for text in report.warnings:
-        screen.print(f"[yellow]{escape(text)}[/]")
+        screen.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     for text in report.problems:
-        screen.print(f"[red]{escape(text)}[/]")
+        screen.print(f"[red]{escape(text)}[/]", soft_wrap=True)
     verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
-    screen.print(f"{escape(str(report.folder))}: {verdict}[/]")
+    screen.print(f"{escape(str(report.folder))}: {verdict}[/]", soft_wrap=True)
 
 
 def _values(row: Row) -> str:
-    """The value, and below it those of the workers that have another than the one before them."""
+    """The variable with its value, and below it those of the workers that have another than the one before them."""
     first, *others = row.assignments
-    lines, last = [first.value], first.value
+    lines, last = [f"{row.variable}={first.value}"], first.value
     for each in others:
         if each.value != last:
-            lines.append(f"{each.file.name}: {each.value}")
+            lines.append(f"    {each.file.name}: {each.value}")
         last = each.value
     return "\n".join(lines)
 
