@@ -198,7 +198,7 @@ def evaluate(
         screen = out if print_log else Console(highlight=False)
         if several:
             _print_comparison(screen, evaluators)
-            screen.print(f"figure: {picture}", soft_wrap=True)
+            screen.print(f"figure: {picture}", markup=False, soft_wrap=True)
         for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
             _print_title(screen, evaluator)
             if not several:
@@ -298,7 +298,13 @@ def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
 
 
 def _print_title(screen: Console, evaluator: Evaluator) -> None:
-    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
+    from rich.markup import escape
+
+    screen.print(
+        f"[bold]{escape(str(evaluator.place))}[/], checkpoint {evaluator.checkpoint_name}, "
+        f"track {evaluator.track.name}",
+        soft_wrap=True,
+    )
     screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
 
 
@@ -312,6 +318,7 @@ def _print_results(screen: Console, evaluator: Evaluator) -> None:
 
 def _print_files(screen: Console, files: Mapping[str, str | Path], films: Films) -> None:
     for name, path in files.items():
-        screen.print(f"{name}: {path}")
+        screen.print(f"{name}: {path}", markup=False, soft_wrap=True)
     for number, of_trial in films.items():
-        screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+        paths = ", ".join(map(str, of_trial.values()))
+        screen.print(f"videos of trial {number + 1}: {paths}", markup=False, soft_wrap=True)

@@ -184,6 +184,8 @@ def _train(
     iterations: int | None,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
+    from rich.markup import escape
+
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
     from hotlap.records.place import absolute, is_bucket_place
@@ -230,7 +232,7 @@ def _train(
 
                     put_model(model, job, trainer.store)
                 out.print(
-                    f"[bold]{place}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"[bold]{escape(str(place))}[/]: {', '.join(track.name for track in trainer.tracks)}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,

@@ -139,7 +139,7 @@ def report(
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
         out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.")
     if curve:
-        out.print(f"Learning curve: {curve}")
+        out.print(f"Learning curve: {curve}", markup=False, soft_wrap=True)
     if records and (result.best is None or result.best.clean_rate < NOTHING):
         for sentence in why_nothing(job, metadata, records):
             out.print(sentence, style="yellow", markup=False, soft_wrap=True)
