@@ -244,9 +244,20 @@ def _train(
                     trainer.store.put(key, content)
                 listed.began()
                 finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
+                before = trainer.state
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
+            report(
+                result,
+                trainer.progress.read(),
+                place,
+                words,
+                out,
+                as_json,
+                job=job,
+                metadata=model.metadata,
+                before=before,
+            )
             listed.finished(result.reason)
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)
