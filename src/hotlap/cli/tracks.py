@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hotlap.tracks import Track
     from hotlap.tracks.fetching import Fetched
 
+MAX_NAMED = 10  # routes that a line names
+
 app = typer.Typer(help="List, show, get, add and make tracks.", no_args_is_help=True)
 
 
@@ -191,12 +193,13 @@ def get(
     if as_json:
         print_json({"folder": str(user_folder()), "source": place, "tracks": rows})
     else:
-        count = {status: sum(each.status == status for each in fetched) for status in ("new", "here", "failed")}
+        for status, words in (("new", "New"), ("here", "Here already"), ("failed", "Not brought")):
+            if came := [each.name for each in fetched if each.status == status]:
+                more = f" and {len(came) - MAX_NAMED} more" if len(came) > MAX_NAMED else ""
+                print(f"{words}: {', '.join(came[:MAX_NAMED])}{more}.")
         licenses = ", ".join(sorted({each.license for each in fetched if each.license}))
-        print(
-            f"{count['new']} new, {count['here']} here already, {count['failed']} not brought; in {user_folder()}"
-            + (f" (license: {licenses}; see SOURCES.json there)." if licenses else ".")
-        )
+        terms = f" (license: {licenses}; see SOURCES.json there)" if licenses else ""
+        print(f"Your tracks lie in {user_folder()}{terms}.")
     if any(each.status == "failed" for each in fetched):
         raise typer.Exit(1)
 
