@@ -147,7 +147,7 @@ SHAPES: dict[str, Shape] = {
     "on-the-spot-without-files": Shape(
         {"system.env": LAUNCH, "run.env": HEAD},
         False,
-        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json there, or beside run.env."),
+        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json into custom_files, or beside run.env."),
     ),
     "prefix-left-open": Shape(
         beside(run=HEAD + "DR_LOCAL_S3_MODEL_PREFIX=training/$LAUNCH_NAME/first\n"),
@@ -222,7 +222,7 @@ SHAPES: dict[str, Shape] = {
     "no-reward": Shape(
         without(beside(), "reward_function.py"),
         False,
-        ("Put reward_function.py there, or beside run.env.",),
+        ("Put reward_function.py into custom_files, or beside run.env.",),
     ),
     "no-run-env": Shape(
         {"system.env": system_env(), "experiments/a/notes.txt": "", **three("custom_files/")},

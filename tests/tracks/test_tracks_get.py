@@ -415,6 +415,10 @@ def test_an_unknown_track_names_the_command_that_brings_it():
             load_track(name)
     with pytest.raises(TrackError, match=r"Did you mean 'alpha_open'.*`hotlap tracks get alpha_open`"):
         load_track("alpha_opn")
+    get("alpha_open")
+    with pytest.raises(TrackError, match=r"Did you mean 'alpha_open' or 'alpha_open_cw'") as caught:
+        load_track("alpha_opn")
+    assert "tracks get" not in str(caught.value), "what was most likely meant is here"
 
 
 def test_names_are_taken_as_people_write_them(tmp_path: Path, routes: dict[str, bytes]):

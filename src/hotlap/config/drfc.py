@@ -97,14 +97,14 @@ class DrfcFolder:
             source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"
             if file is None:
                 problems.append(f"{source}, and there is no {' and no '.join(map(str, places))}.")
-                missing.append(standard)
+                missing.append(Path(key).name)
             else:
                 if file.name != Path(key).name:
                     warn(f"{source}, and there is no such file; {file} is taken.")
                 found[argument] = file
         if problems:
             names = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
-            raise ConfigError(f"{mistakes(problems)} Put {names} there, or beside run.env.")
+            raise ConfigError(f"{mistakes(problems)} Put {names} into {self._custom_files}, or beside run.env.")
         return ModelFolder(self.model_path, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
@@ -191,17 +191,22 @@ class DrfcFolder:
         assert text is not None
         return text
 
+    @property
+    def _custom_files(self) -> Path:
+        return self.environments.folder / "custom_files"
+
     def _places(self, key: str) -> Iterator[Path]:
         """Where the file of a key may lie: in custom_files/, which the original uploads, or in the bucket already."""
         prefix = self._text("DR_LOCAL_S3_CUSTOM_FILES_PREFIX") + "/"
         if key.startswith(prefix):
-            yield self.environments.folder / "custom_files" / key.removeprefix(prefix)
+            yield self._custom_files / key.removeprefix(prefix)
         yield self.bucket / key
 
     def _beside(self, key: str, standard: str) -> Iterator[Path]:
         """Where it may lie else: people keep all files of an experiment beside run.env, also as in the bucket."""
         for name in (key, Path(key).name, standard):
             yield self.environments.folder / name
+        yield self._custom_files / Path(key).name
 
     def _job_file(self) -> tuple[Path | None, dict[str, Any]]:
         """A job.toml and its tables, checked by themselves so that its mistakes are named as its own."""

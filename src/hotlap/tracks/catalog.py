@@ -115,7 +115,7 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     near = near_names(name, [*entries, *known], called_there)
     meant = " or ".join(map(repr, near))
     listed = f"Known are: {', '.join(entries)}" if len(entries) <= MAX_LISTED else "`hotlap tracks list` shows them all"
-    absent = [each for each in near if each not in entries]
+    absent = [each for each in near[:1] if each not in entries]
     raise TrackError(
         f"there is no track named {name!r}.{f' Did you mean {meant}?' if near else ''}"
         f"{f' `hotlap tracks get {absent[0]}` brings the original.' if absent else ''} {listed}. Own route files are "
