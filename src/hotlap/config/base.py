@@ -69,11 +69,18 @@ def build(model: type[ConfigType], values: Mapping[str, Any], source: str) -> Co
     Raises:
         ConfigError: Names ``source``, the full key, the value and what is allowed, for up to three mistakes.
     """
+    built, problems = checked(model, values)
+    if built is None:
+        raise ConfigError(f"{source}: {mistakes(problems)}")
+    return built
+
+
+def checked(model: type[ConfigType], values: Mapping[str, Any]) -> tuple[ConfigType | None, list[str]]:
+    """A ``model`` of ``values``, or a sentence or two about each mistake in them."""
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(dict(values)), []
     except ValidationError as error:
-        problems = [_describe(model, problem) for problem in error.errors()]
-    raise ConfigError(f"{source}: {mistakes(problems)}")
+        return None, [_describe(model, problem) for problem in error.errors()]
 
 
 def mistakes(problems: Iterable[str]) -> str:
