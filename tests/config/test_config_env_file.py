@@ -151,7 +151,7 @@ def test_a_value_is_what_bash_makes_of_it(text):
         ours = shell_value(text, lambda name: {"X": "val"}.get(name, ""))
     except ValueError:
         return
-    if re.search(r"\{[^}]*,", text):
+    if re.search(r"\{.*,", text, re.DOTALL):
         return
     script = 'X=val; eval "export V=$1"; printf %s "$V"'
     done = subprocess.run(
