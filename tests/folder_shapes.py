@@ -215,6 +215,9 @@ SHAPES: dict[str, Shape] = {
         beside(metadata=metadata().encode("utf-16")), False, ("not UTF-8", "Save the file with the encoding UTF-8")
     ),
     "command-in-run-env": Shape(beside(run="DR_WORLD_NAME=$(cat track)\n"), False, ("nothing is executed here",)),
+    "track-by-its-name-in-the-console": Shape(
+        beside(run=run_env(DR_WORLD_NAME="A to Z Speedway")), False, ("write DR_WORLD_NAME=reInvent2019_wide.",)
+    ),
     "misspelt-variable": Shape(beside(run=run_env() + "DR_WORLD_NAM=oval\n"), told=("Did you mean DR_WORLD_NAME?",)),
     "wrong-value": Shape(
         beside(run=run_env(DR_TRAIN_MIN_EVAL_TRIALS="many")), False, ("DR_TRAIN_MIN_EVAL_TRIALS = 'many' is not",)

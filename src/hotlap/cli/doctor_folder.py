@@ -61,10 +61,10 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
-    from hotlap.cli.model_argument import choose_model, remarks_on
+    from hotlap.cli.model_argument import choose_model, open_drfc, remarks_on
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
 
     caught: list[warnings.WarningMessage] = []
     try:
@@ -75,7 +75,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
             if folder is not None and drfc is None and is_drfc_folder(folder):
                 folder, drfc = None, folder
             if drfc is not None and folder is None:
-                read = DrfcFolder(drfc)
+                read = open_drfc(drfc)
                 model, job = read.model, read.job
                 rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
             else:

@@ -17,6 +17,7 @@ from hotlap.cli.output import console
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
+    from hotlap.config.drfc import DrfcFolder
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
 
@@ -97,21 +98,31 @@ def model_place(folder: str) -> str:
         ConfigError: If the environment files of such a folder are wrong.
     """
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder) or not is_drfc_folder(folder):
         return folder
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConfigWarning)  # they were told when it was trained
-        model = DrfcFolder(folder).model_path
+        model = open_drfc(Path(folder)).model_path
     return str(model) if model.is_dir() else folder
 
 
-def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
-    from hotlap.config.drfc import DrfcFolder
+def open_drfc(folder: Path, *, needs_reward: bool = True) -> DrfcFolder:
+    """A folder of DeepRacer-for-Cloud, in which a track may be called as in the console only in a message.
 
-    read = DrfcFolder(folder, needs_reward=needs_reward)
+    Raises:
+        ConfigError: See `DrfcFolder`.
+    """
+    from hotlap.config.drfc import DrfcFolder
+    from hotlap.tracks.catalog import name_behind
+
+    return DrfcFolder(folder, needs_reward=needs_reward, track_names=name_behind)
+
+
+def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
+    read = open_drfc(folder, needs_reward=needs_reward)
     choice = Choice(
         read.model,
         read.job,

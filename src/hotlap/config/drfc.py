@@ -13,7 +13,7 @@ from hotlap.config.base import build, mistakes, overlaid, warn
 from hotlap.config.drfc_environment import read_environments
 from hotlap.config.drfc_variables import VARIABLES, Fate
 from hotlap.config.drfc_yaml import evaluation_parameters, training_parameters
-from hotlap.config.env_file import Assignment, Environment
+from hotlap.config.env_file import Assignment, Environment, TrackNames
 from hotlap.config.files import read_toml
 from hotlap.config.job import Job, Training
 from hotlap.config.model_folder import ModelFolder
@@ -60,15 +60,18 @@ class DrfcFolder:
     Args:
         path: The root of the folder, with system.env and run.env.
         needs_reward: Whether the reward function must be there: a training asks it, an evaluation need not.
+        track_names: See `read_env_file`.
 
     Raises:
         ConfigError: Names file, line, variable, value and what is allowed, for up to three mistakes.
     """
 
-    def __init__(self, path: Path | str, *, needs_reward: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, *, needs_reward: bool = True, track_names: TrackNames = lambda called: None
+    ) -> None:
         self.path = Path(path)
         self._needs_reward = needs_reward
-        self.environments = read_environments(self.path)
+        self.environments = read_environments(self.path, track_names)
 
     @property
     def bucket(self) -> Path:

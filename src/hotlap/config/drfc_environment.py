@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotlap.config.base import mistakes, resembling, shown, warn
 from hotlap.config.drfc_variables import DEAD, VARIABLES
-from hotlap.config.env_file import Assignment, Environment, read_env_file, read_worker_file
+from hotlap.config.env_file import Assignment, Environment, TrackNames, read_env_file, read_worker_file
 from hotlap.errors import ConfigError
 
 
@@ -34,8 +34,12 @@ class Environments:
         return tuple(environments) if self.worker_files else ()
 
 
-def read_environments(path: Path) -> Environments:
+def read_environments(path: Path, track_names: TrackNames = lambda called: None) -> Environments:
     """Read and check the environment files of a folder.
+
+    Args:
+        path: The folder.
+        track_names: See `read_env_file`.
 
     Raises:
         ConfigError: If run.env or a worker's file is absent, cannot be read as such, or sets something to what is not
@@ -52,7 +56,7 @@ def read_environments(path: Path) -> Environments:
         warn(f"{path}: there is no system.env; the number of workers and the bucket have their defaults.")
         system = {}
     folder = _run_folder(path, system)
-    everything = {**system, **read_env_file(folder / "run.env", {**activation, **system})}
+    everything = {**system, **read_env_file(folder / "run.env", {**activation, **system}, track_names=track_names)}
     run = {name: assignment for name, assignment in everything.items() if not _left_open(assignment)}
     _tell_what_is_left_open(everything)
     _check(run)

@@ -123,6 +123,15 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     )
 
 
+def name_behind(called: str) -> str | None:
+    """The name of the track that people call so, whether it is here or one of the original's; None for no track."""
+    names = [*(entry.name for entry in list_tracks()), *original_routes()]
+    match = match_name(called, names, console_names())
+    if match is None:
+        return None
+    return f"{match.name}_{match.turn}" if match.turn else match.name
+
+
 def is_built_in(name_or_path: str | Path) -> bool:
     """Whether ``load_track`` takes a track that comes with hotlap.
 
