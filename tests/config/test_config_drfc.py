@@ -163,11 +163,15 @@ def test_without_variables_the_defaults_of_the_original_scripts_apply(tmp_path: 
     assert (job.training.best_model_metric, job.training.max_minutes) == ("progress", 0.0)
 
 
-def test_without_system_env_its_defaults_apply_and_are_told(tmp_path: Path):
-    write_drfc_folder(tmp_path)
+@pytest.mark.usefixtures("silent")
+def test_without_system_env_its_defaults_apply(tmp_path: Path):
+    """Which whoever asks is told, and nobody else."""
+    assert DrfcFolder(write_drfc_folder(tmp_path)).remarks == []
     (tmp_path / "system.env").unlink()
-    with pytest.warns(ConfigWarning, match=r"there is no system\.env"):
-        assert DrfcFolder(tmp_path).job == TEMPLATE
+    read = DrfcFolder(tmp_path)
+    assert read.job == TEMPLATE
+    (told,) = read.remarks
+    assert "there is no system.env" in told
 
 
 CHANGES = [

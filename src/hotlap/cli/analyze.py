@@ -44,7 +44,7 @@ def analyze(
     """
     places = [Path(model_place(str(folder))) for folder in folders or []]
     if drfc is not None:
-        places.append(choose_model(None, drfc).model.path)
+        places.append(choose_model(None, drfc, needs_reward=False, quiet=True).model.path)
     if not places:
         raise ConfigError("name at least one folder: hotlap analyze DIR, with the folder of a model or of its logs.")
     page = _page(output, places)

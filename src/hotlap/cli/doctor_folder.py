@@ -71,12 +71,13 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConfigWarning)
             rows: dict[str, list[Row]] = {}
+            remarks: list[str] = []
             model: ModelFolder
             if folder is not None and drfc is None and is_drfc_folder(folder):
                 folder, drfc = None, folder
             if drfc is not None and folder is None:
                 read = open_drfc(drfc)
-                model, job = read.model, read.job
+                model, job, remarks = read.model, read.job, read.remarks
                 rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
             else:
                 model = choose_model(folder, drfc).model
@@ -88,7 +89,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
             warnings.warn(each.message, each.category, stacklevel=2)
         raise
     told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
-    return FolderReport(model.path, problems, [*told, *doubtful], rows)
+    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], rows)
 
 
 def print_report(report: FolderReport, screen: Console) -> None:

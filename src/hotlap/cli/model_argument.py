@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import shlex
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,13 +58,17 @@ class Choice:
         return self.job.training.output or self.model.path
 
 
-def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
+def choose_model(
+    folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True, quiet: bool = False
+) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
     Args:
         folder: A model folder, a folder of DeepRacer-for-Cloud (see `is_drfc_folder`), or s3://bucket/prefix.
         drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
         needs_reward: Whether the command asks the reward function, which must be there then.
+        quiet: Whether the command only looks at what a training left, and need not repeat what was told about the
+            files of a folder of DeepRacer-for-Cloud.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
@@ -77,7 +81,7 @@ def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: 
         )
     if folder is None:
         assert drfc is not None
-        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward)
+        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward, quiet)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
     from hotlap.records.place import is_bucket_place
@@ -86,7 +90,7 @@ def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: 
         return _from_bucket(str(folder), needs_reward)
     words = shlex.quote(str(folder))
     if is_drfc_folder(folder):
-        return _from_drfc(Path(folder), words, needs_reward)
+        return _from_drfc(Path(folder), words, needs_reward, quiet)
     model = ModelFolder(folder, needs_reward=needs_reward)
     return Choice(model, model.job, model.job, words)
 
@@ -97,14 +101,12 @@ def model_place(folder: str) -> str:
     Raises:
         ConfigError: If the environment files of such a folder are wrong.
     """
-    from hotlap.config.base import ConfigWarning
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder) or not is_drfc_folder(folder):
         return folder
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)  # they were told when it was trained
+    with _silent():
         model = open_drfc(Path(folder)).model_path
     return str(model) if model.is_dir() else folder
 
@@ -121,12 +123,24 @@ def open_drfc(folder: Path, *, needs_reward: bool = True) -> DrfcFolder:
     return DrfcFolder(folder, needs_reward=needs_reward, track_names=name_behind)
 
 
-def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
-    read = open_drfc(folder, needs_reward=needs_reward)
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without warnings about files: they were told when the model was trained."""
+    from hotlap.config.base import ConfigWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        yield
+
+
+def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Choice:
+    with _silent() if quiet else nullcontext():
+        read = open_drfc(folder, needs_reward=needs_reward)
+        model, job, evaluation_job = read.model, read.job, read.evaluation_job
     choice = Choice(
-        read.model,
-        read.job,
-        read.evaluation_job,
+        model,
+        job,
+        evaluation_job,
         words,
         read.film,
         read.run_id,
@@ -139,9 +153,10 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         markup=False,
         soft_wrap=True,
     )
-    if ignored := read.ignored:
-        out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
-    out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
+    if needs_reward and not quiet:
+        if ignored := read.ignored:
+            out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
+        out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
     return choice
 
 

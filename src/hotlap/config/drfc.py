@@ -172,6 +172,13 @@ class DrfcFolder:
         ]
 
     @property
+    def remarks(self) -> list[str]:
+        """Sentences about what is not set, for whoever asks what becomes of the folder; no command need repeat them."""
+        if self.environments.has_system:
+            return []
+        return [f"{self.path}: there is no system.env; the number of workers and the bucket have their defaults."]
+
+    @property
     def ignored(self) -> list[str]:
         """Names of the variables that are set and mean nothing here."""
         return sorted(row.variable for row in self.rows("ignored"))
