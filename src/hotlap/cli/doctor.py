@@ -65,9 +65,9 @@ def doctor(
 
     Exit code 1 if something essential does not work, or if a folder cannot be trained yet.
 
-    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings;
-    of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line). With a
-    folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, warnings).
+    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings,
+    trained; of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line).
+    With a folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, trained, warnings).
     """
     if folder is not None or drfc is not None:
         ok = _look_into(folder, drfc, as_json)

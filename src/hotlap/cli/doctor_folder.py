@@ -12,7 +12,7 @@ from hotlap.errors import HotlapError, MissingExtraError, RewardError, TrackErro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotlap.config.drfc import Row
+    from hotlap.config.drfc import DrfcFolder, Row
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
 
@@ -29,6 +29,8 @@ class FolderReport:
     """What keeps it from being trained on this machine."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     rows: dict[str, list[Row]]
     """``works``, ``differs`` and ``ignored`` variables; empty for a model folder."""
 
@@ -48,7 +50,7 @@ class FolderReport:
             for fate, rows in self.rows.items()
         }
         found = {"folder": str(self.folder), "problems": self.problems, "warnings": self.warnings}
-        return {"ok": not self.problems, **found, **rows}
+        return {"ok": not self.problems, **found, "trained": self.trained, **rows}
 
 
 def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
@@ -61,6 +63,7 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
+    from hotlap.cli.earlier_model import EarlierModel, earlier_model
     from hotlap.cli.model_argument import choose_model, open_drfc, remarks_on
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
@@ -71,25 +74,28 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConfigWarning)
             rows: dict[str, list[Row]] = {}
-            remarks: list[str] = []
+            read: DrfcFolder | None = None
             model: ModelFolder
             if folder is not None and drfc is None and is_drfc_folder(folder):
                 folder, drfc = None, folder
             if drfc is not None and folder is None:
                 read = open_drfc(drfc)
-                model, job, remarks = read.model, read.job, read.remarks
+                model, job = read.model, read.job
                 rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
             else:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
+            earlier = EarlierModel(None, None) if job.training.output else earlier_model(model.path, read)
+            problems += [earlier.foreign] if earlier.foreign else []
             doubtful = remarks_on(model, job)
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)
         raise
     told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
-    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], rows)
+    remarks = read.remarks if read else []
+    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], earlier.trained, rows)
 
 
 def print_report(report: FolderReport, screen: Console) -> None:
@@ -114,8 +120,10 @@ def print_report(report: FolderReport, screen: Console) -> None:
         screen.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     for text in report.problems:
         screen.print(f"[red]{escape(text)}[/]", soft_wrap=True)
-    verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
-    screen.print(f"{escape(str(report.folder))}: {verdict}[/]", soft_wrap=True)
+    verdict = "[red]: Cannot be trained yet." if report.problems else "[green]: Ready to train."
+    if report.trained and not report.problems:
+        verdict = f"[green] {report.trained}."
+    screen.print(f"{escape(str(report.folder))}{verdict}[/]", soft_wrap=True)
 
 
 def _values(row: Row) -> str:

@@ -35,6 +35,8 @@ class FolderLine:
     """Whether it can be trained on this machine."""
     text: str
     """What to do if not; nothing if so."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
 
@@ -87,7 +89,9 @@ def print_folders(report: FoldersReport, screen: Console) -> None:
     for column in ("", "folder", "kind", "what to do"):
         table.add_column(column, overflow="fold")
     for line in report.lines:
-        remarks = f"ready; {counted(len(line.warnings), 'remark')}" if line.warnings else "ready"
+        remarks = line.trained or "ready"
+        if line.warnings:
+            remarks += f"; {counted(len(line.warnings), 'remark')}"
         name = os.path.relpath(line.folder, report.folder)
         table.add_row(
             "[green]✓[/]" if line.ok else "[red]✗[/]",
@@ -121,12 +125,13 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 def _kind(folder: Path) -> str | None:
     """What a folder is, by what lies in it; None if it is no such folder."""
+    from hotlap.cli.model_argument import is_trained_by_deepracer
     from hotlap.config.drfc import is_drfc_folder
 
     if is_drfc_folder(folder):
         return _DRFC
     pieces = [name for name in PIECES if (folder / name).is_file()]
-    if len(pieces) < len(PIECES) and _is_trained(folder):
+    if len(pieces) < len(PIECES) and is_trained_by_deepracer(folder):
         return _TRAINED
     return _MODEL if pieces else None
 
@@ -136,27 +141,21 @@ def _is_whole(folder: Path) -> bool:
     return _kind(folder) in (_DRFC, _TRAINED) or all((folder / name).is_file() for name in PIECES)
 
 
-def _is_trained(folder: Path) -> bool:
-    """Whether it holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
-    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
-    return any(any(folder.glob(pattern)) for pattern in patterns)
-
-
 def _examine(folder: Path) -> FolderLine:
     from hotlap.cli.doctor_folder import examine_folder
 
     kind = _kind(folder) or _MODEL
     if kind == _TRAINED:
         text = f"DeepRacer trained this. `hotlap import {folder} DIR` makes a model folder of it."
-        return FolderLine(str(folder), kind, False, text, [])
+        return FolderLine(str(folder), kind, False, text, None, [])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error is what counts in a line
             report = examine_folder(folder, None)
     except HotlapError as error:
-        return FolderLine(str(folder), kind, False, _short(str(error), folder), [])
+        return FolderLine(str(folder), kind, False, _short(str(error), folder), None, [])
     problems = " ".join(report.problems)
-    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.warnings)
+    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.trained, report.warnings)
 
 
 def _short(text: str, folder: Path) -> str:

@@ -49,6 +49,8 @@ class Choice:
     """Names and contents of what belongs into the model's folder before its training begins."""
     evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
     """The same for an evaluation, given its stamp."""
+    drfc: DrfcFolder | None = None
+    """The folder of DeepRacer-for-Cloud that it is of, if it is of one."""
     in_bucket: bool = False
     """Whether it came from a bucket; then its files lie in a scratch folder until the command ends."""
 
@@ -91,8 +93,22 @@ def choose_model(
     words = shlex.quote(str(folder))
     if is_drfc_folder(folder):
         return _from_drfc(Path(folder), words, needs_reward, quiet)
-    model = ModelFolder(folder, needs_reward=needs_reward)
+    try:
+        model = ModelFolder(folder, needs_reward=needs_reward)
+    except ConfigError:
+        if not is_trained_by_deepracer(Path(folder)):
+            raise
+        raise ConfigError(
+            f"{folder} holds a model that DeepRacer trained. `hotlap import {words} NEW` makes a model folder of it in "
+            "NEW; then name NEW instead."
+        ) from None
     return Choice(model, model.job, model.job, words)
+
+
+def is_trained_by_deepracer(folder: Path) -> bool:
+    """Whether a folder holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
+    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def model_place(folder: str) -> str:
@@ -146,6 +162,7 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Cho
         read.run_id,
         read.launch_files() if needs_reward else {},
         read.evaluation_files,
+        read,
     )
     out = console()
     out.print(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hotlap.cli.clone_option import with_clone
+from hotlap.cli.earlier_model import earlier_model
 from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
 from hotlap.cli.output import (
     JsonOption,
@@ -24,7 +25,7 @@ from hotlap.cli.output import (
 )
 from hotlap.cli.train_display import TrainingDisplay, go_on, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
-from hotlap.errors import ConfigError
+from hotlap.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
@@ -124,6 +125,8 @@ def train(
     else:
         job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
     check_model(model, job)  # what is wrong with the files shows here, not in a log
+    if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc).foreign):
+        raise RecordError(foreign)
     run = choice.run_id or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,6 +151,18 @@ class DrfcFolder:
     def run_id(self) -> str:
         """Number of the run among several."""
         return self._text("DR_RUN_ID")
+
+    def next_model(self) -> str:
+        """How to train on from the model in its place, under the name that the original would give the next one."""
+        prefix = self._text("DR_LOCAL_S3_MODEL_PREFIX")
+        numbered = re.fullmatch(r"(.+)-([0-9]{1,9})", prefix)
+        stem, number = (numbered[1], int(numbered[2])) if numbered else (prefix, 0)
+        names = (f"{stem}-{each}" for each in itertools.count(number + 1))
+        free = next(name for name in names if not (self.bucket / name).exists())
+        return (
+            f"Begin with its weights under another name: in {self.environments.folder / 'run.env'} set "
+            f"DR_LOCAL_S3_MODEL_PREFIX={free}, DR_LOCAL_S3_PRETRAINED=True and DR_LOCAL_S3_PRETRAINED_PREFIX={prefix}"
+        )
 
     def launch_files(self) -> dict[str, bytes]:
         """What the launcher of the original leaves in the model's folder when a training begins: names and contents."""

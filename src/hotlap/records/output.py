@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from hotlap.errors import RecordError
 from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
 from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
-from hotlap.records.layout import is_foreign_checkpoint, is_record, is_weights
+from hotlap.records.layout import foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
 from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place
@@ -186,7 +186,7 @@ class BucketOutput:
 
 def _holds_iterations(store: Store, keys: Sequence[str]) -> bool:
     """Whether a training that began under these keys finished an iteration, or got its weights from elsewhere."""
-    if any(is_foreign_checkpoint(key) for key in keys):
+    if foreign_checkpoint(keys):
         return True
     if CheckpointStore(store).worth_keeping() is not None:
         return True
@@ -238,12 +238,24 @@ def _refuse_foreign(keys: Sequence[str], place: object) -> None:
     Raises:
         RecordError: If DeepRacer left a checkpoint among ``keys``.
     """
-    found = [key for key in keys if is_foreign_checkpoint(key)]
-    if found:
-        raise RecordError(
-            f"{place} holds a model that DeepRacer trained ({found[-1]}). Begin with its weights in another place with "
-            f"--clone {place}, or delete it and begin anew with --wipe."
-        )
+    if problem := foreign_model(place, keys):
+        raise RecordError(problem)
+
+
+def foreign_model(place: object, keys: Iterable[str], way_out: str | None = None) -> str | None:
+    """What keeps a training out of a place where DeepRacer left a model; None: nothing does.
+
+    Args:
+        place: What to call it.
+        keys: Its files.
+        way_out: How to begin with that model's weights, if not with ``--clone``.
+    """
+    found = foreign_checkpoint(keys)
+    if found is None:
+        return None
+    way_out = way_out or f"Begin with its weights in another place with --clone {place}"
+    what = f"{place} holds a model that DeepRacer trained ({found})"
+    return f"{what}. {way_out}, or delete it and begin anew with --wipe."
 
 
 def _left_behind(place: BucketPlace, num_files: int, folder: Path) -> str:
