@@ -147,7 +147,7 @@ SHAPES: dict[str, Shape] = {
     "on-the-spot-without-files": Shape(
         {"system.env": LAUNCH, "run.env": HEAD},
         False,
-        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json there, or beside run.env."),
+        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json into custom_files, or beside run.env."),
     ),
     "prefix-left-open": Shape(
         beside(run=HEAD + "DR_LOCAL_S3_MODEL_PREFIX=training/$LAUNCH_NAME/first\n"),
@@ -215,6 +215,9 @@ SHAPES: dict[str, Shape] = {
         beside(metadata=metadata().encode("utf-16")), False, ("not UTF-8", "Save the file with the encoding UTF-8")
     ),
     "command-in-run-env": Shape(beside(run="DR_WORLD_NAME=$(cat track)\n"), False, ("nothing is executed here",)),
+    "track-by-its-name-in-the-console": Shape(
+        beside(run=run_env(DR_WORLD_NAME="A to Z Speedway")), False, ("write DR_WORLD_NAME=reInvent2019_wide.",)
+    ),
     "misspelt-variable": Shape(beside(run=run_env() + "DR_WORLD_NAM=oval\n"), told=("Did you mean DR_WORLD_NAME?",)),
     "wrong-value": Shape(
         beside(run=run_env(DR_TRAIN_MIN_EVAL_TRIALS="many")), False, ("DR_TRAIN_MIN_EVAL_TRIALS = 'many' is not",)
@@ -222,7 +225,7 @@ SHAPES: dict[str, Shape] = {
     "no-reward": Shape(
         without(beside(), "reward_function.py"),
         False,
-        ("Put reward_function.py there, or beside run.env.",),
+        ("Put reward_function.py into custom_files, or beside run.env.",),
     ),
     "no-run-env": Shape(
         {"system.env": system_env(), "experiments/a/notes.txt": "", **three("custom_files/")},

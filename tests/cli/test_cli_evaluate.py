@@ -57,7 +57,7 @@ def test_both_options_contradict_each_other():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     """A model that knows nothing: its trials end after a second."""
-    model = write_model(tmp_path_factory.mktemp("model"), training={"max_iterations": 1, "eval_laps": 1})
+    model = write_model(tmp_path_factory.mktemp("model") / "[red]", training={"max_iterations": 1, "eval_laps": 1})
     Trainer(model).run()
     return model
 
@@ -112,6 +112,17 @@ def test_films_are_told(model: ModelFolder):
     assert films["trial"] == 1
     assert Path(films["pip"]) == model.path / "mp4/camera-pip/0-video.mp4"
     assert all(Path(films[name]).is_file() for name in ("pip", "chase", "top", "car"))
+
+
+def test_places_are_printed_in_one_piece(model: ModelFolder):
+    """On a terminal of any width, and whatever the folder is called."""
+    done = CliRunner().invoke(app, ["evaluate", str(model.path), "--laps", "1", "--no-video"], env={"COLUMNS": "40"})
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert any(line.startswith(f"{model.path}, checkpoint ") for line in lines)
+    for name in ("metrics", "trace", "log", "figure"):
+        (line,) = (line for line in lines if line.startswith(f"{name}: {model.path}"))
+        assert Path(line.removeprefix(f"{name}: ")).is_file()
 
 
 # Rewards

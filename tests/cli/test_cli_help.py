@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from hotlap import __version__
@@ -63,3 +69,23 @@ def test_a_mistyped_command_is_told_with_the_near_one():
         assert done.exit_code == 2
         assert "Did you mean 'evaluate'" in done.output
     assert "Did you mean 'show'" in hotlap("tracks", "shwo").output
+
+
+def commands(words: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All commands and commands of commands, by what is typed."""
+    yield words, command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands((*words, name), inner)
+
+
+COMMANDS = dict(commands((), typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_says_every_word_of_its_source(words: tuple[str, ...]):
+    """To the library that prints it, a word in brackets would be a color."""
+    command = COMMANDS[words]
+    source = " ".join([command.help or "", *(getattr(each, "help", None) or "" for each in command.params)])
+    shown = " ".join(re.findall(r"[^\s│]+", hotlap(*words, "--help").stdout))
+    for word in re.findall(r"\[[^\]]+\]", source):
+        assert word in shown

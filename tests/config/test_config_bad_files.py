@@ -169,6 +169,42 @@ def test_a_model_folder_names_all_that_it_lacks_and_the_way_out(tmp_path: Path):
         ModelFolder(tmp_path / "my model.tar.gz")
 
 
+@pytest.mark.parametrize(
+    ("reader", "text", "fragments"),
+    [
+        (
+            ModelMetadata.load,
+            metadata(version="9", training_algorithm="dqn", neural_network="DEEP", sensor=["LIDAR"]),
+            ("version must be 1 to 6", "got 'dqn'", "neural_network is 'DEEP'", "sensor must name exactly one camera"),
+        ),
+        (
+            ModelMetadata.load,
+            metadata(action_space=[{"speed": 1}, *FORWARD, {"steering_angle": "left", "speed": "fast"}]),
+            ("action_space[0] lacks 'steering_angle'", "[2].steering_angle must be", "[2].speed must be"),
+        ),
+        (
+            ModelMetadata.load,
+            metadata(action_space_type="continuous", action_space={"speed": {"low": 2, "high": 1}}),
+            ("action_space.steering_angle must be", "action_space.speed.low must be below high"),
+        ),
+        (
+            Hyperparameters.load,
+            '{"batch_size": 64.5, "lr": 0, "loss_type": 3}',
+            ("batch_size must be a whole number", "loss_type must be text", "lr should be greater than 0"),
+        ),
+    ],
+)
+def test_all_mistakes_of_a_file_of_the_original_are_told_at_once(tmp_path: Path, reader, text: str, fragments):
+    file = tmp_path / "file.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        reader(file)
+    message = str(caught.value)
+    assert message.count(str(file)) == 1
+    for fragment in fragments:
+        assert fragment in message
+
+
 def test_several_mistakes_are_told_in_a_line_each_in_the_order_of_the_file(tmp_path: Path):
     path = tmp_path / "job.toml"
     path.write_text(

@@ -259,7 +259,9 @@ def test_missing_custom_files_are_named_with_both_places(tmp_path: Path):
         f"DR_LOCAL_S3_REWARD_KEY = 'other/reward.py', and there is no {folder / 'bucket/other/reward.py'}." in message
     )
     assert f"no {folder / 'custom_files/hyperparameters.json'} and no {folder / 'bucket/custom_files'}" in message
-    assert message.endswith("Put reward_function.py and hyperparameters.json there, or beside run.env.")
+    assert message.endswith(
+        f"Put reward.py and hyperparameters.json into {folder / 'custom_files'}, or beside run.env."
+    )
 
 
 @pytest.mark.parametrize("name", ["model_metadata.json", "hyperparameters.json"])

@@ -153,7 +153,7 @@ def test_a_value_is_what_bash_makes_of_it(text):
         ours = shell_value(text, lambda name: {"X": "val"}.get(name, ""))
     except ValueError:
         return
-    if re.search(r"\{[^}]*,", text):
+    if re.search(r"\{.*,", text, re.DOTALL):
         return
     script = 'X=val; eval "export V=$1"; printf %s "$V"'
     done = subprocess.run(
@@ -181,6 +181,19 @@ def test_the_file_of_a_worker_is_taken_literally(tmp_path: Path):
         "DR_D": '"1"',
     }
     assert [each.line for each in found.values()] == [2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("text", ["A to Z Speedway", '"A to Z Speedway"', "'A to Z Speedway'  ", "A to Z Speedway\r"])
+def test_a_track_with_blanks_in_its_name_has_another_name(tmp_path: Path, text: str):
+    """What is no track is told as any other value with blanks."""
+    path = tmp_path / "run.env"
+    path.write_text(f"DR_RUN_ID=0\nDR_WORLD_NAME={text}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_env_file(path, {}, track_names={"A to Z Speedway": "reInvent2019_wide"}.get)
+    assert str(caught.value) == f"{path}, line 2: run.env takes no blanks: write DR_WORLD_NAME=reInvent2019_wide."
+    path.write_text("DR_WORLD_NAME=oval # the long one\n")
+    with pytest.warns(ConfigWarning, match="has no effect"):
+        assert read_env_file(path, {}, track_names={}.get)["DR_WORLD_NAME"].value == "oval"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,12 @@ def test_mistakes_are_told(tmp_path: Path, text: str, message: str):
         with_rules_file(JOB, rules(tmp_path, text))
 
 
+def test_a_file_that_is_not_there_is_told_and_nothing_else(tmp_path: Path):
+    """`hotlap new`, say, would not write one."""
+    with pytest.raises(ConfigError, match=r"league\.toml: there is no such file\. Check its name\.$"):
+        with_rules_file(JOB, tmp_path / "league.toml")
+
+
 def test_rules_of_another_model_leave_the_checkpoint():
     """Each model is judged by the checkpoint that it chooses."""
     other = JOB.updated(evaluation={"trials": 1, "checkpoint": "best"}, training={"seed": 5})

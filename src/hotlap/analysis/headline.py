@@ -7,6 +7,7 @@ from statistics import median
 
 from hotlap.analysis.findings import best_record
 from hotlap.analysis.run import Run
+from hotlap.wording import counted
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def _steps(run: Run) -> Fact:
     if not run.iterations:
         return Fact("Steps", f"{len(run.steps):,}" if len(run.steps) else "–", "")
     last = run.iterations[-1]
-    driven = f"{_counted(last.total_episodes, 'episode')}, {_counted(len(run.iterations), 'iteration')}"
-    return Fact("Steps", f"{last.total_steps:,}", driven)
+    played = f"{counted(last.total_episodes, 'episode')}, {counted(len(run.iterations), 'iteration')}"
+    return Fact("Steps", f"{last.total_steps:,}", played)
 
 
 def _time(run: Run) -> Fact:

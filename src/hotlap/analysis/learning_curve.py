@@ -19,6 +19,7 @@ from hotlap.analysis.progress_panels import (
 from hotlap.analysis.style import new_figure, save_figure, tidy
 from hotlap.records.events import IterationRecord
 from hotlap.records.tallies import Tally
+from hotlap.wording import counted
 
 _PANELS = (
     ("Reward per episode", draw_reward),
@@ -70,8 +71,8 @@ def _summary(records: Sequence[IterationRecord], tally: Tally | None) -> str:
     if not records:
         return "no iteration finished yet"
     last = records[-1]
-    text = f"{len(records)} iterations, {last.total_episodes:,} episodes, {last.total_steps:,} steps"
-    text += f" in {last.elapsed_s / 60:.1f} minutes"
+    text = f"{counted(len(records), 'iteration')}, {counted(last.total_episodes, 'episode')}, "
+    text += f"{counted(last.total_steps, 'step')} in {last.elapsed_s / 60:.1f} minutes"
     best = [(record.number, record.evaluation) for record in records if record.is_best and record.evaluation]
     if not best:
         return text
@@ -79,4 +80,4 @@ def _summary(records: Sequence[IterationRecord], tally: Tally | None) -> str:
     clean, laps = round(evaluation.clean_rate * evaluation.num_laps), evaluation.num_laps
     if tally and tally.num_laps:
         clean, laps = tally.clean_laps, tally.num_laps
-    return f"{text}; best checkpoint: {number}, {clean:,} of {laps:,} evaluation laps clean"
+    return f"{text}; best checkpoint: {number}, {clean:,} of {counted(laps, 'evaluation lap')} clean"

@@ -33,6 +33,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
 from hotlap.records.tallies import Tally, TallyLog
 from hotlap.tracks.track import Track
+from hotlap.wording import counted
 
 
 def read_run(
@@ -235,14 +236,14 @@ class _Reader:
             if self.on_file:
                 self.on_file(next(self._numbers), self._total)
         if num_damaged:
-            self.notes.append(f"{name}: {num_damaged} damaged rows were left out.")
+            self.notes.append(f"{name}: {counted(num_damaged, 'damaged row')} left out.")
         return steps
 
     def _note_gaps(self, iterations: set[int]) -> None:
         missing = sorted(set(range(max(iterations, default=-1) + 1)) - iterations)
         if missing:
             names = ", ".join(f"{each}-iteration.csv" for each in missing[:8]) + (", …" if len(missing) > 8 else "")
-            self.notes.append(f"There are no traces of {len(missing)} iterations ({names}).")
+            self.notes.append(f"There are no traces of {counted(len(missing), 'iteration')} ({names}).")
 
 
 def _joined(parts: Sequence[Steps | None]) -> Steps:

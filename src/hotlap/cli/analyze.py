@@ -45,7 +45,7 @@ def analyze(
     """
     places = [Path(model_place(str(folder))) for folder in folders or []]
     if drfc is not None:
-        places.append(choose_model(None, drfc).model.path)
+        places.append(choose_model(None, drfc, needs_reward=False, quiet=True).model.path)
     if not places:
         raise which_folder("analyze")
     page = _page(output, places)

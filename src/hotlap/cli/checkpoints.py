@@ -32,7 +32,7 @@ def checkpoints(
     from hotlap.records.tallies import TallyLog
     from hotlap.training.selection import candidate, estimate
 
-    choice = choose_model(folder, drfc, command="checkpoints", needs_reward=False)
+    choice = choose_model(folder, drfc, command="checkpoints", needs_reward=False, quiet=True)
     place = choice.place
     store = CheckpointStore(place)
     kept, tallies, best = store.list(), TallyLog(store.store).read(), store.best()

@@ -17,6 +17,7 @@ from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
 from hotlap.cli.output import JsonOption, print_json, prints_to_stderr, screen
+from hotlap.wording import counted
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_GIB = 4.0
@@ -64,9 +65,9 @@ def doctor(
 
     Exit code 1 if something essential does not work, or if a folder cannot be trained yet.
 
-    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings;
-    of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line). With a
-    folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, warnings).
+    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings,
+    trained; of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line).
+    With a folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, trained, warnings).
     """
     if folder is not None or drfc is not None:
         ok = _look_into(folder, drfc, as_json)
@@ -149,7 +150,7 @@ def _processor() -> Finding:
     load = load_average()
     cores = num_cores()
     busy = f"; load {load:g}" if load is not None else ""
-    return Finding("processor", "ok", f"{cpu_name()}, {cores} core{'s' * (cores != 1)}{busy}")
+    return Finding("processor", "ok", f"{cpu_name()}, {counted(cores, 'core')}{busy}")
 
 
 def _memory() -> Finding:
@@ -176,7 +177,7 @@ def _torch() -> Finding:
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
     assert float(product.sum()) == 512.0, "a matrix product is wrong"
-    return Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    return Finding("torch", "ok", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
 
 
 def _arithmetic() -> Finding:
@@ -194,7 +195,8 @@ def _arithmetic() -> Finding:
 def _warp() -> Finding:
     import warp as wp
 
-    wp.init()
+    import hotlap.sim  # noqa: F401  (starts Warp without its banner)
+
     return Finding("warp", "ok", f"{wp.config.version}, devices {', '.join(str(each) for each in wp.get_devices())}")
 
 

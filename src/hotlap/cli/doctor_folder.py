@@ -15,7 +15,7 @@ from hotlap.errors import HotlapError, MissingExtraError, RewardError, TrackErro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotlap.config.drfc import Row
+    from hotlap.config.drfc import DrfcFolder, Row
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
     from hotlap.rewards.loader import RewardSource
@@ -33,6 +33,8 @@ class FolderReport:
     """What keeps it from being trained on this machine."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     rows: dict[str, list[Row]]
     """``works``, ``differs`` and ``ignored`` variables; empty for a model folder."""
 
@@ -52,7 +54,7 @@ class FolderReport:
             for fate, rows in self.rows.items()
         }
         found = {"folder": str(self.folder), "problems": self.problems, "warnings": self.warnings}
-        return {"ok": not self.problems, **found, **rows}
+        return {"ok": not self.problems, **found, "trained": self.trained, **rows}
 
 
 def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
@@ -65,69 +67,76 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
-    from hotlap.cli.model_argument import choose_model, remarks_on
+    from hotlap.cli.earlier_model import EarlierModel, earlier_model
+    from hotlap.cli.model_argument import choose_model, open_drfc, remarks_on
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
 
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConfigWarning)
             rows: dict[str, list[Row]] = {}
+            read: DrfcFolder | None = None
             model: ModelFolder
             if folder is not None and drfc is None and is_drfc_folder(folder):
                 folder, drfc = None, folder
             if drfc is not None and folder is None:
-                read = DrfcFolder(drfc)
+                read = open_drfc(drfc)
                 model, job = read.model, read.job
                 rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
             else:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
+            earlier = EarlierModel(None, None) if job.training.output else earlier_model(model.path, read)
+            problems += [earlier.foreign] if earlier.foreign else []
             doubtful = remarks_on(model, job)
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)
         raise
     told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
-    return FolderReport(model.path, problems, [*told, *doubtful], rows)
+    remarks = read.remarks if read else []
+    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], earlier.trained, rows)
 
 
 def print_report(report: FolderReport, out: Console) -> None:
-    """Three tables, warnings, and the verdict."""
+    """Variables of each kind, each on a line of its own so that it can be copied; warnings; and the verdict."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.padding import Padding
 
     for fate, rows in report.rows.items():
-        table = Table(title=_TITLES[fate], title_justify="left", box=None, pad_edge=False, header_style="dim")
+        out.print(f"[bold]{_TITLES[fate]}[/]")
+        if not rows:
+            out.print("None of the variables that are set.")
         if fate == "ignored":
-            for column in ("Why", "Variables"):
-                table.add_column(column, overflow="fold")
             for text in dict.fromkeys(row.text for row in rows):
-                table.add_row(escape(text), ", ".join(row.variable for row in rows if row.text == text))
+                out.print(", ".join(row.variable for row in rows if row.text == text))
+                out.print(Padding(f"[dim]{escape(text)}[/]", (0, 0, 0, 4), expand=False))
         else:
-            for column in ("Variable", "Value", "What it does" if fate == "works" else "How"):
-                table.add_column(column, overflow="fold")
             for row in rows:
-                table.add_row(row.variable, escape(_values(row)), escape(row.text))
-        out.print(table, "")
+                out.print(escape(_values(row)), soft_wrap=True)
+                out.print(Padding(f"[dim]{escape(row.text)}[/]", (0, 0, 0, 4), expand=False))
+        out.print("")
     for text in report.warnings:
-        out.print(f"[yellow]{escape(text)}[/]")
+        out.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     for text in report.problems:
-        out.print(f"[red]{escape(text)}[/]")
-    verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
-    out.print(f"{escape(str(report.folder))}: {verdict}[/]")
+        out.print(f"[red]{escape(text)}[/]", soft_wrap=True)
+    verdict = "[red]: Cannot be trained yet." if report.problems else "[green]: Ready to train."
+    if report.trained and not report.problems:
+        verdict = f"[green] {report.trained}."
+    out.print(f"{escape(str(report.folder))}{verdict}[/]", soft_wrap=True)
 
 
 def _values(row: Row) -> str:
-    """The value, and below it those of the workers that have another than the one before them."""
+    """The variable with its value, and below it those of the workers that have another than the one before them."""
     first, *others = row.assignments
-    lines, last = [first.value], first.value
+    lines, last = [f"{row.variable}={first.value}"], first.value
     for each in others:
         if each.value != last:
-            lines.append(f"{each.file.name}: {each.value}")
+            lines.append(f"    {each.file.name}: {each.value}")
         last = each.value
     return "\n".join(lines)
 

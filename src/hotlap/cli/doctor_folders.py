@@ -38,6 +38,8 @@ class FolderLine:
     """Whether it can be trained on this machine."""
     text: str
     """What to do if not; nothing if so."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
 
@@ -109,10 +111,11 @@ def _ready(line: FolderLine) -> str:
     """That a folder is ready, and what is to be said of it all the same."""
     from rich.markup import escape
 
+    ready = line.trained or "ready"
     if not line.warnings:
-        return "[dim]ready[/]"
+        return f"[dim]{escape(ready)}[/]"
     first, *more = line.warnings
-    return f"ready; {escape(_short(first, Path(line.folder)))}" + (f" (and {len(more)} more)" if more else "")
+    return f"{escape(ready)}; {escape(_short(first, Path(line.folder)))}" + (f" (and {len(more)} more)" if more else "")
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
@@ -132,13 +135,14 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 def _kind(folder: Path) -> str | None:
     """What a folder is, by what lies in it; None if it is no such folder."""
+    from hotlap.cli.model_argument import is_trained_by_deepracer
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import misnamed_file
 
     if is_drfc_folder(folder):
         return _DRFC
     pieces = _pieces(folder)
-    if len(pieces) < len(PIECES) and _is_trained(folder):
+    if len(pieces) < len(PIECES) and is_trained_by_deepracer(folder):
         return _TRAINED
     return _MODEL if pieces or any(misnamed_file(folder, name) for name in PIECES) else None
 
@@ -152,20 +156,14 @@ def _is_whole(folder: Path) -> bool:
     return _kind(folder) in (_DRFC, _TRAINED) or len(_pieces(folder)) == len(PIECES)
 
 
-def _is_trained(folder: Path) -> bool:
-    """Whether it holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
-    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
-    return any(any(folder.glob(pattern)) for pattern in patterns)
-
-
 def _nothing(folder: Path) -> FolderLine:
     """The line of a folder without anything of a model in it."""
     try:
         empty = not any(folder.iterdir())
     except OSError as error:
-        return FolderLine(str(folder), _NONE, False, f"it cannot be read ({error.strerror})", [])
+        return FolderLine(str(folder), _NONE, False, f"it cannot be read ({error.strerror})", None, [])
     text = "it is empty" if empty else f"it holds none of {', '.join(PIECES[:-1])} and {PIECES[-1]}"
-    return FolderLine(str(folder), _NONE, False, text, [])
+    return FolderLine(str(folder), _NONE, False, text, None, [])
 
 
 def _examine(folder: Path) -> FolderLine:
@@ -174,18 +172,18 @@ def _examine(folder: Path) -> FolderLine:
     kind = _kind(folder) or _MODEL
     if kind == _TRAINED:
         text = f"DeepRacer trained this. `hotlap import {quoted(folder)} DIR` makes a model folder of it."
-        return FolderLine(str(folder), kind, False, text, [])
+        return FolderLine(str(folder), kind, False, text, None, [])
     if kind == _MODEL and _pieces(folder) == ["reward_function.py"]:
         text = f"only a reward function; `hotlap new {quoted(folder)}` adds the rest"
-        return FolderLine(str(folder), kind, False, text, [])
+        return FolderLine(str(folder), kind, False, text, None, [])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error is what counts in a line
             report = examine_folder(folder, None)
     except HotlapError as error:
-        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder), [])
+        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder), None, [])
     problems = " ".join(report.problems)
-    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.warnings)
+    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.trained, report.warnings)
 
 
 def _short(text: str, folder: Path) -> str:

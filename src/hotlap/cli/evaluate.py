@@ -60,22 +60,31 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Rules for all models: a TOML file with keys of [race] and [evaluation], which count before job.toml.",
+            help="Rules for all models: a TOML file with keys of \\[race] and \\[evaluation], which count before "
+            "job.toml.",
         ),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Override evaluation.trials.")] = None,
-    continuous: Annotated[bool | None, typer.Option(help="Override evaluation.continuous.")] = None,
-    resets: Annotated[int | None, typer.Option(help="Override evaluation.number_of_resets.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Laps, or attempts that each start anew.")] = None,
+    continuous: Annotated[bool | None, typer.Option(help="Drive all laps in one go, or start each anew.")] = None,
+    resets: Annotated[
+        int | None,
+        typer.Option(help="How often the car is put back on the track: 0, or at least 2."),
+    ] = None,
     off_track_penalty: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.off_track_penalty.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds for leaving the track or driving backwards.",
+        ),
     ] = None,
     collision_penalty: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.collision_penalty.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Seconds for hitting something."),
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best, last, a number, or a name such as 5_Step-4912.")] = None,
-    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
-    direction: Annotated[str | None, typer.Option(help="Override race.direction: as_is, cw, ccw or reversed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
+    track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
+    direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same cars.")] = None,
     reward: Annotated[
         bool,
         typer.Option(
@@ -301,8 +310,11 @@ def _print_comparison(out: Console, evaluators: Sequence[Evaluator]) -> None:
 def _print_title(out: Console, evaluator: Evaluator) -> None:
     from rich.markup import escape
 
-    name = escape(str(evaluator.place))
-    out.print(f"[bold]{name}[/], checkpoint {evaluator.checkpoint_name}, track {escape(evaluator.track.name)}")
+    out.print(
+        f"[bold]{escape(str(evaluator.place))}[/], checkpoint {evaluator.checkpoint_name}, "
+        f"track {escape(evaluator.track.name)}",
+        soft_wrap=True,
+    )
     out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", markup=False, soft_wrap=True)
 
 

@@ -38,7 +38,7 @@ def export(
     same_action (share of rendered frames), doubts.
     """
     chosen = parse_checkpoint(which)
-    choice = choose_model(folder, None, needs_reward=False)
+    choice = choose_model(folder, None, needs_reward=False, quiet=True)
     out = console()
     with out.status("Exporting …"):
         from hotlap.export.archive import DEFAULT_NAME

@@ -13,6 +13,7 @@ from hotlap.cli.model_argument import model_place
 from hotlap.cli.output import JsonOption, console, print_json, screen
 from hotlap.errors import ConfigError, RecordError
 from hotlap.shell import as_typed
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from hotlap.jobs.record import JobRecord
@@ -95,7 +96,7 @@ def stop(
     elif not was_live:
         out.print(f"Job {job.id} is {job.state}: there is nothing to end.")
     elif job.state == "finished":
-        done = f" after {job.iterations} iterations" if job.iterations else ""
+        done = f" after {counted(job.iterations, 'iteration')}" if job.iterations else ""
         out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
     else:
         out.print(f"Job {job.id} is {job.state}{f': {job.error}' if job.error else '.'}", soft_wrap=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from hotlap.errors import ConfigError
 from hotlap.shell import quoted
 
 if TYPE_CHECKING:
+    from hotlap.config.drfc import DrfcFolder
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
 
@@ -48,6 +49,8 @@ class Choice:
     """Names and contents of what belongs into the model's folder before its training begins."""
     evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
     """The same for an evaluation, given its stamp."""
+    drfc: DrfcFolder | None = None
+    """The folder of DeepRacer-for-Cloud that it is of, if it is of one."""
     in_bucket: bool = False
     """Whether it came from a bucket; then its files lie in a scratch folder until the command ends."""
 
@@ -58,7 +61,12 @@ class Choice:
 
 
 def choose_model(
-    folder: str | Path | None, drfc: Path | None, *, command: str = "train", needs_reward: bool = True
+    folder: str | Path | None,
+    drfc: Path | None,
+    *,
+    command: str = "train",
+    needs_reward: bool = True,
+    quiet: bool = False,
 ) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
@@ -67,6 +75,8 @@ def choose_model(
         drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
         command: Which asks, for an error.
         needs_reward: Whether the command asks the reward function, which must be there then.
+        quiet: Whether the command only looks at what a training left, and need not repeat what was told about the
+            files of a folder of DeepRacer-for-Cloud.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
@@ -75,7 +85,7 @@ def choose_model(
     if folder is not None and drfc is not None:
         raise ConfigError(f"name one folder, {quoted(folder)} or --drfc {quoted(drfc)}, not both.")
     if drfc is not None:
-        return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward)
+        return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward, quiet)
     if folder is None:
         raise which_folder(command)
     from hotlap.config.drfc import is_drfc_folder
@@ -86,8 +96,16 @@ def choose_model(
         return _from_bucket(str(folder), needs_reward)
     words = quoted(folder)
     if is_drfc_folder(folder):
-        return _from_drfc(Path(folder), words, needs_reward)
-    model = ModelFolder(folder, needs_reward=needs_reward)
+        return _from_drfc(Path(folder), words, needs_reward, quiet)
+    try:
+        model = ModelFolder(folder, needs_reward=needs_reward)
+    except ConfigError:
+        if not is_trained_by_deepracer(Path(folder)):
+            raise
+        raise ConfigError(
+            f"{folder} holds a model that DeepRacer trained. `hotlap import {words} NEW` makes a model folder of it in "
+            "NEW; then name NEW instead."
+        ) from None
     return Choice(model, model.job, model.job, words)
 
 
@@ -96,37 +114,64 @@ def which_folder(command: str) -> ConfigError:
     return ConfigError(f"which folder? For example: `hotlap {command} models/mine`")
 
 
+def is_trained_by_deepracer(folder: Path) -> bool:
+    """Whether a folder holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
+    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
+
+
 def model_place(folder: str) -> str:
     """Where the model lies that a user means by ``folder``: there, or in that folder of DeepRacer-for-Cloud.
 
     Raises:
         ConfigError: If the environment files of such a folder are wrong.
     """
-    from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder) or not is_drfc_folder(folder):
         return folder
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)  # they were told when it was trained
-        model = DrfcFolder(folder).model_path
+    with _silent():
+        model = open_drfc(Path(folder)).model_path
     return str(model) if model.is_dir() else folder
 
 
-def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
-    from hotlap.config.drfc import DrfcFolder
+def open_drfc(folder: Path, *, needs_reward: bool = True) -> DrfcFolder:
+    """A folder of DeepRacer-for-Cloud, in which a track may be called as in the console only in a message.
 
-    read = DrfcFolder(folder, needs_reward=needs_reward)
+    Raises:
+        ConfigError: See `DrfcFolder`.
+    """
+    from hotlap.config.drfc import DrfcFolder
+    from hotlap.tracks.catalog import name_behind
+
+    return DrfcFolder(folder, needs_reward=needs_reward, track_names=name_behind)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without warnings about files: they were told when the model was trained."""
+    from hotlap.config.base import ConfigWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        yield
+
+
+def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Choice:
+    with _silent() if quiet else nullcontext():
+        read = open_drfc(folder, needs_reward=needs_reward)
+        model, job, evaluation_job = read.model, read.job, read.evaluation_job
     choice = Choice(
-        read.model,
-        read.job,
-        read.evaluation_job,
+        model,
+        job,
+        evaluation_job,
         words,
         read.film,
         read.run_id,
         read.launch_files() if needs_reward else {},
         read.evaluation_files,
+        read,
     )
     out = console()
     out.print(
@@ -134,9 +179,10 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         markup=False,
         soft_wrap=True,
     )
-    if ignored := read.ignored:
-        out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
-    out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
+    if needs_reward and not quiet:
+        if ignored := read.ignored:
+            out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
+        out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
     return choice
 
 

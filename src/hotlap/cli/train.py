@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hotlap.cli.clone_option import with_clone
+from hotlap.cli.earlier_model import earlier_model
 from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
 from hotlap.cli.output import (
     JsonOption,
@@ -21,7 +24,7 @@ from hotlap.cli.output import (
 )
 from hotlap.cli.train_display import TrainingDisplay, go_on, mend, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
-from hotlap.errors import ConfigError, RewardError
+from hotlap.errors import ConfigError, RecordError, RewardError
 from hotlap.shell import quoted
 
 if TYPE_CHECKING:
@@ -54,8 +57,8 @@ def train(
     clone_checkpoint: Annotated[
         str | None, typer.Option(help="Which checkpoint of it: best, last, a number, or a name such as 5_Step-4912.")
     ] = (None),
-    seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
-    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same training.")] = None,
+    track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="Train so many minutes from now (training.max_minutes counts over all resumes)."),
@@ -64,9 +67,12 @@ def train(
         int | None,
         typer.Option(help="Train so many iterations from now (training.max_iterations counts over all resumes)."),
     ] = None,
-    goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
+    goal: Annotated[
+        float | None,
+        typer.Option(help="Stop when so many of the evaluation laps are clean: 0.9 is nine of ten, 0 never stops."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes play episodes side by side.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster for the workers.")] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -75,7 +81,7 @@ def train(
             "and credentials as for every AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
         ),
     ] = None,
-    log_steps: Annotated[bool | None, typer.Option(help="Override training.log_steps.")] = None,
+    log_steps: Annotated[bool | None, typer.Option(help="Log a line for each step, too.")] = None,
     print_log: PrintLogOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
     submit: Annotated[
@@ -99,6 +105,7 @@ def train(
     from hotlap.records.place import BucketPlace, is_bucket_place
 
     check_outputs(as_json, print_log)
+    _check_limits({"minutes": minutes, "iterations": iterations})
     choice = choose_model(folder, drfc)
     model = choice.model
     job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
@@ -119,6 +126,8 @@ def train(
     else:
         job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
     check_model(model, job)  # what is wrong with the files shows here, not in a log
+    if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc).foreign):
+        raise RecordError(foreign)
     run = choice.run_id or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:
@@ -148,6 +157,20 @@ def train(
             minutes=minutes,
             iterations=iterations,
         )
+
+
+def _check_limits(limits: Mapping[str, float | None]) -> None:
+    """0 means no limit in job.toml; on the command line it would mean the opposite of what it says.
+
+    Raises:
+        ConfigError: If one is not above 0.
+    """
+    for name, limit in limits.items():
+        if limit is not None and not 0 < limit < math.inf:
+            raise ConfigError(
+                f"--{name} must be above 0, got {limit:g}; leave it out for no limit but training.max_{name} of "
+                "job.toml."
+            )
 
 
 def _train(
@@ -227,9 +250,20 @@ def _train(
                     trainer.store.put(key, content)
                 listed.began()
                 finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
+                before = trainer.state
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
+            report(
+                result,
+                trainer.progress.read(),
+                place,
+                words,
+                out,
+                as_json,
+                job=job,
+                metadata=model.metadata,
+                before=before,
+            )
             listed.finished(result.reason)
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)

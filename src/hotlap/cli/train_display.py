@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hotlap.cli.output import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
 from hotlap.shell import quoted
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hotlap.config.metadata import ModelMetadata
     from hotlap.records.episode_log import EpisodeRecord
     from hotlap.records.events import IterationRecord
+    from hotlap.records.trainer_state import TrainerState
     from hotlap.training.trainer import TrainingResult
 
 
@@ -116,8 +118,21 @@ def report(
     *,
     job: Job,
     metadata: ModelMetadata,
+    before: TrainerState,
 ) -> None:
-    """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
+    """Say how a training ended, and draw its learning curve.
+
+    Args:
+        result: How it ended.
+        records: Of all its iterations.
+        place: Where the model and its records are.
+        words: What names the model on a command line.
+        out: For people.
+        as_json: Print one JSON object instead.
+        job: The settings.
+        metadata: The model's.
+        before: The state at the beginning of this run.
+    """
     from hotlap.records.events import with_best
 
     records = with_best(records, result.best.name if result.best else None)
@@ -126,11 +141,7 @@ def report(
         print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})
         return
     out.print(f"Training ended: {_REASONS[result.reason]}.")
-    out.print(
-        f"{result.iterations} iterations, {result.total_episodes:,} episodes, {result.total_steps:,} steps in "
-        f"{_duration(result.elapsed_s)}: "
-        + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
-    )
+    out.print(how_much(result, before), soft_wrap=True)
     if result.first_lap:
         out.print(
             f"First complete training lap after {result.first_lap['steps']:,} steps, "
@@ -158,6 +169,26 @@ def report(
         out.print(go_on(words), markup=False, soft_wrap=True)
     if result.best:
         out.print(f"Next: hotlap evaluate {words}", markup=False, soft_wrap=True)
+
+
+def how_much(result: TrainingResult, before: TrainerState) -> str:
+    """What this run did, and after a resume what was done in all."""
+
+    def amount(iterations: int, episodes: int, steps: int, seconds: float) -> str:
+        things = counted(iterations, "iteration"), counted(episodes, "episode"), counted(steps, "step")
+        return f"{', '.join(things)} in {_duration(seconds)}"
+
+    in_all = amount(result.iterations, result.total_episodes, result.total_steps, result.elapsed_s)
+    this_run = amount(
+        result.iterations - before.iteration,
+        result.total_episodes - before.num_episodes,
+        result.total_steps - before.total_steps,
+        result.elapsed_s - before.elapsed_s,
+    )
+    stages = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
+    if this_run == in_all:
+        return f"{in_all} ({stages})."
+    return f"This run: {this_run} ({stages}); in all {in_all}."
 
 
 def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:

@@ -67,4 +67,4 @@ def camera(
         f"{fitted.hfov_rad:.3f} rad wide"
     )
     if paths:
-        stdout.print(f"pictures               {out}")
+        stdout.print(f"pictures               {out}", markup=False, soft_wrap=True)

@@ -73,7 +73,7 @@ def logs(
         stdout.print(f"[dim]{name}: {difference}[/dim]")
     stdout.print(_replay_table(result["replay"]))
     if figure is not None:
-        stdout.print(f"Paths drawn to {figure}")
+        stdout.print(f"Paths drawn to {figure}", markup=False, soft_wrap=True)
 
 
 def _agreement_table(result: dict[str, Any]) -> Table:

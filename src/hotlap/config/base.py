@@ -6,7 +6,7 @@ import difflib
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -83,14 +83,30 @@ def build(
     Raises:
         ConfigError: Names ``source``, the full key, the value and what is allowed, a line for each mistake.
     """
+    built, problems = checked(model, values, lines)
+    if built is None:
+        raise ConfigError(told(source, problems))
+    return built
+
+
+def told(source: str, problems: Sequence[str]) -> str:
+    """The message about the mistakes in a file."""
+    return (
+        f"{source}: {problems[0]}" if len(problems) == 1 else f"{source}:\n{textwrap.indent(mistakes(problems), '  ')}"
+    )
+
+
+def checked(
+    model: type[ConfigType], values: Mapping[str, Any], lines: Callable[[], Mapping[str, int]] = dict
+) -> tuple[ConfigType | None, list[str]]:
+    """A ``model`` of ``values``, or a sentence or two about each mistake in them; ``lines`` as of `build`."""
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(dict(values)), []
     except ValidationError as error:
         found, places = error.errors(), lines()
     found.sort(key=lambda problem: _line(problem, places))
     at = [f"line {line}: " if (line := _line(problem, places)) else "" for problem in found]
-    told = mistakes(f"{place}{_describe(model, problem)}" for place, problem in zip(at, found, strict=True))
-    raise ConfigError(f"{source}: {told}" if len(found) == 1 else f"{source}:\n{textwrap.indent(told, '  ')}")
+    return None, [f"{place}{_describe(model, problem)}" for place, problem in zip(at, found, strict=True)]
 
 
 def mistakes(problems: Iterable[str]) -> str:

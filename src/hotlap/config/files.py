@@ -38,9 +38,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     try:
         return read_bounded(path, limit)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file. `hotlap new DIR` writes a model folder to begin with."
-        ) from None
+        raise ConfigError(f"{path}: there is no such file. Check its name.") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: this is a folder, but a file was expected.") from None
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from hotlap.config.base import Config, build, nearest, shown, warn
+from hotlap.config.base import Config, checked, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.errors import ConfigError
 
@@ -123,13 +123,19 @@ class Hyperparameters(Config):
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, source: str = "hyperparameters.json") -> Hyperparameters:
         """The same from parsed JSON; ``source`` names it in errors."""
-        values = {}
+        values, problems = {}, []
         for key, value in data.items():
             if key in cls.model_fields:
-                values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
+                try:
+                    values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
+                except ValueError as error:
+                    problems.append(str(error))
             elif key not in BOOKKEEPING:
                 warn(f"{source}: {shown(key)} is not a hyperparameter and has no effect. {_instead(key)}")
-        settings = build(cls, values, source)
+        settings, more = checked(cls, values)
+        problems += more
+        if settings is None or problems:
+            raise ConfigError(told(source, problems))
         if settings.stack_size != 1:
             warn(f"{source}: stack_size = {settings.stack_size} has no effect; one frame is one observation.")
         return settings
@@ -161,9 +167,13 @@ def _instead(key: str) -> str:
 
 
 def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
-    """``value`` as the type of its field: an int, a float, or lower-case text."""
+    """``value`` as the type of its field: an int, a float, or lower-case text.
+
+    Raises:
+        ValueError: What is wrong, in a sentence or two.
+    """
     if kind is int or kind is float:
-        wrong = ConfigError(f"{source}: {key} must be a {'whole ' * (kind is int)}number, got {shown(value)}.")
+        wrong = ValueError(f"{key} must be a {'whole ' * (kind is int)}number, got {shown(value)}.")
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise wrong
         try:
@@ -176,11 +186,11 @@ def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
             raise wrong
         return int(number)
     if not isinstance(value, str):
-        raise ConfigError(f"{source}: {key} must be text, got {shown(value)}.")
+        raise ValueError(f"{key} must be text, got {shown(value)}.")
     text = value.strip().lower()
     if key == "exploration_type" and text not in ("categorical", "e-greedy", "additive_noise"):
-        raise ConfigError(
-            f"{source}: exploration_type should be 'categorical' or 'e-greedy', got {shown(text)}. "
+        raise ValueError(
+            f"exploration_type should be 'categorical' or 'e-greedy', got {shown(text)}. "
             "Actions are drawn by their probability, or the best is taken with some at random."
         )
     if key == "loss_type" and text not in ("huber", "mean squared error"):

@@ -116,12 +116,21 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     near = near_names(name, [*entries, *known], called_there)
     meant = " or ".join(map(repr, near))
     listed = f"Known are: {', '.join(entries)}" if len(entries) <= MAX_LISTED else "`hotlap tracks list` shows them all"
-    absent = [each for each in near if each not in entries]
+    absent = [each for each in near[:1] if each not in entries]
     raise TrackError(
         f"there is no track named {name!r}.{f' Did you mean {meant}?' if near else ''}"
         f"{f' `hotlap tracks get {absent[0]}` brings the original.' if absent else ''} {listed}. Own route files are "
         "named by their path (ending in .npy) or added with `hotlap tracks add FILE`."
     )
+
+
+def name_behind(called: str) -> str | None:
+    """The name of the track that people call so, whether it is here or one of the original's; None for no track."""
+    names = [*(entry.name for entry in list_tracks()), *original_routes()]
+    match = match_name(called, names, console_names())
+    if match is None:
+        return None
+    return f"{match.name}_{match.turn}" if match.turn else match.name
 
 
 def is_built_in(name_or_path: str | Path) -> bool:
