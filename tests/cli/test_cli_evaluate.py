@@ -20,6 +20,7 @@ from hotlap.config import ConfigWarning
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.store import open_store
+from hotlap.shell import quoted
 from hotlap.training.trainer import Trainer
 
 
@@ -101,7 +102,7 @@ def test_people_are_told_what_to_watch_first_and_what_comes_next(model: ModelFol
     first = model.path / "mp4" / "camera-pip" / "0-video.mp4"
     assert f"watch first (trial 1): {first}\n" in text
     assert text.count(".mp4") == 1
-    assert text.endswith(f"Next: hotlap analyze {model.path}\n")
+    assert text.endswith(f"Next: hotlap analyze {quoted(model.path)}\n")
     assert hotlap("evaluate", model.path, "--laps", "2", "--video", "2", "--verbose").stdout.count(".mp4") > 4
 
 

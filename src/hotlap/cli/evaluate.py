@@ -60,8 +60,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Rules for all models: a TOML file with keys of \\[race] and \\[evaluation], which count before "
-            "job.toml.",
+            help="Rules for all models: a TOML file with keys of [race] and [evaluation], which count before job.toml.",
         ),
     ] = None,
     trials: Annotated[int | None, typer.Option(help="Laps, or attempts that each start anew.")] = None,

@@ -334,6 +334,7 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
         print_json({"name": track.name, **figures, **written})
         return
 
+    from rich.markup import escape
     from rich.table import Table
 
     x_min, y_min, x_max, y_max = figures["bounds_m"]
@@ -354,8 +355,6 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
     table.add_row("start", f"({start['x']:.3f}, {start['y']:.3f}) m, heading {start['yaw_deg']:.1f}°")
     table.add_row("extents", f"x {x_min:.2f} … {x_max:.2f}, y {y_min:.2f} … {y_max:.2f} m")
     table.add_row("theme", track.theme)
-    from rich.markup import escape
-
     out = screen()
     out.print(f"[bold]{track.name}[/bold]")
     out.print(table)
