@@ -45,7 +45,7 @@ from hotlap.rollouts.plan import SELECTION, EpisodePlan, plan_evaluation, plan_t
 from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.background import Background
-from hotlap.training.fit import require_fit
+from hotlap.training.fit import changed_since, checksums, require_fit
 from hotlap.training.iteration import OpenIteration, after, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener, Listeners, Silence
@@ -64,6 +64,7 @@ from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
 from hotlap.training.verdict import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, judge
 
+FILES = "files"  # in the trainer's state: checksums of what the user wrote
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 
 
@@ -184,6 +185,7 @@ class Trainer:
         if training.clone_from and not (earlier and resume):
             self._clone(training.clone_from)
         self.setup = rollout_setup(self.folder, self.job)
+        self._checksums = checksums(self.folder)
         self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
         self.tracks = self.setup.tracks
         self.fleet = build_fleet(self.setup, self.job, self.num_workers, self.listener.on_message)
@@ -565,7 +567,8 @@ class Trainer:
             log.saves(name)
             log.write()
         self._protect()
-        extra = self.state.extra | {LOG_BYTES: self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}}
+        num_bytes = self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}
+        extra = self.state.extra | {LOG_BYTES: num_bytes, FILES: self._checksums}
         if math.isfinite(self.last_reward_mean):
             extra["reward_mean"] = self.last_reward_mean
         if stages is not None:  # what a resumed training cannot measure again
@@ -635,6 +638,8 @@ class Trainer:
         state = self.ppo.state_dict() | {f"model.{name}": value for name, value in checkpoint.weights.items()}
         self.ppo.load_state_dict(state | (checkpoint.optimizer or {}))
         self.state = checkpoint.state
+        if sentence := changed_since(self.state.extra.get(FILES, {}), self._checksums):
+            self.listener.on_message(sentence)
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         self._protect()
         self.checkpoints.point_at(checkpoint.name)  # drops what is not protected
