@@ -218,7 +218,7 @@ def _train(
                 from hotlap.export.clone_source import readable_source
                 from hotlap.training.trainer import Trainer
 
-                with readable_source(job, place, resume=resume) as readable:
+                with readable_source(job, place, resume=resume, tell=display.on_message) as readable:
                     trainer = Trainer(
                         model,
                         job=readable,
