@@ -20,7 +20,7 @@ from hotlap.cli.export import export
 from hotlap.cli.train import train
 from hotlap.config import ConfigWarning
 from hotlap.errors import ConfigError, HotlapError, RecordError
-from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.checkpoints import CheckpointStore, IndexEntry
 from hotlap.training.trainer import Trainer
 
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
@@ -181,6 +181,37 @@ def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):
     assert "worker-3.env: first_lap" in text
     assert "there is no track named 'reinvent_base'" in text
     assert "Cannot be trained yet." in text
+
+
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
+def test_the_last_checkpoint_by_default_is_told_where_another_is_best(tmp_path: Path):
+    """As in the original nobody asked for it; who asks, on the command line or in run.env, is told nothing."""
+    run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_LOCAL_S3_MODEL_PREFIX": "first"}
+    folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY | {"term_cond_max_episodes": 2})
+    (folder / "job.toml").write_text(FEW_LAPS)
+    unset = re.sub(r"(?m)^DR_(EVAL|LOCAL_S3_PRETRAINED)_CHECKPOINT=.*\n", "", (folder / "run.env").read_text())
+    (folder / "run.env").write_text(unset)
+    hotlap("train", folder)
+    first = folder / "bucket/first"
+    entry = IndexEntry(CheckpointStore(first).list()[1], 1.0, 0.0)
+    CheckpointStore(first).write_index(best=entry, last=entry)
+
+    laps = ("--laps", 1, "--no-video")
+    told = "(last: DR_EVAL_CHECKPOINT is not set; the best is 1, --checkpoint best)"
+    assert told in hotlap("evaluate", folder, *laps).stderr
+    assert "DR_EVAL_CHECKPOINT is not set" in hotlap("doctor", folder).stdout
+    for words in (("--checkpoint", "last"), ("--checkpoint", "best")):
+        assert "DR_EVAL_CHECKPOINT" not in hotlap("evaluate", folder, *laps, *words).stderr
+    (folder / "run.env").write_text(f"{unset}DR_EVAL_CHECKPOINT=last\n")
+    assert "DR_EVAL_CHECKPOINT" not in hotlap("evaluate", folder, *laps).stderr
+
+    second = {"DR_LOCAL_S3_MODEL_PREFIX": "second", "DR_LOCAL_S3_PRETRAINED": True}
+    (folder / "run.env").write_text(changed(unset, second | {"DR_LOCAL_S3_PRETRAINED_PREFIX": "first"}))
+    assert "DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set" in hotlap("doctor", folder).stdout
+    begun = hotlap("train", folder, "--iterations", 1).stderr
+    assert "(last: DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set; the best is 1, --clone-checkpoint best)." in begun
+    begun = hotlap("train", folder, "--iterations", 1, "--wipe", "--clone", first).stderr
+    assert f"Begins with checkpoint {entry.name} of {first}." in begun, "--clone takes the best"
 
 
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")

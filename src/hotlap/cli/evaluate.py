@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hotlap.cli.checkpoint_option import parse_checkpoint, split_checkpoint
+from hotlap.cli.checkpoint_option import last_by_default, parse_checkpoint, split_checkpoint
 from hotlap.cli.checkpoints import how_sure
 from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.output import (
@@ -155,11 +155,16 @@ def evaluate(
             out.print(message, markup=False, soft_wrap=True)
 
         evaluators: list[Evaluator] = []
-        for choice, job, one in zip(choices, jobs, which, strict=True):
+        for choice, job, one, (_, own, _) in zip(choices, jobs, which, named, strict=True):
             beside = evaluators[-1] if evaluators else None
             evaluators.append(
                 Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, beside=beside, tell=tell)
             )
+            taken = evaluators[-1].checkpoint_name
+            if one == "last" and not (own or checkpoint):
+                why = last_by_default(choice.drfc, "DR_EVAL_CHECKPOINT", "--checkpoint", evaluators[-1].place, taken)
+                if why:
+                    tell(f"{choice.words}: checkpoint {taken} drives{why}.")
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.checkpoint_option import last_by_default
 from hotlap.cli.clone_option import with_clone
 from hotlap.cli.earlier_model import earlier_model
 from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
@@ -55,8 +56,9 @@ def train(
         ),
     ] = None,
     clone_checkpoint: Annotated[
-        str | None, typer.Option(help="Which checkpoint of it: best, last, a number, or a name such as 5_Step-4912.")
-    ] = (None),
+        str | None,
+        typer.Option(help="Which checkpoint of it: best (the default), last, a number, or a name such as 5_Step-4912."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same training.")] = None,
     track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
     minutes: Annotated[
@@ -221,7 +223,7 @@ def _train(
                 from hotlap.export.clone_source import readable_source
                 from hotlap.training import trainer as training
 
-                with readable_source(job, place, resume=resume) as readable:
+                with readable_source(job, place, resume=resume, tell=display.on_message) as readable:
                     trainer = training.Trainer(
                         model,
                         job=readable,
@@ -244,8 +246,13 @@ def _train(
                     soft_wrap=True,
                 )
                 if trainer.cloned:
-                    source = job.training.clone_from
-                    out.print(f"Begins with checkpoint {trainer.cloned} of {source}.", markup=False, soft_wrap=True)
+                    source = str(job.training.clone_from)
+                    variable = "DR_LOCAL_S3_PRETRAINED_CHECKPOINT"
+                    why = ""
+                    if job.training.clone_checkpoint == "last":
+                        why = last_by_default(choice.drfc, variable, "--clone-checkpoint", source, trainer.cloned)
+                    sentence = f"Begins with checkpoint {trainer.cloned} of {source}{why}."
+                    out.print(sentence, markup=False, soft_wrap=True)
                 for key, content in choice.launch_files.items():
                     trainer.store.put(key, content)
                 listed.began()

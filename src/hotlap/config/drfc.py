@@ -191,9 +191,27 @@ class DrfcFolder:
     @property
     def remarks(self) -> list[str]:
         """Sentences about what is not set, for whoever asks what becomes of the folder; no command need repeat them."""
-        if self.environments.has_system:
-            return []
-        return [f"{self.path}: there is no system.env; the number of workers and the bucket have their defaults."]
+        found = []
+        if not self.environments.has_system:
+            found.append(
+                f"{self.path}: there is no system.env; the number of workers and the bucket have their defaults."
+            )
+        if not self.says("DR_EVAL_CHECKPOINT"):
+            found.append(
+                "DR_EVAL_CHECKPOINT is not set: hotlap evaluate takes the last checkpoint, as the original, unless "
+                "--checkpoint says best; hotlap export takes the best."
+            )
+        if self.job.training.clone_from and not self.says("DR_LOCAL_S3_PRETRAINED_CHECKPOINT"):
+            found.append(
+                "DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set: training begins with the last checkpoint of the other "
+                "model, as the original, unless --clone-checkpoint says best."
+            )
+        return found
+
+    def says(self, variable: str) -> bool:
+        """Whether a variable is set, or else its key in job.toml; if neither, the default of the scripts counts."""
+        section, key = str(VARIABLES[variable].setting).split(".")
+        return variable in self._run or key in self._job_file()[1].get(section, {})
 
     @property
     def ignored(self) -> list[str]:

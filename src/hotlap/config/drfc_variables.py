@@ -234,7 +234,13 @@ _ALL: list[Variable] = [
         None,
         "sets evaluation.collision_penalty unless DR_COLLISION_PENALTY is set; the original reads only the latter",
     ),
-    _sets("evaluation.checkpoint", "DR_EVAL_CHECKPOINT", choice("last", "best"), "last"),
+    _sets(
+        "evaluation.checkpoint",
+        "DR_EVAL_CHECKPOINT",
+        choice("last", "best"),
+        "last",
+        text="sets evaluation.checkpoint; --checkpoint counts more, and hotlap export takes the best",
+    ),
     _works("DR_EVAL_REVERSE_DIRECTION", _BOOLEAN, "False", "sets race.reverse_dir in evaluations"),
     _differs(
         "DR_EVAL_SAVE_MP4",
@@ -258,7 +264,13 @@ _ALL: list[Variable] = [
     _works(
         "DR_LOCAL_S3_PRETRAINED_PREFIX", KEY, "rl-sagemaker-pretrained", "the other model's folder inside the bucket's"
     ),
-    _sets("training.clone_checkpoint", "DR_LOCAL_S3_PRETRAINED_CHECKPOINT", choice("best", "last"), "last"),
+    _sets(
+        "training.clone_checkpoint",
+        "DR_LOCAL_S3_PRETRAINED_CHECKPOINT",
+        choice("best", "last"),
+        "last",
+        text="sets training.clone_checkpoint; --clone-checkpoint counts more, and --clone FROM takes the best",
+    ),
     _works("DR_LOCAL_S3_CUSTOM_FILES_PREFIX", KEY, "custom_files", "the prefix that stands for custom_files/"),
     _works("DR_LOCAL_S3_MODEL_METADATA_KEY", KEY, "custom_files/model_metadata.json", "where model_metadata.json lies"),
     _works(

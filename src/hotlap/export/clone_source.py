@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -16,7 +16,9 @@ from hotlap.unfinished import scratch_folder
 
 
 @contextmanager
-def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Job]:
+def readable_source(
+    job: Job, place: str | Path, *, resume: bool, tell: Callable[[str], None] = lambda message: None
+) -> Iterator[Job]:
     """The job with a source that the trainer reads.
 
     A model of DeepRacer is imported into a temporary folder, one of ours in an archive is unpacked there.
@@ -25,6 +27,7 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
         job: What is to be trained.
         place: Where.
         resume: A training there goes on, and needs no source any more.
+        tell: Is told what the user should know of weights that were imported.
 
     Raises:
         RecordError: If there is no model at the source.
@@ -40,7 +43,9 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
             unpack_model(Path(training.clone_from), root, folder)
             yield job.updated(training={"clone_from": str(folder)})
             return
-        import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
+        found = import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
+        for remark in found.weights_remarks:
+            tell(remark)
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 
 
