@@ -225,7 +225,7 @@ def test_models_in_buckets_are_cloned_into_buckets(
         return model.job.model_copy(update={"training": model.job.training.model_copy(update=training)})
 
     theirs = f"s3://{s3_bucket}/theirs"
-    with pytest.raises(RecordError, match=r"mine is not empty: it holds 1 files such as notes\.txt"):
+    with pytest.raises(RecordError, match=r"mine is not empty: it holds 1 file such as notes\.txt"):
         Trainer(model, job=job("mine", None))
     with pytest.raises(RecordError, match=r"theirs is not empty"):
         Trainer(model, job=job("theirs", theirs))
