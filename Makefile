@@ -32,6 +32,10 @@ train: $(VENV)/.installed
 	@test -f $(MODEL)/reward_function.py || $(BIN)/hotlap new $(MODEL)
 	$(BIN)/hotlap train $(MODEL) --resume
 	$(BIN)/hotlap evaluate $(MODEL) --laps 100
+	@echo
+	@echo "Go on with a model of your own:"
+	@echo "  source $(BIN)/activate      # once in every new terminal; then the command hotlap is found"
+	@echo "  hotlap new models/mine"
 
 test: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu"

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hotlap.config.hyperparameters import STARTER
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import hyperparameters_json, job_toml, metadata_json
@@ -44,7 +45,8 @@ def trained(folder: Path, track: str, seed: int, reward: str, speed: float, iter
     source = Path(examples.__path__[0]) / f"{reward}.py"
     (folder / "reward_function.py").write_text(source.read_text())
     (folder / "model_metadata.json").write_text(metadata_json(speed))
-    (folder / "hyperparameters.json").write_text(hyperparameters_json())
+    endless = STARTER.model_copy(update={"term_cond_avg_score": 1e9})  # the stock one ends a training at 350
+    (folder / "hyperparameters.json").write_text(hyperparameters_json(endless))
     job = Job().updated(
         race={"track": track},
         training={

@@ -147,7 +147,7 @@ SHAPES: dict[str, Shape] = {
     "on-the-spot-without-files": Shape(
         {"system.env": LAUNCH, "run.env": HEAD},
         False,
-        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json there, or beside run.env."),
+        ("no bucket/custom_files/reward_function.py", "and hyperparameters.json into custom_files, or beside run.env."),
     ),
     "prefix-left-open": Shape(
         beside(run=HEAD + "DR_LOCAL_S3_MODEL_PREFIX=training/$LAUNCH_NAME/first\n"),
@@ -215,6 +215,9 @@ SHAPES: dict[str, Shape] = {
         beside(metadata=metadata().encode("utf-16")), False, ("not UTF-8", "Save the file with the encoding UTF-8")
     ),
     "command-in-run-env": Shape(beside(run="DR_WORLD_NAME=$(cat track)\n"), False, ("nothing is executed here",)),
+    "track-by-its-name-in-the-console": Shape(
+        beside(run=run_env(DR_WORLD_NAME="A to Z Speedway")), False, ("write DR_WORLD_NAME=reInvent2019_wide.",)
+    ),
     "misspelt-variable": Shape(beside(run=run_env() + "DR_WORLD_NAM=oval\n"), told=("Did you mean DR_WORLD_NAME?",)),
     "wrong-value": Shape(
         beside(run=run_env(DR_TRAIN_MIN_EVAL_TRIALS="many")), False, ("DR_TRAIN_MIN_EVAL_TRIALS = 'many' is not",)
@@ -222,7 +225,7 @@ SHAPES: dict[str, Shape] = {
     "no-reward": Shape(
         without(beside(), "reward_function.py"),
         False,
-        ("Put reward_function.py there, or beside run.env.",),
+        ("Put reward_function.py into custom_files, or beside run.env.",),
     ),
     "no-run-env": Shape(
         {"system.env": system_env(), "experiments/a/notes.txt": "", **three("custom_files/")},
@@ -295,8 +298,31 @@ SHAPES: dict[str, Shape] = {
         kind=MODEL,
     ),
     "only-a-reward-function": Shape(
-        {"reward_function.py": CENTER_LINE}, False, ("it lacks model_metadata.json and hyp",), kind=MODEL
+        {"reward_function.py": CENTER_LINE}, False, ("only a reward function; `hotlap new",), kind=MODEL
     ),
+    "reward-function-with-two-endings": Shape(
+        without(three(), "reward_function.py") | {"reward_function.py.txt": CENTER_LINE},
+        False,
+        ("Rename reward_function.py.txt to reward_function.py.",),
+        kind=MODEL,
+    ),
+    "only-a-misnamed-reward-function": Shape(
+        {"Reward_Function (1).py": CENTER_LINE},
+        False,
+        ("Rename Reward_Function (1).py to reward_function.py. Then `hotlap new",),
+        kind=MODEL,
+    ),
+    "reward-with-a-package-that-is-not-there": Shape(
+        three(reward=f"import math\nimport no_such_package.deep, helper\n{CENTER_LINE}") | {"helper.py": ""},
+        False,
+        ("reward_function.py, line 2: the package no_such_package is not installed.",),
+        kind=MODEL,
+    ),
+    "reward-that-can-do-without-a-package": Shape(
+        three(reward=f"try:\n    import no_such_package\nexcept ImportError:\n    pass\n{CENTER_LINE}"), kind=MODEL
+    ),
+    "empty": Shape({}, False, ("it is empty",), kind="no model folder"),
+    "something-else": Shape({"notes.txt": "", "pictures/1/car.txt": ""}, False, ("none of",), kind="no model folder"),
     "console-archive-unpacked": Shape(
         {"agent/model.pb": b"", "model_metadata.json": metadata()},
         False,
@@ -320,6 +346,7 @@ SHAPES: dict[str, Shape] = {
 
 def write_shape(shape: Shape, folder: Path) -> None:
     """Write its files, byte for byte."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in shape.files.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)

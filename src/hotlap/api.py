@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def train(
     from hotlap.export.clone_source import readable_source
 
     model = ModelFolder(folder)
-    with readable_source(model.job, model.job.training.output or model.path, resume=resume) as job:
+    tell = listener.on_message if listener else warnings.warn
+    with readable_source(model.job, model.job.training.output or model.path, resume=resume, tell=tell) as job:
         trainer = Trainer(model, job=job, resume=resume, wipe=wipe, listener=listener).open()
     return trainer.run()
 

@@ -15,6 +15,7 @@ from hotlap.analysis.learning_curve import draw_learning_curve, learning_curve
 from hotlap.analysis.style import smoothed
 from hotlap.errors import RecordError
 from hotlap.records.events import EvaluationSummary, IterationRecord
+from hotlap.records.tallies import Tally
 from hotlap.tracks.track import Track
 
 
@@ -73,6 +74,13 @@ def test_learning_curve_shows_the_records():
     assert [[1000.0 * (i + 1), 3.0 * i] for i in range(6)] in lines
     assert any(np.asarray(line.get_ydata())[-1] == 100 * 5 / 64 for line in clean.get_lines())
     assert any("after 5,000 steps" in text.get_text() for text in completion.texts)
+
+
+def test_learning_curve_tells_all_laps_of_the_best_checkpoint():
+    """Where they are known; else those of the evaluation that followed its iteration."""
+    for tally, laps in ((None, "4 of 64"), (Tally("5_Step-5000.ckpt", 3, num_laps=192, clean_laps=190), "190 of 192")):
+        figure = learning_curve(records(6), tally=tally)
+        assert figure.get_supxlabel().endswith(f"; best checkpoint: 5, {laps} evaluation laps clean")
 
 
 @pytest.mark.parametrize(("num_iterations", "evaluated"), [(0, True), (1, True), (2, False)])

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from base64 import b64decode
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 from hotlap.analysis.chapters import chapters
 from hotlap.analysis.dark_page import PAPER, turn_dark
+from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.report import write_report
 from hotlap.analysis.run_reader import read_run
 from hotlap.analysis.track_maps import reward_map
@@ -122,6 +124,51 @@ def test_words_stand_under_each_figure(folder):
             assert len(card.words) > 60
 
 
+def words_of(run, **parts):
+    """The words under each figure of a run that differs in some parts."""
+    return {card.name: card.words for chapter in chapters([replace(run, **parts)]) for card in chapter.cards}
+
+
+def test_words_speak_of_what_is_drawn(folder):
+    """Each figure that has several cases has words for each of them."""
+    run = read_run(folder)
+    words = words_of(run)
+    longest = run.episodes.where(~run.episodes.complete)
+    assert "fastest complete laps" in words["best_laps"]
+    steps = run.steps.where(np.isin(run.steps.episode, np.flatnonzero(~run.episodes.complete)))
+    incomplete = words_of(run, steps=steps, episodes=Episodes.of(steps))
+    assert len(Episodes.of(steps)) == len(longest)
+    assert "fastest" not in incomplete["best_laps"]
+    assert "None of them ended with a complete lap" in incomplete["endings"]
+    assert "Off track" in words["endings"]
+    assert "Immobilized" not in words["endings"]
+
+    assert "Numbers are waypoints" in words["exits"]
+    assert "Numbers" not in words_of(run, tracks={0: None})["exits"]
+    steps = run.steps.where(np.isin(run.steps.episode, np.flatnonzero(run.episodes.complete)))
+    assert "No mistake" in words_of(run, steps=steps, episodes=Episodes.of(steps))["exits"]
+
+    plain = [replace(record, evaluation=None, is_best=False, lap_time_best_s=None) for record in run.iterations]
+    unmarked = words_of(run, iterations=plain)
+    assert "Evaluations" in words["reward"]
+    assert "dashed" in words["reward"]
+    assert "valuations" not in unmarked["reward"] + unmarked["completion"]
+    assert "dashed" not in unmarked["reward"]
+    assert "thin line" not in words["reward"]  # six iterations are not smoothed
+    assert unmarked["clean_laps"].startswith("No evaluations")
+    assert unmarked["lap_times"].startswith("No lap")
+
+    assert "dotted line" not in words["entropy"]  # the folder has no metadata
+    assert "dotted line" in words_of(run, actions=[(0.0, 1.0), (30.0, 1.0)])["entropy"]
+    continuous = replace(run.steps, action=np.full(len(run.steps), -1))
+    assert "may be negative" in words_of(run, steps=continuous)["entropy"]
+
+    assert words["evaluation"].startswith("All trials")
+    (one,) = run.evaluations
+    many = replace(one, episodes=one.episodes.where(np.zeros(250, dtype=int)))
+    assert words_of(run, evaluations=[many])["evaluation"].startswith("The last 200 of 250 trials")
+
+
 def test_equal_runs_give_equal_pages(folder, report, tmp_path):
     again = write_report([read_run(folder)], tmp_path / "report.html")
     assert again.page.read_bytes() == report.page.read_bytes()
@@ -195,8 +242,11 @@ def test_dark_figures_keep_what_lies_on_maps(folder):
 
 def test_unwritable_page_is_explained(folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordError, match="could not be written"):
-        write_report([read_run(folder)], tmp_path / "file" / "report.html")
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "page.html").mkdir()
+    for page in ("file/report.html", "taken.html", "page.html"):  # the folder, that of the figures, the page itself
+        with pytest.raises(RecordError, match=r"could not be written.*--output"):
+            write_report([read_run(folder)], tmp_path / page)
     with pytest.raises(RecordError, match="has no ending"):
         write_report([read_run(folder)], tmp_path / "report")
 

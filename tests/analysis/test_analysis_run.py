@@ -19,6 +19,7 @@ from hotlap.analysis.run_reader import read_run
 from hotlap.errors import RecordError
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
+from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
 
@@ -157,6 +158,25 @@ def test_folders_without_a_run_are_explained(tmp_path):
         read_run(tmp_path / "file")
     with pytest.raises(RecordError, match="nothing readable about a run"):
         read_run(tmp_path)
+    for name in ("model_metadata.json", "reward_function.py"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(RecordError, match="has not been trained yet"):
+        read_run(tmp_path)
+
+
+def test_all_laps_of_the_best_checkpoint_are_read(tmp_path):
+    """Its newest tally; a file that is damaged becomes a note."""
+    folder = write_run(tmp_path / "mine")
+    best = next(record.checkpoint for record in read_run(folder).iterations if record.is_best)
+    assert read_run(folder).tally is None
+    log = TallyLog(Folder(folder), num_iterations=0)
+    log.append([Tally(best, 1, num_laps=32, clean_laps=30), Tally("1_Step-9.ckpt", 1, num_laps=32)], 3)
+    log.append([Tally(best, 2, num_laps=64, clean_laps=61)], 4)
+    assert read_run(folder).tally == Tally(best, 2, num_laps=64, clean_laps=61)
+    (folder / TALLIES).write_text("x\n" * 20_000)
+    run = read_run(folder)
+    assert run.tally is None
+    assert any(TALLIES in note for note in run.notes)
 
 
 DAMAGES = st.sampled_from(["truncate", "noise", "empty", "remove", "folder", "number"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,11 +14,13 @@ from hotlap.analysis import figures
 from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.findings import findings
 from hotlap.analysis.headline import headline
-from hotlap.analysis.phases import bins_of, early_and_late
+from hotlap.analysis.phases import bins_of, early_and_late, phase_names
 from hotlap.analysis.run import Run
 from hotlap.analysis.run_reader import read_run
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.time_figures import pace_of, step_periods
+from hotlap.records.events import EvaluationSummary
+from hotlap.records.tallies import Tally
 
 
 @pytest.fixture(scope="module")
@@ -55,13 +59,42 @@ def test_driven_speed_is_the_speed_on_the_ring(run):
 
 def test_exit_map_marks_late_mistakes(run):
     figure = figures.exit_map(run.episodes, run.steps, run.tracks[0])
-    (crosses,) = [each for each in figure.axes[0].collections if str(each.get_label()).startswith("last fifth")]
+    (crosses,) = [each for each in figure.axes[0].collections if str(each.get_label()).startswith("mistakes")]
     late = np.arange(len(run.episodes)) >= len(run.episodes) - 48
     failed = late & run.episodes.failed
     np.testing.assert_allclose(
         np.asarray(crosses.get_offsets()), np.stack([run.episodes.x[failed], run.episodes.y[failed]], axis=1)
     )
-    assert crosses.get_label() == f"last fifth: {failed.sum()} of 48 episodes"
+    assert crosses.get_label() == f"mistakes of the last 48 episodes ({failed.sum()})"
+
+
+def test_parts_of_a_training_are_called_by_their_number(run):
+    """A short training has twenty first and last episodes, which is more than a fifth."""
+    for episodes, size in ((run.episodes, 48), (run.episodes.where(np.arange(60)), 20)):
+        steps = run.steps.where(run.steps.episode < len(episodes))
+        assert phase_names(len(episodes)) == (f"first {size} episodes", f"last {size} episodes")
+        for draw in (figures.actions_around_track, figures.action_shares):
+            assert draw(steps).axes[0].get_title("left").endswith(f"last {size} episodes")
+        legend = figures.distance_figure(episodes).axes[0].get_legend()
+        assert [text.get_text() for text in legend.get_texts()] == [f"first {size} episodes", f"last {size} episodes"]
+
+
+def test_numbers_of_waypoints_stand_above_the_marks_of_exits(run):
+    axes = figures.exit_map(run.episodes, run.steps, run.tracks[0]).axes[0]
+    numbers = [text for text in axes.texts if text.get_text().isdecimal()]
+    assert [text.get_text() for text in numbers] == ["0", "10", "20", "30"]
+    assert min(text.get_zorder() for text in numbers) > max(each.get_zorder() for each in axes.collections)
+
+
+@pytest.mark.parametrize("draw", [figures.best_laps_figure, figures.last_laps_figure])
+def test_lines_have_a_mark_where_they_start(run, draw):
+    axes = draw(run.steps, run.episodes, run.tracks[0], number=4).axes[0]
+    (starts,) = [each for each in axes.collections if each.get_label() == "start"]
+    points = np.asarray(starts.get_offsets())
+    assert len(points) == 4
+    first = np.stack([run.steps.x[run.episodes.first], run.steps.y[run.episodes.first]], axis=1)
+    assert all((np.abs(first - point).sum(axis=1) < 1e-9).any() for point in points)
+    assert "start" in [text.get_text() for text in axes.get_legend().get_texts()]
 
 
 def test_maps_show_the_mean_of_each_place(run):
@@ -145,8 +178,36 @@ def test_headline_and_findings_name_the_numbers(run):
     course, where, actions, exploring = findings(run)
     assert "100 % in the last" in course
     assert "training episodes ended by a mistake" in where
+    assert "what counts is the evaluation" in where
     assert "used all 3 actions" in actions
-    assert "from 1.10 to 0.30 nat" in exploring
+    assert exploring == "It became surer of what to do (entropy 0.30 nat, at first 1.10)."
+    known = findings(replace(run, actions=[(-30.0, 1.5), (0.0, 1.5), (30.0, 1.5)]))[3]
+    assert "among 1.3 of its 3 actions, at first among 3.0 (entropy 0.30 nat, at first 1.10)" in known
+
+
+def test_a_perfect_model_does_not_read_like_a_failure(run):
+    """It drives all evaluations to the end, though every training episode ends by something that it tries out."""
+    laps = EvaluationSummary(32, 100.0, 1.0, 9.0, 12.0, 11.5)
+    records = [replace(record, laps_completed=0, evaluation=laps) for record in run.iterations]
+    tally = Tally("11_Step-1.ckpt", num_sets=5, num_laps=160, clean_laps=160, clean_times_ms=(12000,) * 159 + (11000,))
+    perfect = replace(run, iterations=records, tally=tally)
+    facts = {fact.label: (fact.value, fact.detail) for fact in headline(perfect)}
+    assert facts["Clean laps"] == ("160 of 160", "in all evaluations of the best checkpoint")
+    assert facts["Lap time"][0] == "12.00 s"
+    assert "fastest 11.00 s" in facts["Lap time"][1]
+    assert facts["First complete lap"] == (f"{records[0].total_steps:,} steps", "in an evaluation, 12 s")
+    course = findings(perfect)[0]
+    assert course.endswith("100 % in the last: it drives the whole lap.")
+
+
+@pytest.mark.parametrize(
+    ("completion", "words"),
+    [(100.0, "100 % in the last: it drives the whole"), (99.7, "99.7 % in the last: it drives nearly")],
+)
+def test_a_hundred_percent_are_the_whole_lap(run, completion, words):
+    laps = EvaluationSummary(32, completion, 0.9, 9.0)
+    records = [replace(record, evaluation=laps) for record in run.iterations]
+    assert words in findings(replace(run, iterations=records))[0]
 
 
 @pytest.mark.parametrize("name", sorted(set(figures.__all__) - {"drives_of", "evaluation_figure", "learning_curve"}))

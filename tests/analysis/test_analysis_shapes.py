@@ -146,6 +146,26 @@ def test_an_archive_of_something_else(tmp_path: Path):
         read_run(tarred(tmp_path / "in", tmp_path / "a.tar.gz"))
 
 
+def test_an_archive_for_a_car(tmp_path: Path):
+    """What `hotlap export` and the console write has a graph and no records."""
+    (tmp_path / "in" / "agent").mkdir(parents=True)
+    (tmp_path / "in" / "agent" / "model.pb").write_bytes(b"graph")
+    (tmp_path / "in" / "model_metadata.json").write_text("{}")
+    with pytest.raises(RecordError) as raised:
+        read_run(tarred(tmp_path / "in", tmp_path / "model.tar.gz"))
+    assert "is an archive for a car and holds no records of the training. Give the folder" in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [{}, {"notes.txt": "hello"}, {"metrics/progress.jsonl": "x\n" * 20_000}])
+def test_errors_are_sentences_with_one_space_between_them(tmp_path: Path, content: dict[str, str]):
+    for name, text in content.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    with pytest.raises(RecordError) as raised:
+        read_run(tmp_path)
+    assert "  " not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("output", "page"),
     [

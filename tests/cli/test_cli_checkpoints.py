@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 from tiny_model import ROUND_AND_ROUND, write_model
+from typer.testing import CliRunner
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.checkpoints import how_sure
+from hotlap.cli.train import train
 from hotlap.errors import ConfigError, RewardError
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.training.trainer import Trainer
@@ -33,6 +36,20 @@ def test_what_never_finished_an_iteration_blocks_nothing_and_limits_count_from_n
     assert store.load(last.stem).name == store.load(str(last)).name == last
     assert f"checkpoint {last.number}" in how_sure(tmp_path, str(last))
     assert "laps clean" in how_sure(tmp_path, str(last))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--minutes", "0"), ("--minutes", "-1"), ("--minutes", "nan"), ("--iterations", "0")]
+)
+def test_a_limit_of_nothing_is_refused(tmp_path: Path, option: str, value: str):
+    """In job.toml 0 means no limit; who types it does not mean to train for ever."""
+    app = typer.Typer()
+    app.command()(train)
+    model = write_model(tmp_path)
+    error = CliRunner().invoke(app, [str(model.path), option, value]).exception
+    assert isinstance(error, ConfigError)
+    assert str(error).startswith(f"{option} must be above 0, got {value}; leave it out for no limit")
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_checkpoint_is_named_in_every_form():

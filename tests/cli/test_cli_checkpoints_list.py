@@ -124,7 +124,11 @@ def test_a_checkpoint_is_named_in_every_form_where_one_is_asked_for(model: Model
     first = listed(model.path)[1]
     stem = first["name"].removesuffix(".ckpt")
     best = next(row["name"] for row in listed(model.path) if row["best"])
-    sure = f"{first['clean_laps']} of {first['laps']} laps clean, {100 * first['low']:.1f}–{100 * first['high']:.1f} %"
+    low, high = (f"{100 * first[end]:.1f}".removesuffix(".0") for end in ("low", "high"))
+    sure = (
+        f"{first['clean_laps']} of {first['laps']} laps clean "
+        f"(true share between {low} and {high} %, with 95 % certainty)"
+    )
     for words in ((f"{model.path}@{stem}",), (model.path, "--checkpoint", stem), (f"{model.path}@1",)):
         found = json.loads(hotlap("evaluate", *words, "--laps", "1", "--no-video", "--json").stdout)
         assert found["checkpoint"] == first["name"]
@@ -159,6 +163,9 @@ def test_an_iteration_and_its_checkpoint_bear_one_number(model: ModelFolder, tmp
     assert numbers == [record.number for record in ProgressLog(Folder(clone.path)).read()]
     best = next(row["number"] for row in rows if row["best"])
     assert f"Checkpoint {best} (best" in told
+    assert "with 95 % certainty)" in told
+    assert "the best checkpoints drive again beside one another" in told
+    assert told.endswith(f"Next: hotlap evaluate {clone.path}\n")
     fact = headline(read_run(clone.path))[0]
     assert fact.value.startswith(f"{best}_Step-")
     assert fact.detail == f"after iteration {best}"

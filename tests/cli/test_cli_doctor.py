@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -28,6 +30,14 @@ def test_a_working_machine_is_ready():
     for finding in found["findings"]:
         assert set(finding) == {"name", "status", "detail", "way_out"}
         assert (finding["way_out"] is None) == (finding["status"] == "ok")
+
+
+def test_nothing_but_the_findings_is_printed():
+    """Warp's native code would tell of itself and of a driver that is not there, past Python's streams."""
+    words = [sys.executable, "-m", "hotlap.cli.main", "doctor"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Warp" not in done.stdout
 
 
 def test_something_broken_is_named_and_the_rest_still_looked_at(monkeypatch):

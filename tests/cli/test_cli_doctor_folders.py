@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from folder_shapes import SHAPES, Shape, write_shape
+from folder_shapes import SHAPES, Shape, beside, drfc, run_env, write_shape
 from typer.testing import CliRunner, Result
 
 from hotlap.cli import doctor_folders
@@ -65,6 +65,33 @@ def test_a_folder_is_ready_or_told_what_to_do(collection: Path, report: dict[str
     assert not (shape.silent and line["warnings"])
 
 
+def test_a_relative_name_is_cut_off_only_at_the_beginning_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The class's folder is called like a part of the path to it, and a student's like a part of another name."""
+    write_shape(SHAPES["unknown-track"], tmp_path / "class" / "class" / "run")
+    write_shape(SHAPES["command-in-run-env"], tmp_path / "class" / "class" / "s")
+    other = tmp_path / "class" / "class" / "missing.npy"
+    write_shape(Shape(drfc(run=run_env(DR_WORLD_NAME=str(other))), False), tmp_path / "class" / "class" / "track")
+    monkeypatch.chdir(tmp_path / "class")
+    for named in ("class", str(tmp_path / "class" / "class")):
+        run, s, track = (line["text"] for line in json.loads(examine(named, "--json").stdout)["folders"])
+        assert "hotlap tracks" in run
+        assert s.startswith("run.env, line 1")
+        assert str(other) in track
+
+
+def test_remarks_and_texts_of_users_are_shown_as_they_are(tmp_path: Path):
+    """A ready folder with a remark has no check mark, and what looks like an emoji's name stays text."""
+    write_shape(SHAPES["misspelt-variable"], tmp_path / "a:x:")
+    write_shape(SHAPES["standard"], tmp_path / "b")
+    write_shape(Shape(beside(run="DR_WORLD_NAME=:boom:\n")), tmp_path / "c")
+    remark, ready, wrong = (line for line in examine(tmp_path).stdout.splitlines() if "DeepRacer-for-Cloud" in line)
+    assert remark.split()[:2] == ["!", "a:x:"]
+    assert "ready; there is no system.env" in remark
+    assert "(and 1 more)" in remark
+    assert ready.split()[0] == "✓"
+    assert ":boom:" in wrong
+
+
 def test_the_table_says_the_same(collection: Path, report: dict[str, Any]):
     text = examine(collection).stdout
     ready = sum(line["ok"] for line in report["folders"])
@@ -102,7 +129,8 @@ def test_what_is_too_deep_or_too_much_is_left_out(tmp_path: Path, monkeypatch: p
     write_shape(SHAPES["standard"], tmp_path / "1/2/3/4")
     (tmp_path / "again").symlink_to(tmp_path / "a")
     found = json.loads(examine(tmp_path, "--json").stdout)
-    assert [Path(line["folder"]).name for line in found["folders"]] == ["a"]
+    assert [Path(line["folder"]).name for line in found["folders"] if line["ok"]] == ["a"]
+    assert [line["folder"] for line in found["folders"] if not line["ok"]] == [str(tmp_path / "1")]
     monkeypatch.setattr(doctor_folders, "MAX_FOLDERS", 6)
     for number in range(3):
         write_shape(SHAPES["standard"], tmp_path / f"b{number}")

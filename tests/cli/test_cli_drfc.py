@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 import typer
-from drfc_folder import changed, write_drfc_folder, write_three_workers
+from drfc_folder import RUN_ENV, changed, write_drfc_folder, write_three_workers
 from model_layout import missing, undocumented
 from tiny_model import write_model
 from typer.testing import CliRunner, Result
 
 from hotlap.cli.doctor import doctor
 from hotlap.cli.evaluate import evaluate
+from hotlap.cli.export import export
 from hotlap.cli.train import train
 from hotlap.config import ConfigWarning
-from hotlap.errors import ConfigError
-from hotlap.records.checkpoints import CheckpointStore
+from hotlap.errors import ConfigError, HotlapError, RecordError
+from hotlap.records.checkpoints import CheckpointStore, IndexEntry
+from hotlap.training.trainer import Trainer
 
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
 FEW_LAPS = "[training]\neval_laps = 2\nthreads = 1\n"  # the least that DR_TRAIN_MIN_EVAL_TRIALS lets it be
 
 app = typer.Typer()
-for command in (train, evaluate, doctor):
+for command in (train, evaluate, export, doctor):
     app.command()(command)
 
 
@@ -34,8 +37,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DR_RUN_ID", raising=False)
 
 
-def hotlap(*words: object, code: int = 0) -> Result:
-    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "160"})
+def hotlap(*words: object, code: int = 0, columns: int = 160) -> Result:
+    done = CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns)})
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert done.exit_code == code, done.output
@@ -130,7 +133,7 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_ROUND_ROBIN_ADVANCE_DISTANCE": 0.1}
     folder = write_drfc_folder(tmp_path, system={"DR_WORKERS": 3}, run=run)
     found = json.loads(hotlap("doctor", "--drfc", folder, "--json").stdout)
-    assert list(found) == ["ok", "folder", "problems", "warnings", "works", "differs", "ignored"]
+    assert list(found) == ["ok", "folder", "problems", "warnings", "trained", "works", "differs", "ignored"]
     assert (found["ok"], found["problems"]) == (True, [])
     assert found["folder"] == str(folder / "bucket" / "rl-deepracer-sagemaker")
     rows = {row["variable"]: row for kind in ("works", "differs", "ignored") for row in found[kind]}
@@ -138,6 +141,8 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     assert rows["DR_WORLD_NAME"] in found["works"]
     assert rows["DR_TRAIN_MIN_EVAL_TRIALS"] in found["differs"]
     assert rows["DR_DOCKER_STYLE"] in found["ignored"]
+    for name in ("DR_AWS_APP_REGION", "DR_UPLOAD_S3_BUCKET", "DR_LOCAL_S3_PROFILE", "DR_CLOUD"):
+        assert "--output s3://bucket/prefix" in rows[name]["text"]
     dead, round_robin = found["warnings"]
     assert "DR_TRAIN_ROUND_ROBIN_ADVANCE_DISTANCE does nothing" in dead
     assert "(20 episodes / 3 workers) × 0.05" in round_robin
@@ -155,6 +160,19 @@ def test_the_doctor_tells_three_kinds_of_variables(tmp_path: Path):
     assert "Ready to train." in text
 
 
+def test_names_and_values_can_be_copied_from_a_narrow_terminal(tmp_path: Path):
+    """Each stands in one piece at the beginning of a line; a kind without variables has a sentence."""
+    folder = write_drfc_folder(tmp_path, run={"DR_WORLD_NAME": "first_lap"})
+    lines = hotlap("doctor", "--drfc", folder, columns=80).stdout.splitlines()
+    for name in re.findall(r"(?m)^(DR_\w+)=", RUN_ENV):
+        (line,) = (line for line in lines if re.search(rf"(^|, ){name}(=|,|$)", line))
+        assert line.startswith("DR_")
+    assert "DR_LOCAL_S3_MODEL_METADATA_KEY=custom_files/model_metadata.json" in lines
+    (folder / "run.env").write_text("DR_WORLD_NAME=first_lap\n")
+    (folder / "system.env").write_text("DR_WORKERS=1\n")
+    assert hotlap("doctor", folder).stdout.count("None of the variables that are set.") == 2
+
+
 def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):
     folder = write_three_workers(tmp_path)
     (folder / "worker-3.env").write_text("DR_WORLD_NAME=first_lap\n")
@@ -163,6 +181,37 @@ def test_the_doctor_tells_what_workers_have_of_their_own(tmp_path: Path):
     assert "worker-3.env: first_lap" in text
     assert "there is no track named 'reinvent_base'" in text
     assert "Cannot be trained yet." in text
+
+
+@pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
+def test_the_last_checkpoint_by_default_is_told_where_another_is_best(tmp_path: Path):
+    """As in the original nobody asked for it; who asks, on the command line or in run.env, is told nothing."""
+    run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_LOCAL_S3_MODEL_PREFIX": "first"}
+    folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY | {"term_cond_max_episodes": 2})
+    (folder / "job.toml").write_text(FEW_LAPS)
+    unset = re.sub(r"(?m)^DR_(EVAL|LOCAL_S3_PRETRAINED)_CHECKPOINT=.*\n", "", (folder / "run.env").read_text())
+    (folder / "run.env").write_text(unset)
+    hotlap("train", folder)
+    first = folder / "bucket/first"
+    entry = IndexEntry(CheckpointStore(first).list()[1], 1.0, 0.0)
+    CheckpointStore(first).write_index(best=entry, last=entry)
+
+    laps = ("--laps", 1, "--no-video")
+    told = "(last: DR_EVAL_CHECKPOINT is not set; the best is 1, --checkpoint best)"
+    assert told in hotlap("evaluate", folder, *laps).stderr
+    assert "DR_EVAL_CHECKPOINT is not set" in hotlap("doctor", folder).stdout
+    for words in (("--checkpoint", "last"), ("--checkpoint", "best")):
+        assert "DR_EVAL_CHECKPOINT" not in hotlap("evaluate", folder, *laps, *words).stderr
+    (folder / "run.env").write_text(f"{unset}DR_EVAL_CHECKPOINT=last\n")
+    assert "DR_EVAL_CHECKPOINT" not in hotlap("evaluate", folder, *laps).stderr
+
+    second = {"DR_LOCAL_S3_MODEL_PREFIX": "second", "DR_LOCAL_S3_PRETRAINED": True}
+    (folder / "run.env").write_text(changed(unset, second | {"DR_LOCAL_S3_PRETRAINED_PREFIX": "first"}))
+    assert "DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set" in hotlap("doctor", folder).stdout
+    begun = hotlap("train", folder, "--iterations", 1).stderr
+    assert "(last: DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set; the best is 1, --clone-checkpoint best)." in begun
+    begun = hotlap("train", folder, "--iterations", 1, "--wipe", "--clone", first).stderr
+    assert f"Begins with checkpoint {entry.name} of {first}." in begun, "--clone takes the best"
 
 
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
@@ -189,6 +238,61 @@ def test_a_pretrained_model_is_where_training_begins(tmp_path: Path):
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_model_of_the_original_is_no_place_to_begin(tmp_path: Path):
+    """Doctor and training say the same, and what they say is what helps."""
+    run = {"DR_WORLD_NAME": "first_lap", "DR_LOCAL_S3_MODEL_PREFIX": "team/mine-9"}
+    folder = write_drfc_folder(tmp_path / "drfc", run=run)
+    theirs = folder / "bucket/team/mine-9/model/3_Step-90.ckpt.index"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_bytes(b"")
+    (folder / "bucket/team/mine-10").mkdir()
+    (problem,) = json.loads(hotlap("doctor", folder, "--json", code=1).stdout)["problems"]
+    assert problem == (
+        f"{folder / 'bucket/team/mine-9'} holds a model that DeepRacer trained (model/3_Step-90.ckpt.index). Begin "
+        f"with its weights under another name: in {folder / 'run.env'} set DR_LOCAL_S3_MODEL_PREFIX=team/mine-11, "
+        "DR_LOCAL_S3_PRETRAINED=True and DR_LOCAL_S3_PRETRAINED_PREFIX=team/mine-9, or delete it and begin anew with "
+        "--wipe."
+    )
+    for words in ((), ("--resume",), ("--detach",)):
+        with pytest.raises(RecordError) as caught:
+            hotlap("train", folder, *words)
+        assert str(caught.value) == problem
+    lines = json.loads(hotlap("doctor", tmp_path, "--json", code=1).stdout)["folders"]
+    assert [(line["ok"], "DR_LOCAL_S3_PRETRAINED=True" in line["text"]) for line in lines] == [(False, True)]
+
+    text = (folder / "run.env").read_text()
+    for name, value in re.findall(r"(DR_\w+)=([^ ,]+)", problem):
+        text = changed(text, {name: value})
+    (folder / "run.env").write_text(text)
+    assert json.loads(hotlap("doctor", folder, "--json").stdout)["folder"] == str(folder / "bucket/team/mine-11")
+
+
+def test_only_an_import_drives_a_model_of_the_original(tmp_path: Path):
+    """In a folder of DeepRacer-for-Cloud, in a model folder, and where it lies alone."""
+    drfc = write_drfc_folder(tmp_path / "drfc", run={"DR_WORLD_NAME": "first_lap"})
+    model = write_model(tmp_path / "model").path
+    alone = tmp_path / "alone"
+    for name, place in {drfc: drfc / "bucket/rl-deepracer-sagemaker", model: model, alone: alone}.items():
+        (place / "model").mkdir(parents=True)
+        (place / "model" / "3_Step-90.ckpt.index").write_bytes(b"")
+        for command in ("evaluate", "export"):
+            with pytest.raises(HotlapError, match=rf"DeepRacer trained.*`hotlap import {place} NEW`"):
+                hotlap(command, name)
+
+
+def test_a_model_that_goes_on_is_told_from_one_that_begins(tmp_path: Path):
+    """As `hotlap train` sees it: the first weights of a training that came to nothing are no loss."""
+    model = write_model(tmp_path / "mine", training={"max_iterations": 1})
+    assert json.loads(hotlap("doctor", model.path, "--json").stdout)["trained"] is None
+    Trainer(model).run()
+    words = "holds a trained model (checkpoint 1): go on with --resume, or begin anew with --wipe"
+    assert json.loads(hotlap("doctor", model.path, "--json").stdout)["trained"] == words
+    assert f"{model.path} {words}." in hotlap("doctor", model.path).stdout
+    table = hotlap("doctor", tmp_path).stdout
+    assert "1 of 1 folders are ready to train." in table
+    assert "go on with --resume" in " ".join(table.split())
+
+
 def test_the_doctor_misses_a_model_to_clone(tmp_path: Path):
     run = {"DR_WORLD_NAME": "first_lap", "DR_LOCAL_S3_PRETRAINED": True}
     folder = write_drfc_folder(tmp_path, run=run)
@@ -200,7 +304,7 @@ def test_the_doctor_misses_a_model_to_clone(tmp_path: Path):
 def test_the_doctor_looks_into_model_folders_too(tmp_path: Path):
     model = write_model(tmp_path / "model", race={"start": "round_robin"}, training={"workers": 4})
     found = json.loads(hotlap("doctor", model.path, "--json").stdout)
-    assert list(found) == ["ok", "folder", "problems", "warnings"]
+    assert list(found) == ["ok", "folder", "problems", "warnings", "trained"]
     many, round_robin, *_ = found["warnings"]
     assert "4 workers are too many for 3 episodes" in many
     assert "(3 episodes / 3 workers) × 0.05" in round_robin

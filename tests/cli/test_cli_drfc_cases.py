@@ -80,6 +80,18 @@ def test_files_side_by_side_train_are_evaluated_and_exported(tmp_path: Path):
     assert json.loads(hotlap("stop", folder, "--json").stdout)["folder"] == job["folder"] == str(model)
 
 
+@pytest.mark.parametrize(("command", "told"), [("train", True), ("evaluate", False), ("export", False)])
+def test_what_a_folder_has_no_use_for_is_told_once(tmp_path: Path, command: str, told: bool):
+    """Before a training; not before every command, and what is not set only where somebody asks."""
+    folder = case("drfc-side-by-side", tmp_path / "mine")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConfigWarning)
+        done = CliRunner().invoke(app, [command, str(folder), *(["--iterations", "1"] if told else [])])
+    assert not [each for each in caught if "system.env" in str(each.message)]
+    assert f"{folder} is a folder of DeepRacer-for-Cloud" in done.stderr
+    assert ("Without meaning here" in done.stderr) == told
+
+
 def test_a_bucket_that_is_left_to_the_launch_script_is_a_folder(tmp_path: Path):
     """What nothing sets is told once by name, with file and line, and the folder trains."""
     folder = case("drfc", tmp_path / "mine", files_of="drfc-side-by-side")

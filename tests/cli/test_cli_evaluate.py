@@ -20,6 +20,7 @@ from hotlap.config import ConfigWarning
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.store import open_store
+from hotlap.shell import quoted
 from hotlap.training.trainer import Trainer
 
 
@@ -57,7 +58,7 @@ def test_both_options_contradict_each_other():
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     """A model that knows nothing: its trials end after a second."""
-    model = write_model(tmp_path_factory.mktemp("model"), training={"max_iterations": 1, "eval_laps": 1})
+    model = write_model(tmp_path_factory.mktemp("model") / "[red]", training={"max_iterations": 1, "eval_laps": 1})
     Trainer(model).run()
     return model
 
@@ -79,6 +80,32 @@ def test_a_film_on_a_full_disk_costs_no_results(model: ModelFolder):
     assert Path(report["trace"]).is_file()
 
 
+def test_a_folder_that_cannot_be_written_to_costs_no_results(model: ModelFolder):
+    """A file stands where the metrics' folder should be; the table is printed all the same, and no film is tried."""
+    (model.path / "metrics").rename(model.path / "away")
+    (model.path / "metrics").write_text("in the way")
+    done, text = hotlap("evaluate", model.path, "--laps", "2", "--json"), hotlap("evaluate", model.path, "--laps", "2")
+    (model.path / "metrics").unlink()
+    (model.path / "away").rename(model.path / "metrics")
+    report = json.loads(done.stdout)
+    assert (report["num_laps"], report["metrics"], report["videos"]) == (2, None, [])
+    assert "Evaluation results" in text.stdout
+    for error in (done.exception, text.exception):
+        assert isinstance(error, RecordError)
+        assert str(error).startswith("the files of the evaluation could not be written. ")
+        assert "resume the run" not in str(error)
+
+
+def test_people_are_told_what_to_watch_first_and_what_comes_next(model: ModelFolder):
+    """The other films of a trial only on demand."""
+    text = hotlap("evaluate", model.path, "--laps", "2", "--video", "2").stdout
+    first = model.path / "mp4" / "camera-pip" / "0-video.mp4"
+    assert f"watch first (trial 1): {first}\n" in text
+    assert text.count(".mp4") == 1
+    assert text.endswith(f"Next: hotlap analyze {quoted(model.path)}\n")
+    assert hotlap("evaluate", model.path, "--laps", "2", "--video", "2", "--verbose").stdout.count(".mp4") > 4
+
+
 def test_films_are_told(model: ModelFolder):
     done = hotlap("evaluate", model.path, "--laps", "2", "--video", "1", "--json")
     assert done.exit_code == 0, done.output
@@ -86,6 +113,17 @@ def test_films_are_told(model: ModelFolder):
     assert films["trial"] == 1
     assert Path(films["pip"]) == model.path / "mp4/camera-pip/0-video.mp4"
     assert all(Path(films[name]).is_file() for name in ("pip", "chase", "top", "car"))
+
+
+def test_places_are_printed_in_one_piece(model: ModelFolder):
+    """On a terminal of any width, and whatever the folder is called."""
+    done = CliRunner().invoke(app, ["evaluate", str(model.path), "--laps", "1", "--no-video"], env={"COLUMNS": "40"})
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert any(line.startswith(f"{model.path}, checkpoint ") for line in lines)
+    for name in ("metrics", "trace", "log", "figure"):
+        (line,) = (line for line in lines if line.startswith(f"{name}: {model.path}"))
+        assert Path(line.removeprefix(f"{name}: ")).is_file()
 
 
 # Rewards

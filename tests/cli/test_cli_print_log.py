@@ -64,6 +64,28 @@ def test_a_failure_is_a_line_of_the_log(tmp_path: Path):
     assert isinstance(error, RewardError)
     (said,) = [json.loads(line) for line in lines if "simapp_exception" in line]
     assert said["simapp_exception"]["message"] == str(error)
+    assert error.__notes__ == [
+        f"Next: mend the reward function, try it with `hotlap reward check {tmp_path / 'reward_function.py'}`, then "
+        "give the same command."
+    ]
+
+
+LATE = """
+calls = 0
+def reward_function(params):
+    global calls
+    calls += 1
+    return 1.0 if calls < 250 else 1 / 0
+"""
+
+
+def test_what_was_saved_before_a_failure_is_not_lost(tmp_path: Path):
+    """And the user learns with which option to go on."""
+    write_model(tmp_path, training={"max_iterations": 0}, reward=LATE)
+    _, error = hotlap("train", tmp_path)
+    assert isinstance(error, RewardError)
+    (note,) = error.__notes__
+    assert re.search(r"then give the same command with --resume: [1-9]\d* iterations are saved\.$", note), note
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -165,10 +165,83 @@ def test_a_model_folder_names_all_that_it_lacks_and_the_way_out(tmp_path: Path):
         ModelFolder(tmp_path / "none")
     with pytest.raises(ConfigError, match="is a file"):
         ModelFolder(tmp_path / "hyperparameters.json")
+    (tmp_path / "my model.tar.gz").touch()
+    with pytest.raises(ConfigError, match=r"this is an archive.*`hotlap import '.*my model\.tar\.gz' DIR`"):
+        ModelFolder(tmp_path / "my model.tar.gz")
 
 
-def test_several_mistakes_are_told_at_once(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("reader", "text", "fragments"),
+    [
+        (
+            ModelMetadata.load,
+            metadata(version="9", training_algorithm="dqn", neural_network="DEEP", sensor=["LIDAR"]),
+            ("version must be one of 1, 2, 3, 4, 5, 6", "got 'dqn'", "neural_network is 'DEEP'", "sensor must name exactly one camera"),
+        ),
+        (
+            ModelMetadata.load,
+            metadata(action_space=[{"speed": 1}, *FORWARD, {"steering_angle": "left", "speed": "fast"}]),
+            ("action_space[0] lacks 'steering_angle'", "[2].steering_angle must be", "[2].speed must be"),
+        ),
+        (
+            ModelMetadata.load,
+            metadata(action_space_type="continuous", action_space={"speed": {"low": 2, "high": 1}}),
+            ("action_space.steering_angle must be", "action_space.speed.low must be below high"),
+        ),
+        (
+            Hyperparameters.load,
+            '{"batch_size": 64.5, "lr": 0, "loss_type": 3}',
+            ("batch_size must be a whole number", "loss_type must be text", "lr should be greater than 0"),
+        ),
+    ],
+)
+def test_all_mistakes_of_a_file_of_the_original_are_told_at_once(tmp_path: Path, reader, text: str, fragments):
+    file = tmp_path / "file.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        reader(file)
+    message = str(caught.value)
+    assert message.count(str(file)) == 1
+    for fragment in fragments:
+        assert fragment in message
+
+
+def test_several_mistakes_are_told_in_a_line_each_in_the_order_of_the_file(tmp_path: Path):
     path = tmp_path / "job.toml"
-    path.write_text('[race]\ntrak = "x"\nstart = "anywhere"\n[training]\nseed = -1\nthreads = -1\n')
-    with pytest.raises(ConfigError, match=r"race\.trak.*race\.start.*1 more|race\.start.*race\.trak.*1 more"):
+    path.write_text(
+        '[race]\ntrak = "x"\nstart = "anywhere"\n\n[race.obstacles]\npositions = [[0.5]]\n\n'
+        "[training]\nseed = -1\n[evaluation]\ntrials = 0\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        Job.load(path)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{path}:"
+    keys = ("race.trak", "race.start", "race.obstacles.positions", "training.seed", "evaluation.trials")
+    for line, number, key in zip(lines, (2, 3, 6, 9, 11), keys, strict=True):
+        assert line.startswith(f"  line {number}: ")
+        assert key in line
+
+
+def test_what_is_beyond_five_mistakes_is_counted(tmp_path: Path):
+    path = tmp_path / "job.toml"
+    path.write_text("[training]\n" + "".join(f"no_such_key_{number} = 1\n" for number in range(7)))
+    with pytest.raises(ConfigError, match=r"no_such_key_4.*\n  \(2 more after these\.\)$"):
+        Job.load(path)
+
+
+def test_the_line_is_unknown_where_lines_do_not_show_it(tmp_path: Path):
+    """In tables of arrays; the key is told all the same."""
+    path = tmp_path / "job.toml"
+    path.write_text('[race]\ntrack = "first_lap"\n[[workers]]\ntrack = 3\n')
+    with pytest.raises(ConfigError, match=r"job\.toml: \[\[workers\]\] table 1: track "):
+        Job.load(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("clockwise", "cw"), ("Counter-Clockwise", "ccw"), ("reverse", "reversed"), ("as is", "as_is")]
+)
+def test_a_word_that_is_not_allowed_is_told_with_the_one_that_is_meant(tmp_path: Path, given: str, meant: str):
+    path = tmp_path / "job.toml"
+    path.write_text(f'[race]\ndirection = "{given}"\n')
+    with pytest.raises(ConfigError, match=f"got '{given}'. Did you mean '{meant}'\\?"):
         Job.load(path)

@@ -15,6 +15,7 @@ from hotlap.config import ConfigWarning, Hyperparameters, Job
 from hotlap.config.doubts import doubts
 from hotlap.config.drfc import DrfcFolder
 from hotlap.config.drfc_variables import DEAD, VARIABLES
+from hotlap.errors import ConfigError
 
 TEMPLATE_RACE = {
     "race_type": "time_trial",
@@ -162,11 +163,15 @@ def test_without_variables_the_defaults_of_the_original_scripts_apply(tmp_path: 
     assert (job.training.best_model_metric, job.training.max_minutes) == ("progress", 0.0)
 
 
-def test_without_system_env_its_defaults_apply_and_are_told(tmp_path: Path):
-    write_drfc_folder(tmp_path)
+@pytest.mark.usefixtures("silent")
+def test_without_system_env_its_defaults_apply(tmp_path: Path):
+    """Which whoever asks is told, and nobody else."""
+    assert DrfcFolder(write_drfc_folder(tmp_path)).remarks == []
     (tmp_path / "system.env").unlink()
-    with pytest.warns(ConfigWarning, match=r"there is no system\.env"):
-        assert DrfcFolder(tmp_path).job == TEMPLATE
+    read = DrfcFolder(tmp_path)
+    assert read.job == TEMPLATE
+    (told,) = read.remarks
+    assert "there is no system.env" in told
 
 
 CHANGES = [
@@ -259,6 +264,16 @@ def test_custom_files_lie_behind_their_prefix_or_in_the_bucket(tmp_path: Path):
     assert model.reward_file == tmp_path / "custom_files/reward_function.py"
     assert model.metadata_file == tmp_path / "bucket/mine/model_metadata.json"
     assert model.hyperparameters.lr == 0.1
+
+
+@pytest.mark.usefixtures("silent")
+def test_custom_files_are_found_where_the_advice_puts_them(tmp_path: Path):
+    """Also if a key names another place, which the original's upload would not fill."""
+    write_drfc_folder(tmp_path, run={"DR_LOCAL_S3_REWARD_KEY": "mine/fast.py"})
+    with pytest.raises(ConfigError, match=r"Put fast\.py into .*custom_files, or beside run\.env"):
+        assert DrfcFolder(tmp_path).model
+    (tmp_path / "custom_files/reward_function.py").rename(tmp_path / "custom_files/fast.py")
+    assert DrfcFolder(tmp_path).model.reward_file == tmp_path / "custom_files/fast.py"
 
 
 @pytest.mark.usefixtures("silent")

@@ -140,7 +140,7 @@ def refused(folder: Path, *words: str) -> str:
     assert isinstance(done.exception, ConfigError), done.output
     assert files_below(folder.parent) == before
     message = str(done.exception)
-    assert "\n" not in message
+    assert all(line.strip() for line in message.split("\n"))
     return message
 
 
@@ -210,7 +210,7 @@ def test_mistakes_of_several_files_are_told_at_once(tmp_path: Path):
     system = {"DR_WORKERS": 0, "DR_CLOUD": "gcp"}
     run = {"DR_RACE_TYPE": "F1", "DR_EVAL_MAX_RESETS": 1, "DR_TRAIN_MIN_EVAL_TRIALS": 0}
     message = refused(write_drfc_folder(tmp_path / "drfc", system=system, run=run))
-    assert re.search(r"DR_CLOUD = .*DR_WORKERS = .*DR_RACE_TYPE = .*\(2 more after these\.\)", message)
+    assert re.search(r"DR_CLOUD = .*\n.*DR_WORKERS = .*\n.*DR_RACE_TYPE = .*\n.*DR_.*\n.*DR_", message)
 
 
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
@@ -227,7 +227,7 @@ def test_one_folder_is_named_not_two(tmp_path: Path):
     assert "not both" in refused(folder, str(folder))
     done = CliRunner().invoke(app, [])
     assert isinstance(done.exception, ConfigError)
-    assert "name one folder" in str(done.exception)
+    assert "which folder?" in str(done.exception)
 
 
 def test_every_worker_needs_its_file(tmp_path: Path):
@@ -259,7 +259,9 @@ def test_missing_custom_files_are_named_with_both_places(tmp_path: Path):
         f"DR_LOCAL_S3_REWARD_KEY = 'other/reward.py', and there is no {folder / 'bucket/other/reward.py'}." in message
     )
     assert f"no {folder / 'custom_files/hyperparameters.json'} and no {folder / 'bucket/custom_files'}" in message
-    assert message.endswith("Put reward_function.py and hyperparameters.json there, or beside run.env.")
+    assert message.endswith(
+        f"Put reward.py and hyperparameters.json into {folder / 'custom_files'}, or beside run.env."
+    )
 
 
 @pytest.mark.parametrize("name", ["model_metadata.json", "hyperparameters.json"])
@@ -272,4 +274,4 @@ def test_custom_files_are_checked_as_well(tmp_path: Path, name):
 def test_a_job_file_is_checked_as_well(tmp_path: Path):
     folder = write_drfc_folder(tmp_path / "drfc")
     (folder / "job.toml").write_text("[training]\nmax_minute = 3\n")
-    assert refused(folder).startswith(f"{folder / 'job.toml'}: Unknown key 'training.max_minute'")
+    assert refused(folder).startswith(f"{folder / 'job.toml'}: line 2: Unknown key 'training.max_minute'")

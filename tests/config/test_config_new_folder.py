@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from typer.testing import CliRunner
 
 from hotlap.cli.new import new
 from hotlap.config import BotCars, DiscreteActionSpace, Evaluation, Job, ModelFolder, Obstacles, Race, Training
-from hotlap.config.hyperparameters import STARTER
-from hotlap.config.template import job_toml
+from hotlap.config.availability import unavailable
+from hotlap.config.hyperparameters import STARTER, Hyperparameters
+from hotlap.config.metadata import ModelMetadata
+from hotlap.config.template import folder_readme, job_toml, metadata_json
 from hotlap.errors import HotlapError
 from hotlap.rewards import load_reward
 
@@ -49,6 +53,17 @@ def test_options_go_into_the_files(tmp_path: Path):
     assert folder.metadata.action_space.actions[0].speed == 1.25
     assert folder.job.race.track == "copper_oval"
     assert "Race line" in folder.reward_file.read_text(encoding="utf-8")
+
+
+def test_it_says_what_comes_next_in_words_that_can_be_copied(tmp_path: Path):
+    """Edit, check, train, with a space in the path; a second time there is nothing to write."""
+    folder = tmp_path / "my models" / "mine"
+    for begin in ("wrote reward_function.py,", "nothing was to be written"):
+        first, *_, edit, check, train = run(folder).splitlines()
+        assert first.startswith(f"{folder}: {begin}")
+        assert edit.startswith(f"Next: edit {folder / 'reward_function.py'}")
+        assert shlex.split(check) == ["hotlap", "reward", "check", str(folder / "reward_function.py")]
+        assert shlex.split(train) == ["hotlap", "train", str(folder)]
 
 
 def test_nothing_that_exists_is_overwritten_unless_forced(tmp_path: Path):
@@ -91,6 +106,25 @@ def test_job_toml_holds_every_key_with_its_text():
     for section in (Race, Obstacles, BotCars, Training, Evaluation):
         for key in section.model_fields:
             assert f"\n{key} = " in text or f"\n# {key} = " in text or f".{key}]\n" in text
+
+
+def test_every_row_of_the_readme_is_one_row():
+    """A text of several lines would end its table, and every line of a table holds two cells."""
+    lines = [line for line in folder_readme().splitlines() if line]
+    rows = [line for line in lines if "|" in line]
+    assert all(re.fullmatch(r"\|[^|]+\|[^|]+\|", row) for row in rows)
+    assert all(line.startswith(("#", "`hotlap train", "The first three")) for line in lines if line not in rows)
+    for key in (*Hyperparameters.model_fields.keys() - {"sac_alpha"}, *json.loads(metadata_json())):
+        assert any(row.startswith(f"| `{key}` | ") for row in rows)
+
+
+def test_the_readme_promises_nothing_that_is_refused():
+    """What it names as a value of a key of model_metadata.json can be trained."""
+    text = folder_readme()
+    for key, ours in (("sensor", lambda name: [name]), ("neural_network", str), ("training_algorithm", str)):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{key}` |")]
+        for name in re.findall("`([^`]+)`", row)[1:]:
+            assert unavailable(ModelMetadata.from_dict(json.loads(metadata_json()) | {key: ours(name)})) == []
 
 
 def test_text_with_quotes_survives_the_template():

@@ -35,8 +35,8 @@ def test_only_keys_that_it_holds_count(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[evaluation]\noff_track_penalti = 3", r"league\.toml: Unknown key .*Did you mean 'off_track_penalty'\?"),
-        ("[evalution]\ntrials = 3", r"league\.toml: Unknown key 'evalution'\. Did you mean 'evaluation'\?"),
+        ("[evaluation]\noff_track_penalti = 3", r"league\.toml: line 2: .*Did you mean 'off_track_penalty'\?"),
+        ("[evalution]\ntrials = 3", r"league\.toml: line 1: Unknown key 'evalution'\. Did you mean 'evaluation'\?"),
         ("trials = 3", r"trials belongs into the section \[evaluation\]"),
         ("[training]\nmax_minutes = 3", r"Unknown key 'training'\. Known: evaluation, race\."),
         ("[evaluation]\nnumber_of_resets = 1", r"evaluation\.number_of_resets = 1: it must be 0 or at least 2"),
@@ -48,6 +48,12 @@ def test_mistakes_are_told(tmp_path: Path, text: str, message: str):
     """With the file, the key and the way out."""
     with pytest.raises(ConfigError, match=message):
         with_rules_file(JOB, rules(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_told_and_nothing_else(tmp_path: Path):
+    """`hotlap new`, say, would not write one."""
+    with pytest.raises(ConfigError, match=r"league\.toml: there is no such file\. Check its name\.$"):
+        with_rules_file(JOB, tmp_path / "league.toml")
 
 
 def test_rules_of_another_model_leave_the_checkpoint():

@@ -111,6 +111,9 @@ def test_only_an_action_space_without_a_slow_action_is_doubted():
     job = Job().updated(race={"track": "paperclip"})
     assert speed_doubts(job, metadata((-30, 4), (0, 4), (30, 1))) == []
     (sentence,) = speed_doubts(job, metadata((-30, 3), (0, 3.5), (30, 3)))
-    for part in ("slowest action drives 3 m/s", "tightest bend of paperclip", "Add slower actions"):
+    for part in ("slowest action drives 3 m/s", "tightest bend of paperclip", 'Lower "speed" of some actions'):
         assert part in sentence
-    assert "steering up to 30°" in speed_doubts(job, metadata((-10, 3), (0, 3), (10, 3)))[0]
+    assert 'raise "steering_angle" to up to 30 in' in speed_doubts(job, metadata((-10, 3), (0, 3), (10, 3)))[0]
+    (sentence,) = speed_doubts(job, metadata((-40, 10), (0, 10), (40, 10)))
+    assert "the slowest action drives 4 m/s" in sentence, "it is what the car drives that counts"
+    assert "with 30° of steering" in sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hotlap.cli.main import app
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deepracer.model import SHALLOW
 from hotlap.errors import ConfigError, MissingExtraError, RecordError
+from hotlap.export.clone_source import readable_source
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.store import open_store
 from hotlap.rl.specs import DiscreteActions
@@ -132,6 +134,40 @@ def test_continuous_actions_and_their_doubts(tmp_path: Path):
     assert any("two sides steer differently" in doubt for doubt in out["doubts"])
     back = run("import", out["archive"], tmp_path / "back")
     assert any("spread of 1" in remark for remark in back["remarks"])
+
+
+@pytest.mark.parametrize("kind", ["zip", "gztar"])
+@pytest.mark.parametrize("inside", [".", "mine"])
+def test_an_archive_of_a_model_folder_is_unpacked(model: ModelFolder, tmp_path: Path, kind: str, inside: str):
+    """As somebody hands it on, with the folder or only what is in it; films and hidden files stay behind."""
+    source = Path(shutil.copytree(model.path, tmp_path / "source" / "mine"))
+    for name in ("mp4/camera-pip/0-video.mp4", ".DS_Store", "curve.png"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes(b"0")
+    archive = shutil.make_archive(str(tmp_path / "packed"), kind, source.parent if inside == "mine" else source, inside)
+    out = run("import", archive, tmp_path / "new")
+    assert out["checkpoint"] == "1_Step-100.ckpt"
+    assert {"reward_function.py", "job.toml", "ring.npy", "model/2_Step-200.safetensors"} <= set(out["written"])
+    assert not {name for name in out["written"] if name.endswith((".mp4", ".png", ".DS_Store"))}
+    for name in out["written"]:
+        assert (tmp_path / "new" / name).read_bytes() == (model.path / name).read_bytes()
+    refused(RecordError, r"it is not empty", "import", archive, tmp_path / "new")
+    job = model.job.updated(training={"clone_from": archive, "clone_checkpoint": 0})
+    with readable_source(job, tmp_path / "clone", resume=False) as readable:
+        store = CheckpointStore(str(readable.training.clone_from))
+        assert store.load(readable.training.clone_checkpoint).name.number == 0
+
+
+def test_an_archive_of_the_files_alone_is_unpacked_too(model: ModelFolder, tmp_path: Path):
+    """A model that is not trained yet; with a graph of DeepRacer in it the graph is what is imported."""
+    source = write_model(tmp_path / "source").path
+    out = run("import", shutil.make_archive(str(tmp_path / "packed"), "zip", source), tmp_path / "new")
+    assert out["checkpoint"] is None
+    assert ModelFolder(tmp_path / "new").metadata == ModelFolder(source).metadata
+    (source / "agent").mkdir()
+    (source / "agent" / "model.pb").write_bytes(b"0")
+    archive = shutil.make_archive(str(tmp_path / "theirs"), "zip", source)
+    refused(RecordError, r"model\.pb", "import", archive, tmp_path / "other")
 
 
 def test_models_in_buckets(s3_bucket: str, tmp_path: Path):

@@ -111,6 +111,10 @@ def test_archive_of_a_car_becomes_a_model(tmp_path: Path):
     assert same(policy, weights(tmp_path / "new"), "policy")
     assert result.policy.value == "fresh"
     assert any("value network did not come" in remark for remark in result.remarks)
+    without = " ".join(result.files_remarks)
+    assert "reward_function.py is hotlap's" in without
+    assert "came without hyperparameters.json" in without
+    assert "track" not in without, "it was given"
     assert result.policy.agreement.largest_difference < 1e-10
     model = ModelFolder(tmp_path / "new")
     assert model.metadata == metadata
@@ -134,7 +138,9 @@ def test_prefix_brings_both_networks_and_the_settings(tmp_path: Path):
     assert (tmp_path / "new" / "reward_function.py").read_text() == (source / "reward_function.py").read_text()
     assert ModelFolder(tmp_path / "new").hyperparameters.lr == 0.0002
     assert (tmp_path / "new" / "model_metadata.json").read_text() == json.dumps(METADATA)
-    assert any("read it first" in remark for remark in result.remarks)
+    read_it, track = result.files_remarks
+    assert "read it first" in read_it
+    assert "does not tell its track: job.toml names hotlap's first_lap" in track
 
 
 def test_broken_settings_do_not_stop_an_import(tmp_path: Path):
@@ -142,7 +148,7 @@ def test_broken_settings_do_not_stop_an_import(tmp_path: Path):
     source = write_prefix(tmp_path / "prefix", make_policy(SHALLOW, THREE), value_tower())
     (source / "ip" / "hyperparameters.json").write_text('{"lr": "fast"}')
     result = import_model(source, tmp_path / "new")
-    assert any("ours were written" in remark and "'fast'" in remark for remark in result.remarks)
+    assert any("hotlap's were written" in remark and "'fast'" in remark for remark in result.remarks)
     assert ModelFolder(tmp_path / "new").hyperparameters.lr > 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -274,7 +275,7 @@ def test_compiled_code_that_keeps_the_lock_is_shown_with_its_line(tmp_path: Path
     body = f"""
     from hotlap.rewards import guard
     if params["steps"] == 1:
-        sum(range(10**12 if {ends} else 10**8))
+        sum(range(10**12 if {ends} else 4 * 10**8))
     guard.configure(limit_s=0.5, ends_stuck={ends})
     return 1.0
     """
@@ -328,3 +329,39 @@ def test_a_call_that_fills_the_memory_is_ended_before_the_machine_ends_the_proce
     assert ended.returncode == 0, ended.stderr
     assert "episode 7, step 0: the reward function has filled the memory: " in ended.stdout
     assert ended.stdout.endswith("still here\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="growth of memory is seen on Linux only")
+def test_calls_that_fill_the_memory_together_are_ended(tmp_path: Path):
+    """Though each is too short and takes too little for the watchdog to see it."""
+    source = """
+    import time
+    from hotlap.rewards import guard
+    total = guard._own_memory() + (400 << 20)
+    guard._memory_left = lambda: (max(total - guard._own_memory(), 0), total)
+    kept = []
+    def reward_function(params):
+        kept.append(b"x" * (1 << 20))
+        time.sleep(0.001)
+        return 1.0
+    """
+    ended = call(tmp_path, source, calls=1000)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(
+        r"reward_function\.py, episode 7, step \d+: the memory is full: the process has grown", ended.stdout
+    )
+    assert ended.stdout.endswith("still here\n")
+
+
+def test_threads_that_pile_up_are_ended_with_the_line(tmp_path: Path):
+    """A call that leaves one is only named; forty make a training crawl."""
+    ended = call(
+        tmp_path, in_function("threading.Thread(target=time.sleep, args=(1000,)).start()\nreturn 1.0"), calls=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(
+        r"reward_function\.py, line 3, episode 7, step 40: starts a thread, but 40 that it started before still run",
+        ended.stdout,
+    )
+    assert ended.stdout.endswith("still here\n")
+    assert ended.stderr.count("has started a thread that goes on") <= 1

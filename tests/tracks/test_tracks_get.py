@@ -176,6 +176,27 @@ def test_what_is_here_is_not_fetched_again(own_folder: Path, routes: dict[str, b
     check_whole(own_folder, routes)
 
 
+def test_what_came_is_named(routes: dict[str, bytes], monkeypatch: pytest.MonkeyPatch):
+    """By the names that count here, up to ten; nothing is said of what there is none of."""
+
+    def said(*words: str) -> list[str]:
+        return CliRunner().invoke(app, ["get", *words], catch_exceptions=False).stdout.splitlines()
+
+    assert said("A to B Speedway")[0] == "New: Beta_track."
+    assert said("A to B Speedway", "alpha_open")[:2] == ["New: alpha_open.", "Here already: Beta_track."]
+    monkeypatch.setattr("hotlap.cli.tracks.MAX_NAMED", 1)
+    lines = said("--all")
+    assert lines[:2] == ["New: alpha_open_cw.", "Here already: alpha_open and 1 more."]
+    assert len(lines) == 3
+
+
+def test_a_source_on_this_machine_is_noted_by_its_whole_path(tmp_path: Path, own_folder: Path):
+    (tmp_path / "copies").mkdir()
+    write_route(random_track(NAMES.index("Beta_track")), tmp_path / "copies" / "Beta_track.npy")
+    get("Beta_track", "--source", "copies")
+    assert json.loads((own_folder / "SOURCES.json").read_text())["Beta_track"]["source"] == str(tmp_path / "copies")
+
+
 def test_a_pattern_brings_what_it_fits(own_folder: Path):
     assert set(get("ALPHA*")) == {"alpha_open", "alpha_open_cw"}
     with pytest.raises(TrackError, match=r"no route is called like 'gamma\*'"):
@@ -261,8 +282,10 @@ def test_without_a_network_it_says_what_is_here_and_where_else_to_look(own_folde
         with pytest.raises(UnreachableError) as caught:
             get("--all", "--source", source)
         text = str(caught.value)
-        assert "\n" not in text
-        for part in ("cannot be reached", "0 of the 3", "--source PLACE", "goes on with the rest"):
+        first, details = text.split("\n")
+        assert first.startswith("no network, or the server is away: nothing fetched (0 of 3). The 10 built-in tracks")
+        assert source in details
+        for part in ("cannot be reached", "`hotlap tracks list`", "--source PLACE", "goes on with the rest"):
             assert part in text
         assert not own_folder.exists()
 
@@ -394,6 +417,10 @@ def test_an_unknown_track_names_the_command_that_brings_it():
             load_track(name)
     with pytest.raises(TrackError, match=r"Did you mean 'alpha_open'.*`hotlap tracks get alpha_open`"):
         load_track("alpha_opn")
+    get("alpha_open")
+    with pytest.raises(TrackError, match=r"Did you mean 'alpha_open' or 'alpha_open_cw'") as caught:
+        load_track("alpha_opn")
+    assert "tracks get" not in str(caught.value), "what was most likely meant is here"
 
 
 def test_names_are_taken_as_people_write_them(tmp_path: Path, routes: dict[str, bytes]):

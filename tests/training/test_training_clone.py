@@ -169,6 +169,8 @@ def test_an_archive_is_cloned_as_it_is(
     assert run_command(monkeypatch, "train", model.path, "--clone", place) == 0
     told = " ".join(capsys.readouterr().err.split())
     assert f"of {place}." in told
+    assert "The value network did not come with the model and begins with random weights" in told
+    assert "reward function" not in told, "files beside the weights are not cloned"
     theirs, ours = CheckpointStore(source.path).load(1), CheckpointStore(model.path)
     first = ours.load(ours.list()[0].number)
     assert f"Begins with checkpoint {first.name.number - 1}_Step-" in told
@@ -223,7 +225,7 @@ def test_models_in_buckets_are_cloned_into_buckets(
         return model.job.model_copy(update={"training": model.job.training.model_copy(update=training)})
 
     theirs = f"s3://{s3_bucket}/theirs"
-    with pytest.raises(RecordError, match=r"mine is not empty: it holds 1 files such as notes\.txt"):
+    with pytest.raises(RecordError, match=r"mine is not empty: it holds 1 file such as notes\.txt"):
         Trainer(model, job=job("mine", None)).open()
     with pytest.raises(RecordError, match=r"theirs is not empty"):
         Trainer(model, job=job("theirs", theirs)).open()

@@ -203,6 +203,32 @@ def test_a_finished_training_goes_on_where_it_ended(tmp_path: Path):
     assert curve(model.path) == curve(whole.path)
 
 
+def test_files_that_changed_in_between_are_told_once(tmp_path: Path):
+    """The training goes on with them; without a change, or with a state that knows of none, nothing is said."""
+
+    def messages() -> list[str]:
+        notes = Notes(tmp_path)
+        Trainer(model, resume=True, listener=notes, iterations=1).run()
+        return notes.messages
+
+    model = write_model(tmp_path, training={"max_iterations": 1})
+    Trainer(model).run()
+    assert messages() == []
+    model.reward_file.write_text(f"{model.reward_file.read_text()}# faster\n")
+    write = model.hyperparameters_file.write_text
+    write(model.hyperparameters_file.read_text().replace('"num_epochs": 1', '"num_epochs": 2'))
+    model = ModelFolder(tmp_path)
+    (told,) = messages()
+    assert told.startswith("Changed since the last iteration: reward_function.py, hyperparameters.json. ")
+    assert messages() == []
+    for path in (tmp_path / "model").glob("*.state.json"):
+        state = json.loads(path.read_text())
+        del state["extra"]["files"]
+        path.write_text(json.dumps(state))
+    model.reward_file.write_text(f"{model.reward_file.read_text()}# faster still\n")
+    assert messages() == []
+
+
 def test_a_reward_function_that_fails_costs_nothing_of_the_iterations_before(
     finished: tuple[Path, Notes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hotlap.analysis.action_space import actions_taken
-from hotlap.analysis.phases import bins_of, steps_early_and_late
+from hotlap.analysis.phases import bins_of, num_episodes, phase_names, steps_early_and_late
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.style import EVALUATION, SHARE_COLORS, color_bar, name_axes, new_card, new_cards, whole_numbers
 
@@ -17,6 +17,9 @@ _MAX_BINS = 60
 _NUM_ROWS = 30  # of the densities of continuous commands
 _ROW = 0.24  # [inch] per action
 _MAX_LABELS = 30
+
+NEVER = "never taken"
+"""What stands for steering and speed of an action of which they are not known."""
 
 ActionSpace = Sequence[tuple[float, float]] | None
 
@@ -35,18 +38,19 @@ def actions_over_time(steps: Steps, actions: ActionSpace = None, *, first: int =
 
 
 def actions_around_track(steps: Steps, actions: ActionSpace = None) -> Figure:
-    """Which action was chosen at each waypoint in the last fifth of the episodes; see `actions_over_time`."""
+    """Which action was chosen at each waypoint in the last episodes; see `actions_over_time`."""
     recent = steps.where(steps_early_and_late(steps)[1])
     bins, edges = bins_of(recent.waypoint, 4 * _MAX_BINS)
-    return _choices("Actions along the track, last fifth", recent, actions, bins, edges, "waypoint")
+    _, late = phase_names(num_episodes(steps))
+    return _choices(f"Actions along the track, {late}", recent, actions, bins, edges, "waypoint")
 
 
 def action_shares(steps: Steps, actions: ActionSpace = None) -> Figure:
-    """Share of each action in the last fifth of the episodes, as bars."""
+    """Share of each action in the last episodes, as bars."""
     names = action_names(steps, actions)
     recent = steps.action[steps_early_and_late(steps)[1]]
     share = _shares(recent, np.zeros(len(recent), dtype=np.int64), len(names), 1)[:, 0]
-    figure, axes = new_card("Actions chosen, last fifth", _height(len(names)))
+    figure, axes = new_card(f"Actions chosen, {phase_names(num_episodes(steps))[1]}", _height(len(names)))
     axes.barh(np.arange(len(names)), share, color=EVALUATION, height=0.72)
     _label_rows(axes, names)
     axes.xaxis.set_major_formatter("{x:.0f} %")
@@ -59,7 +63,7 @@ def action_names(steps: Steps, actions: ActionSpace = None) -> list[str]:
     space = list(actions or ())
     space += actions_taken(steps)[len(space) :]
     return [
-        f"{number}: {_signed(steer)}° {speed:.1f} m/s" if np.isfinite(steer) else f"{number}: never taken"
+        f"{number}: {_signed(steer)}° {speed:.1f} m/s" if np.isfinite(steer) else f"{number}: {NEVER}"
         for number, (steer, speed) in enumerate(space)
     ]
 

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from hotlap.analysis import figures
-from hotlap.analysis.phases import first_number
+from hotlap.analysis import figures, words
+from hotlap.analysis.phases import early_and_late, first_number
 from hotlap.analysis.run import Run, Section
-from hotlap.analysis.words import NO_LOSSES, NO_RECORDS, NO_TIMES, NO_TRACES, SIMULATOR_CLOCK, WORDS
+from hotlap.analysis.time_figures import pace_of
 
 MAX_SECTIONS = 6  # tracks of one run that are drawn; more would bury the rest
 _MANY = 200  # laps of an evaluation that are drawn
@@ -51,14 +51,14 @@ class Chapter:
 def chapters(runs: Sequence[Run]) -> list[Chapter]:
     """The chapters of a report about one run, or of several side by side."""
     found = [
-        Chapter("Does it get better?", "progress", [*_progress(runs)], NO_RECORDS),
-        Chapter("Where does it leave the track?", "track", [*_places(runs)], NO_TRACES),
-        Chapter("Which line does it drive?", "lines", [*_lines(runs)], NO_TRACES),
-        Chapter("Why do episodes end?", "endings", [*_endings(runs)], NO_TRACES),
-        Chapter("Which actions does it use?", "actions", [*_actions(runs)], NO_TRACES),
-        Chapter("Is it still exploring and learning?", "updates", [*_updates(runs)], NO_LOSSES),
+        Chapter("Does it get better?", "progress", [*_progress(runs)], words.NO_RECORDS),
+        Chapter("Where does it leave the track?", "track", [*_places(runs)], words.NO_TRACES),
+        Chapter("Which line does it drive?", "lines", [*_lines(runs)], words.NO_TRACES),
+        Chapter("Why do episodes end?", "endings", [*_endings(runs)], words.NO_TRACES),
+        Chapter("Which actions does it use?", "actions", [*_actions(runs)], words.NO_TRACES),
+        Chapter("Is it still exploring and learning?", "updates", [*_updates(runs)], words.NO_LOSSES),
         Chapter("How do the workers compare?", "workers", [*_workers(runs)]),
-        Chapter("Where does the time go?", "time", [*_time(runs)], NO_TIMES),
+        Chapter("Where does the time go?", "time", [*_time(runs)], words.NO_TIMES),
     ]
     return [chapter for chapter in found if chapter.cards or chapter.missing]
 
@@ -67,47 +67,48 @@ def _progress(runs: Sequence[Run]) -> Iterator[Card]:
     models = {run.name: run.iterations for run in runs if run.iterations}
     if not models:
         return
-    one = len(models) == 1
-    clock = "" if all(run.wall_clock for run in runs) or not one else f" {SIMULATOR_CLOCK}"
-    yield Card("reward", partial(figures.reward_curve, models), WORDS["reward" if one else "rewards"] + clock)
-    yield Card("completion", partial(figures.completion_curve, models), WORDS["completion"])
-    yield Card("clean_laps", partial(figures.clean_rate_curve, models), WORDS["clean_laps"])
-    yield Card(
-        "lap_times", partial(figures.lap_time_curve, models), WORDS["lap_times" if one else "lap_times_of_models"]
-    )
+    clock = "" if all(run.wall_clock for run in runs) or len(models) > 1 else f" {words.SIMULATOR_CLOCK}"
+    yield Card("reward", partial(figures.reward_curve, models), words.reward(models) + clock)
+    yield Card("completion", partial(figures.completion_curve, models), words.completion(models))
+    yield Card("clean_laps", partial(figures.clean_rate_curve, models), words.clean_laps(models))
+    yield Card("lap_times", partial(figures.lap_time_curve, models), words.lap_times(models))
 
 
 def _places(runs: Sequence[Run]) -> Iterator[Card]:
     for _, section, suffix, label in _sections(runs):
         steps, episodes, track = section.steps, section.episodes, section.track
-        for name, draw in (
-            ("exits", partial(figures.exit_map, episodes, steps, track)),
-            ("reward_map", partial(figures.reward_map, steps, track)),
-            ("speed_map", partial(figures.speed_map, steps, track)),
-            ("waypoints", partial(figures.waypoint_figure, steps, episodes)),
+        _, late = early_and_late(len(episodes))
+        exits = words.exits(episodes, late, numbered=track is not None)
+        for name, draw, text in (
+            ("exits", partial(figures.exit_map, episodes, steps, track), exits),
+            ("reward_map", partial(figures.reward_map, steps, track), words.REWARD_MAP),
+            ("speed_map", partial(figures.speed_map, steps, track), words.SPEED_MAP),
+            ("waypoints", partial(figures.waypoint_figure, steps, episodes), words.waypoints(episodes)),
         ):
-            yield Card(f"{name}{suffix}", draw, WORDS[name], label)
+            yield Card(f"{name}{suffix}", draw, text, label)
 
 
 def _lines(runs: Sequence[Run]) -> Iterator[Card]:
     for _, section, suffix, label in _sections(runs):
         driven = section.steps, section.episodes, section.track
-        yield Card(f"best_laps{suffix}", partial(figures.best_laps_figure, *driven), WORDS["best_laps"], label)
-        yield Card(f"last_laps{suffix}", partial(figures.last_laps_figure, *driven), WORDS["last_laps"], label)
+        best = words.best_laps(section.episodes)
+        yield Card(f"best_laps{suffix}", partial(figures.best_laps_figure, *driven), best, label)
+        yield Card(f"last_laps{suffix}", partial(figures.last_laps_figure, *driven), words.LAST_LAPS, label)
     for run, suffix, label in _each(runs):
         if run.evaluations:
             last = run.evaluations[-1]
             driven = last.steps, last.episodes, last.track
             draw = partial(figures.last_laps_figure, *driven, number=_MANY, title="The newest evaluation")
-            yield Card(f"evaluation{suffix}", draw, WORDS["evaluation"], label)
+            num_trials = len(last.episodes)
+            yield Card(f"evaluation{suffix}", draw, words.evaluation(min(num_trials, _MANY), num_trials), label)
 
 
 def _endings(runs: Sequence[Run]) -> Iterator[Card]:
     for run, suffix, label in _each(runs):
         if len(run.episodes):
             draw = partial(figures.endings_figure, run.episodes, first=first_number(run.iterations))
-            yield Card(f"endings{suffix}", draw, WORDS["endings"], label)
-            yield Card(f"distances{suffix}", partial(figures.distance_figure, run.episodes), WORDS["distances"], label)
+            yield Card(f"endings{suffix}", draw, words.endings(run.episodes), label)
+            yield Card(f"distances{suffix}", partial(figures.distance_figure, run.episodes), words.DISTANCES, label)
 
 
 def _actions(runs: Sequence[Run]) -> Iterator[Card]:
@@ -116,15 +117,14 @@ def _actions(runs: Sequence[Run]) -> Iterator[Card]:
             continue
         choices = run.steps, run.actions
         discrete = bool(np.any(run.steps.action >= 0))
-        words = WORDS["actions" if discrete else "commands"]
         draw = partial(figures.actions_over_time, *choices, first=first_number(run.iterations))
-        yield Card(f"actions{suffix}", draw, words, label)
+        yield Card(f"actions{suffix}", draw, words.ACTIONS if discrete else words.COMMANDS, label)
         if discrete:
             draw = partial(figures.action_shares, *choices)
-            yield Card(f"action_shares{suffix}", draw, WORDS["action_shares"], label)
+            yield Card(f"action_shares{suffix}", draw, words.ACTION_SHARES, label)
     for run, section, suffix, label in _sections(runs):
         draw = partial(figures.actions_around_track, section.steps, run.actions)
-        yield Card(f"actions_track{suffix}", draw, WORDS["actions_track"], label)
+        yield Card(f"actions_track{suffix}", draw, words.ACTIONS_TRACK, label)
 
 
 def _updates(runs: Sequence[Run]) -> Iterator[Card]:
@@ -133,9 +133,19 @@ def _updates(runs: Sequence[Run]) -> Iterator[Card]:
         return
     counts = {len(run.actions or ()) for run in runs if run.name in models}
     num_actions = counts.pop() if len(counts) == 1 else None
-    yield Card("entropy", partial(figures.entropy_curve, models, num_actions=num_actions), WORDS["entropy"])
-    yield Card("divergence", partial(figures.divergence_curve, models), WORDS["divergence"])
-    yield Card("losses", partial(figures.loss_curve, models), WORDS["losses"])
+    kinds = {_is_discrete(run) for run in runs if run.name in models}
+    discrete = kinds.pop() if len(kinds) == 1 else None
+    text = words.entropy(discrete=discrete, line=bool(num_actions and num_actions > 1))
+    yield Card("entropy", partial(figures.entropy_curve, models, num_actions=num_actions), text)
+    yield Card("divergence", partial(figures.divergence_curve, models), words.DIVERGENCE)
+    yield Card("losses", partial(figures.loss_curve, models), words.LOSSES)
+
+
+def _is_discrete(run: Run) -> bool | None:
+    """Whether actions are chosen from a list; None if nothing tells."""
+    if run.actions:
+        return True
+    return bool(np.any(run.steps.action >= 0)) if len(run.steps) else None
 
 
 def _workers(runs: Sequence[Run]) -> Iterator[Card]:
@@ -143,16 +153,17 @@ def _workers(runs: Sequence[Run]) -> Iterator[Card]:
         if any(record.workers for record in run.iterations):
             names = {worker: track.name for worker, track in run.tracks.items() if track is not None}
             draw = partial(figures.workers_figure, run.iterations, names)
-            yield Card(f"workers{suffix}", draw, WORDS["workers"], label)
+            yield Card(f"workers{suffix}", draw, words.WORKERS, label)
 
 
 def _time(runs: Sequence[Run]) -> Iterator[Card]:
     for run, suffix, label in _each(runs):
         if any(record.stages_s for record in run.iterations):
-            yield Card(f"stages{suffix}", partial(figures.stages_figure, run.iterations), WORDS["stages"], label)
+            yield Card(f"stages{suffix}", partial(figures.stages_figure, run.iterations), words.STAGES, label)
         if len(run.steps):
             draw = partial(figures.stability_figure, run.steps, run.iterations)
-            yield Card(f"stability{suffix}", draw, WORDS["stability"], label)
+            paced = len(pace_of(run.steps, run.iterations)[0]) > 0
+            yield Card(f"stability{suffix}", draw, words.stability(paced=paced), label)
 
 
 def _each(runs: Sequence[Run]) -> Iterator[tuple[Run, str, str]]:
@@ -167,4 +178,4 @@ def _sections(runs: Sequence[Run]) -> Iterator[tuple[Run, Section, str, str]]:
         sections = [section for section in run.sections() if len(section.steps)][:MAX_SECTIONS]
         for j, section in enumerate(sections):
             part = f"-{j + 1}" if len(sections) > 1 else ""
-            yield run, section, suffix + part, " · ".join(words for words in (label, section.title) if words)
+            yield run, section, suffix + part, " · ".join(part for part in (label, section.title) if part)

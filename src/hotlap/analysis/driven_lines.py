@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.style import BAD, INK, SPEED_COLORS, color_bar
+from hotlap.analysis.style import BAD, GOOD, SPEED_COLORS, color_bar, legend_below
 
 
 def speed_range(speeds: np.ndarray) -> Normalize:
@@ -22,7 +22,7 @@ def speed_range(speeds: np.ndarray) -> Normalize:
 
 
 def draw_lines(figure: Figure, axes: Axes, drives: Sequence[Drive], *, scale: Normalize | None = None) -> None:
-    """Draw the lines, where mistakes ended them, and the scale of colors.
+    """Draw the lines, where they start, where mistakes ended them, and the scale of colors.
 
     Args:
         figure: Of the axes.
@@ -45,6 +45,17 @@ def draw_lines(figure: Figure, axes: Axes, drives: Sequence[Drive], *, scale: No
     )
     collection.set_capstyle("round")
     axes.add_collection(collection, autolim=False)
+    starts = [drive for drive in drives if len(drive)]
+    axes.scatter(
+        [drive.x[0] for drive in starts],
+        [drive.y[0] for drive in starts],
+        s=44,
+        color=GOOD,
+        edgecolors="white",
+        linewidths=0.9,
+        zorder=4,
+        label="start",
+    )
     ended = [drive for drive in drives if len(drive) and drive.status not in ("", "lap_complete", "in_progress")]
     if ended:
         axes.scatter(
@@ -58,5 +69,5 @@ def draw_lines(figure: Figure, axes: Axes, drives: Sequence[Drive], *, scale: No
             zorder=4,
             label=f"ended by a mistake ({len(ended)} of {len(drives)})",
         )
-        axes.legend(loc="upper right", frameon=True, framealpha=0.85, edgecolor="none", fontsize=9, labelcolor=INK)
+    legend_below(axes)
     color_bar(figure, axes, ScalarMappable(scale, SPEED_COLORS), "speed [m/s]")

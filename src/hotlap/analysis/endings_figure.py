@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.phases import bins_of, early_and_late
+from hotlap.analysis.phases import bins_of, early_and_late, phase_names
 from hotlap.analysis.stacked_bars import stacked_bars
 from hotlap.analysis.style import BAD, BEST, EVALUATION, GOOD, GRAY, TRAINING, name_axes, new_card
 from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
@@ -55,7 +55,7 @@ def distance_figure(episodes: Episodes) -> Figure:
     figure, axes = new_card("How far episodes got")
     phases = early_and_late(len(episodes))
     edges = np.linspace(0, 100, 21)
-    for phase, name, color in zip(phases, ("first fifth", "last fifth"), (TRAINING, EVALUATION), strict=True):
+    for phase, name, color in zip(phases, phase_names(len(episodes)), (TRAINING, EVALUATION), strict=True):
         share = 100 * np.histogram(episodes.progress[phase], edges)[0] / max(int(phase.sum()), 1)
         axes.bar(edges[:-1], share, width=5, align="edge", color=color, alpha=0.55, edgecolor=color, label=name)
     axes.xaxis.set_major_formatter("{x:.0f} %")

@@ -41,7 +41,7 @@ def evaluation_figure(
     x_min, y_min, x_max, y_max = track.bounds
     height = float(np.clip(11 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 11))
     histogram = 2.0 if len(lap_times_s) else 0.5
-    figure = new_figure(12, height + histogram + 1.4, title, subtitle)
+    figure = new_figure(12, height + histogram + 1.7, title, subtitle)
     road, times = figure.subplots(2, 1, height_ratios=[height, histogram])
     draw_track_on(road, track)
     if obstacles is not None:
@@ -84,7 +84,7 @@ def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]
     num_columns = min(len(models), 3)
     num_rows = -(-len(models) // num_columns)
     height = float(np.clip(6 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 8))
-    figure = new_figure(6 * num_columns, (height + 0.6) * num_rows + 1, "Comparison", subtitle)
+    figure = new_figure(6 * num_columns, (height + 0.9) * num_rows + 1, "Comparison", subtitle)
     maps = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     speeds = [drive.segments()[1] for _, drives in models for drive in drives]
     scale = speed_range(np.concatenate(speeds))

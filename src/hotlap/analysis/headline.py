@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 
 from hotlap.analysis.findings import best_record
 from hotlap.analysis.run import Run
+from hotlap.wording import counted
 
 
 @dataclass(frozen=True)
@@ -16,33 +18,40 @@ class Fact:
     value: str
     """As shown; a dash if it is not known."""
     detail: str = ""
-    """A few words under it."""
+    """A few words under it, beginning with a small letter."""
 
 
 def headline(run: Run) -> list[Fact]:
-    """Best checkpoint, clean laps, lap time, steps, time; always the same facts in the same order."""
+    """Best checkpoint, clean laps, lap time, steps, time, first lap; always the same facts in the same order."""
     return [_best(run), _clean(run), _lap_time(run), _steps(run), _time(run), _first_lap(run)]
 
 
 def _best(run: Run) -> Fact:
     record = best_record(run)
     if run.best is None and record is None:
-        return Fact("Best checkpoint", "–", "none is named")
+        return Fact("Best checkpoint", "–", "not known")
     name = str(run.best) if run.best else record.checkpoint if record else ""
     after = f"after iteration {record.number}" if record else ""
     return Fact("Best checkpoint", name.removesuffix(".ckpt"), after)
 
 
 def _clean(run: Run) -> Fact:
+    if run.tally and run.tally.num_laps:
+        laps = f"{run.tally.clean_laps:,} of {run.tally.num_laps:,}"
+        return Fact("Clean laps", laps, "in all evaluations of the best checkpoint")
     record = best_record(run) or next((each for each in reversed(run.iterations) if each.evaluation), None)
     if record is None or record.evaluation is None:
-        return Fact("Clean laps", "–", "no evaluation")
+        return Fact("Clean laps", "–", "no evaluation is recorded")
     evaluation = record.evaluation
-    which = "of the best checkpoint" if best_record(run) else "in the last evaluation"
+    which = "in an evaluation of the best checkpoint" if best_record(run) else "in the last evaluation"
     return Fact("Clean laps", f"{round(evaluation.clean_rate * evaluation.num_laps)} of {evaluation.num_laps}", which)
 
 
 def _lap_time(run: Run) -> Fact:
+    if run.tally and run.tally.clean_times_ms:
+        times_s = [time / 1000 for time in run.tally.clean_times_ms]
+        detail = f"median of the best checkpoint's clean laps, fastest {min(times_s):.2f} s"
+        return Fact("Lap time", f"{median(times_s):.2f} s", detail)
     record = best_record(run)
     if record and record.evaluation and record.evaluation.lap_time_median_s is not None:
         fastest = record.evaluation.lap_time_best_s
@@ -55,7 +64,9 @@ def _lap_time(run: Run) -> Fact:
         if each.evaluation and each.evaluation.lap_time_best_s is not None
     ]
     return (
-        Fact("Lap time", f"{min(times):.2f} s", "fastest of all") if times else Fact("Lap time", "–", "no complete lap")
+        Fact("Lap time", f"{min(times):.2f} s", "the fastest lap")
+        if times
+        else Fact("Lap time", "–", "no complete lap yet")
     )
 
 
@@ -63,7 +74,8 @@ def _steps(run: Run) -> Fact:
     if not run.iterations:
         return Fact("Steps", f"{len(run.steps):,}" if len(run.steps) else "–", "")
     last = run.iterations[-1]
-    return Fact("Steps", f"{last.total_steps:,}", f"{last.total_episodes:,} episodes, {len(run.iterations)} iterations")
+    played = f"{counted(last.total_episodes, 'episode')}, {counted(len(run.iterations), 'iteration')}"
+    return Fact("Steps", f"{last.total_steps:,}", played)
 
 
 def _time(run: Run) -> Fact:
@@ -75,10 +87,20 @@ def _time(run: Run) -> Fact:
 
 
 def _first_lap(run: Run) -> Fact:
-    first = next((each for each in run.iterations if each.laps_completed), None)
-    if first is None:
-        return Fact("First lap in training", "–", "none yet")
-    return Fact("First lap in training", f"{first.total_steps:,}", f"steps, {duration(first.elapsed_s)}")
+    for record in run.iterations:
+        evaluation = record.evaluation
+        if record.laps_completed:
+            where = "in training"
+        elif evaluation and (evaluation.clean_rate > 0 or evaluation.lap_time_best_s is not None):
+            where = "in an evaluation"
+        else:
+            continue
+        return Fact("First complete lap", f"{record.total_steps:,} steps", f"{where}, {duration(record.elapsed_s)}")
+    return Fact("First complete lap", "–", "none yet")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:

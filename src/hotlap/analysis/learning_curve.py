@@ -18,6 +18,8 @@ from hotlap.analysis.progress_panels import (
 )
 from hotlap.analysis.style import new_figure, save_figure, tidy
 from hotlap.records.events import IterationRecord
+from hotlap.records.tallies import Tally
+from hotlap.wording import counted
 
 _PANELS = (
     ("Reward per episode", draw_reward),
@@ -27,14 +29,17 @@ _PANELS = (
 )
 
 
-def learning_curve(records: Sequence[IterationRecord], *, title: str = "Learning curve") -> Figure:
+def learning_curve(
+    records: Sequence[IterationRecord], *, title: str = "Learning curve", tally: Tally | None = None
+) -> Figure:
     """Draw the learning curve; thin lines are single iterations, thick ones their smoothed course.
 
     Args:
         records: Of one training, in order, as `ProgressLog.read` gives them; may be empty.
         title: Over the figure.
+        tally: All evaluation laps of the best checkpoint; by default those of its first evaluation are named.
     """
-    figure = new_figure(12, 7.4, title, _summary(records))
+    figure = new_figure(12, 7.4, title, _summary(records, tally))
     panels = figure.subplots(2, 2, sharex=True)
     for panel, (words, draw) in zip(panels.flat, _PANELS, strict=True):
         tidy(panel, words)
@@ -47,23 +52,32 @@ def learning_curve(records: Sequence[IterationRecord], *, title: str = "Learning
     return figure
 
 
-def draw_learning_curve(records: Sequence[IterationRecord], path: str | Path, *, title: str = "Learning curve") -> Path:
-    """Write the learning curve as PNG.
+def draw_learning_curve(
+    records: Sequence[IterationRecord],
+    path: str | Path,
+    *,
+    title: str = "Learning curve",
+    tally: Tally | None = None,
+) -> Path:
+    """Write the learning curve as PNG; see `learning_curve`.
 
     Raises:
         RecordError: If it cannot be written.
     """
-    return save_figure(learning_curve(records, title=title), path)
+    return save_figure(learning_curve(records, title=title, tally=tally), path)
 
 
-def _summary(records: Sequence[IterationRecord]) -> str:
+def _summary(records: Sequence[IterationRecord], tally: Tally | None) -> str:
     if not records:
         return "no iteration finished yet"
     last = records[-1]
-    text = f"{len(records)} iterations, {last.total_episodes:,} episodes, {last.total_steps:,} steps"
-    text += f" in {last.elapsed_s / 60:.1f} minutes"
-    best = [record for record in records if record.is_best and record.evaluation is not None]
-    if best and best[-1].evaluation is not None:
-        clean, number = best[-1].evaluation.clean_rate, best[-1].evaluation.num_laps
-        text += f"; best checkpoint: {best[-1].number}, at first {round(clean * number)} of {number} laps clean"
-    return text
+    text = f"{counted(len(records), 'iteration')}, {counted(last.total_episodes, 'episode')}, "
+    text += f"{counted(last.total_steps, 'step')} in {last.elapsed_s / 60:.1f} minutes"
+    best = [(record.number, record.evaluation) for record in records if record.is_best and record.evaluation]
+    if not best:
+        return text
+    number, evaluation = best[-1]
+    clean, laps = round(evaluation.clean_rate * evaluation.num_laps), evaluation.num_laps
+    if tally and tally.num_laps:
+        clean, laps = tally.clean_laps, tally.num_laps
+    return f"{text}; best checkpoint: {number}, {clean:,} of {counted(laps, 'evaluation lap')} clean"

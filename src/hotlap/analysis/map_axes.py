@@ -18,21 +18,26 @@ FIELD, ROAD = "#5d6b60", "#3a3f47"  # where no track is known
 
 _MAX_HEIGHT = 7.0  # [inch]
 _SCALE_WIDTH = 0.75  # [inch] beside the map, for the scale of colors
+_LEGEND_HEIGHT = 0.25  # [inch] under the map
 _MIN_CELL = 0.09  # [m] the car moves about so far in a step
 _NUM_CELLS = 160  # along the longer side of a map
 
 
-def new_map(title: str, track: Track | None, steps: Steps) -> tuple[Figure, Axes]:
+def new_map(
+    title: str, track: Track | None, steps: Steps, *, legend: bool = False, numbers_on_road: bool = False
+) -> tuple[Figure, Axes]:
     """A small figure with a map and its axes in world coordinates [m].
 
     Args:
         title: Over it.
         track: What to draw; with every tenth waypoint numbered.
         steps: Where the car was, which is drawn if the track is not known.
+        legend: Whether there will be one under the map.
+        numbers_on_road: Whether the numbers stand on the road, for what is drawn beside it.
     """
     x_min, y_min, x_max, y_max = bounds = _bounds(track, steps)
     aspect = (y_max - y_min) / (x_max - x_min)
-    height = min((CARD_WIDTH - _SCALE_WIDTH) * aspect + 0.5, _MAX_HEIGHT)
+    height = min((CARD_WIDTH - _SCALE_WIDTH) * aspect + 0.5 + legend * _LEGEND_HEIGHT, _MAX_HEIGHT)
     figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
     FigureCanvasAgg(figure)
@@ -40,7 +45,7 @@ def new_map(title: str, track: Track | None, steps: Steps) -> tuple[Figure, Axes
     tidy(axes, title)
     axes.grid(False)
     if track is not None:
-        draw_track_on(axes, track, waypoints=True)
+        draw_track_on(axes, track, waypoints=True, numbers_on_road=numbers_on_road)
         return figure, axes
     axes.set_xlim(x_min, x_max)
     axes.set_ylim(y_min, y_max)

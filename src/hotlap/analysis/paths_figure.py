@@ -65,6 +65,6 @@ def drives_of(steps: Steps, episodes: Episodes) -> list[Drive]:
 
 
 def _paths(title: str, steps: Steps, episodes: Episodes, track: Track | None) -> Figure:
-    figure, axes = new_map(title, track, steps)
+    figure, axes = new_map(title, track, steps, legend=True)
     draw_lines(figure, axes, drives_of(steps, episodes))
     return figure

@@ -18,16 +18,32 @@ def early_and_late(num: int) -> tuple[np.ndarray, np.ndarray]:
 
     They overlap only where there are fewer than two things.
     """
-    size = min(max(round(_SHARE * num), min(_LEAST, num // 2), 1), num)
-    here = np.arange(num)
+    size, here = _size(num), np.arange(num)
     return here < size, here >= num - size
 
 
-def steps_early_and_late(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the steps in the first and the last fifth of the episodes."""
+def phase_names(num: int) -> tuple[str, str]:
+    """What to call these parts of ``num`` episodes: ``first 24 episodes`` and ``last 24 episodes``."""
+    size = _size(num)
+    early, late = (f"{which} {size} episodes" if size != 1 else f"{which} episode" for which in ("first", "last"))
+    return early, late
+
+
+def num_episodes(steps: Steps) -> int:
+    """How many episodes these steps belong to."""
     nth = steps.nth_episode
-    early, late = early_and_late(int(nth[-1]) + 1 if len(nth) else 0)
+    return int(nth[-1]) + 1 if len(nth) else 0
+
+
+def steps_early_and_late(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the steps in the first and the last episodes; see `early_and_late`."""
+    early, late = early_and_late(num_episodes(steps))
+    nth = steps.nth_episode
     return early[nth], late[nth]
+
+
+def _size(num: int) -> int:
+    return min(max(round(_SHARE * num), min(_LEAST, num // 2), 1), num)
 
 
 def first_number(records: Sequence[IterationRecord]) -> int:

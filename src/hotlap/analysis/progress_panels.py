@@ -17,6 +17,8 @@ from hotlap.records.events import EvaluationSummary, IterationRecord
 Models = Mapping[str, Sequence[IterationRecord]]
 """Records of trainings by the name of the model, in order; as many models as there are colors."""
 
+FEW = 8  # points of a curve up to which it is not smoothed
+
 _Value = Callable[[IterationRecord], float | None]
 
 
@@ -39,7 +41,7 @@ def draw_clean_rate(axes: Axes, models: Models) -> None:
     axes.set_ylim(-3, 103)
     axes.yaxis.set_major_formatter("{x:.0f} %")
     _draw_courses(axes, models, None, lambda summary: 100 * summary.clean_rate)
-    if not any(record.evaluation for records in models.values() for record in records):
+    if not has_evaluations(models):
         axes.text(0.5, 0.5, "no evaluation", transform=axes.transAxes, ha="center", color=GRAY)
 
 
@@ -50,13 +52,25 @@ def draw_lap_times(axes: Axes, models: Models) -> None:
         _draw_courses(axes, models, None, lambda summary: summary.lap_time_median_s)
     else:
         _draw_lap_times_of_one(axes, *models.values())
-    if not any(
-        record.lap_time_best_s is not None or (record.evaluation and record.evaluation.lap_time_median_s is not None)
-        for records in models.values()
-        for record in records
-    ):
+    trained, evaluated = has_lap_times(models)
+    if not (evaluated or (trained and len(models) == 1)):
         axes.text(0.5, 0.5, "no complete lap yet", transform=axes.transAxes, ha="center", color=GRAY)
         axes.set_yticks([])
+
+
+def has_evaluations(models: Models) -> bool:
+    """Whether evaluations within a training are recorded."""
+    return any(record.evaluation for records in models.values() for record in records)
+
+
+def has_lap_times(models: Models) -> tuple[bool, bool]:
+    """Whether a lap was complete, and its time is known, in training and in evaluation."""
+    records = [record for each in models.values() for record in each]
+    evaluations = [record.evaluation for record in records if record.evaluation]
+    return (
+        any(record.lap_time_best_s is not None for record in records),
+        any(evaluation.lap_time_median_s is not None for evaluation in evaluations),
+    )
 
 
 def mark_best(axes: Axes, models: Models, *, words: bool) -> None:
@@ -129,7 +143,7 @@ def draw_course(
     x, y = steps[known], values[known]
     if not len(x):
         return ("", color, 0.0, 0.0)
-    course = smoothed(y, max(1, len(y) // 30)) if len(y) > 8 else y
+    course = smoothed(y, max(1, len(y) // 30)) if len(y) > FEW else y
     marker = "o" if len(x) == 1 else None
     axes.plot(x, y, color=color, linewidth=0.9, alpha=0.4, marker=marker, markersize=4)
     axes.plot(x, course, color=color, linewidth=2.3, solid_capstyle="round")

@@ -14,7 +14,6 @@ from hotlap.analysis.chapters import Card, chapters
 from hotlap.analysis.dark_page import turn_dark
 from hotlap.analysis.report_page import Picture, page_of
 from hotlap.analysis.run import Run
-from hotlap.analysis.style import save_figure
 from hotlap.errors import RecordError
 from hotlap.unfinished import write_whole
 
@@ -55,30 +54,30 @@ def write_report(
     total = sum(len(chapter.cards) for chapter in parts)
     pictures: dict[str, Picture] = {}
     paths: list[Path] = []
-    for chapter in parts:
-        for card in chapter.cards:
-            path, pictures[card.name] = _draw(card, folder)
-            paths.append(path)
-            if on_figure:
-                on_figure(len(paths), total)
     try:
+        for chapter in parts:
+            for card in chapter.cards:
+                path, pictures[card.name] = _draw(card, folder)
+                paths.append(path)
+                if on_figure:
+                    on_figure(len(paths), total)
         write_whole(page, page_of(runs, parts, pictures).encode())
     except OSError as error:
         raise RecordError(
-            f"The report {page} could not be written ({error.strerror or error}). The run itself is untouched; "
-            "choose another place with --output."
+            f"The report {page} could not be written ({error.strerror or error}). The run itself is untouched; name "
+            "another place with --output, such as --output report.html."
         ) from error
     return Report(page, tuple(paths))
 
 
 def _draw(card: Card, folder: Path) -> tuple[Path, Picture]:
     """Draw a figure, write its PNG, and pack it for the page in its light and its dark form."""
-    figure = card.draw()
-    path = save_figure(figure, folder / f"{card.name}.png")
+    figure, path = card.draw(), folder / f"{card.name}.png"
+    light = _png(figure)
+    write_whole(path, light)
     figure.set_layout_engine("none")  # what is laid out stays where it is
-    light = _packed(path.read_bytes())
     turn_dark(figure)
-    return path, Picture(light, _packed(_png(figure)), *_size(figure))
+    return path, Picture(_packed(light), _packed(_png(figure)), *_size(figure))
 
 
 def _png(figure: Figure) -> bytes:

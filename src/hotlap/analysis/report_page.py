@@ -18,6 +18,7 @@ from hotlap.analysis.run import Evaluation, Run
 from hotlap.deepracer.statuses import STATUS_NAMES
 
 MAX_EVALUATIONS = 12  # rows of the table
+_MAX_NAMED = 3  # tracks under the title
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,10 @@ this page, and functions in hotlap.analysis.figures.</footer>
 def _subtitle(runs: Sequence[Run]) -> str:
     driven = [track for run in runs for track in (*run.tracks.values(), *(each.track for each in run.evaluations))]
     tracks = dict.fromkeys(track.name for track in driven if track is not None)
-    places = " and ".join(tracks) if 0 < len(tracks) < 4 else f"{len(tracks)} tracks" if tracks else "an unknown track"
+    *first, last = tracks or ["an unknown track"]
+    places = f"{', '.join(first)} and {last}" if first else last
+    if len(tracks) > _MAX_NAMED:
+        places = f"{len(tracks)} tracks"
     return f"Trained on {places}" if len(runs) == 1 else f"Side by side, on {places}"
 
 

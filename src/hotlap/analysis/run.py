@@ -10,6 +10,7 @@ from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.steps import Steps
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord
+from hotlap.records.tallies import Tally
 from hotlap.tracks.track import Track
 
 
@@ -55,6 +56,8 @@ class Run:
     actions: list[tuple[float, float]] | None = None
     """Steering [deg] and speed [m/s] of each action; None if unknown or continuous."""
     best: CheckpointName | None = None
+    tally: Tally | None = None
+    """All evaluation laps that the best checkpoint drove while training went on; None if they are not known."""
     wall_clock: bool = True
     """Whether the times of the iterations are those of a clock on the wall; else the simulator's."""
     notes: list[str] = field(default_factory=list)

@@ -31,7 +31,9 @@ from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
+from hotlap.records.tallies import Tally, TallyLog
 from hotlap.tracks.track import Track
+from hotlap.wording import counted
 
 
 def read_run(
@@ -59,8 +61,14 @@ def read_run(
     if not place.exists():
         raise RecordError(f"{place} does not exist. Give the folder of a model, or of the logs of one.")
     if place.is_dir() or is_archive(place):
-        with as_folder(place, wanted_size) as inside:
-            return _read(place, inside, name, tracks, on_file)
+        members: list[str] = []
+
+        def wanted(member: str) -> int | None:
+            members.append(member)
+            return wanted_size(member)
+
+        with as_folder(place, wanted) as inside:
+            return _read(place, inside, name, tracks, on_file, members)
     if kind_of_trace(place) is None:
         raise RecordError(
             f"{place} is a file, but no trace, no log with {LOG_MARK} lines, and no .tar.gz or .zip. Give the "
@@ -70,9 +78,14 @@ def read_run(
 
 
 def _read(
-    place: Path, inside: Path, name: str, tracks: Sequence[str | Path], on_file: Callable[[int, int], None] | None
+    place: Path,
+    inside: Path,
+    name: str,
+    tracks: Sequence[str | Path],
+    on_file: Callable[[int, int], None] | None,
+    members: Sequence[str] = (),
 ) -> Run:
-    """The run in a folder or trace ``inside``, which the user calls ``place``."""
+    """The run in a folder or trace ``inside``, which the user calls ``place``; ``members`` are those of an archive."""
     reader = _Reader(inside, Candidates(tracks, inside if inside.is_dir() else None), on_file)
     folder = reader.folder
     best = reader.best()
@@ -85,17 +98,13 @@ def _read(
         iterations = records_of(results, steps, episodes, best_number=best.number if best else None)
         wall_clock, iterations = with_wall_clock(iterations, steps)
         if iterations and not len(results):
+            why = "" if inside.is_file() else "metrics/TrainingMetrics.json is not there or cannot be read: "
             reader.notes.append(
-                "There is no readable metrics/TrainingMetrics.json: evaluations within the training are not known, "
-                "and the curves are those of the training episodes in the traces."
+                f"{why}Evaluations within the training are not known, and the curves are those of the training "
+                "episodes in the traces."
             )
     if not (iterations or len(steps) or evaluations):
-        raise RecordError(
-            f"{place} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no "
-            "metrics/progress.jsonl or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace, no "
-            f"other trace or log with {LOG_MARK} lines{_instead(inside)}. "
-            f"{' '.join(reader.notes)} Give the folder of a model, or of the logs of one."
-        )
+        raise RecordError(" ".join([_nothing(place, inside, members), *reader.notes]))
     if not len(steps):
         reader.notes.append("There are no traces of the training: maps, paths, actions and endings cannot be drawn.")
     return Run(
@@ -107,18 +116,27 @@ def _read(
         tracks=reader.tracks(steps),
         actions=action_space_of(folder),
         best=best,
+        tally=reader.tally(iterations),
         wall_clock=wall_clock,
         notes=reader.notes,
         taken=f"Took {reader.files.taken} from {place}." if reader.files.taken else "",
     )
 
 
-def _instead(folder: Path) -> str:
-    """What lies there, for the error."""
-    if folder.is_file():
-        return ""
-    names = sorted(path.name for path in folder.iterdir())[:6]
-    return f"; there is only {', '.join(names)}" if names else "; it is empty"
+def _nothing(place: Path, inside: Path, members: Sequence[str]) -> str:
+    """What a folder or archive holds instead of a run, and the way out."""
+    found = sorted(path.name for path in inside.iterdir()) if inside.is_dir() else []
+    way_out = "Give the folder of a trained model, or of the logs of one."
+    if any(member.endswith("agent/model.pb") for member in members):
+        return f"{place} is an archive for a car and holds no records of the training. {way_out}"
+    if "model_metadata.json" in found and "reward_function.py" in found:
+        return f"{place} has not been trained yet: there are no records. Train it with `hotlap train {place}`."
+    some = f"; there is only {', '.join(found[:6])}{', …' if len(found) > 6 else ''}" if found else "; it is empty"
+    return (
+        f"{place} holds nothing readable about a run: no training-simtrace/N-iteration.csv, no metrics/progress.jsonl "
+        "or TrainingMetrics.json, no evaluation-YYYYMMDDhhmmss/evaluation-simtrace, no other trace or log with "
+        f"{LOG_MARK} lines{some if inside.is_dir() else ''}. {way_out}"
+    )
 
 
 class _Reader:
@@ -180,6 +198,13 @@ class _Reader:
         self.notes += [str(warning.message) for warning in caught]
         return entry.name if entry else None
 
+    def tally(self, records: Sequence[IterationRecord]) -> Tally | None:
+        try:
+            return TallyLog(self.store).of_best(records)
+        except RecordError as error:
+            self.notes.append(str(error))
+            return None
+
     def tracks(self, steps: Steps) -> dict[int, Track | None]:
         """The track of each worker; workers on the same road share the object."""
         return {worker: self._track(steps.where(steps.worker == worker)) for worker in np.unique(steps.worker).tolist()}
@@ -211,14 +236,14 @@ class _Reader:
             if self.on_file:
                 self.on_file(next(self._numbers), self._total)
         if num_damaged:
-            self.notes.append(f"{name}: {num_damaged} damaged rows were left out.")
+            self.notes.append(f"{name}: {counted(num_damaged, 'damaged row')} left out.")
         return steps
 
     def _note_gaps(self, iterations: set[int]) -> None:
         missing = sorted(set(range(max(iterations, default=-1) + 1)) - iterations)
         if missing:
             names = ", ".join(f"{each}-iteration.csv" for each in missing[:8]) + (", …" if len(missing) > 8 else "")
-            self.notes.append(f"There are no traces of {len(missing)} iterations ({names}).")
+            self.notes.append(f"There are no traces of {counted(len(missing), 'iteration')} ({names}).")
 
 
 def _joined(parts: Sequence[Steps | None]) -> Steps:

@@ -91,6 +91,21 @@ def color_bar(figure: Figure, axes: Axes, colors: ScalarMappable, label: str) ->
     bar.set_label(label, color=GRAY, fontsize=9.5)
 
 
+def legend_below(axes: Axes) -> None:
+    """Say under a map what its marks mean, where that covers nothing."""
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0.0, 0.0),
+        ncols=3,
+        frameon=False,
+        fontsize=8.5,
+        labelcolor=GRAY,
+        borderaxespad=0.5,
+        handletextpad=0.3,
+        columnspacing=1.4,
+    )
+
+
 def thousands(value: float, _: object = None) -> str:
     """A number as on a scale: 12k instead of 12000."""
     return f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"

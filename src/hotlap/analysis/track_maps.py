@@ -9,9 +9,9 @@ from scipy.ndimage import gaussian_filter
 
 from hotlap.analysis.episodes import Episodes
 from hotlap.analysis.map_axes import cell_size, count_cells, draw_cells, map_bounds, new_map
-from hotlap.analysis.phases import early_and_late, steps_early_and_late
+from hotlap.analysis.phases import early_and_late, num_episodes, phase_names, steps_early_and_late
 from hotlap.analysis.steps import Steps
-from hotlap.analysis.style import BAD, REWARD_COLORS, SPEED_COLORS, color_bar
+from hotlap.analysis.style import INK, REWARD_COLORS, SPEED_COLORS, color_bar, legend_below
 from hotlap.tracks.track import Track
 
 _BLUR = 0.3  # [m]
@@ -25,20 +25,21 @@ def reward_map(steps: Steps, track: Track | None) -> Figure:
 
 
 def speed_map(steps: Steps, track: Track | None) -> Figure:
-    """Mean driven speed at each place in the last fifth of the episodes."""
+    """Mean driven speed at each place in the last episodes."""
     recent = steps_early_and_late(steps)[1] & np.isfinite(steps.speed)
-    return _mean_map("Driven speed, last fifth", steps.where(recent), steps.speed[recent], track, SPEED_COLORS, "m/s")
+    _, late = phase_names(num_episodes(steps))
+    return _mean_map(f"Driven speed, {late}", steps.where(recent), steps.speed[recent], track, SPEED_COLORS, "m/s")
 
 
 def exit_map(episodes: Episodes, steps: Steps, track: Track | None) -> Figure:
-    """Where mistakes ended episodes: a cloud of all, crosses for those of the last fifth of the episodes.
+    """Where mistakes ended episodes: a cloud of all, crosses for those of the last episodes.
 
     Args:
         episodes: Of one training.
         steps: Its steps, from which the road is drawn if the track is not known.
         track: Where it drove.
     """
-    figure, axes = new_map("Where episodes ended by a mistake", track, steps)
+    figure, axes = new_map("Where episodes ended by a mistake", track, steps, legend=True, numbers_on_road=True)
     failed = episodes.failed
     _, late = early_and_late(len(episodes))
     bounds = map_bounds(axes)
@@ -50,22 +51,15 @@ def exit_map(episodes: Episodes, steps: Steps, track: Track | None) -> Figure:
     axes.scatter(
         episodes.x[recent],
         episodes.y[recent],
-        marker="x",
-        s=22,
-        linewidths=1.2,
-        color="white",
+        marker="X",
+        s=34,
+        linewidths=0.8,
+        color=INK,
+        edgecolors="white",
         zorder=3,
-        label=f"last fifth: {recent.sum()} of {late.sum()} episodes",
+        label=f"mistakes of the {phase_names(len(episodes))[1]} ({recent.sum()})",
     )
-    axes.legend(
-        loc="upper right",
-        frameon=True,
-        facecolor=BAD,
-        framealpha=0.9,
-        edgecolor="none",
-        fontsize=8.5,
-        labelcolor="#fbfbf8",  # not the white that a dark page turns
-    )
+    legend_below(axes)
     return figure
 
 

@@ -17,7 +17,7 @@ def entropy_curve(models: Models, *, num_actions: int | None = None) -> Figure:
         models: Records by the name of the model.
         num_actions: Of discrete actions; a line shows what choosing evenly among them would give.
     """
-    figure, axes = new_card("Entropy of the policy [nat]")
+    figure, axes = new_card("How unsure it is of its choices: entropy [nat]")
     if num_actions and num_actions > 1:
         even = float(np.log(num_actions))
         axes.axhline(even, color=GRAY, linewidth=0.9, linestyle=(0, (2, 3)))
@@ -41,7 +41,9 @@ def entropy_curve(models: Models, *, num_actions: int | None = None) -> Figure:
 
 def divergence_curve(models: Models) -> Figure:
     """How far each update moved the policy: KL divergence and share of clipped steps, over environment steps."""
-    figure, axes = new_cards(["KL divergence of the update [nat]", "Steps whose gradient was clipped"], 4.6)
+    figure, axes = new_cards(
+        ["How far an update moved it: KL divergence [nat]", "Steps at which clipping held it back"], 4.6
+    )
     _draw(axes[0], models, "approx_kl")
     _draw(axes[1], models, "clip_fraction", scale=100)
     axes[1].yaxis.set_major_formatter("{x:.0f} %")
@@ -50,7 +52,7 @@ def divergence_curve(models: Models) -> Figure:
 
 def loss_curve(models: Models) -> Figure:
     """Losses of policy and value, and how much of the returns the value explains, over environment steps."""
-    titles = ["Loss of the policy", "Loss of the value", "Variance of the returns that the value explains"]
+    titles = ["Loss of the policy", "Loss of the value", "How much of the returns the value explains"]
     figure, axes = new_cards(titles, 6.0)
     _draw(axes[0], models, "policy_loss")
     _draw(axes[1], models, "value_loss")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.phases import bins_of, early_and_late, steps_early_and_late
+from hotlap.analysis.phases import bins_of, early_and_late, phase_names, steps_early_and_late
 from hotlap.analysis.steps import Steps
 from hotlap.analysis.style import BAD, EVALUATION, GRAY, TRAINING, name_axes, new_cards, smoothed, whole_numbers
 
@@ -24,8 +24,8 @@ def waypoint_figure(steps: Steps, episodes: Episodes) -> Figure:
     num_waypoints = int(max(steps.waypoint.max(initial=0), episodes.waypoint.max(initial=0))) + 1
     edges = bins_of(np.arange(num_waypoints), _MAX_BARS)[1]
     phases = zip(steps_early_and_late(steps), early_and_late(len(episodes)), strict=True)
-    names = (("first fifth", TRAINING, TRAINING), ("last fifth", EVALUATION, BAD))
-    for (chosen, phase), (name, color, bar) in zip(phases, names, strict=True):
+    names, colors = phase_names(len(episodes)), ((TRAINING, TRAINING), (EVALUATION, BAD))
+    for (chosen, phase), name, (color, bar) in zip(phases, names, colors, strict=True):
         for panel, values in ((axes[0], steps.reward), (axes[1], steps.speed)):
             known = chosen & np.isfinite(values)
             course = smoothed(_means(steps.waypoint[known], values[known], num_waypoints), num_waypoints // 100)

@@ -31,6 +31,7 @@ from hotlap.records.events import IterationRecord
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder
+from hotlap.wording import counted
 
 COLUMNS = ("iteration", "steps", "seconds", "completion_mean", "laps", "episodes", "reward_mean")
 
@@ -260,7 +261,7 @@ def _means(summary: dict[str, Any]) -> str:
     """What a training had, in words."""
     workers = f", {summary['workers']} workers" if summary["workers"] > 1 else ""
     lag = ", policy lag 1" if summary["max_policy_lag"] else ""
-    return f"{summary['threads']} threads{workers}{lag}"
+    return f"{counted(summary['threads'], 'thread')}{workers}{lag}"
 
 
 def _words(summary: dict[str, Any]) -> str:

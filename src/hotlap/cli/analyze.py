@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.model_argument import DrfcOption, choose_model, model_place
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.cli.model_argument import DrfcOption, choose_model, model_place, which_folder
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def analyze(
     """
     places = [Path(model_place(str(folder))) for folder in folders or []]
     if drfc is not None:
-        places.append(choose_model(None, drfc).model.path)
+        places.append(choose_model(None, drfc, needs_reward=False, quiet=True).model.path)
     if not places:
-        raise ConfigError("name at least one folder: hotlap analyze DIR, with the folder of a model or of its logs.")
+        raise which_folder("analyze")
     page = _page(output, places)
     begin = time.perf_counter()
     out = console()
@@ -117,7 +118,13 @@ def _page(output: Path | None, places: list[Path]) -> Path:
     else:
         name = "analysis.html"
     if output is None:
-        return places[0] / name if name == "analysis.html" else Path(name)
+        page = places[0] / name if name == "analysis.html" else Path(name)
+        if page.parent.is_dir() and not os.access(page.parent, os.W_OK):
+            raise ConfigError(
+                f"{page.parent}: the report cannot be written there, this user may not write into it. Name another "
+                "place with --output FILE."
+            )
+        return page
     if output.is_dir():
         page = output / name
     elif output.is_file() or output.suffix.lower() in (".html", ".htm"):
@@ -134,20 +141,19 @@ def _page(output: Path | None, places: list[Path]) -> Path:
 
 
 def _print(run: Run, *, several: bool) -> None:
-    from rich.console import Console
-
     from hotlap.analysis.findings import findings
     from hotlap.analysis.headline import headline
 
-    screen = Console(highlight=False, markup=False)
+    out = screen()
     if several:
-        screen.print(f"{run.name}", style="bold")
+        out.print(run.name, style="bold", markup=False)
     if run.taken:
         console().print(run.taken, markup=False, soft_wrap=True)
     for fact in headline(run):
-        screen.print(f"{fact.label + ':':<23}{fact.value}{f'  ({fact.detail})' if fact.detail else ''}")
+        detail = f" ({fact.detail})" if fact.detail else ""
+        out.print(f"{fact.label + ':':<23}{fact.value}{detail}", markup=False)
     for sentence in findings(run):
-        screen.print(f"· {sentence}")
+        out.print(f"· {sentence}", markup=False)
     for note in run.notes:
         console().print(f"note: {note}", markup=False)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, screen
 from hotlap.errors import ConfigError
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from hotlap.records.events import IterationRecord
@@ -113,10 +114,10 @@ def train(
     if found["sb3"]:
         used = found["sb3"]["threads"]
         rows["Stable-Baselines3"] = (
-            f"{found['sb3']['env_steps_per_s']:,.0f} steps/s ({used} thread{'s' * (used != 1)}): "
+            f"{found['sb3']['env_steps_per_s']:,.0f} steps/s ({counted(used, 'thread')}): "
             f"hotlap is {found['sb3_ratio']:.1f} times as fast"
         )
-    _print_table(f"Training loop: stock recipe on {found['track']}, {found['threads']} threads", rows, found)
+    _print_table(f"Training loop: stock recipe on {found['track']}, {counted(found['threads'], 'thread')}", rows, found)
 
 
 @app.command()
@@ -136,11 +137,11 @@ def learn(
     JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, workers, max_policy_lag,
     files, machine.
     """
-    screen = console()
+    to_people = console()
 
     def show(seed: int, record: IterationRecord) -> None:
-        laps = f", {record.laps_completed} laps" if record.laps_completed else ""
-        screen.print(
+        laps = f", {counted(record.laps_completed, 'lap')}" if record.laps_completed else ""
+        to_people.print(
             f"seed {seed}  iteration {record.number:>3}  {record.total_steps:>7,} steps  {record.elapsed_s:>6.1f} s"
             f"  complete {record.completion_mean:5.1f} %{laps}"
         )
@@ -227,7 +228,7 @@ def fleet(
         f"{each['at_all_workers']:.0f} ms ({number})" for number, each in found["broadcast_ms"].items()
     )
     rows["trainer waits or plays"] = ", ".join(f"{share:.0%} ({n})" for n, share in found["idle_share"].items())
-    _print_table(f"Fleet: {episodes} episodes for each worker on {found['track']}", rows, found)
+    _print_table(f"Fleet: {counted(episodes, 'episode')} for each worker on {found['track']}", rows, found)
 
 
 @app.command()
@@ -264,7 +265,6 @@ def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) 
 
 
 def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None, pad_edge=False)
@@ -273,7 +273,8 @@ def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> Non
     for name, text in rows.items():
         table.add_row(name, text)
     machine = found["machine"]
-    table.add_row("machine", f"{machine['cpu']}, {machine['cores']} cores, torch {machine['versions']['torch']}")
-    screen = Console(highlight=False)
-    screen.print(f"[bold]{title}[/]")
-    screen.print(table)
+    cores = counted(machine["cores"], "core")
+    table.add_row("machine", f"{machine['cpu']}, {cores}, torch {machine['versions']['torch']}")
+    out = screen()
+    out.print(f"[bold]{title}[/]")
+    out.print(table)

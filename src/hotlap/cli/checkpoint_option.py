@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hotlap.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hotlap.config.drfc import DrfcFolder
 
 
 def parse_checkpoint(words: str | int, option: str = "--checkpoint") -> str | int:
@@ -22,6 +26,26 @@ def parse_checkpoint(words: str | int, option: str = "--checkpoint") -> str | in
     if not (words.isascii() and words.isdigit() and len(words) < 10):
         raise ConfigError(f"{option} must be best, last, a number or a name such as 5_Step-4912, got {words!r}.")
     return int(words)
+
+
+def last_by_default(drfc: DrfcFolder | None, variable: str, option: str, place: str | Path, taken: object) -> str:
+    """Why the last checkpoint was taken though another is the best, to stand behind its name; or nothing.
+
+    Args:
+        drfc: The folder of DeepRacer-for-Cloud that the model is of, if it is of one.
+        variable: Its variable that chooses.
+        option: What chooses on the command line.
+        place: Where the checkpoints are.
+        taken: Name of the one that was taken.
+    """
+    from hotlap.records.checkpoints import CheckpointStore
+
+    if drfc is None or drfc.says(variable):
+        return ""
+    best = CheckpointStore(place).best()
+    if best is None or str(best.name) == str(taken):
+        return ""
+    return f" (last: {variable} is not set; the best is {best.name.number}, {option} best)"
 
 
 def split_checkpoint(words: str) -> tuple[str, str | None]:

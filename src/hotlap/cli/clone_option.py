@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
     """The job with what ``--clone`` and ``--clone-checkpoint`` say, if they say something.
 
+    What the job says of the checkpoint is about the model that the job names, not about the one on the command line.
+
     Raises:
         ConfigError: If the checkpoint is no such word or number, or if there is nothing to take it from.
     """
@@ -23,6 +25,8 @@ def with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
         raise ConfigError(
             f"--clone-checkpoint {checkpoint} says which checkpoint to take, but not of which model. Add --clone FROM."
         )
+    if source and checkpoint is None:
+        checkpoint = "best"
     return job.updated(
         training={
             "clone_from": None if source is None else absolute(source),

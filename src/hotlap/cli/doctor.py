@@ -16,7 +16,8 @@ import typer
 from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
-from hotlap.cli.output import JsonOption, print_json, prints_to_stderr
+from hotlap.cli.output import JsonOption, print_json, prints_to_stderr, screen
+from hotlap.wording import counted
 
 MIN_PYTHON = (3, 11)
 MIN_MEMORY_GIB = 4.0
@@ -64,9 +65,9 @@ def doctor(
 
     Exit code 1 if something essential does not work, or if a folder cannot be trained yet.
 
-    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings;
-    of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line). With a
-    folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, warnings).
+    JSON keys: ok, findings (each with name, status, detail, way_out). With a folder: ok, folder, problems, warnings,
+    trained; of DeepRacer-for-Cloud also works, differs, ignored (each with variable, text, set: value, file, line).
+    With a folder of folders: ok, folder, complete, folders (each with folder, kind, ok, text, trained, warnings).
     """
     if folder is not None or drfc is not None:
         ok = _look_into(folder, drfc, as_json)
@@ -83,21 +84,19 @@ def doctor(
 
 
 def _look_into(folder: Path | None, drfc: Path | None, as_json: bool) -> bool:
-    from rich.console import Console
-
-    screen = Console(highlight=False)
+    out = screen()
     several = examine_folders(folder) if folder is not None and drfc is None else None
     if several is not None:
         if as_json:
             print_json(several.to_json())
         else:
-            print_folders(several, screen)
+            print_folders(several, out)
         return several.ok
     report = examine_folder(folder, drfc)
     if as_json:
         print_json(report.to_json())
     else:
-        print_report(report, screen)
+        print_report(report, out)
     return not report.problems
 
 
@@ -152,7 +151,7 @@ def _processor() -> Finding:
     load = load_average()
     cores = num_processors()
     busy = f"; load {load:g}" if load is not None else ""
-    return Finding("processor", "ok", f"{cpu_name()}, {cores} core{'s' * (cores != 1)}{busy}")
+    return Finding("processor", "ok", f"{cpu_name()}, {counted(cores, 'core')}{busy}")
 
 
 def _memory() -> Finding:
@@ -179,7 +178,7 @@ def _torch() -> Finding:
 
     product = torch.ones(8, 8) @ torch.ones(8, 8)
     assert float(product.sum()) == 512.0, "a matrix product is wrong"
-    return Finding("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
+    return Finding("torch", "ok", f"{torch.__version__}, {counted(torch.get_num_threads(), 'thread')}")
 
 
 def _arithmetic() -> Finding:
@@ -197,7 +196,8 @@ def _arithmetic() -> Finding:
 def _warp() -> Finding:
     import warp as wp
 
-    wp.init()
+    import hotlap.sim  # noqa: F401  (starts Warp without its banner)
+
     return Finding("warp", "ok", f"{wp.config.version}, devices {', '.join(str(each) for each in wp.get_devices())}")
 
 
@@ -283,7 +283,6 @@ def _extra(name: str) -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -297,9 +296,9 @@ def _print(findings: list[Finding]) -> None:
         if finding.way_out:
             text += f"\n[{'red' if finding.status == 'broken' else 'yellow'}]{escape(finding.way_out)}[/]"
         table.add_row(marks[finding.status], finding.name, text)
-    screen = Console(highlight=False)
-    screen.print(table)
+    out = screen()
+    out.print(table)
     broken = [finding.name for finding in findings if finding.status == "broken"]
-    screen.print(
+    out.print(
         f"[red]Not usable yet: {', '.join(broken)}.[/]" if broken else "[green]This machine is ready to train.[/]"
     )

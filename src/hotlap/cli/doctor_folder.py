@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +15,10 @@ from hotlap.errors import HotlapError, MissingExtraError, RewardError, TrackErro
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotlap.config.drfc import Row
+    from hotlap.config.drfc import DrfcFolder, Row
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
+    from hotlap.rewards.loader import RewardSource
 
 _TITLES = {"works": "Works as in the original", "differs": "Works differently", "ignored": "Means nothing here"}
 
@@ -29,6 +33,8 @@ class FolderReport:
     """What keeps it from being trained on this machine."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     rows: dict[str, list[Row]]
     """``works``, ``differs`` and ``ignored`` variables; empty for a model folder."""
 
@@ -48,7 +54,7 @@ class FolderReport:
             for fate, rows in self.rows.items()
         }
         found = {"folder": str(self.folder), "problems": self.problems, "warnings": self.warnings}
-        return {"ok": not self.problems, **found, **rows}
+        return {"ok": not self.problems, **found, "trained": self.trained, **rows}
 
 
 def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
@@ -61,69 +67,76 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
-    from hotlap.cli.model_argument import choose_model, remarks_on
+    from hotlap.cli.earlier_model import EarlierModel, earlier_model
+    from hotlap.cli.model_argument import choose_model, open_drfc, remarks_on
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
 
     caught: list[warnings.WarningMessage] = []
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ConfigWarning)
             rows: dict[str, list[Row]] = {}
+            read: DrfcFolder | None = None
             model: ModelFolder
             if folder is not None and drfc is None and is_drfc_folder(folder):
                 folder, drfc = None, folder
             if drfc is not None and folder is None:
-                read = DrfcFolder(drfc)
+                read = open_drfc(drfc)
                 model, job = read.model, read.job
                 rows = {"works": read.rows("works"), "differs": read.rows("differs"), "ignored": read.rows("ignored")}
             else:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
+            earlier = EarlierModel(None, None) if job.training.output else earlier_model(model.path, read)
+            problems += [earlier.foreign] if earlier.foreign else []
             doubtful = remarks_on(model, job)
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)
         raise
     told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
-    return FolderReport(model.path, problems, [*told, *doubtful], rows)
+    remarks = read.remarks if read else []
+    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], earlier.trained, rows)
 
 
-def print_report(report: FolderReport, screen: Console) -> None:
-    """Three tables, warnings, and the verdict."""
+def print_report(report: FolderReport, out: Console) -> None:
+    """Variables of each kind, each on a line of its own so that it can be copied; warnings; and the verdict."""
     from rich.markup import escape
-    from rich.table import Table
+    from rich.padding import Padding
 
     for fate, rows in report.rows.items():
-        table = Table(title=_TITLES[fate], title_justify="left", box=None, pad_edge=False, header_style="dim")
+        out.print(f"[bold]{_TITLES[fate]}[/]")
+        if not rows:
+            out.print("None of the variables that are set.")
         if fate == "ignored":
-            for column in ("Why", "Variables"):
-                table.add_column(column, overflow="fold")
             for text in dict.fromkeys(row.text for row in rows):
-                table.add_row(escape(text), ", ".join(row.variable for row in rows if row.text == text))
+                out.print(", ".join(row.variable for row in rows if row.text == text))
+                out.print(Padding(f"[dim]{escape(text)}[/]", (0, 0, 0, 4), expand=False))
         else:
-            for column in ("Variable", "Value", "What it does" if fate == "works" else "How"):
-                table.add_column(column, overflow="fold")
             for row in rows:
-                table.add_row(row.variable, escape(_values(row)), escape(row.text))
-        screen.print(table, "")
+                out.print(escape(_values(row)), soft_wrap=True)
+                out.print(Padding(f"[dim]{escape(row.text)}[/]", (0, 0, 0, 4), expand=False))
+        out.print("")
     for text in report.warnings:
-        screen.print(f"[yellow]{escape(text)}[/]")
+        out.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
     for text in report.problems:
-        screen.print(f"[red]{escape(text)}[/]")
-    verdict = "[red]Cannot be trained yet." if report.problems else "[green]Ready to train."
-    screen.print(f"{escape(str(report.folder))}: {verdict}[/]")
+        out.print(f"[red]{escape(text)}[/]", soft_wrap=True)
+    verdict = "[red]: Cannot be trained yet." if report.problems else "[green]: Ready to train."
+    if report.trained and not report.problems:
+        verdict = f"[green] {report.trained}."
+    out.print(f"{escape(str(report.folder))}{verdict}[/]", soft_wrap=True)
 
 
 def _values(row: Row) -> str:
-    """The value, and below it those of the workers that have another than the one before them."""
+    """The variable with its value, and below it those of the workers that have another than the one before them."""
     first, *others = row.assignments
-    lines, last = [first.value], first.value
+    lines, last = [f"{row.variable}={first.value}"], first.value
     for each in others:
         if each.value != last:
-            lines.append(f"{each.file.name}: {each.value}")
+            lines.append(f"    {each.file.name}: {each.value}")
         last = each.value
     return "\n".join(lines)
 
@@ -163,6 +176,40 @@ def _reward_problems(model: ModelFolder) -> list[str]:
             names = compile_reward(source).co_names
     except RewardError as error:
         return [str(error)]
-    if "reward_function" in names or b"import *" in source.text:
-        return []
-    return [f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."]
+    problems = _missing_packages(source)
+    if "reward_function" not in names and b"import *" not in source.text:
+        problems.append(
+            f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."
+        )
+    return problems
+
+
+def _missing_packages(source: RewardSource) -> list[str]:
+    """A sentence for each package that a reward function imports and that is not there, unless it is in a `try`."""
+    file, tree = source.path, ast.parse(source.text)
+    optional = {id(inner) for each in ast.walk(tree) if isinstance(each, ast.Try) for inner in ast.walk(each)}
+    lines: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if id(node) in optional:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        else:
+            continue
+        for name in names:
+            lines.setdefault(name.partition(".")[0], node.lineno)
+    return [
+        f"{file}, line {line}: the package {name} is not installed. Install it, or put the module beside this file."
+        for name, line in lines.items()
+        if not _is_there(name, file.parent)
+    ]
+
+
+def _is_there(module: str, folder: Path) -> bool:
+    """Whether a module can be imported, from the folder of a reward function as well; nothing is executed."""
+    try:
+        return find_spec(module) is not None or PathFinder.find_spec(module, [str(folder)]) is not None
+    except ValueError:  # it is loaded and came from nowhere, as __main__ does
+        return True

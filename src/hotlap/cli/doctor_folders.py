@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hotlap.errors import HotlapError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,6 +25,7 @@ _PARTS_OF_A_MODEL = {"agent", "ip", "logs", "metrics", "model", "mp4", "sim-trac
 _DRFC = "DeepRacer-for-Cloud"
 _TRAINED = "DeepRacer model"
 _MODEL = "model folder"
+_NONE = "no model folder"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class FolderLine:
     """Whether it can be trained on this machine."""
     text: str
     """What to do if not; nothing if so."""
+    trained: str | None
+    """What there is to go on with, if there is an earlier training, and how."""
     warnings: list[str]
     """What is possible but probably not meant, or has no effect."""
 
@@ -61,23 +67,26 @@ def examine_folders(folder: Path) -> FoldersReport | None:
     """Look into the folders below ``folder``, or None if it is itself one, or if there are none.
 
     Folders are looked for three levels deep; links are not followed, and parts of a model are no folders of their own.
+    Of those directly in ``folder`` each has a line, also one with no model in it.
     """
     if not folder.is_dir() or _is_whole(folder):
         return None
-    found: list[Path] = []
-    complete = True
-    for number, each in enumerate(_walk(folder, MAX_DEPTH)):
-        if number == MAX_FOLDERS:
-            complete = False
-            break
-        if _kind(each):
-            found.append(each)
+    walked = list(itertools.islice(_walk(folder, MAX_DEPTH), MAX_FOLDERS + 1))
+    complete = len(walked) <= MAX_FOLDERS
+    walked = walked[:MAX_FOLDERS]
+    found = [each for each in walked if _kind(each)]
     if not [each for each in found if each != folder]:
         return None
-    return FoldersReport(str(folder), [_examine(each) for each in found], complete)
+    holding = {above for each in found for above in (each, *each.parents)}
+    lines = [
+        _examine(each) if each in found else _nothing(each)
+        for each in walked
+        if each in found or (each.parent == folder and each not in holding)
+    ]
+    return FoldersReport(str(folder), lines, complete)
 
 
-def print_folders(report: FoldersReport, screen: Console) -> None:
+def print_folders(report: FoldersReport, out: Console) -> None:
     """A table with a line for each folder, and how many are ready."""
     from rich.markup import escape
     from rich.table import Table
@@ -86,21 +95,27 @@ def print_folders(report: FoldersReport, screen: Console) -> None:
     for column in ("", "folder", "kind", "what to do"):
         table.add_column(column, overflow="fold")
     for line in report.lines:
-        remarks = f"ready; {len(line.warnings)} remark{'s' * (len(line.warnings) > 1)}" if line.warnings else "ready"
+        mark = "[red]✗[/]" if not line.ok else "[yellow]![/]" if line.warnings else "[green]✓[/]"
         name = os.path.relpath(line.folder, report.folder)
-        table.add_row(
-            "[green]✓[/]" if line.ok else "[red]✗[/]",
-            escape(name),
-            line.kind,
-            f"[dim]{remarks}[/]" if line.ok else escape(line.text),
-        )
-    screen.print(table)
+        table.add_row(mark, escape(name), line.kind, _ready(line) if line.ok else escape(line.text))
+    out.print(table)
     ready = sum(line.ok for line in report.lines)
     color = "green" if report.ok else "yellow"
-    screen.print(f"[{color}]{ready} of {len(report.lines)} folders are ready to train.[/]")
+    out.print(f"[{color}]{ready} of {len(report.lines)} folders are ready to train.[/]")
     if not report.complete:
-        screen.print(f"[red]Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.[/]")
-    screen.print("All about one of them: hotlap doctor DIR")
+        out.print(f"[red]Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.[/]")
+    out.print("All about one of them: hotlap doctor DIR")
+
+
+def _ready(line: FolderLine) -> str:
+    """That a folder is ready, and what is to be said of it all the same."""
+    from rich.markup import escape
+
+    ready = line.trained or "ready"
+    if not line.warnings:
+        return f"[dim]{escape(ready)}[/]"
+    first, *more = line.warnings
+    return f"{escape(ready)}; {escape(_short(first, Path(line.folder)))}" + (f" (and {len(more)} more)" if more else "")
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:
@@ -120,25 +135,35 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
 
 def _kind(folder: Path) -> str | None:
     """What a folder is, by what lies in it; None if it is no such folder."""
+    from hotlap.cli.model_argument import is_trained_by_deepracer
     from hotlap.config.drfc import is_drfc_folder
+    from hotlap.config.model_folder import misnamed_file
 
     if is_drfc_folder(folder):
         return _DRFC
-    pieces = [name for name in PIECES if (folder / name).is_file()]
-    if len(pieces) < len(PIECES) and _is_trained(folder):
+    pieces = _pieces(folder)
+    if len(pieces) < len(PIECES) and is_trained_by_deepracer(folder):
         return _TRAINED
-    return _MODEL if pieces else None
+    return _MODEL if pieces or any(misnamed_file(folder, name) for name in PIECES) else None
+
+
+def _pieces(folder: Path) -> list[str]:
+    return [name for name in PIECES if (folder / name).is_file()]
 
 
 def _is_whole(folder: Path) -> bool:
     """Whether nothing in the folder is looked for any further."""
-    return _kind(folder) in (_DRFC, _TRAINED) or all((folder / name).is_file() for name in PIECES)
+    return _kind(folder) in (_DRFC, _TRAINED) or len(_pieces(folder)) == len(PIECES)
 
 
-def _is_trained(folder: Path) -> bool:
-    """Whether it holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
-    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
-    return any(any(folder.glob(pattern)) for pattern in patterns)
+def _nothing(folder: Path) -> FolderLine:
+    """The line of a folder without anything of a model in it."""
+    try:
+        empty = not any(folder.iterdir())
+    except OSError as error:
+        return FolderLine(str(folder), _NONE, False, f"it cannot be read ({error.strerror})", None, [])
+    text = "it is empty" if empty else f"it holds none of {', '.join(PIECES[:-1])} and {PIECES[-1]}"
+    return FolderLine(str(folder), _NONE, False, text, None, [])
 
 
 def _examine(folder: Path) -> FolderLine:
@@ -146,18 +171,26 @@ def _examine(folder: Path) -> FolderLine:
 
     kind = _kind(folder) or _MODEL
     if kind == _TRAINED:
-        text = f"DeepRacer trained this. `hotlap import {folder} DIR` makes a model folder of it."
-        return FolderLine(str(folder), kind, False, text, [])
+        text = f"DeepRacer trained this. `hotlap import {quoted(folder)} DIR` makes a model folder of it."
+        return FolderLine(str(folder), kind, False, text, None, [])
+    if kind == _MODEL and _pieces(folder) == ["reward_function.py"]:
+        text = f"only a reward function; `hotlap new {quoted(folder)}` adds the rest"
+        return FolderLine(str(folder), kind, False, text, None, [])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error is what counts in a line
             report = examine_folder(folder, None)
     except HotlapError as error:
-        return FolderLine(str(folder), kind, False, _short(str(error), folder), [])
+        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder), None, [])
     problems = " ".join(report.problems)
-    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.warnings)
+    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.trained, report.warnings)
 
 
 def _short(text: str, folder: Path) -> str:
-    """A message without the folder's own name at its head and before the names of its files."""
-    return text.removeprefix(f"{folder}: ").replace(f"{folder}{os.sep}", "")
+    """A message without the folder's own name at its head and before the names of its files.
+
+    Only where a path begins with it: another path may well have a part of that name.
+    """
+    names = "|".join(re.escape(each) for each in {str(folder), str(folder.resolve())})
+    text = re.sub(rf"^(?:{names}): ", "", text)
+    return re.sub(rf"(?<![^\s'\"`(])(?:{names}){re.escape(os.sep)}", "", text)

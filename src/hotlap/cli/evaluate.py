@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hotlap.cli.checkpoint_option import parse_checkpoint, split_checkpoint
+from hotlap.cli.checkpoint_option import last_by_default, parse_checkpoint, split_checkpoint
 from hotlap.cli.checkpoints import how_sure
 from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.output import (
@@ -23,6 +23,7 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
     progress_bar,
+    screen,
 )
 from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
 from hotlap.errors import RecordError
@@ -62,19 +63,27 @@ def evaluate(
             help="Rules for all models: a TOML file with keys of [race] and [evaluation], which count before job.toml.",
         ),
     ] = None,
-    trials: Annotated[int | None, typer.Option(help="Override evaluation.trials.")] = None,
-    continuous: Annotated[bool | None, typer.Option(help="Override evaluation.continuous.")] = None,
-    resets: Annotated[int | None, typer.Option(help="Override evaluation.number_of_resets.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Laps, or attempts that each start anew.")] = None,
+    continuous: Annotated[bool | None, typer.Option(help="Drive all laps in one go, or start each anew.")] = None,
+    resets: Annotated[
+        int | None,
+        typer.Option(help="How often the car is put back on the track: 0, or at least 2."),
+    ] = None,
     off_track_penalty: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.off_track_penalty.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds for leaving the track or driving backwards.",
+        ),
     ] = None,
     collision_penalty: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Override evaluation.collision_penalty.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Seconds for hitting something."),
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best, last, a number, or a name such as 5_Step-4912.")] = None,
-    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
-    direction: Annotated[str | None, typer.Option(help="Override race.direction: as_is, cw, ccw or reversed.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Override evaluation.seed.")] = None,
+    track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
+    direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same cars.")] = None,
     reward: Annotated[
         bool,
         typer.Option(
@@ -83,6 +92,7 @@ def evaluate(
     ] = False,
     video: VideoOption = None,
     no_video: NoVideoOption = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Name all films, not only the first.")] = False,
     print_log: PrintLogOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,7 +114,7 @@ def evaluate(
         *((None, None, each) for each in drfc or []),
     ]
     named = named or [(None, None, None)]
-    choices = [choose_model(folder, each, needs_reward=reward) for folder, _, each in named]
+    choices = [choose_model(folder, each, command="evaluate", needs_reward=reward) for folder, _, each in named]
     several = len(choices) > 1
     _warn_about_vain_options(
         laps,
@@ -145,11 +155,16 @@ def evaluate(
             out.print(message, markup=False, soft_wrap=True)
 
         evaluators: list[Evaluator] = []
-        for choice, job, one in zip(choices, jobs, which, strict=True):
+        for choice, job, one, (_, own, _) in zip(choices, jobs, which, named, strict=True):
             beside = evaluators[-1] if evaluators else None
             evaluators.append(
                 Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, beside=beside, tell=tell)
             )
+            taken = evaluators[-1].checkpoint_name
+            if one == "last" and not (own or checkpoint):
+                why = last_by_default(choice.drfc, "DR_EVAL_CHECKPOINT", "--checkpoint", evaluators[-1].place, taken)
+                if why:
+                    tell(f"{choice.words}: checkpoint {taken} drives{why}.")
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):
@@ -157,45 +172,52 @@ def evaluate(
         drive(evaluators, on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"))
     stages["drive"] = time.perf_counter() - begin
     begin = time.perf_counter()
-    files = [
-        evaluator.record(stamp, choice.evaluation_files(stamp))
-        for evaluator, choice, stamp in zip(evaluators, choices, _stamps(evaluators), strict=True)
-    ]
-    picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
+    stamps = _stamps(evaluators)
+    files: list[Mapping[str, str | Path]] = [{} for _ in evaluators]
+    picture: str | Path | None = None
+    failure = None  # told after the results, which are worth more
+    try:
+        for number, (evaluator, choice) in enumerate(zip(evaluators, choices, strict=True)):
+            files[number] = evaluator.record(stamps[number], choice.evaluation_files(stamps[number]))
+        picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
+    except RecordError as error:
+        failure = RecordError(f"the files of the evaluation could not be written. {error}")
     stages["record"] = time.perf_counter() - begin
     if print_log:
         for evaluator in evaluators:
             print_log_lines(evaluator.log)
     films: list[Films] = [{} for _ in evaluators]
-    failure = None
-    if to_film:
+    if to_film and failure is None:
         begin = time.perf_counter()
         try:
             for number, evaluator in enumerate(evaluators):
                 films[number] = _film(out, evaluator, to_film)
-        except RecordError as error:  # told after the results, which are worth more
+        except RecordError as error:
             failure = error
         stages["film"] = time.perf_counter() - begin
     seconds = {name: round(each, 3) for name, each in stages.items()}
     if as_json:
         models = [_as_json(*each) for each in zip(evaluators, files, films, strict=True)]
         if several:
-            print_json(_comparison_as_json(evaluators, models) | {"figure": str(picture), "stages_s": seconds})
+            figure = str(picture) if picture else None
+            print_json(_comparison_as_json(evaluators, models) | {"figure": figure, "stages_s": seconds})
         else:
             print_json(models[0] | {"stages_s": seconds})
     else:
-        from rich.console import Console
-
-        screen = out if print_log else Console(highlight=False)
+        to = out if print_log else screen()
         if several:
-            _print_comparison(screen, evaluators)
-            screen.print(f"figure: {picture}", soft_wrap=True)
+            _print_comparison(to, evaluators)
+            if picture:
+                to.print(f"figure: {picture}", markup=False, soft_wrap=True)
         for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
-            _print_title(screen, evaluator)
+            _print_title(to, evaluator)
             if not several:
-                _print_results(screen, evaluator)
-            _print_files(screen, written, filmed)
-        screen.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+                _print_results(to, evaluator)
+            _print_files(to, written, filmed, verbose=verbose)
+        to.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+        if not any(choice.in_bucket for choice in choices):
+            words = " ".join(dict.fromkeys(choice.words for choice in choices))
+            to.print(f"Next: hotlap analyze {words}", markup=False, soft_wrap=True)
     if failure is not None:
         raise failure
 
@@ -256,6 +278,7 @@ def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films
         "track": evaluator.track.name,
         "rules": evaluator.conditions.to_json(),
         **evaluator.report.to_json(),
+        **dict.fromkeys(("metrics", "trace", "log", "figure")),
         **{name: str(path) for name, path in files.items()},
         "videos": [
             {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
@@ -276,33 +299,47 @@ def _comparison_as_json(evaluators: Sequence[Evaluator], models: Sequence[dict[s
     }
 
 
-def _print_comparison(screen: Console, evaluators: Sequence[Evaluator]) -> None:
+def _print_comparison(out: Console, evaluators: Sequence[Evaluator]) -> None:
     from hotlap.evaluation.comparison import differences
     from hotlap.evaluation.table import comparison_table, differences_in_words
 
     names = [each.name for each in evaluators]
     reports = [each.report for each in evaluators]
-    screen.print(comparison_table(names, reports))
+    out.print(comparison_table(names, reports))
     for sentence in differences_in_words(names, reports, differences(reports)):
-        screen.print(sentence, markup=False, soft_wrap=True)
-    screen.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
+        out.print(sentence, markup=False, soft_wrap=True)
+    out.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
 
 
-def _print_title(screen: Console, evaluator: Evaluator) -> None:
-    screen.print(f"[bold]{evaluator.place}[/], checkpoint {evaluator.checkpoint_name}, track {evaluator.track.name}")
-    screen.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", soft_wrap=True)
+def _print_title(out: Console, evaluator: Evaluator) -> None:
+    from rich.markup import escape
+
+    out.print(
+        f"[bold]{escape(str(evaluator.place))}[/], checkpoint {evaluator.checkpoint_name}, "
+        f"track {escape(evaluator.track.name)}",
+        soft_wrap=True,
+    )
+    out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", markup=False, soft_wrap=True)
 
 
-def _print_results(screen: Console, evaluator: Evaluator) -> None:
+def _print_results(out: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    screen.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
-    screen.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
-    screen.print(summary_table(evaluator.report))
+    out.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
+    out.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
+    out.print(summary_table(evaluator.report))
 
 
-def _print_files(screen: Console, files: Mapping[str, str | Path], films: Films) -> None:
+def _print_files(out: Console, files: Mapping[str, str | Path], films: Films, *, verbose: bool) -> None:
     for name, path in files.items():
-        screen.print(f"{name}: {path}")
-    for number, of_trial in films.items():
-        screen.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}", soft_wrap=True)
+        out.print(f"{name}: {path}", markup=False, soft_wrap=True)
+    if not films:
+        return
+    trial, first = next(iter(films.items()))
+    out.print(f"watch first (trial {trial + 1}): {first['pip']}", markup=False, soft_wrap=True)
+    if verbose:
+        for number, of_trial in films.items():
+            paths = ", ".join(map(str, of_trial.values()))
+            out.print(f"videos of trial {number + 1}: {paths}", markup=False, soft_wrap=True)
+    elif more := sum(map(len, films.values())) - 1:
+        out.print(f"{more} more videos; --verbose names them.")

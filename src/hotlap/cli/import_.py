@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.shell import quoted
 
 
 def import_(
@@ -17,7 +17,7 @@ def import_(
         str,
         typer.Argument(
             help="A DeepRacer archive (.tar.gz, .tar or .zip), a frozen graph (.pb), s3://bucket/prefix or a "
-            "folder laid out like such a prefix, or a TensorFlow checkpoint in one.",
+            "folder laid out like such a prefix, or a TensorFlow checkpoint in one; or an archive of a hotlap model.",
         ),
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The model folder to make.")],
@@ -31,15 +31,20 @@ def import_(
     """Make a model folder of a DeepRacer model, to evaluate it and to train on; TensorFlow is not needed.
 
     Nothing is written before the network computes what the model's own graph computes. Then `hotlap evaluate DIR`
-    drives it and `hotlap train DIR --resume` trains on.
+    drives it and `hotlap train DIR --resume` trains on. An archive of a hotlap model folder is unpacked as it is.
 
     JSON keys: source, folder, checkpoint, network, sensor, action_space_type, num_outputs, read_from,
     largest_difference, num_images, value (compared, by_names or fresh), value_largest_difference, written, kept,
-    remarks.
+    remarks; of a hotlap model source, folder, checkpoint, written.
     """
     from hotlap.export.clone_source import without_steps
+    from hotlap.export.packed_model import packed_root, unpack_model
+    from hotlap.records.place import is_bucket_place
     from hotlap.tracks.catalog import load_track
 
+    if not is_bucket_place(source) and (root := packed_root(Path(source))) is not None:
+        _report_unpacked(source, folder, unpack_model(Path(source), root, folder), as_json)
+        return
     chosen = without_steps(parse_checkpoint(which))
     if track is not None:
         load_track(track)
@@ -83,6 +88,27 @@ def import_(
     if result.kept:
         print(f"Kept as they were: {', '.join(result.kept)}.")
     for remark in result.remarks:
-        out.print(f"Note: {remark}", soft_wrap=True)
-    words = shlex.quote(str(folder))
-    print(f"Next: hotlap evaluate {words}, or hotlap train {words} --resume")
+        out.print(f"Note: {remark}", markup=False, soft_wrap=True)
+    print(_next(folder))
+
+
+def _report_unpacked(source: str, folder: Path, written: list[str], as_json: bool) -> None:
+    """Say what became of an archive of a hotlap model."""
+    from hotlap.records.checkpoints import CheckpointStore
+
+    store = CheckpointStore(folder)
+    best, kept = store.best(), store.list()
+    checkpoint = str(best.name if best else kept[-1]) if kept else None
+    if as_json:
+        print_json({"source": source, "folder": str(folder), "checkpoint": checkpoint, "written": written})
+        return
+    drives = f"checkpoint {checkpoint} drives" if checkpoint else "it is not trained yet"
+    print(f"{folder}: unpacked a hotlap model, {len(written)} files; {drives}.")
+    if "reward_function.py" in written:
+        print("Its reward_function.py is a program that a training runs on your machine: read it first.")
+    print(_next(folder) if checkpoint else f"Next: hotlap train {quoted(folder)}")
+
+
+def _next(folder: Path) -> str:
+    words = quoted(folder)
+    return f"Next: hotlap evaluate {words}, or hotlap train {words} --resume"

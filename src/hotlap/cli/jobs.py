@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hotlap.cli.model_argument import model_place
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, screen
 from hotlap.errors import ConfigError, RecordError
+from hotlap.shell import as_typed
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from hotlap.jobs.record import JobRecord
@@ -40,7 +41,6 @@ def jobs(as_json: JsonOption = False) -> None:
         print_json({"jobs": [asdict(job) for job in found], "notes": complaints})
         return
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -58,11 +58,11 @@ def jobs(as_json: JsonOption = False) -> None:
             _best(job),
             escape(_place(job) + (f" ({job.name})" if job.name else "")),
         )
-    screen = Console(highlight=False)
+    out = screen()
     if found:
-        screen.print(table)
+        out.print(table)
     else:
-        screen.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
+        out.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
     for complaint in complaints:
         console().print(f"[yellow]{escape(complaint)}[/]")
 
@@ -96,7 +96,7 @@ def stop(
     elif not was_live:
         out.print(f"Job {job.id} is {job.state}: there is nothing to end.")
     elif job.state == "finished":
-        done = f" after {job.iterations} iterations" if job.iterations else ""
+        done = f" after {counted(job.iterations, 'iteration')}" if job.iterations else ""
         out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
     else:
         out.print(f"Job {job.id} is {job.state}{f': {job.error}' if job.error else '.'}", soft_wrap=True)
@@ -164,14 +164,8 @@ def _place(job: JobRecord) -> str:
     """Where it trains."""
     if job.cluster:
         return f"{job.cluster.output} on {job.cluster.address}"
-    folder = _short(job.folder)
+    folder = as_typed(job.folder)
     return folder if job.process is None or job.process.here else f"{folder} on {job.process.host}"
-
-
-def _short(folder: str) -> str:
-    """A path as one would type it here."""
-    path = Path(folder)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else folder
 
 
 def _print_file(registry: JobRegistry, job: JobRecord, follow: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 import warnings
@@ -28,6 +29,8 @@ from hotlap.cli import (
 )
 from hotlap.errors import HotlapError
 
+_NO_BREAK = "\x00"
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -37,8 +40,11 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+START, TRAININGS, REST = "Start here", "Trainings and models", "Reward functions, tracks, this machine"
+
 app = typer.Typer(
     name="hotlap",
+    cls=help_.HelpfulGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,23 +52,24 @@ app = typer.Typer(
 )
 
 
-app.command("new")(new.new)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("import")(import_.import_)
-app.command("checkpoints")(checkpoints.checkpoints)
-app.command("analyze")(analyze.analyze)
-app.command("jobs")(jobs.jobs)
-app.command("stop")(jobs.stop)
-app.command("logs")(jobs.logs)
-app.command("upload")(upload.upload)
-app.add_typer(tracks.app, name="tracks")
-app.add_typer(reward.app, name="reward")
-app.add_typer(validate.app, name="validate")
-app.add_typer(bench.app, name="bench")
-app.command("doctor")(doctor.doctor)
-app.command("help")(help_.help_)
+app.command("new", rich_help_panel=START)(new.new)
+app.command("train", rich_help_panel=START)(train.train)
+app.command("evaluate", rich_help_panel=START)(evaluate.evaluate)
+app.command("analyze", rich_help_panel=START)(analyze.analyze)
+app.command("export", rich_help_panel=START)(export.export)
+app.command("import", rich_help_panel=TRAININGS)(import_.import_)
+app.command("checkpoints", rich_help_panel=TRAININGS)(checkpoints.checkpoints)
+app.command("jobs", rich_help_panel=TRAININGS)(jobs.jobs)
+app.command("stop", rich_help_panel=TRAININGS)(jobs.stop)
+app.command("logs", rich_help_panel=TRAININGS)(jobs.logs)
+app.command("upload", rich_help_panel=TRAININGS)(upload.upload)
+app.add_typer(reward.app, name="reward", rich_help_panel=REST)
+app.add_typer(tracks.app, name="tracks", rich_help_panel=REST)
+app.add_typer(validate.app, name="validate", rich_help_panel=REST)
+app.add_typer(bench.app, name="bench", rich_help_panel=REST)
+app.command("doctor", rich_help_panel=REST)(doctor.doctor)
+app.command("help", rich_help_panel=REST)(help_.help_)
+help_.make_helpful(app)
 
 
 @app.callback()
@@ -80,12 +87,19 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except HotlapError as error:
-        print(_paragraph(f"hotlap: {error}"), file=sys.stderr)
+        print(_paragraph("\n".join([f"hotlap: {error}", *getattr(error, "__notes__", ())])), file=sys.stderr)
         sys.exit(2)
 
 
 def _paragraph(text: str) -> str:
-    return textwrap.fill(text, width=110, break_long_words=False, break_on_hyphens=False)
+    """Lines of a readable length; a command in backticks stays in one of them, so that it can be copied."""
+    whole = re.sub(r"`[^`\n]*`", lambda command: command[0].replace(" ", _NO_BREAK), text)
+    return "\n".join(map(_filled, whole.splitlines())).replace(_NO_BREAK, " ")
+
+
+def _filled(line: str) -> str:
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width=110, subsequent_indent=2 * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import shlex
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +14,10 @@ import typer
 
 from hotlap.cli.output import console
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
+    from hotlap.config.drfc import DrfcFolder
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
 
@@ -48,6 +49,8 @@ class Choice:
     """Names and contents of what belongs into the model's folder before its training begins."""
     evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
     """The same for an evaluation, given its stamp."""
+    drfc: DrfcFolder | None = None
+    """The folder of DeepRacer-for-Cloud that it is of, if it is of one."""
     in_bucket: bool = False
     """Whether it came from a bucket; then its files lie in a scratch folder until the command ends."""
 
@@ -57,37 +60,64 @@ class Choice:
         return self.job.training.output or self.model.path
 
 
-def choose_model(folder: str | Path | None, drfc: Path | None, *, needs_reward: bool = True) -> Choice:
+def choose_model(
+    folder: str | Path | None,
+    drfc: Path | None,
+    *,
+    command: str = "train",
+    needs_reward: bool = True,
+    quiet: bool = False,
+) -> Choice:
     """The model in ``folder``, or that of the ``drfc`` folder: one is given.
 
     Args:
         folder: A model folder, a folder of DeepRacer-for-Cloud (see `is_drfc_folder`), or s3://bucket/prefix.
         drfc: A folder that is read as one of DeepRacer-for-Cloud, whatever else lies in it.
+        command: Which asks, for an error.
         needs_reward: Whether the command asks the reward function, which must be there then.
+        quiet: Whether the command only looks at what a training left, and need not repeat what was told about the
+            files of a folder of DeepRacer-for-Cloud.
 
     Raises:
         ConfigError: If both or none are given, or if the folder's files are wrong.
         RecordError: If the bucket does not answer.
     """
-    if (folder is None) == (drfc is None):
-        raise ConfigError(
-            "name one folder: DIR, a model folder or a folder of DeepRacer-for-Cloud, or the latter as --drfc DIR"
-            f"{', not both' if folder else ''}."
-        )
+    if folder is not None and drfc is not None:
+        raise ConfigError(f"name one folder, {quoted(folder)} or --drfc {quoted(drfc)}, not both.")
+    if drfc is not None:
+        return _from_drfc(drfc, f"--drfc {quoted(drfc)}", needs_reward, quiet)
     if folder is None:
-        assert drfc is not None
-        return _from_drfc(drfc, f"--drfc {shlex.quote(str(drfc))}", needs_reward)
+        raise which_folder(command)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder):
         return _from_bucket(str(folder), needs_reward)
-    words = shlex.quote(str(folder))
+    words = quoted(folder)
     if is_drfc_folder(folder):
-        return _from_drfc(Path(folder), words, needs_reward)
-    model = ModelFolder(folder, needs_reward=needs_reward)
+        return _from_drfc(Path(folder), words, needs_reward, quiet)
+    try:
+        model = ModelFolder(folder, needs_reward=needs_reward)
+    except ConfigError:
+        if not is_trained_by_deepracer(Path(folder)):
+            raise
+        raise ConfigError(
+            f"{folder} holds a model that DeepRacer trained. `hotlap import {words} NEW` makes a model folder of it in "
+            "NEW; then name NEW instead."
+        ) from None
     return Choice(model, model.job, model.job, words)
+
+
+def which_folder(command: str) -> ConfigError:
+    """What to say to a command that was given none."""
+    return ConfigError(f"which folder? For example: `hotlap {command} models/mine`")
+
+
+def is_trained_by_deepracer(folder: Path) -> bool:
+    """Whether a folder holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
+    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
+    return any(any(folder.glob(pattern)) for pattern in patterns)
 
 
 def model_place(folder: str) -> str:
@@ -96,31 +126,52 @@ def model_place(folder: str) -> str:
     Raises:
         ConfigError: If the environment files of such a folder are wrong.
     """
-    from hotlap.config.base import ConfigWarning
-    from hotlap.config.drfc import DrfcFolder, is_drfc_folder
+    from hotlap.config.drfc import is_drfc_folder
     from hotlap.records.place import is_bucket_place
 
     if is_bucket_place(folder) or not is_drfc_folder(folder):
         return folder
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)  # they were told when it was trained
-        model = DrfcFolder(folder).model_path
+    with _silent():
+        model = open_drfc(Path(folder)).model_path
     return str(model) if model.is_dir() else folder
 
 
-def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
-    from hotlap.config.drfc import DrfcFolder
+def open_drfc(folder: Path, *, needs_reward: bool = True) -> DrfcFolder:
+    """A folder of DeepRacer-for-Cloud, in which a track may be called as in the console only in a message.
 
-    read = DrfcFolder(folder, needs_reward=needs_reward)
+    Raises:
+        ConfigError: See `DrfcFolder`.
+    """
+    from hotlap.config.drfc import DrfcFolder
+    from hotlap.tracks.catalog import name_behind
+
+    return DrfcFolder(folder, needs_reward=needs_reward, track_names=name_behind)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without warnings about files: they were told when the model was trained."""
+    from hotlap.config.base import ConfigWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        yield
+
+
+def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Choice:
+    with _silent() if quiet else nullcontext():
+        read = open_drfc(folder, needs_reward=needs_reward)
+        model, job, evaluation_job = read.model, read.job, read.evaluation_job
     choice = Choice(
-        read.model,
-        read.job,
-        read.evaluation_job,
+        model,
+        job,
+        evaluation_job,
         words,
         read.film,
         read.run_id,
         read.launch_files() if needs_reward else {},
         read.evaluation_files,
+        read,
     )
     out = console()
     out.print(
@@ -128,9 +179,10 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool) -> Choice:
         markup=False,
         soft_wrap=True,
     )
-    if ignored := read.ignored:
-        out.print(f"Without meaning here: {', '.join(ignored)}.", soft_wrap=True)
-    out.print(f"What works and what differs: hotlap doctor {choice.words}", soft_wrap=True)
+    if needs_reward and not quiet:
+        if ignored := read.ignored:
+            out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
+        out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
     return choice
 
 
@@ -143,7 +195,7 @@ def _from_bucket(address: str, needs_reward: bool) -> Choice:
     atexit.register(held.close)
     folder = held.enter_context(scratch_folder()) / "model"
     model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
-    return Choice(model, job, job, shlex.quote(address), in_bucket=True)
+    return Choice(model, job, job, quoted(address), in_bucket=True)
 
 
 def check_model(model: ModelFolder, job: Job) -> None:
@@ -154,19 +206,23 @@ def check_model(model: ModelFolder, job: Job) -> None:
     """
     from hotlap.config.availability import refuse, unavailable
     from hotlap.config.base import warn
+    from hotlap.envs.cornering import speed_doubts
 
     refuse(unavailable(model.metadata))
-    for sentence in remarks_on(model, job):
+    for sentence in _settings_doubts(model, job):
         warn(sentence)
+    for sentence in speed_doubts(job, model.metadata):
+        warn(f"{sentence} End this training now with Ctrl-C and do that first.")
 
 
 def remarks_on(model: ModelFolder, job: Job) -> list[str]:
     """Sentences about what a training asks for that has no use or is probably not meant."""
-    from hotlap.config.doubts import doubts, without_use
     from hotlap.envs.cornering import speed_doubts
 
-    return [
-        *without_use(model.hyperparameters, model.metadata),
-        *doubts(job, model.hyperparameters),
-        *speed_doubts(job, model.metadata),
-    ]
+    return [*_settings_doubts(model, job), *speed_doubts(job, model.metadata)]
+
+
+def _settings_doubts(model: ModelFolder, job: Job) -> list[str]:
+    from hotlap.config.doubts import doubts, without_use
+
+    return [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]

@@ -10,6 +10,7 @@ import typer
 
 from hotlap.cli.output import JsonOption, print_json
 from hotlap.deepracer.driving import DEFAULT_TRACK, MAX_SPEED, MIN_SPEED
+from hotlap.shell import quoted
 
 
 def new(
@@ -65,7 +66,15 @@ def new(
     if as_json:
         print_json({"folder": str(directory), "written": written, "kept": kept})
         return
-    print(f"{directory}: wrote {', '.join(written)}.")
-    if kept:
-        print(f"Kept as they were: {', '.join(kept)}.")
-    print(f"Next: hotlap train {directory}")
+    if not written:
+        print(f"{directory}: nothing was to be written, all files of a model folder are there already.")
+    else:
+        print(f"{directory}: wrote {', '.join(written)}.")
+        if kept:
+            print(f"Kept as they were: {', '.join(kept)}.")
+    reward_file = directory / "reward_function.py"
+    print(
+        f"Next: edit {reward_file}, which says what good driving is (it works as it is, too), then\n"
+        f"      hotlap reward check {quoted(reward_file)}\n"
+        f"      hotlap train {quoted(directory)}"
+    )

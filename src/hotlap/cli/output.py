@@ -35,9 +35,18 @@ def check_outputs(as_json: bool, print_log: bool) -> None:
 
 def console() -> Console:
     """For people: standard error, so that standard output stays free for results."""
+    return _console(stderr=True)
+
+
+def screen() -> Console:
+    """For results as people read them: standard output."""
+    return _console(stderr=False)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=stderr, highlight=False, emoji=False)  # ":x:" of a user's text stays as it is
 
 
 def progress_bar(out: Console) -> Progress:
@@ -49,7 +58,7 @@ def progress_bar(out: Console) -> Progress:
         TextColumn("{task.description:<11}"),
         BarColumn(bar_width=28),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         console=out,
         transient=True,

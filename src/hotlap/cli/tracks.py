@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar
+from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError, TrackError
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from hotlap.tracks import Track
     from hotlap.tracks.fetching import Fetched
+
+MAX_NAMED = 10  # routes that a line names
 
 app = typer.Typer(help="List, show, get, add and make tracks.", no_args_is_help=True)
 
@@ -59,7 +62,6 @@ def list_(
         print_json({**shown, "original_routes": originals} if everything else shown)
         return
 
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(header_style="bold", box=None, pad_edge=False)
@@ -85,7 +87,7 @@ def list_(
             row["direction"],
             origin,
         )
-    out = Console()
+    out = screen()
     out.print(table)
     out.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim", soft_wrap=True)
     if everything and absent:
@@ -100,10 +102,9 @@ def list_(
     if absent:
         more = "" if everything else "; hotlap tracks list --all names them"
         out.print(
-            f"{len(absent)} routes of the original can be brought with hotlap tracks get NAME{more}.",
+            f"{counted(len(absent), 'route')} of the original can be brought with hotlap tracks get NAME{more}.",
             style="dim",
             soft_wrap=True,
-            highlight=False,
         )
 
 
@@ -191,12 +192,13 @@ def get(
     if as_json:
         print_json({"folder": str(user_folder()), "source": place, "tracks": rows})
     else:
-        count = {status: sum(each.status == status for each in fetched) for status in ("new", "here", "failed")}
+        for status, words in (("new", "New"), ("here", "Here already"), ("failed", "Not brought")):
+            if came := [each.name for each in fetched if each.status == status]:
+                more = f" and {len(came) - MAX_NAMED} more" if len(came) > MAX_NAMED else ""
+                print(f"{words}: {', '.join(came[:MAX_NAMED])}{more}.")
         licenses = ", ".join(sorted({each.license for each in fetched if each.license}))
-        print(
-            f"{count['new']} new, {count['here']} here already, {count['failed']} not brought; in {user_folder()}"
-            + (f" (license: {licenses}; see SOURCES.json there)." if licenses else ".")
-        )
+        terms = f" (license: {licenses}; see SOURCES.json there)" if licenses else ""
+        print(f"Your tracks lie in {user_folder()}{terms}.")
     if any(each.status == "failed" for each in fetched):
         raise typer.Exit(1)
 
@@ -270,9 +272,9 @@ def add(
 @app.command()
 def new(
     seed: Annotated[int, typer.Option(help="Another seed, another track; the same seed, the same track.")] = 0,
-    length: Annotated[float, typer.Option(help="Length of the center line [m].")] = 20.0,
-    width: Annotated[float, typer.Option(help="Width of the road [m].")] = 1.0,
-    min_radius: Annotated[float, typer.Option(help="Radius of the tightest bend [m].")] = 0.8,
+    length: Annotated[float, typer.Option(help="Length of the center line in meters.")] = 20.0,
+    width: Annotated[float, typer.Option(help="Width of the road in meters.")] = 1.0,
+    min_radius: Annotated[float, typer.Option(help="Radius of the tightest bend in meters.")] = 0.8,
     winding: Annotated[float, typer.Option(help="From 0 (few wide bends) to 1 (hairpins).")] = 0.7,
     name: Annotated[str | None, typer.Option(help="Name of the track; by default random_SEED.")] = None,
     out: Annotated[Path | None, typer.Option(help="Route file to write, instead of adding to your tracks.")] = None,
@@ -333,7 +335,7 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
         print_json({"name": track.name, **figures, **written})
         return
 
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     x_min, y_min, x_max, y_max = figures["bounds_m"]
@@ -354,8 +356,8 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
     table.add_row("start", f"({start['x']:.3f}, {start['y']:.3f}) m, heading {start['yaw_deg']:.1f}°")
     table.add_row("extents", f"x {x_min:.2f} … {x_max:.2f}, y {y_min:.2f} … {y_max:.2f} m")
     table.add_row("theme", track.theme)
-    for what, path in written.items():
-        table.add_row(what, path, style="bold")
-    out = Console(file=sys.stdout)
+    out = screen()
     out.print(f"[bold]{track.name}[/bold]")
     out.print(table)
+    for what, path in written.items():
+        out.print(f"[dim]{what}[/]  [bold]{escape(path)}[/]", highlight=False, soft_wrap=True)

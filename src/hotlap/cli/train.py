@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
-import shlex
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.checkpoint_option import last_by_default
 from hotlap.cli.clone_option import with_clone
+from hotlap.cli.earlier_model import earlier_model
 from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
 from hotlap.cli.output import (
     JsonOption,
@@ -20,13 +23,15 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
 )
-from hotlap.cli.train_display import TrainingDisplay, go_on, report
+from hotlap.cli.train_display import TrainingDisplay, go_on, mend, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
-from hotlap.errors import ConfigError
+from hotlap.errors import ConfigError, RecordError, RewardError
+from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
     from hotlap.config.model_folder import ModelFolder
+    from hotlap.training.trainer import Trainer
 
 
 def train(
@@ -51,10 +56,11 @@ def train(
         ),
     ] = None,
     clone_checkpoint: Annotated[
-        str | None, typer.Option(help="Which checkpoint of it: best, last, a number, or a name such as 5_Step-4912.")
-    ] = (None),
-    seed: Annotated[int | None, typer.Option(help="Override training.seed.")] = None,
-    track: Annotated[str | None, typer.Option(help="Override race.track.")] = None,
+        str | None,
+        typer.Option(help="Which checkpoint of it: best (the default), last, a number, or a name such as 5_Step-4912."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same training.")] = None,
+    track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
     minutes: Annotated[
         float | None,
         typer.Option(help="Train so many minutes from now (training.max_minutes counts over all resumes)."),
@@ -63,9 +69,12 @@ def train(
         int | None,
         typer.Option(help="Train so many iterations from now (training.max_iterations counts over all resumes)."),
     ] = None,
-    goal: Annotated[float | None, typer.Option(help="Override training.goal_clean_share.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Override training.workers.")] = None,
-    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Override training.cluster.")] = None,
+    goal: Annotated[
+        float | None,
+        typer.Option(help="Stop when so many of the evaluation laps are clean: 0.9 is nine of ten, 0 never stops."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="How many processes play episodes side by side.")] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Running Ray cluster for the workers.")] = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +83,7 @@ def train(
             "and credentials as for every AWS tool (AWS_PROFILE, AWS_ENDPOINT_URL, …).",
         ),
     ] = None,
-    log_steps: Annotated[bool | None, typer.Option(help="Override training.log_steps.")] = None,
+    log_steps: Annotated[bool | None, typer.Option(help="Log a line for each step, too.")] = None,
     print_log: PrintLogOption = False,
     detach: Annotated[bool, typer.Option("--detach", help="Train in the background; see `hotlap jobs`.")] = False,
     submit: Annotated[
@@ -98,6 +107,7 @@ def train(
     from hotlap.records.place import BucketPlace, is_bucket_place
 
     check_outputs(as_json, print_log)
+    _check_limits({"minutes": minutes, "iterations": iterations})
     choice = choose_model(folder, drfc)
     model = choice.model
     job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
@@ -118,6 +128,8 @@ def train(
     else:
         job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
     check_model(model, job)  # what is wrong with the files shows here, not in a log
+    if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc).foreign):
+        raise RecordError(foreign)
     run = choice.run_id or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:
@@ -149,6 +161,20 @@ def train(
         )
 
 
+def _check_limits(limits: Mapping[str, float | None]) -> None:
+    """0 means no limit in job.toml; on the command line it would mean the opposite of what it says.
+
+    Raises:
+        ConfigError: If one is not above 0.
+    """
+    for name, limit in limits.items():
+        if limit is not None and not 0 < limit < math.inf:
+            raise ConfigError(
+                f"--{name} must be above 0, got {limit:g}; leave it out for no limit but training.max_{name} of "
+                "job.toml."
+            )
+
+
 def _train(
     choice: Choice,
     job: Job,
@@ -164,6 +190,8 @@ def _train(
     iterations: int | None,
 ) -> None:
     """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
+    from rich.markup import escape
+
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
     from hotlap.records.place import absolute, is_bucket_place
@@ -171,7 +199,8 @@ def _train(
     out = console()
     model = choice.model
     in_bucket = is_bucket_place(place)
-    words = choice.words if place == model.path else shlex.quote(str(place))
+    words = choice.words if place == model.path else quoted(place)
+    trainer: Trainer | None = None
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
             if not in_bucket and absolute(place) != absolute(model.path):
@@ -185,16 +214,17 @@ def _train(
                 listed.stopping()
 
             def on_forced() -> None:
-                out.print(f"Stopped by force: the interrupt was swallowed. {go_on(words)}", soft_wrap=True)
+                said = f"Stopped by force: the interrupt was swallowed. {go_on(words)}"
+                out.print(said, markup=False, soft_wrap=True)
                 listed.finished("interrupted")
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
                 from hotlap.export.clone_source import readable_source
-                from hotlap.training.trainer import Trainer
+                from hotlap.training import trainer as training
 
-                with readable_source(job, place, resume=resume) as readable:
-                    trainer = Trainer(
+                with readable_source(job, place, resume=resume, tell=display.on_message) as readable:
+                    trainer = training.Trainer(
                         model,
                         job=readable,
                         resume=resume,
@@ -210,25 +240,45 @@ def _train(
 
                     put_model(model, job, trainer.store)
                 out.print(
-                    f"[bold]{place}[/]: {', '.join(track.name for track in trainer.tracks)}, "
+                    f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     soft_wrap=True,
                 )
                 if trainer.cloned:
-                    source = job.training.clone_from
-                    out.print(f"Begins with checkpoint {trainer.cloned} of {source}.", markup=False, soft_wrap=True)
+                    source = str(job.training.clone_from)
+                    variable = "DR_LOCAL_S3_PRETRAINED_CHECKPOINT"
+                    why = ""
+                    if job.training.clone_checkpoint == "last":
+                        why = last_by_default(choice.drfc, variable, "--clone-checkpoint", source, trainer.cloned)
+                    sentence = f"Begins with checkpoint {trainer.cloned} of {source}{why}."
+                    out.print(sentence, markup=False, soft_wrap=True)
                 for key, content in choice.launch_files.items():
                     trainer.store.put(key, content)
                 listed.began()
                 finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
+                before = trainer.state
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(result, trainer.progress.read(), place, words, out, as_json, job=job, metadata=model.metadata)
+            report(
+                result,
+                trainer.progress.read(),
+                place,
+                words,
+                out,
+                as_json,
+                job=job,
+                metadata=model.metadata,
+                before=before,
+            )
             listed.finished(result.reason)
     except KeyboardInterrupt:
-        out.print(f"Stopped at once. {go_on(words)}", soft_wrap=True)
+        out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)
         raise typer.Exit(130) from None
+    except RewardError as error:
+        saved = trainer.state.iteration if trainer else 0
+        error.add_note(mend(model.reward_file, saved))
+        raise
 
 
 def _copied(model: ModelFolder, job: Job, output: Path) -> ModelFolder:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from hotlap.cli.output import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
+from hotlap.shell import quoted
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from hotlap.config.metadata import ModelMetadata
     from hotlap.records.episode_log import EpisodeRecord
     from hotlap.records.events import IterationRecord
+    from hotlap.records.trainer_state import TrainerState
     from hotlap.training.trainer import TrainingResult
 
 
@@ -45,9 +48,10 @@ class TrainingDisplay:
         self.max_iterations = training.max_iterations
 
     def __enter__(self) -> TrainingDisplay:
+        self.out.print(f"{'':>22} {' training ':-^21} {' evaluation ':-^21}", soft_wrap=True)
         self.out.print(
-            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} {'clean':>5} "
-            f"{'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
+            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} "
+            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
             soft_wrap=True,
         )
         self.bar.start()
@@ -74,11 +78,12 @@ class TrainingDisplay:
             f"{record.num_steps / seconds:.0f}" if seconds else "–"
         )  # an interrupted iteration is only evaluated anew
         clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
+        complete = f"{evaluation.completion_mean:.1f}%" if evaluation else "–"  # it decides while nothing is clean
         lap = evaluation.lap_time_median_s if evaluation else None
         self.out.print(
             f"{record.number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
-            f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} {clean:>5} "
-            f"{f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
+            f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} "
+            f"{clean:>5} {complete:>8} {f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
             soft_wrap=True,
         )
@@ -113,8 +118,21 @@ def report(
     *,
     job: Job,
     metadata: ModelMetadata,
+    before: TrainerState,
 ) -> None:
-    """Say how a training ended, and draw its learning curve; ``words`` name the model on a command line."""
+    """Say how a training ended, and draw its learning curve.
+
+    Args:
+        result: How it ended.
+        records: Of all its iterations.
+        place: Where the model and its records are.
+        words: What names the model on a command line.
+        out: For people.
+        as_json: Print one JSON object instead.
+        job: The settings.
+        metadata: The model's.
+        before: The state at the beginning of this run.
+    """
     from hotlap.records.events import with_best
 
     records = with_best(records, result.best.name if result.best else None)
@@ -123,11 +141,7 @@ def report(
         print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})
         return
     out.print(f"Training ended: {_REASONS[result.reason]}.")
-    out.print(
-        f"{result.iterations} iterations, {result.total_episodes:,} episodes, {result.total_steps:,} steps in "
-        f"{_duration(result.elapsed_s)}: "
-        + ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
-    )
+    out.print(how_much(result, before), soft_wrap=True)
     if result.first_lap:
         out.print(
             f"First complete training lap after {result.first_lap['steps']:,} steps, "
@@ -135,16 +149,46 @@ def report(
         )
     if result.best:
         from hotlap.cli.checkpoints import how_sure
+        from hotlap.records.store import open_store
+        from hotlap.records.tallies import TallyLog
 
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
-        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.")
+        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.", soft_wrap=True)
+        if (tally := TallyLog(open_store(place)).read().get(result.best.name)) and tally.num_sets > 1:
+            out.print(
+                f"It drove {tally.num_laps} laps, not only the {job.training.eval_laps} of one evaluation: "
+                "the best checkpoints drive again beside one another, so that no lucky one is chosen.",
+                soft_wrap=True,
+            )
     if curve:
-        out.print(f"Learning curve: {curve}")
+        out.print(f"Learning curve: {curve}", markup=False, soft_wrap=True)
     if records and (result.best is None or result.best.clean_rate < NOTHING):
         for sentence in why_nothing(job, metadata, records):
             out.print(sentence, style="yellow", markup=False, soft_wrap=True)
     if result.reason == "stopped":
-        out.print(go_on(words), soft_wrap=True)
+        out.print(go_on(words), markup=False, soft_wrap=True)
+    if result.best:
+        out.print(f"Next: hotlap evaluate {words}", markup=False, soft_wrap=True)
+
+
+def how_much(result: TrainingResult, before: TrainerState) -> str:
+    """What this run did, and after a resume what was done in all."""
+
+    def amount(iterations: int, episodes: int, steps: int, seconds: float) -> str:
+        things = counted(iterations, "iteration"), counted(episodes, "episode"), counted(steps, "step")
+        return f"{', '.join(things)} in {_duration(seconds)}"
+
+    in_all = amount(result.iterations, result.total_episodes, result.total_steps, result.elapsed_s)
+    this_run = amount(
+        result.iterations - before.iteration,
+        result.total_episodes - before.num_episodes,
+        result.total_steps - before.total_steps,
+        result.elapsed_s - before.elapsed_s,
+    )
+    stages = ", ".join(f"{name} {_duration(seconds)}" for name, seconds in result.stages_s.items())
+    if this_run == in_all:
+        return f"{in_all} ({stages})."
+    return f"This run: {this_run} ({stages}); in all {in_all}."
 
 
 def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:
@@ -184,6 +228,12 @@ def go_on(words: str) -> str:
     return f"All finished iterations are saved; `hotlap train {words} --resume` goes on from there."
 
 
+def mend(reward_file: Path, saved: int) -> str:
+    """What to do about a training that its reward function ended; ``saved`` iterations are not lost."""
+    again = f"give the same command with --resume: {saved} iterations are saved" if saved else "give the same command"
+    return f"Next: mend the reward function, try it with `hotlap reward check {quoted(reward_file)}`, then {again}."
+
+
 _REASONS = {
     "stopped": "it was told to stop",
     "goal": "its goal is reached",
@@ -205,16 +255,22 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
 
     from hotlap.analysis.learning_curve import draw_learning_curve
     from hotlap.records.place import is_bucket_place, place_name
-    from hotlap.records.store import open_store
+    from hotlap.records.store import Store, open_store
+    from hotlap.records.tallies import TallyLog
     from hotlap.unfinished import scratch_folder
 
     name = "learning_curve.png"
+
+    def draw(path: Path, store: Store) -> Path:
+        tally = TallyLog(store).of_best(records)
+        return draw_learning_curve(records, path, title=place_name(place), tally=tally)
+
     if not is_bucket_place(place):
-        return draw_learning_curve(records, Path(place) / name, title=place_name(place))
-    with scratch_folder() as folder:
-        picture = draw_learning_curve(records, folder / name, title=place_name(place)).read_bytes()
+        return draw(Path(place) / name, open_store(place))
     try:
-        open_store(place).put(name, picture)
+        store = open_store(place)
+        with scratch_folder() as folder:
+            store.put(name, draw(folder / name, store).read_bytes())
     except HotlapError as error:
         out.print(f"[yellow]No learning curve: {escape(str(error))}[/]")
         return None

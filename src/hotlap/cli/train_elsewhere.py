@@ -79,7 +79,9 @@ def _tell(out: Console, number: str, folder: str | Path, what: str, log: Path | 
     if as_json:
         print_json({"job": number, "folder": str(folder), "log": str(log) if log else None})
         return
-    out.print(f"[bold]Job {number}[/] trains {what}.", soft_wrap=True)
+    from rich.markup import escape
+
+    out.print(f"[bold]Job {number}[/] trains {escape(what)}.", soft_wrap=True)
     if log:
-        out.print(f"Log:    {log}", soft_wrap=True)
+        out.print(f"Log:    {log}", markup=False, soft_wrap=True)
     out.print(f"Follow: hotlap logs {number} -f\nStop:   hotlap stop {number}")

@@ -8,6 +8,7 @@ import typer
 
 from hotlap.cli.output import JsonOption, console, print_json
 from hotlap.errors import ConfigError, HotlapError
+from hotlap.wording import counted
 
 
 def upload(
@@ -41,7 +42,7 @@ def upload(
                 each.discard()
                 left = 0
             else:
-                tell(f"{each.place}: {each.num_files} files, {each.num_bytes / 1e6:.1f} MB …")
+                tell(f"{each.place}: {counted(each.num_files, 'file')}, {each.num_bytes / 1e6:.1f} MB …")
                 left = each.upload(tell)
         except HotlapError as problem:  # the next place may be on another server
             error = str(problem)

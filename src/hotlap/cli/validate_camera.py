@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, screen
 
 
 def camera(
@@ -58,10 +58,8 @@ def camera(
         print_json(result)
         return
 
-    from rich.console import Console
-
     fitted = report.setting.camera
-    stdout = Console(highlight=False)
+    stdout = screen()
     stdout.print(f"mean grey difference   {result['grey_diff_median']} of 255 (median of {len(names)} frames)")
     stdout.print(f"classes that agree     {100 * float(report.agreement.mean()):.2f} % of pixels")
     stdout.print(
@@ -69,4 +67,4 @@ def camera(
         f"{fitted.hfov_rad:.3f} rad wide"
     )
     if paths:
-        stdout.print(f"pictures               {out}")
+        stdout.print(f"pictures               {out}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.output import JsonOption, console, print_json, screen
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,15 +67,13 @@ def logs(
         print_json(result)
         return
 
-    from rich.console import Console
-
-    stdout = Console(highlight=False)
+    stdout = screen()
     stdout.print(_agreement_table(result))
     for name, difference in result["differences"].items():
         stdout.print(f"[dim]{name}: {difference}[/dim]")
     stdout.print(_replay_table(result["replay"]))
     if figure is not None:
-        stdout.print(f"Paths drawn to {figure}")
+        stdout.print(f"Paths drawn to {figure}", markup=False, soft_wrap=True)
 
 
 def _agreement_table(result: dict[str, Any]) -> Table:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
+import textwrap
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hotlap.errors import ConfigError
+
+MAX_TOLD = 5  # mistakes in a message
+
+_SPOKEN = {"clockwise": "cw", "counterclockwise": "ccw", "anticlockwise": "ccw"}
 
 
 class ConfigWarning(UserWarning):
@@ -63,24 +69,58 @@ def resembling(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str |
     return by_lower[close[0]] if close else None
 
 
-def build(model: type[ConfigType], values: Mapping[str, Any], source: str) -> ConfigType:
+def build(
+    model: type[ConfigType], values: Mapping[str, Any], source: str, *, lines: Callable[[], Mapping[str, int]] = dict
+) -> ConfigType:
     """Check ``values`` and make a ``model`` of them.
 
+    Args:
+        model: The kind of settings.
+        values: Of its keys.
+        source: Where they come from, for errors.
+        lines: Gives the lines on which full keys stand in ``source``, as far as that is known.
+
     Raises:
-        ConfigError: Names ``source``, the full key, the value and what is allowed, for up to three mistakes.
+        ConfigError: Names ``source``, the full key, the value and what is allowed, a line for each mistake.
     """
+    built, problems = checked(model, values, lines)
+    if built is None:
+        raise ConfigError(told(source, problems))
+    return built
+
+
+def told(source: str, problems: Sequence[str]) -> str:
+    """The message about the mistakes in a file."""
+    return (
+        f"{source}: {problems[0]}" if len(problems) == 1 else f"{source}:\n{textwrap.indent(mistakes(problems), '  ')}"
+    )
+
+
+def checked(
+    model: type[ConfigType], values: Mapping[str, Any], lines: Callable[[], Mapping[str, int]] = dict
+) -> tuple[ConfigType | None, list[str]]:
+    """A ``model`` of ``values``, or a sentence or two about each mistake in them; ``lines`` as of `build`."""
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(dict(values)), []
     except ValidationError as error:
-        problems = [_describe(model, problem) for problem in error.errors()]
-    raise ConfigError(f"{source}: {mistakes(problems)}")
+        found, places = error.errors(), lines()
+    found.sort(key=lambda problem: _line(problem, places))
+    at = [f"line {line}: " if (line := _line(problem, places)) else "" for problem in found]
+    return None, [f"{place}{_describe(model, problem)}" for place, problem in zip(at, found, strict=True)]
 
 
 def mistakes(problems: Iterable[str]) -> str:
-    """The first three sentences, and how many more there are; a fourth mistake is seldom read before the first."""
+    """The first sentences, each on a line of its own, and how many more there are; nobody mends more at once."""
     problems = list(problems)
-    more = [f"({len(problems) - 3} more after these.)"] if len(problems) > 3 else []
-    return " ".join(problems[:3] + more)
+    more = [f"({len(problems) - MAX_TOLD} more after these.)"] if len(problems) > MAX_TOLD else []
+    return "\n".join(problems[:MAX_TOLD] + more)
+
+
+def _line(problem: Any, lines: Mapping[str, int]) -> int:
+    """The line of the key that is wrong, or of the one it belongs to; 0 if that is not known."""
+    parts = [str(part) for part in problem["loc"]]
+    keys = (".".join(parts[:number]) for number in range(len(parts), 0, -1))
+    return next((lines[key] for key in keys if key in lines), 0)
 
 
 def _describe(model: type[Config], problem: Any) -> str:
@@ -99,9 +139,19 @@ def _describe(model: type[Config], problem: Any) -> str:
         return f"{expected}."
     if problem["type"] == "value_error":
         return f"{key} = {shown(problem['input'], 60)}: {expected}."
+    meant = _meant(problem) if problem["type"] == "literal_error" else ""
     field = _section(model, problem["loc"][:-1]).model_fields.get(str(problem["loc"][-1]))
     meaning = f" ({' '.join(field.description.split())})" if field is not None and field.description else ""
-    return f"{key} {expected}, got {shown(problem['input'], 60)}.{meaning}"
+    return f"{key} {expected}, got {shown(problem['input'], 60)}.{meant}{meaning}"
+
+
+def _meant(problem: Any) -> str:
+    """The allowed word that a wrong one stands for, as a sentence; empty if none does."""
+    allowed = re.findall("'([^']*)'", problem["ctx"]["expected"])
+    given = str(problem["input"])[:100]
+    spoken = _SPOKEN.get(re.sub("[-_ ]", "", given.lower()))
+    meant = spoken if spoken in allowed else resembling(given, allowed)
+    return f" Did you mean {meant!r}?" if meant else ""
 
 
 def _plain(part: int | str) -> str:

@@ -8,6 +8,7 @@ from itertools import groupby
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
+from hotlap.wording import counted
 
 _NOT_USED_BY = {
     "clipped_ppo": {"sac_alpha"},
@@ -22,7 +23,7 @@ def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
     found = []
     if job.num_workers > episodes:
         found.append(
-            f"{job.num_workers} workers are too many for {episodes} episode{'s' * (episodes > 1)} in an iteration, of "
+            f"{job.num_workers} workers are too many for {counted(episodes, 'episode')} in an iteration, of "
             f"which each plays at least one: {workers} will work. Raise num_episodes_between_training or lower the "
             "number of workers."
         )
@@ -30,9 +31,10 @@ def doubts(job: Job, hyperparameters: Hyperparameters) -> list[str]:
     for advance, _ in groupby(sorted(distances)):
         laps = episodes / workers * advance
         if not math.isclose(laps, 1):
+            each = f"({counted(episodes, 'episode')} / {counted(workers, 'worker')})"
             found.append(
-                f"({episodes} episodes / {workers} worker{'s' * (workers > 1)}) × {advance:g} of the lap from start to "
-                f"start is {laps:.3g}, not 1: the starts of an iteration do not go round the lap once. With "
+                f"{each} × {advance:g} of the lap from start to start is {laps:.3g}, not 1: the starts of an iteration "
+                "do not go round the lap once. With "
                 f"race.round_robin_advance_dist (DR_TRAIN_ROUND_ROBIN_ADVANCE_DIST) = {workers / episodes:.4g} they do."
             )
     return found

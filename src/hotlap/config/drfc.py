@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,8 @@ from hotlap.config.base import build, mistakes, overlaid, warn
 from hotlap.config.drfc_environment import read_environments
 from hotlap.config.drfc_variables import VARIABLES, Fate
 from hotlap.config.drfc_yaml import evaluation_parameters, training_parameters
-from hotlap.config.env_file import Assignment, Environment
-from hotlap.config.files import read_toml
+from hotlap.config.env_file import Assignment, Environment, TrackNames
+from hotlap.config.files import key_lines, read_toml
 from hotlap.config.job import Job, Training
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError
@@ -60,15 +62,18 @@ class DrfcFolder:
     Args:
         path: The root of the folder, with system.env and run.env.
         needs_reward: Whether the reward function must be there: a training asks it, an evaluation need not.
+        track_names: See `read_env_file`.
 
     Raises:
-        ConfigError: Names file, line, variable, value and what is allowed, for up to three mistakes.
+        ConfigError: Names file, line, variable, value and what is allowed, a line for each mistake.
     """
 
-    def __init__(self, path: Path | str, *, needs_reward: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, *, needs_reward: bool = True, track_names: TrackNames = lambda called: None
+    ) -> None:
         self.path = Path(path)
         self._needs_reward = needs_reward
-        self.environments = read_environments(self.path)
+        self.environments = read_environments(self.path, track_names)
 
     @property
     def bucket(self) -> Path:
@@ -97,14 +102,17 @@ class DrfcFolder:
             source = f"{where.place}: {name} = {where.value!r}" if where else f"{self.path}: {name} is not set"
             if file is None:
                 problems.append(f"{source}, and there is no {' and no '.join(map(str, places))}.")
-                missing.append(standard)
+                missing.append(Path(key).name)
             else:
                 if file.name != Path(key).name:
                     warn(f"{source}, and there is no such file; {file} is taken.")
                 found[argument] = file
         if problems:
             names = " and ".join([", ".join(missing[:-1]), missing[-1]] if missing[1:] else missing)
-            raise ConfigError(f"{mistakes(problems)} Put {names} there, or beside run.env.")
+            separator = "\n" if problems[1:] else " "
+            raise ConfigError(
+                f"{mistakes(problems)}{separator}Put {names} into {self._custom_files}, or beside run.env."
+            )
         return ModelFolder(self.model_path, job=self.job, needs_reward=self._needs_reward, **found)
 
     @cached_property
@@ -147,6 +155,18 @@ class DrfcFolder:
         """Number of the run among several."""
         return self._text("DR_RUN_ID")
 
+    def next_model(self) -> str:
+        """How to train on from the model in its place, under the name that the original would give the next one."""
+        prefix = self._text("DR_LOCAL_S3_MODEL_PREFIX")
+        numbered = re.fullmatch(r"(.+)-([0-9]{1,9})", prefix)
+        stem, number = (numbered[1], int(numbered[2])) if numbered else (prefix, 0)
+        names = (f"{stem}-{each}" for each in itertools.count(number + 1))
+        free = next(name for name in names if not (self.bucket / name).exists())
+        return (
+            f"Begin with its weights under another name: in {self.environments.folder / 'run.env'} set "
+            f"DR_LOCAL_S3_MODEL_PREFIX={free}, DR_LOCAL_S3_PRETRAINED=True and DR_LOCAL_S3_PRETRAINED_PREFIX={prefix}"
+        )
+
     def launch_files(self) -> dict[str, bytes]:
         """What the launcher of the original leaves in the model's folder when a training begins: names and contents."""
         files = {name: text.encode() for name, text in training_parameters(self.environments).items()}
@@ -167,6 +187,31 @@ class DrfcFolder:
             for name, assignments in found.items()
             if name in VARIABLES and VARIABLES[name].fate == fate
         ]
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences about what is not set, for whoever asks what becomes of the folder; no command need repeat them."""
+        found = []
+        if not self.environments.has_system:
+            found.append(
+                f"{self.path}: there is no system.env; the number of workers and the bucket have their defaults."
+            )
+        if not self.says("DR_EVAL_CHECKPOINT"):
+            found.append(
+                "DR_EVAL_CHECKPOINT is not set: hotlap evaluate takes the last checkpoint, as the original, unless "
+                "--checkpoint says best; hotlap export takes the best."
+            )
+        if self.job.training.clone_from and not self.says("DR_LOCAL_S3_PRETRAINED_CHECKPOINT"):
+            found.append(
+                "DR_LOCAL_S3_PRETRAINED_CHECKPOINT is not set: training begins with the last checkpoint of the other "
+                "model, as the original, unless --clone-checkpoint says best."
+            )
+        return found
+
+    def says(self, variable: str) -> bool:
+        """Whether a variable is set, or else its key in job.toml; if neither, the default of the scripts counts."""
+        section, key = str(VARIABLES[variable].setting).split(".")
+        return variable in self._run or key in self._job_file()[1].get(section, {})
 
     @property
     def ignored(self) -> list[str]:
@@ -191,17 +236,22 @@ class DrfcFolder:
         assert text is not None
         return text
 
+    @property
+    def _custom_files(self) -> Path:
+        return self.environments.folder / "custom_files"
+
     def _places(self, key: str) -> Iterator[Path]:
         """Where the file of a key may lie: in custom_files/, which the original uploads, or in the bucket already."""
         prefix = self._text("DR_LOCAL_S3_CUSTOM_FILES_PREFIX") + "/"
         if key.startswith(prefix):
-            yield self.environments.folder / "custom_files" / key.removeprefix(prefix)
+            yield self._custom_files / key.removeprefix(prefix)
         yield self.bucket / key
 
     def _beside(self, key: str, standard: str) -> Iterator[Path]:
         """Where it may lie else: people keep all files of an experiment beside run.env, also as in the bucket."""
         for name in (key, Path(key).name, standard):
             yield self.environments.folder / name
+        yield self._custom_files / Path(key).name
 
     def _job_file(self) -> tuple[Path | None, dict[str, Any]]:
         """A job.toml and its tables, checked by themselves so that its mistakes are named as its own."""
@@ -209,7 +259,7 @@ class DrfcFolder:
             file = folder / "job.toml"
             if file.is_file():
                 tables = read_toml(file)
-                build(Job, tables, str(file))
+                build(Job, tables, str(file), lines=partial(key_lines, file))
                 return file, tables
         return None, {}
 

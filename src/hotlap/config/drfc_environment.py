@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hotlap.config.base import mistakes, resembling, shown, warn
 from hotlap.config.drfc_variables import DEAD, VARIABLES
-from hotlap.config.env_file import Assignment, Environment, read_env_file, read_worker_file
+from hotlap.config.env_file import Assignment, Environment, TrackNames, read_env_file, read_worker_file
 from hotlap.errors import ConfigError
 
 
@@ -23,6 +23,8 @@ class Environments:
     """system.env and run.env, which is worker 1 as well."""
     worker_files: tuple[Environment, ...] = ()
     """What worker-2.env, worker-3.env, … say by themselves; empty without multi-config."""
+    has_system: bool = True
+    """Whether there is a system.env."""
 
     @property
     def workers(self) -> tuple[Environment, ...]:
@@ -34,32 +36,32 @@ class Environments:
         return tuple(environments) if self.worker_files else ()
 
 
-def read_environments(path: Path) -> Environments:
+def read_environments(path: Path, track_names: TrackNames = lambda called: None) -> Environments:
     """Read and check the environment files of a folder.
+
+    Args:
+        path: The folder.
+        track_names: See `read_env_file`.
 
     Raises:
         ConfigError: If run.env or a worker's file is absent, cannot be read as such, or sets something to what is not
-            allowed. Names file, line, variable, value and what is allowed, for up to three mistakes.
+            allowed. Names file, line, variable, value and what is allowed, a line for each mistake.
     """
     if not path.is_dir():
         what = "this is a file, not a folder" if path.exists() else "there is no such folder"
         raise ConfigError(f"{path}: {what}. Name the folder of DeepRacer-for-Cloud in which run.env lies.")
     system_file = path / "system.env"
     activation = {"DR_DIR": Assignment("DR_DIR", str(path), system_file, 0)}
-    if system_file.is_file():
-        system = read_env_file(system_file, activation)
-    else:
-        warn(f"{path}: there is no system.env; the number of workers and the bucket have their defaults.")
-        system = {}
+    system = read_env_file(system_file, activation) if system_file.is_file() else {}
     folder = _run_folder(path, system)
-    everything = {**system, **read_env_file(folder / "run.env", {**activation, **system})}
+    everything = {**system, **read_env_file(folder / "run.env", {**activation, **system}, track_names=track_names)}
     run = {name: assignment for name, assignment in everything.items() if not _left_open(assignment)}
     _tell_what_is_left_open(everything)
     _check(run)
     late = run.get("DR_EXPERIMENT_NAME")
     if late is not None and late.file != system_file:
         warn(f"{late.place}: DR_EXPERIMENT_NAME has no effect here. It belongs into {system_file}.")
-    return Environments(folder, run, _worker_files(folder, run))
+    return Environments(folder, run, _worker_files(folder, run), system_file.is_file())
 
 
 def _run_folder(path: Path, system: Environment) -> Path:

@@ -110,8 +110,9 @@ def _ignored(
 _BOOLEAN = boolean()
 _LOOKS = "looks and names of cars; they only go into the training parameters"
 _STREAMS = "there are no video streams and windows"
-_CONTAINERS = "there are no containers"
-_STORAGE = "object storage is not read or written yet"
+_CONTAINERS = "hotlap needs no containers"
+_BUCKET = "the bucket is a folder here, DIR/bucket; for a real one there is --output s3://bucket/prefix"
+_STORAGE = f"{_BUCKET}, with AWS_REGION, AWS_PROFILE and AWS_ENDPOINT_URL"
 _OPPONENT = "races against a second model are not available yet"
 _ACTIVATION = "set by the original's activation script"
 _OBSOLETE = "obsolete in the original too"
@@ -234,7 +235,13 @@ _ALL: list[Variable] = [
         None,
         "sets evaluation.collision_penalty unless DR_COLLISION_PENALTY is set; the original reads only the latter",
     ),
-    _sets("evaluation.checkpoint", "DR_EVAL_CHECKPOINT", choice("last", "best"), "last"),
+    _sets(
+        "evaluation.checkpoint",
+        "DR_EVAL_CHECKPOINT",
+        choice("last", "best"),
+        "last",
+        text="sets evaluation.checkpoint; --checkpoint counts more, and hotlap export takes the best",
+    ),
     _works("DR_EVAL_REVERSE_DIRECTION", _BOOLEAN, "False", "sets race.reverse_dir in evaluations"),
     _differs(
         "DR_EVAL_SAVE_MP4",
@@ -258,7 +265,13 @@ _ALL: list[Variable] = [
     _works(
         "DR_LOCAL_S3_PRETRAINED_PREFIX", KEY, "rl-sagemaker-pretrained", "the other model's folder inside the bucket's"
     ),
-    _sets("training.clone_checkpoint", "DR_LOCAL_S3_PRETRAINED_CHECKPOINT", choice("best", "last"), "last"),
+    _sets(
+        "training.clone_checkpoint",
+        "DR_LOCAL_S3_PRETRAINED_CHECKPOINT",
+        choice("best", "last"),
+        "last",
+        text="sets training.clone_checkpoint; --clone-checkpoint counts more, and --clone FROM takes the best",
+    ),
     _works("DR_LOCAL_S3_CUSTOM_FILES_PREFIX", KEY, "custom_files", "the prefix that stands for custom_files/"),
     _works("DR_LOCAL_S3_MODEL_METADATA_KEY", KEY, "custom_files/model_metadata.json", "where model_metadata.json lies"),
     _works(
@@ -268,7 +281,7 @@ _ALL: list[Variable] = [
     _works("DR_LOCAL_S3_TRAINING_PARAMS_FILE", NAME, "training_params.yaml", "name of the training parameters' file"),
     _works("DR_LOCAL_S3_EVAL_PARAMS_FILE", NAME, "evaluation_params.yaml", "name of the evaluation parameters' file"),
     _differs("DR_LOCAL_S3_METRICS_PREFIX", KEY, None, "metrics always lie in metrics/ of the model's folder"),
-    _differs("DR_CLOUD", choice("aws", "azure", "local", "remote"), None, f"always in folders: {_STORAGE}"),
+    _differs("DR_CLOUD", choice("aws", "azure", "local", "remote"), None, _BUCKET),
     _works("DR_RUN_ID", whole(0), "0", "names the job deepracer-NUMBER; jobs on one machine never disturb each other"),
     # Without effect.
     *_ignored(_LOOKS, "DR_CAR_NAME", "DR_DISPLAY_NAME", "DR_RACER_NAME"),
@@ -296,8 +309,8 @@ _ALL: list[Variable] = [
         "DR_USE_GUI",
     ),
     *_ignored("the simulation never waits for the clock", "DR_TRAIN_RTF", "DR_EVAL_RTF"),
-    *_ignored("a reward function that fails is always shown with its inputs", "DR_EVAL_DEBUG_REWARD"),
-    *_ignored("a car that hit something is put back 1 m behind it", "DR_EVAL_RESET_BEHIND_DIST"),
+    *_ignored("would print the simulator's speed; evaluations end with the seconds they took", "DR_EVAL_DEBUG_REWARD"),
+    *_ignored("a car that hit something is always put back 1 m before it", "DR_EVAL_RESET_BEHIND_DIST"),
     *_ignored(
         _OPPONENT,
         "DR_EVAL_OPP_S3_MODEL_PREFIX",
@@ -316,13 +329,13 @@ _ALL: list[Variable] = [
         "DR_UPLOAD_S3_PREFIX",
         "DR_LOCAL_S3_PROFILE",
         "DR_REMOTE_MINIO_URL",
-        "DR_MINIO_IMAGE",
     ),
     *_ignored(
         _CONTAINERS,
         "DR_SIMAPP_SOURCE",
         "DR_SIMAPP_VERSION",
         "DR_ANALYSIS_IMAGE",
+        "DR_MINIO_IMAGE",
         "DR_DOCKER_STYLE",
         "DR_ROBOMAKER_MOUNT_SIMAPP_DIR",
         "DR_ROBOMAKER_CUDA_DEVICES",

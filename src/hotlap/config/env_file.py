@@ -17,6 +17,7 @@ MAX_BYTES = 1 << 16  # DeepRacer-for-Cloud's own have a tenth of it
 MAX_VALUE = 4096  # characters; a few lines that double each other would fill any memory
 MAX_VARIABLES = 1000  # of a file; the original knows 150
 
+_TRACK = "DR_WORLD_NAME"
 _ENDS_A_COMMAND = ";&|<>()"
 
 
@@ -39,8 +40,17 @@ class Assignment:
 Environment = Mapping[str, Assignment]
 """Assignments by name; of several of one name the one that counts."""
 
+TrackNames = Callable[[str], str | None]
+"""From what people call a track to its name, or None if there is no such track."""
 
-def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] | None = None) -> Environment:
+
+def read_env_file(
+    path: Path,
+    earlier: Environment,
+    *,
+    shell: Mapping[str, str] | None = None,
+    track_names: TrackNames = lambda called: None,
+) -> Environment:
     """Read a system.env or run.env by the rules of DeepRacer-for-Cloud's activation script.
 
     Lines that begin with ``#`` are left out. The others are cut at blanks into words, the words at ``=``: the first
@@ -52,6 +62,7 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
         earlier: What earlier files say; ``$NAME`` expands to it, or to what an earlier line of this file says.
         shell: Variables of the shell, to which other names expand; None: those of this process. None of them begins
             with ``DR_``, since such would come from another activation.
+        track_names: To say which name a track has that is called something with blanks.
 
     Returns:
         The assignments of this file alone. What has no value by then expands to nothing, and the assignment says so.
@@ -77,6 +88,9 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
         if line.startswith("#"):
             continue
         place = f"{path}, line {number}"
+        if track := _track_with_blanks(line, track_names):
+            problems.append(f"{place}: run.env takes no blanks: write {_TRACK}={track}.")
+            continue
         stray: list[str] = []
         for word in re.findall(r"[^ \t\r]+", line):
             name, *parts = word.split("=")
@@ -109,6 +123,13 @@ def read_env_file(path: Path, earlier: Environment, *, shell: Mapping[str, str] 
             )
     _raise(problems)
     return found
+
+
+def _track_with_blanks(line: str, track_names: TrackNames) -> str | None:
+    """The name of the track that a line calls by a name with blanks, with quotes or without."""
+    name, _, called = line.strip().partition("=")
+    called = called.strip("'\"")
+    return track_names(called) if name == _TRACK and " " in called else None
 
 
 def read_worker_file(path: Path) -> Environment:

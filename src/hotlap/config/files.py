@@ -38,9 +38,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     try:
         return read_bounded(path, limit)
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: there is no such file. `hotlap new DIR` writes a model folder to begin with."
-        ) from None
+        raise ConfigError(f"{path}: there is no such file. Check its name.") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: this is a folder, but a file was expected.") from None
     except OSError as error:
@@ -156,6 +154,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise _too_deep(str(path)) from None
     _check_depth(tables, str(path))
     return tables
+
+
+def key_lines(path: Path) -> dict[str, int]:
+    """The line of each table and key of a TOML file by its full name; of arrays of tables and of odd names none."""
+    lines: dict[str, int] = {}
+    table: str | None = ""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if line.lstrip().startswith("["):
+            header = re.match(r"\s*\[([\w.-]+)\]", line)
+            table = f"{header[1]}." if header else None
+            if header:
+                lines.setdefault(header[1], number)
+        elif table is not None and (key := re.match(r"\s*([\w.-]+)\s*=", line)):
+            lines.setdefault(f"{table}{key[1]}", number)
+    return lines
 
 
 def _check_depth(data: Any, source: str) -> None:

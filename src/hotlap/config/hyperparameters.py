@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field
 
-from hotlap.config.base import Config, build, nearest, shown, warn
+from hotlap.config.base import Config, checked, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.errors import ConfigError
 
@@ -79,8 +79,9 @@ class Hyperparameters(Config):
     """Learning rate of Adam, constant."""
 
     exploration_type: Literal["categorical", "e-greedy", "additive_noise"] = "categorical"
-    """How PPO chooses among discrete actions: sampled by probability, or best with some at random. The third stands in
-    the original's template for SAC, which has no use for this."""
+    """How training chooses among discrete actions: `categorical` draws one by its probability, `e-greedy` takes the
+    most probable one and sometimes any other. `additive_noise`, which stands in files for SAC, counts as
+    `categorical`."""
 
     e_greedy_value: float = Field(default=0.05, ge=0, le=1)
     """Final share of random actions with e-greedy."""
@@ -101,7 +102,7 @@ class Hyperparameters(Config):
     """Episodes in one iteration."""
 
     term_cond_max_episodes: int = Field(default=100000, ge=1)
-    """Limit of iterations for the trainer, of training episodes for each worker."""
+    """Iterations after which training stops, although the name says episodes."""
 
     term_cond_avg_score: float = 100000.0
     """Mean episode reward at which training stops."""
@@ -122,13 +123,19 @@ class Hyperparameters(Config):
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, source: str = "hyperparameters.json") -> Hyperparameters:
         """The same from parsed JSON; ``source`` names it in errors."""
-        values = {}
+        values, problems = {}, []
         for key, value in data.items():
             if key in cls.model_fields:
-                values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
+                try:
+                    values[key] = _parsed(source, key, value, cls.model_fields[key].annotation)
+                except ValueError as error:
+                    problems.append(str(error))
             elif key not in BOOKKEEPING:
                 warn(f"{source}: {shown(key)} is not a hyperparameter and has no effect. {_instead(key)}")
-        settings = build(cls, values, source)
+        settings, more = checked(cls, values)
+        problems += more
+        if settings is None or problems:
+            raise ConfigError(told(source, problems))
         if settings.stack_size != 1:
             warn(f"{source}: stack_size = {settings.stack_size} has no effect; one frame is one observation.")
         return settings
@@ -160,9 +167,13 @@ def _instead(key: str) -> str:
 
 
 def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
-    """``value`` as the type of its field: an int, a float, or lower-case text."""
+    """``value`` as the type of its field: an int, a float, or lower-case text.
+
+    Raises:
+        ValueError: What is wrong, in a sentence or two.
+    """
     if kind is int or kind is float:
-        wrong = ConfigError(f"{source}: {key} must be a {'whole ' * (kind is int)}number, got {shown(value)}.")
+        wrong = ValueError(f"{key} must be a {'whole ' * (kind is int)}number, got {shown(value)}.")
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise wrong
         try:
@@ -175,11 +186,11 @@ def _parsed(source: str, key: str, value: Any, kind: Any) -> Any:
             raise wrong
         return int(number)
     if not isinstance(value, str):
-        raise ConfigError(f"{source}: {key} must be text, got {shown(value)}.")
+        raise ValueError(f"{key} must be text, got {shown(value)}.")
     text = value.strip().lower()
     if key == "exploration_type" and text not in ("categorical", "e-greedy", "additive_noise"):
-        raise ConfigError(
-            f"{source}: exploration_type should be 'categorical' or 'e-greedy', got {shown(text)}. "
+        raise ValueError(
+            f"exploration_type should be 'categorical' or 'e-greedy', got {shown(text)}. "
             "Actions are drawn by their probability, or the best is taken with some at random."
         )
     if key == "loss_type" and text not in ("huber", "mean squared error"):

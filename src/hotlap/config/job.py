@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hotlap.config.base import Config, as_tuple, build, overlaid
-from hotlap.config.files import read_toml
+from hotlap.config.files import key_lines, read_toml
 from hotlap.config.monitoring import Monitoring
 from hotlap.config.race import Race
 from hotlap.deepracer.model import SHALLOW
@@ -198,7 +198,7 @@ class Job(Config):
         try:
             assert self.races
         except ConfigError as error:
-            raise ValueError(str(error).removesuffix(".")) from None
+            raise ValueError(" ".join(str(error).split()).removesuffix(".")) from None
         return self
 
     @model_validator(mode="after")
@@ -239,7 +239,7 @@ class Job(Config):
             ConfigError: Names the file and the line (syntax) or the full key, its value and what is allowed.
         """
         path = Path(path)
-        return build(cls, read_toml(path), source=str(path))
+        return build(cls, read_toml(path), str(path), lines=partial(key_lines, path))
 
     def updated(self, source: str = "command line", **sections: Mapping[str, Any]) -> Job:
         """A copy with some keys replaced, checked as if they stood in the file; a value of None replaces nothing.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from hotlap.config.base import Config, nearest, shown, warn
+from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
@@ -116,38 +116,36 @@ class ModelMetadata(Config):
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, source: str = "model_metadata.json") -> ModelMetadata:
         """The same from parsed JSON; ``source`` names it in errors. Unknown fields are ignored, as ever."""
-        if "action_space" not in data:
-            _fail(source, '\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.')
-        version = _version(source, data)
-        algorithm = _choice(source, data, "training_algorithm", tuple(dict.fromkeys((*ALGORITHMS, *TRAINABLE))))
-        space_type = _choice(source, data, "action_space_type", ("discrete", "continuous"))
+        problems: list[str] = []
+        version = _version(problems, data)
+        algorithm = _choice(problems, data, "training_algorithm", tuple(dict.fromkeys((*ALGORITHMS, *TRAINABLE))))
+        space_type = _choice(problems, data, "action_space_type", ("discrete", "continuous"))
         if algorithm == "sac" and space_type == "discrete":
-            _fail(
-                source,
+            problems.append(
                 "training_algorithm 'sac' needs action_space_type 'continuous', got 'discrete'. "
-                "Describe the action space by low and high, or use 'clipped_ppo'.",
+                "Describe the action space by low and high, or use 'clipped_ppo'."
             )
         network = data.get("neural_network", NETWORKS[0])
         if network not in NETWORKS:
-            _fail(source, f"neural_network is {shown(network)}. {nearest(str(network), NETWORKS)}")
-        space = data["action_space"]
+            problems.append(f"neural_network is {shown(network)}. {nearest(str(network), NETWORKS)}")
+        space = _action_space(problems, data, space_type)
+        sensors = _sensors(problems, data, version)
+        lidar_config = _lidar_config(problems, source, data.get("lidar_config", {}))
+        if problems or space is None or algorithm is None:
+            raise ConfigError(told(source, problems))
         metadata = cls(
             version=version,
-            sensors=_sensors(source, data, version),
-            action_space=_discrete(source, space) if space_type == "discrete" else _continuous(source, space),
+            sensors=sensors,
+            action_space=space,
             network=network,
             algorithm=algorithm,
-            lidar_config=_lidar_config(source, data.get("lidar_config", {})),
+            lidar_config=lidar_config,
         )
         _warn_beyond_limits(source, metadata.action_space)
         return metadata
 
 
-def _fail(source: str, message: str) -> NoReturn:
-    raise ConfigError(f"{source}: {message}")
-
-
-def _number(source: str, key: str, value: Any) -> float:
+def _number(problems: list[str], key: str, value: Any) -> float:
     """A finite number, given as a number or as its text."""
     if not isinstance(value, bool) and isinstance(value, int | float | str):
         try:
@@ -157,112 +155,138 @@ def _number(source: str, key: str, value: Any) -> float:
         else:
             if math.isfinite(number):
                 return number
-    _fail(source, f"{key} must be a finite number, got {shown(value)}.")
+    problems.append(f"{key} must be a finite number, got {shown(value)}.")
+    return math.nan
 
 
-def _version(source: str, data: dict[str, Any]) -> float:
+def _version(problems: list[str], data: dict[str, Any]) -> float:
     if "version" not in data:
         return 2.0 if "sensor" in data else 1.0
-    version = _number(source, "version", data["version"])
-    if version not in VERSIONS:
+    version = _number(problems, "version", data["version"])
+    if not math.isnan(version) and version not in VERSIONS:
         known = ", ".join(map(str, VERSIONS))
-        _fail(source, f'version must be one of {known}, got {shown(data["version"])}. New models use "5".')
+        problems.append(f'version must be one of {known}, got {shown(data["version"])}. New models use "5".')
     return version
 
 
-def _choice(source: str, data: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:
+def _choice(problems: list[str], data: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str | None:
     """One of ``allowed`` in any case, spaces around it ignored; absent: the first."""
     value = data.get(key, allowed[0])
     name = value.strip().lower() if isinstance(value, str) else ""
-    if name not in allowed:
-        _fail(source, f"{key} must be {' or '.join(map(repr, allowed))}, got {shown(value)}.")
-    return name
+    if name in allowed:
+        return name
+    problems.append(f"{key} must be {' or '.join(map(repr, allowed))}, got {shown(value)}.")
+    return None
 
 
-def _sensors(source: str, data: dict[str, Any], version: float) -> tuple[str, ...]:
+def _sensors(problems: list[str], data: dict[str, Any], version: float) -> tuple[str, ...]:
     if version < 2.0:
         return ("observation",)
     if "sensor" not in data:
-        _fail(source, f"version {version:g} needs 'sensor', a list such as [\"FRONT_FACING_CAMERA\"].")
+        if not math.isnan(version):
+            problems.append(f"version {version:g} needs 'sensor', a list such as [\"FRONT_FACING_CAMERA\"].")
+        return ()
     sensors = data["sensor"]
     if not isinstance(sensors, list) or not all(isinstance(sensor, str) for sensor in sensors):
-        _fail(source, f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {shown(sensors)}.')
-    for sensor in sensors:
-        known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
-        if sensor not in known:
-            _fail(source, f"sensor {shown(sensor)} is unknown. {nearest(sensor, known)}")
+        problems.append(f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {shown(sensors)}.')
+        return ()
+    known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
+    if unknown := [sensor for sensor in sensors if sensor not in known]:
+        problems += [f"sensor {shown(sensor)} is unknown. {nearest(sensor, known)}" for sensor in unknown]
+        return ()
     num_cameras = sum(sensor in CAMERAS for sensor in sensors)
     if num_cameras != 1:
-        _fail(
-            source,
-            f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {shown(sensors)}.",
+        problems.append(
+            f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {shown(sensors)}."
         )
     num_lidars = sum(sensor in LIDARS for sensor in sensors)
     if num_lidars > 1:
-        _fail(source, f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {shown(sensors)}.")
+        problems.append(
+            f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {shown(sensors)}."
+        )
     return tuple(sensors)
 
 
-def _discrete(source: str, space: Any) -> DiscreteActionSpace:
+def _action_space(
+    problems: list[str], data: dict[str, Any], space_type: str | None
+) -> DiscreteActionSpace | ContinuousActionSpace | None:
+    """The action space; None if something in it is wrong."""
+    if "action_space" not in data:
+        problems.append('\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.')
+        return None
+    if space_type is None:
+        return None  # nobody knows what it should look like
+    of_space: list[str] = []
+    read = _discrete if space_type == "discrete" else _continuous
+    space = read(of_space, data["action_space"])
+    problems += of_space
+    return None if of_space else space
+
+
+def _discrete(problems: list[str], space: Any) -> DiscreteActionSpace | None:
     if isinstance(space, dict):
-        _fail(
-            source,
+        problems.append(
             "action_space is an object with ranges, but action_space_type is 'discrete' (the default). "
-            'Set "action_space_type": "continuous", or give a list of actions.',
+            'Set "action_space_type": "continuous", or give a list of actions.'
         )
+        return None
     if not isinstance(space, list) or not space:
-        _fail(
-            source,
+        problems.append(
             'action_space must be a list of at least one {"steering_angle": …, "speed": …}, '
-            f"got {'an empty list' if space == [] else shown(space)}.",
+            f"got {'an empty list' if space == [] else shown(space)}."
         )
+        return None
     actions = []
     for index, entry in enumerate(space):
         if not isinstance(entry, dict):
-            _fail(source, f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {shown(entry)}.')
+            problems.append(f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {shown(entry)}.')
+            continue
         values = {}
         for key in ("steering_angle", "speed"):
-            if key not in entry:
-                _fail(source, f"action_space[{index}] lacks {key!r}; it has {shown(sorted(entry))}.")
-            values[key] = _number(source, f"action_space[{index}].{key}", entry[key])
-        actions.append(Action(**values))
-    return DiscreteActionSpace(actions=tuple(actions))
+            if key in entry:
+                values[key] = _number(problems, f"action_space[{index}].{key}", entry[key])
+            else:
+                problems.append(f"action_space[{index}] lacks {key!r}; it has {shown(sorted(entry))}.")
+        actions.append(values)
+    return None if problems else DiscreteActionSpace(actions=tuple(Action(**values) for values in actions))
 
 
-def _continuous(source: str, space: Any) -> ContinuousActionSpace:
+def _continuous(problems: list[str], space: Any) -> ContinuousActionSpace | None:
     if not isinstance(space, dict):
-        _fail(
-            source,
+        problems.append(
             "action_space must be an object with steering_angle and speed, each with low and high, because "
-            f"action_space_type is 'continuous'; got a {type(space).__name__}.",
+            f"action_space_type is 'continuous'; got a {type(space).__name__}."
         )
+        return None
     ranges = {}
     for key in ("steering_angle", "speed"):
         entry = space.get(key)
         if not isinstance(entry, dict) or not {"low", "high"} <= entry.keys():
-            _fail(source, f'action_space.{key} must be {{"low": …, "high": …}}, got {shown(entry)}.')
-        low = _number(source, f"action_space.{key}.low", entry["low"])
-        high = _number(source, f"action_space.{key}.high", entry["high"])
-        if not low < high:
-            _fail(source, f"action_space.{key}.low must be below high, got {low:g} and {high:g}.")
-        ranges[key] = Range(low=low, high=high)
-    return ContinuousActionSpace(steering_angle=ranges["steering_angle"], speed=ranges["speed"])
+            problems.append(f'action_space.{key} must be {{"low": …, "high": …}}, got {shown(entry)}.')
+            continue
+        low = _number(problems, f"action_space.{key}.low", entry["low"])
+        high = _number(problems, f"action_space.{key}.high", entry["high"])
+        if low >= high:
+            problems.append(f"action_space.{key}.low must be below high, got {low:g} and {high:g}.")
+        ranges[key] = {"low": low, "high": high}
+    if problems:
+        return None
+    return ContinuousActionSpace(steering_angle=Range(**ranges["steering_angle"]), speed=Range(**ranges["speed"]))
 
 
-def _lidar_config(source: str, config: Any) -> LidarConfig:
+def _lidar_config(problems: list[str], source: str, config: Any) -> LidarConfig:
     if not isinstance(config, dict):
-        _fail(source, f"lidar_config must be an object, got {shown(config)}.")
+        problems.append(f"lidar_config must be an object, got {shown(config)}.")
+        return LidarConfig()
     values: dict[str, Any] = {}
-    for key in ("num_sectors", "num_values_per_sector"):
-        if key in config:
-            values[key] = int(_number(source, f"lidar_config.{key}", config[key]))
-    if "clipping_dist" in config:
-        values["clipping_dist"] = _number(source, "lidar_config.clipping_dist", config["clipping_dist"])
+    for key in LidarConfig.model_fields:
+        if key in config and math.isfinite(number := _number(problems, f"lidar_config.{key}", config[key])):
+            values[key] = number if key == "clipping_dist" else int(number)
     lidar = LidarConfig(**values)
     if lidar.num_sectors <= 0 or LIDAR_RAYS % lidar.num_sectors:
-        _fail(source, f"lidar_config.num_sectors must divide {LIDAR_RAYS}, got {lidar.num_sectors}.")
+        problems.append(f"lidar_config.num_sectors must divide {LIDAR_RAYS}, got {lidar.num_sectors}.")
     if lidar.num_values_per_sector < 1:
-        _fail(source, f"lidar_config.num_values_per_sector must be at least 1, got {lidar.num_values_per_sector}.")
+        problems.append(f"lidar_config.num_values_per_sector must be at least 1, got {lidar.num_values_per_sector}.")
     nearest_m, farthest_m = LIDAR_RANGE
     if not nearest_m <= lidar.clipping_dist <= farthest_m:
         warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -9,6 +10,28 @@ from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.metadata import ModelMetadata
 from hotlap.errors import ConfigError
+from hotlap.shell import quoted
+
+ARCHIVES = (".tar.gz", ".tgz", ".tar", ".zip")  # endings of what `hotlap import` takes
+
+
+def misnamed_file(folder: Path, name: str) -> str | None:
+    """The file in a folder that is probably meant to be ``name``, such as ``reward_function.py.txt``."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != name)
+    except OSError:
+        return None
+    return next((each for each in names if each.lower().startswith(Path(name).stem)), None)
+
+
+def _no_folder(path: Path) -> ConfigError:
+    if path.is_file() and path.name.lower().endswith(ARCHIVES):
+        return ConfigError(
+            f"{path}: this is an archive, not a model folder. `hotlap import {quoted(path)} DIR` makes a model folder "
+            "of it."
+        )
+    what = "is a file, not a folder" if path.exists() else "does not exist"
+    return ConfigError(f"{path}: the model folder {what}. `hotlap new {quoted(path)}` writes one to begin with.")
 
 
 class ModelFolder:
@@ -47,14 +70,22 @@ class ModelFolder:
         if needs_reward:
             needed.insert(0, self.reward_file)
         if not self.path.is_dir() and any(file.parent == self.path for file in needed):
-            what = "is a file, not a folder" if self.path.exists() else "does not exist"
-            raise ConfigError(f"{path}: the model folder {what}. `hotlap new {path}` writes one to begin with.")
+            raise _no_folder(self.path)
         missing = [file.name for file in needed if not file.is_file()]
         if missing:
             raise ConfigError(
                 f"{path}: this is not a complete model folder, it lacks {' and '.join(missing)}. "
-                f"`hotlap new {path}` writes the files that are missing and leaves the others alone."
+                f"{self._way_out(missing)}"
             )
+
+    def _way_out(self, missing: Sequence[str]) -> str:
+        """What to do about files that are absent."""
+        misnamed = {name: found for name in missing if (found := misnamed_file(self.path, name))}
+        ways = [f"Rename {found} to {name}." for name, found in misnamed.items()]
+        if len(misnamed) < len(missing):
+            command = f"`hotlap new {quoted(self.path)}` writes the files that are missing and leaves the others alone."
+            ways.append(f"Then {command}" if ways else command)
+        return " ".join(ways)
 
     @cached_property
     def metadata(self) -> ModelMetadata:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from hotlap.config.base import Config, build
-from hotlap.config.files import read_toml
+from hotlap.config.files import key_lines, read_toml
 from hotlap.config.job import Evaluation, Job
 from hotlap.config.race import Race
 
@@ -27,7 +28,7 @@ def with_rules_file(job: Job, path: Path) -> Job:
         ConfigError: Names the file and the line (syntax) or the full key, its value and what is allowed.
     """
     tables = read_toml(path)
-    build(Rules, tables, source=str(path))
+    build(Rules, tables, str(path), lines=partial(key_lines, path))
     return job.updated(source=str(path), **tables)
 
 

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 from hotlap.config.base import Config
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
 from hotlap.config.job import Job
-from hotlap.deepracer.model import SHALLOW
-from hotlap.deepracer.sensors import FRONT_CAMERA
+from hotlap.deepracer.model import NETWORKS, SHALLOW
+from hotlap.deepracer.sensors import FRONT_CAMERA, SIMULATED
 
 STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 STARTER_SPEED = 1.0  # [m/s] DeepRacer-for-Cloud begins with 0.6, which is learned no sooner and takes longer to watch
@@ -78,44 +78,55 @@ def hyperparameters_json(settings: Hyperparameters = STARTER) -> str:
 
 def folder_readme() -> str:
     """A README.md that explains the files; JSON has no room for comments."""
-    rows = [
-        f"| `{key}` | {field.description} |"
-        for key, field in Hyperparameters.model_fields.items()
-        if key != "sac_alpha"
-    ]
+    settings = {
+        key: field.description or "" for key, field in Hyperparameters.model_fields.items() if key != "sac_alpha"
+    }
     return f"""\
 # A hotlap model
 
 `hotlap train .` trains it, `hotlap evaluate .` races it, `hotlap reward check reward_function.py` looks for mistakes.
 
-| file | says |
-|---|---|
-| `reward_function.py` | what good driving is: called after every step, returns a number |
-| `model_metadata.json` | what the car sees and what it can do |
-| `hyperparameters.json` | how the network learns |
-| `job.toml` | track, stop rules, rules of evaluation; explained in the file itself |
+{_table("file", "says", _FILES)}
 
-The first three are the files of AWS DeepRacer, unchanged.
+The first three are written as for AWS DeepRacer.
 
 ## model_metadata.json
 
-| key | meaning |
-|---|---|
-| `action_space` | The actions to choose from: `steering_angle` in degrees (positive is left, at most 30) and `speed` \
-in m/s (0.1 to 4). Slow cars learn to stay on the road sooner. |
-| `sensor` | What the car sees with. |
-| `neural_network` | `…_SHALLOW`, without suffix, or `…_DEEP`: larger networks learn more slowly. |
-| `training_algorithm` | `clipped_ppo` or `sac`. |
-| `action_space_type` | `discrete`: a list of actions. `continuous`: an object in which `steering_angle` and `speed` \
-have `low` and `high`. |
-| `version` | Which car: 5 is the newest of the original simulator. |
+{_table("key", "meaning", _METADATA)}
 
 ## hyperparameters.json
 
-| key | meaning |
-|---|---|
-{chr(10).join(rows)}
+{_table("key", "meaning", settings)}
 """
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+_FILES = {
+    "reward_function.py": "what good driving is: called after every step, returns a number",
+    "model_metadata.json": "what the car sees and what it can do",
+    "hyperparameters.json": "how the network learns",
+    "job.toml": "track, stop rules, rules of evaluation; explained in the file itself",
+}
+_METADATA = {
+    "action_space": """The actions to choose from: `steering_angle` in degrees (positive is left, at most 30) and
+        `speed` in m/s (0.1 to 4). Slow cars learn to stay on the road sooner.""",
+    "sensor": f"What the car sees with, a list of one camera: {_names(SIMULATED)}.",
+    "neural_network": f"""How many layers the network has, from few to many: {_names(NETWORKS)}. More layers learn more
+        slowly.""",
+    "training_algorithm": "How it learns: `clipped_ppo`, the only one that hotlap has.",
+    "action_space_type": """`discrete`: a list of actions. `continuous`: an object in which `steering_angle` and `speed`
+        have `low` and `high`.""",
+    "version": "Which generation of the DeepRacer car drives; keep 5, unless you bring a model made for another.",
+}
+
+
+def _table(left: str, right: str, rows: Mapping[str, str]) -> str:
+    """A table of Markdown; a line break or a bar in a text would end its row or cell."""
+    cells = {key: " ".join(text.split()).replace("|", r"\|") for key, text in rows.items()}
+    return "\n".join([f"| {left} | {right} |", "|---|---|", *(f"| `{key}` | {text} |" for key, text in cells.items())])
 
 
 def _comment(text: str | None) -> list[str]:

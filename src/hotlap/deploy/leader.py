@@ -98,7 +98,7 @@ def _export(contract: Contract, folder: ModelFolder) -> None:
 
 
 def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
-    with readable_source(job, folder.path, resume=True) as readable:
+    with readable_source(job, folder.path, resume=True, tell=say) as readable:
         trainer = Trainer(folder, job=readable, resume=True, listener=LogLines()).open()
     with trainer:
         delivered = False

@@ -86,7 +86,7 @@ def greatest_speed(track: Track, vehicle: VehicleParams, steering_deg: float) ->
 
 
 class ActionLimits(NamedTuple):
-    """What the actions of a model ask for at most."""
+    """What a car does at most by the actions of a model, as they are executed."""
 
     slowest: float
     """[m/s]"""
@@ -96,7 +96,7 @@ class ActionLimits(NamedTuple):
 
 
 def action_limits(metadata: ModelMetadata) -> ActionLimits:
-    """The slowest and fastest speed of an action space, and its greatest steering angle."""
+    """The slowest and fastest speed of an action space, and its greatest steering angle, as they are executed."""
     space = metadata.action_space
     if isinstance(space, DiscreteActionSpace):
         speeds = [action.speed for action in space.actions]
@@ -104,7 +104,8 @@ def action_limits(metadata: ModelMetadata) -> ActionLimits:
     else:
         speeds = [space.speed.low, space.speed.high]
         angles = [abs(space.steering_angle.low), abs(space.steering_angle.high)]
-    return ActionLimits(min(speeds), max(speeds), max(angles))
+    slowest, fastest = (min(max(speed, MIN_SPEED), MAX_SPEED) for speed in (min(speeds), max(speeds)))
+    return ActionLimits(slowest, fastest, min(max(angles), STEERING_LIMIT_DEG))
 
 
 def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
@@ -120,11 +121,21 @@ def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
         if slowest > greatest:
             found.append(
                 f"the slowest action drives {slowest:g} m/s, but at more than {greatest:.1f} m/s no car with "
-                f"{min(steering, STEERING_LIMIT_DEG):g}° of steering holds the road through the tightest bend of "
-                f"{track.name}: no lap can be clean. Add slower actions to model_metadata.json"
-                f"{'' if steering >= STEERING_LIMIT_DEG else f', or steering up to {STEERING_LIMIT_DEG:g}°'}."
+                f"{steering:g}° of steering holds the road through the tightest bend of {track.name}: no lap can be "
+                f"clean. {_remedy(greatest, steering)}"
             )
     return found
+
+
+def _remedy(greatest: float, steering: float) -> str:
+    """What to change where every action is too fast."""
+    ways = []
+    if greatest >= MIN_SPEED:
+        ways.append(f'lower "speed" of some actions to {greatest:.1f} or less')
+    if steering < STEERING_LIMIT_DEG:
+        ways.append(f'raise "steering_angle" to up to {STEERING_LIMIT_DEG:g}')
+    way = " or ".join(ways)
+    return f"{way[0].upper()}{way[1:]} in model_metadata.json." if way else "Choose another track."
 
 
 def _tightest(track: Track) -> list[int]:

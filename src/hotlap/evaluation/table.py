@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.evaluation.statistics import Estimate, EvaluationReport
+from hotlap.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +80,8 @@ def summary_table(report: EvaluationReport) -> Table:
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title=f"Over {report.num_laps} laps", title_justify="left", title_style="bold")
+    title = f"Over {counted(report.num_laps, 'lap')}"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("")
     table.add_column("Value", justify="right")
     table.add_column("95 % interval", justify="right")

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from hotlap.config.job import Job
 from hotlap.export.importing import import_model
+from hotlap.export.packed_model import packed_root, unpack_model
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.place import is_bucket_place
 from hotlap.unfinished import scratch_folder
 
 
 @contextmanager
-def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Job]:
-    """The job with a source that the trainer reads: a model of DeepRacer is imported into a temporary folder.
+def readable_source(
+    job: Job, place: str | Path, *, resume: bool, tell: Callable[[str], None] = lambda message: None
+) -> Iterator[Job]:
+    """The job with a source that the trainer reads.
+
+    A model of DeepRacer is imported into a temporary folder, one of ours in an archive is unpacked there.
 
     Args:
         job: What is to be trained.
         place: Where.
         resume: A training there goes on, and needs no source any more.
+        tell: Is told what the user should know of weights that were imported.
 
     Raises:
         RecordError: If there is no model at the source.
@@ -33,7 +39,13 @@ def readable_source(job: Job, place: str | Path, *, resume: bool) -> Iterator[Jo
         return
     with scratch_folder() as scratch:
         folder = scratch / "source"
-        import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
+        if not is_bucket_place(training.clone_from) and (root := packed_root(Path(training.clone_from))) is not None:
+            unpack_model(Path(training.clone_from), root, folder)
+            yield job.updated(training={"clone_from": str(folder)})
+            return
+        found = import_model(training.clone_from, folder, which=without_steps(training.clone_checkpoint))
+        for remark in found.weights_remarks:
+            tell(remark)
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 
 

@@ -36,7 +36,8 @@ class Import:
         policy: What was read, and how well it agrees with the source.
         written: Files that were made, but for the checkpoint's.
         kept: Files that were there already.
-        remarks: What the user should know.
+        weights_remarks: What the user should know about the choice of the checkpoint and its weights.
+        files_remarks: The same about the files that were written beside them.
     """
 
     folder: Path
@@ -45,7 +46,13 @@ class Import:
     policy: ForeignPolicy
     written: list[str]
     kept: list[str]
-    remarks: list[str]
+    weights_remarks: list[str]
+    files_remarks: list[str]
+
+    @property
+    def remarks(self) -> list[str]:
+        """All that the user should know."""
+        return self.weights_remarks + self.files_remarks
 
     @property
     def num_outputs(self) -> int:
@@ -86,8 +93,9 @@ def import_model(
         content = _metadata_content(source, found, folder, metadata_file)
         metadata = _metadata(content, f"{place}: {METADATA}" if metadata_file is None else str(metadata_file))
         policy = read_foreign(found, metadata, str(place))
-        remarks = [*source.remarks, *_remarks(policy)]
-        files = {METADATA: content, **_other_files(source, track, remarks), README: folder_readme().encode()}
+        weights_remarks = [*source.remarks, *_remarks(policy)]
+        others, remarks = _other_files(source, track)
+        files = {METADATA: content, **others, README: folder_readme().encode()}
     job = Job.load(folder / JOB) if (folder / JOB).is_file() else Job()
     kept = [name for name in files if (folder / name).exists()]
     target = Folder(folder)
@@ -95,7 +103,9 @@ def import_model(
         if name not in kept:
             target.put(name, files[name])
     _save(store, found.name, metadata, policy, job.training.seed)
-    return Import(folder, found.name, metadata, policy, [name for name in files if name not in kept], kept, remarks)
+    written = [name for name in files if name not in kept]
+    files_remarks = [remarks[name] for name in written if name in remarks]
+    return Import(folder, found.name, metadata, policy, written, kept, weights_remarks, files_remarks)
 
 
 def _metadata_content(source: Source, found: Found, folder: Path, metadata_file: Path | None) -> bytes:
@@ -132,31 +142,43 @@ def _metadata(content: bytes, source: str) -> ModelMetadata:
     return metadata
 
 
-def _other_files(source: Source, track: str | None, remarks: list[str]) -> dict[str, bytes]:
-    """Reward function, hyperparameters and job settings, from the source where it has them."""
+def _other_files(source: Source, track: str | None) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Reward function, hyperparameters and job settings, from the source where it has them; and what to say of each."""
+    remarks = {}
     reward = source.nearest(REWARD)
     if reward is None:
-        remarks.append(
-            f"The model came without a reward function; {REWARD} is our {DEFAULT_EXAMPLE}. It matters for further "
+        remarks[REWARD] = (
+            f"The model came without a reward function; {REWARD} is hotlap's {DEFAULT_EXAMPLE}. It matters for further "
             "training, not for driving."
         )
     else:
-        remarks.append(f"{REWARD} came with the model. It is a program that runs on your machine: read it first.")
+        remarks[REWARD] = f"{REWARD} came with the model. It is a program that runs on your machine: read it first."
     path = source.nearest(HYPERPARAMETERS)
     hyperparameters = hyperparameters_json().encode()
-    if path is not None:
+    if path is None:
+        remarks[HYPERPARAMETERS] = (
+            f"The model came without {HYPERPARAMETERS}; those that were written are hotlap's. They matter for further "
+            "training, not for driving."
+        )
+    else:
         content, name = read_bytes(path), f"{source.place}: {HYPERPARAMETERS}"
         try:
             Hyperparameters.from_dict(parse_json_object(decode_text(content, name), name), source=name)
             hyperparameters = content
         except ConfigError as error:
-            remarks.append(f"The model's hyperparameters cannot be used, ours were written. {error}")
+            remarks[HYPERPARAMETERS] = f"The model's hyperparameters cannot be used, hotlap's were written. {error}"
+    if track is None:
+        remarks[JOB] = (
+            f"A DeepRacer model does not tell its track: {JOB} names hotlap's {Job().race.track}. Evaluate on another "
+            "with --track, or write its name there."
+        )
     job = Job() if track is None else Job().updated(race={"track": track})
-    return {
+    files = {
         REWARD: read_bytes(reward or example_file(DEFAULT_EXAMPLE)),
         HYPERPARAMETERS: hyperparameters,
         JOB: job_toml(job).encode(),
     }
+    return files, remarks
 
 
 def _remarks(policy: ForeignPolicy) -> list[str]:

@@ -189,6 +189,13 @@ class CheckpointStore:
                 raise RecordError(f"{which!r} is no checkpoint; name best, last, a number or one such as 5_Step-4912.")
             which = name
         if not names:
+            from hotlap.records.layout import foreign_checkpoint
+
+            if foreign := foreign_checkpoint(self.store.list(MODEL_FOLDER)):
+                raise RecordError(
+                    f"{self.store} holds a model that DeepRacer trained ({foreign}). `hotlap import {self.store} NEW` "
+                    "makes a model folder of it in NEW; then name NEW instead."
+                )
             raise RecordError(
                 f"There is no checkpoint in {self.store}: its model/ holds no file like 3_Step-1200.safetensors. "
                 "Train the model first, or check the folder's name."

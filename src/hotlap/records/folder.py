@@ -154,10 +154,11 @@ def _cause(error: OSError) -> str:
 
 
 def _way_out(error: OSError, path: Path) -> str:
+    again = "run the command again (a training with --resume)"
     if lacks_room(error):
-        return "Free some space on that disk (old videos and traces are the largest files), then resume the run."
+        return f"Free some space on that disk (old videos and traces are the largest files), then {again}."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"Make {path.parent} writable for this user, or choose another model folder, then resume the run."
+        return f"Make {path.parent} writable for this user, or choose another model folder, then {again}."
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"A file stands where the folder {path.parent} is needed; move it away, then resume the run."
-    return "Check the disk, then resume the run."
+        return f"A file stands where the folder {path.parent} is needed; move it away, then {again}."
+    return f"Check the disk, then {again}."

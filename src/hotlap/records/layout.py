@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from hotlap.records.checkpoints import INDEX, MODEL_FOLDER, POINTER
 
@@ -36,6 +37,11 @@ def is_weights(key: str) -> bool:
 def is_foreign_checkpoint(key: str) -> bool:
     """Whether the file belongs to a checkpoint that DeepRacer trained."""
     return _FOREIGN.fullmatch(key) is not None
+
+
+def foreign_checkpoint(keys: Iterable[str]) -> str | None:
+    """The last of the files that belong to a checkpoint that DeepRacer trained; None: there is none."""
+    return max(filter(is_foreign_checkpoint, keys), default=None)
 
 
 def is_checkpoint(key: str) -> bool:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from hotlap.bounded import load_json, read_bounded
 from hotlap.errors import RecordError
+from hotlap.shell import quoted
 from hotlap.unfinished import write_whole
 
 # `model/.lock` of the original means something else: that a checkpoint is being uploaded.
@@ -42,8 +43,8 @@ class FolderLock:
         except Timeout:
             raise RecordError(
                 f"{name} is being trained already{_holder(self.folder)}. Two trainings would mix their checkpoints. "
-                f"End the other one with `hotlap stop {name}` (or where it was started), wait for it, or train a "
-                "copy of the model."
+                f"End the other one with `hotlap stop {quoted(name)}` (or where it was started), wait for it, or train "
+                "a copy of the model."
             ) from None
         except OSError as error:
             raise RecordError(

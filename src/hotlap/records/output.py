@@ -6,7 +6,7 @@ import itertools
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +16,15 @@ from hotlap.errors import RecordError
 from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
 from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
-from hotlap.records.layout import is_foreign_checkpoint, is_record, is_weights
+from hotlap.records.layout import foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
 from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
 from hotlap.records.store import Store
+from hotlap.shell import quoted
 from hotlap.unfinished import sweep
+from hotlap.wording import counted
 
 FULL_DISK_S = 120.0  # so long a training waits for room before it ends
 AWAY_S = 60.0  # at the end, when the server does not answer
@@ -132,7 +134,8 @@ class BucketOutput:
             begun = any(key.startswith(f"{FOLDER}/") for key in keys) or any(is_weights(key) for key in keys)
             lost = not begun or _holds_iterations(self.store, keys)
             if not (resume or wipe) and lost and (present or waiting):
-                what = f"it holds {len(present)} files such as {present[0]}" if present else "files wait for an upload"
+                held_there = f"it holds {counted(len(present), 'file')} such as {present[0]}"
+                what = held_there if present else "files wait for an upload"
                 raise RecordError(
                     f"{place} is not empty: {what}. Continue a training there with --resume, delete it and begin anew "
                     "with --wipe, or train under another prefix."
@@ -141,9 +144,9 @@ class BucketOutput:
                 _refuse_foreign(keys, place)
             if waiting and not wipe and owner_token(bucket, keys) not in note.owners:
                 raise RecordError(
-                    f"{place} was trained from elsewhere since {waiting} files that wait in {folder} were written; "
-                    "they belong to a state that is past, and uploading them would mix two trainings. Drop them with "
-                    f"`hotlap upload {place} --discard`."
+                    f"{place} was trained from elsewhere since the files that wait in {folder} were written; they "
+                    "belong to a state that is past, and uploading them would mix two trainings. Drop them with "
+                    f"`hotlap upload {quoted(place)} --discard`."
                 )
             token = secrets.token_hex(8)
             # Before and after: killed in between, the next training still knows the owner as one of this machine.
@@ -184,7 +187,7 @@ class BucketOutput:
 
 def _holds_iterations(store: Store, keys: Sequence[str]) -> bool:
     """Whether a training that began under these keys finished an iteration, or got its weights from elsewhere."""
-    if any(is_foreign_checkpoint(key) for key in keys):
+    if foreign_checkpoint(keys):
         return True
     if CheckpointStore(store).worth_keeping() is not None:
         return True
@@ -236,16 +239,28 @@ def _refuse_foreign(keys: Sequence[str], place: object) -> None:
     Raises:
         RecordError: If DeepRacer left a checkpoint among ``keys``.
     """
-    found = [key for key in keys if is_foreign_checkpoint(key)]
-    if found:
-        raise RecordError(
-            f"{place} holds a model that DeepRacer trained ({found[-1]}). Begin with its weights in another place with "
-            f"--clone {place}, or delete it and begin anew with --wipe."
-        )
+    if problem := foreign_model(place, keys):
+        raise RecordError(problem)
+
+
+def foreign_model(place: object, keys: Iterable[str], way_out: str | None = None) -> str | None:
+    """What keeps a training out of a place where DeepRacer left a model; None: nothing does.
+
+    Args:
+        place: What to call it.
+        keys: Its files.
+        way_out: How to begin with that model's weights, if not with ``--clone``.
+    """
+    found = foreign_checkpoint(keys)
+    if found is None:
+        return None
+    way_out = way_out or f"Begin with its weights in another place with --clone {quoted(place)}"
+    what = f"{place} holds a model that DeepRacer trained ({found})"
+    return f"{what}. {way_out}, or delete it and begin anew with --wipe."
 
 
 def _left_behind(place: BucketPlace, num_files: int, folder: Path) -> str:
     return (
-        f"{num_files} files could not be uploaded to {place} and wait in {folder}. `hotlap upload` brings them there "
-        "when the server answers."
+        f"{counted(num_files, 'file')} could not be uploaded to {place} and will wait in {folder}. `hotlap upload` "
+        "brings what waits there when the server answers."
     )

@@ -29,6 +29,7 @@ from hotlap.records.patience import Patience, pauses
 from hotlap.records.s3_errors import StorageError
 from hotlap.records.spool_folder import Deed, Entry, SpoolFolder
 from hotlap.records.store import Store, checked_parts, cut_anew
+from hotlap.wording import counted
 
 MAX_BYTES = 16 << 30
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -426,4 +427,4 @@ def _folder(key: str) -> str:
 
 def _amount(num_files: int, num_bytes: int) -> str:
     """In words."""
-    return f"{num_files} file{'s' * (num_files != 1)} ({num_bytes / 1e6:.1f} MB)"
+    return f"{counted(num_files, 'file')} ({num_bytes / 1e6:.1f} MB)"

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, FiniteFloat, StringConstraints
 
+from hotlap.records.events import IterationRecord
 from hotlap.records.log_file import RecordLog, read_lines
 from hotlap.records.store import Store
 from hotlap.records.typed_json import parse_record
@@ -95,6 +96,15 @@ class TallyLog(RecordLog[_Line]):
 
     def __init__(self, store: Store, *, num_iterations: int | None = None, kept: int | None = None) -> None:
         super().__init__(store, num_iterations, lambda line: line.iteration < (num_iterations or 0), kept)
+
+    def of_best(self, records: Sequence[IterationRecord]) -> Tally | None:
+        """That of the best checkpoint, by the last mark in the records; None if it is not known.
+
+        Raises:
+            RecordError: If the file cannot be read, or is none.
+        """
+        best = next((record.checkpoint for record in reversed(records) if record.is_best), None)
+        return self.read().get(best) if best else None
 
     def append(self, tallies: Sequence[Tally], iteration: int) -> None:
         """Add what checkpoints have driven until now.

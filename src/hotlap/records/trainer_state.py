@@ -124,6 +124,7 @@ class _Extra:
     best_completion: FiniteFloat = 0.0
     reward_mean: FiniteFloat | None = None
     log_bytes: dict[str, NonNegativeInt] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     tallies: tuple[Tally, ...] = ()
     first_lap: _FirstLap | None = None
     record: IterationRecord | None = None

@@ -72,10 +72,10 @@ class RewardFunction:
         """
         running.where, running.folder, running.thread = where, self._folder, _get_ident()
         running.number += 1
-        if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
-            guard.prepare()
-        running.active = True
         try:
+            if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
+                guard.prepare()
+            running.active = True
             value = self.function(params)
             running.active = False
         except BaseException as error:
@@ -103,10 +103,10 @@ class RewardFunction:
         for rows, inputs in params.batches(columns):
             running.where, running.folder, running.thread = where, self._folder, _get_ident()
             running.number += 1
-            if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
-                guard.prepare()
-            running.active = True
             try:
+                if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
+                    guard.prepare()
+                running.active = True
                 values = np.asarray(self.batch_function(inputs), dtype=np.float64)
                 running.active = False
             except BaseException as error:

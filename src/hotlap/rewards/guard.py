@@ -44,8 +44,10 @@ GRACE_S: Final = 5.0  # from the first exception until the process is ended
 MAX_LINES: Final = 100
 MAX_LINE: Final = 1000  # characters
 EXIT_CODE: Final = 2  # of a process that has to be ended, as of every command after an error of the user's
+MAX_THREADS: Final = 40  # that one function may leave running; a pool of Python's has at most 32
 _POLL_S: Final = 0.1
-_LEAST_LEFT: Final = 0.08  # of all memory; a call that grows while less is left is ended
+_LEAST_LEFT: Final = 0.08  # of all memory; a call that grows while less is left is ended …
+_KEPT: Final = 0.25  # … or one of a process that has grown by so much of it, though little in each call
 _SIGNAL: Final = getattr(signal, "SIGVTALRM", None)
 _STUCK_SIGNAL: Final = getattr(signal, "SIGPROF", None)
 
@@ -106,6 +108,8 @@ class _Watch:
         self.number = -1  # the call seen last
         self.since = 0.0  # when it was first seen
         self.memory = 0  # of the process then
+        self.first_memory = 0  # and when it was first protected
+        self.full = ""  # why no further call may begin
         self.stopping = -1  # the call that is being stopped
         self.why = ""
         self.sentence: str | None = None
@@ -139,7 +143,7 @@ def configure(
         job: The count begins anew when this is not equal to what it was.
         ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
-    _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    _watch.limit_s, _watch.max_lines, _watch.full = limit_s, max_lines, ""
     _watch.most = sys.maxsize if memory is None else _own_memory() + memory
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
@@ -154,6 +158,7 @@ def install() -> None:
     if _watch.installed != os.getpid():
         first = not _watch.installed
         _watch.installed = os.getpid()
+        _watch.first_memory = _own_memory()
         if first:
             _replace_functions()
             atexit.register(_stop_clocks)
@@ -174,7 +179,13 @@ def is_full() -> bool:
 
 
 def prepare() -> None:
-    """Before a call, unless ``running`` says that it is done: count what the streams of now write, wind the clock."""
+    """Before a call, unless ``running`` says that it is done: count what the streams of now write, wind the clock.
+
+    Raises:
+        Stopped: If calls have filled the memory.
+    """
+    if _watch.full:
+        _stop(_watch.full)
     running.output, running.errors = sys.stdout, sys.stderr
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
@@ -283,6 +294,11 @@ def _replace_functions() -> None:
     @functools.wraps(begin)
     def start(self: threading.Thread) -> None:
         if _in_user_code():
+            left = sum(each.thread.is_alive() for each in _watch.threads)
+            if left >= MAX_THREADS:
+                _stop(
+                    f"starts a thread, but {left} that it started before still run; end each in the call that starts it"
+                )
             self.daemon = True  # it never keeps the process from ending
             _watch.threads.append(_UserThread(self, running.number, place()))
         begin(self)
@@ -355,6 +371,7 @@ def _look_after() -> None:
         with contextlib.suppress(MemoryError):  # what looks after the memory survives the want of it
             _name_threads_that_stay()
             _wind_clock()
+            _notice_growth()
             if running.active:
                 _look_at(running.number)
             else:
@@ -418,6 +435,20 @@ def _reason(seconds: float) -> str | None:
     return None
 
 
+def _notice_growth() -> None:
+    """Let no further call begin where many calls, each of which takes too little time to be seen, fill the memory."""
+    grown = _own_memory() - _watch.first_memory
+    if _watch.full or not running.armed or grown < 1 << 28:
+        return
+    left, total = _memory_left()
+    if grown > _KEPT * total and left < _LEAST_LEFT * total:
+        _watch.full = (
+            f"the memory is full: the process has grown by {grown / 2**30:.1f} GiB, and {left / 2**30:.1f} GiB are "
+            "left; look for what the reward function keeps from call to call, such as a list that grows"
+        )
+        running.armed = False
+
+
 def _too_long() -> str:
     return (
         f"the reward function has not returned after {_watch.limit_s:g} s; expected an answer within milliseconds; "
@@ -460,9 +491,12 @@ def _name_threads_that_stay() -> None:
         if not each.thread.is_alive() and each.thread.ident is not None:
             _watch.threads.remove(each)
         elif not each.told and (not running.active or running.number > each.number + 1):
+            told = any(other.told and other.where == each.where for other in _watch.threads)
             each.told = True
             if futures := sys.modules.get("concurrent.futures.thread"):
                 futures._threads_queues.pop(each.thread, None)  # at exit it would be waited for
+            if told:  # the same line has left one before
+                continue
             os.write(
                 2,
                 f"hotlap: {each.where}: the reward function has started a thread that goes on after the call. It slows "

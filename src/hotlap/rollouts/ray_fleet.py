@@ -228,7 +228,7 @@ class RayFleet:
         self._session = self._join_again()
 
     def _join_again(self) -> RaySession:
-        for _ in range(0 if self._session.owned else CONNECT_TRIES - 1):
+        for _ in range(CONNECT_TRIES - 1):
             try:
                 return self._connect()
             except TrainingError:

@@ -126,7 +126,7 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
                 )
             else:
                 ray.init(address=address, namespace=namespace, logging_level=logging.ERROR)
-    except (ray.exceptions.RayError, ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises bare ones, such as when a busy machine takes too long to start it
         reason = str(error).strip().splitlines()
         raise _no_cluster(address, reason[0] if reason else type(error).__name__) from error
     if address is not None:

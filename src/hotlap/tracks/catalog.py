@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hotlap.deepracer.driving import DIRECTIONS, Direction
 from hotlap.errors import TrackError
+from hotlap.shell import quoted
 from hotlap.tracks.names import Turn, match_name, near_names
 from hotlap.tracks.originals import console_names, original_routes
 from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, write_route, write_whole
@@ -79,7 +80,7 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
         gap = float(((track.center[0] - track.center[-1]) ** 2).sum() ** 0.5)
         raise TrackError(
             f"track {track.name!r} is open: its ends are {gap:.2f} m apart, but a loop is needed here. Choose another "
-            f"track; or, if it should be a loop, add it again with `hotlap tracks add {path} --close`."
+            f"track; or, if it should be a loop, add it again with `hotlap tracks add {quoted(path)} --close`."
         )
     return _turn(track, direction)
 
@@ -111,12 +112,21 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     near = near_names(name, [*entries, *known], called_there)
     meant = " or ".join(map(repr, near))
     listed = f"Known are: {', '.join(entries)}" if len(entries) <= MAX_LISTED else "`hotlap tracks list` shows them all"
-    absent = [each for each in near if each not in entries]
+    absent = [each for each in near[:1] if each not in entries]
     raise TrackError(
         f"there is no track named {name!r}.{f' Did you mean {meant}?' if near else ''}"
         f"{f' `hotlap tracks get {absent[0]}` brings the original.' if absent else ''} {listed}. Own route files are "
         "named by their path (ending in .npy) or added with `hotlap tracks add FILE`."
     )
+
+
+def name_behind(called: str) -> str | None:
+    """The name of the track that people call so, whether it is here or one of the original's; None for no track."""
+    names = [*(entry.name for entry in list_tracks()), *original_routes()]
+    match = match_name(called, names, console_names())
+    if match is None:
+        return None
+    return f"{match.name}_{match.turn}" if match.turn else match.name
 
 
 def is_built_in(name_or_path: str | Path) -> bool:

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from hotlap.bounded import load_json, read_bounded
 from hotlap.errors import TrackError
-from hotlap.tracks.catalog import check_name, user_folder
+from hotlap.tracks.catalog import check_name, list_tracks, user_folder
 from hotlap.tracks.download import UnreachableError
 from hotlap.tracks.names import match_name, near_names
 from hotlap.tracks.originals import OriginalRoute, console_names, original_routes
@@ -192,10 +192,11 @@ def _note_source(fetched: Fetched) -> None:
 
 def _no_way(error: UnreachableError, done: Sequence[Fetched], wanted: int) -> UnreachableError:
     ready = sum(each.status != "failed" for each in done)
+    built_in = sum(entry.built_in for entry in list_tracks())
     return UnreachableError(
-        f"{error} Without a network hotlap drives on the tracks that are here and fetches nothing: {ready} of the "
-        f"{wanted} that you asked for {'is' if ready == 1 else 'are'} here, and the same command goes on with the rest "
-        "once there is a network. Or take them from another place with --source PLACE: a mirror's address, a checkout "
-        "of https://github.com/aws-deepracer-community/deepracer-simapp, a folder, a .tar or .zip, or the file system "
-        "of the simulator's image."
+        f"no network, or the server is away: {'not everything' if ready else 'nothing'} fetched ({ready} of {wanted}). "
+        f"The {built_in} built-in tracks work without: `hotlap tracks list`.\n{error} The same command goes on with "
+        "the rest once there is a network. Or take routes from another place with --source PLACE: a mirror's address, "
+        "a checkout of https://github.com/aws-deepracer-community/deepracer-simapp, a folder, a .tar or .zip, or the "
+        "file system of the simulator's image."
     )

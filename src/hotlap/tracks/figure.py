@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Polygon
 from matplotlib.path import Path as Outline
+from matplotlib.patheffects import withStroke
 
 from hotlap.errors import TrackError
 from hotlap.tracks.polyline import signed_area
@@ -57,13 +58,14 @@ def describe(track: Track) -> str:
     return f"{track.length:.2f} m  ·  {width}  ·  {radius}  ·  {direction}"
 
 
-def draw_track_on(axes: Axes, track: Track, *, waypoints: bool = False) -> None:
+def draw_track_on(axes: Axes, track: Track, *, waypoints: bool = False, numbers_on_road: bool = False) -> None:
     """Draw a track on axes in world coordinates [m], under whatever is drawn later (z-order up to 2).
 
     Args:
         axes: Where to draw; they become as large as the field, with equal scales and without ticks.
         track: The track.
-        waypoints: Whether every tenth waypoint is marked with its number.
+        waypoints: Whether every tenth waypoint is marked with its number, outside of the road.
+        numbers_on_road: Whether the numbers stand on the road instead, above all that is drawn later (z-order 6).
     """
     x_min, y_min, x_max, y_max = track.bounds
     axes.set_xlim(x_min - FIELD_MARGIN, x_max + FIELD_MARGIN)
@@ -82,7 +84,7 @@ def draw_track_on(axes: Axes, track: Track, *, waypoints: bool = False) -> None:
         axes.add_patch(_band(dash, 1.3 * theme.center_line_width, color=_hex(theme.center_line), zorder=1.2))
     _draw_start(axes, track)
     if waypoints:
-        _draw_waypoints(axes, track)
+        _draw_waypoints(axes, track, on_road=numbers_on_road)
 
 
 def _hex(color: RGB) -> str:
@@ -148,15 +150,18 @@ def _draw_start(axes: Axes, track: Track) -> None:
     axes.add_patch(Polygon(tail + arrow @ np.stack([along, left]), color=PAINT, linewidth=0, zorder=1.6))
 
 
-def _draw_waypoints(axes: Axes, track: Track) -> None:
-    """Every tenth waypoint as a dot, with its number outside the road."""
-    field = THEMES[track.theme].field
-    color = INK if sum(field) > 3 * 150 else PAINT
+def _draw_waypoints(axes: Axes, track: Track, *, on_road: bool) -> None:
+    """Every tenth waypoint as a dot, with its number beside the road or beside the dot."""
+    theme = THEMES[track.theme]
+    ground = theme.road if on_road else theme.field
+    color = INK if sum(ground) > 3 * 150 else PAINT
+    halo = [withStroke(linewidth=2.2, foreground=_hex(ground))] if on_road else []
     # On loops none so near the end that it would stand on the 0.
     numbers = np.arange(0, len(track.center) - (5 if track.closed else 0), 10)
     center, outward = track.center[numbers], (track.outer - track.center)[numbers]
     outward = outward / np.hypot(*outward.T)[:, None]
     axes.scatter(center[1:, 0], center[1:, 1], s=9, color=PAINT, edgecolors=INK, linewidths=0.6, zorder=1.8)
-    beside = track.outer[numbers] + 0.24 * outward
+    beside = 0.5 * (center + track.outer[numbers]) if on_road else track.outer[numbers] + 0.24 * outward
     for number, (x, y) in zip(numbers, beside, strict=True):
-        axes.text(x, y, str(number), ha="center", va="center", fontsize=7.5, color=color, zorder=1.9)
+        text = axes.text(x, y, str(number), ha="center", va="center", fontsize=7.5, color=color)
+        text.set(zorder=6 if on_road else 1.9, path_effects=halo)

@@ -60,7 +60,7 @@ def open_source(place: str | None, known: Mapping[str, OriginalRoute], downloade
         return _archive_at(place, downloader) if _ARCHIVE.search(parts.path) else _Address(place, downloader)
     if "://" in place:
         raise TrackError(f"{shown(place)}: routes come from http:// and https:// addresses, folders and archives.")
-    path = Path(place).expanduser()
+    path = Path(place).expanduser().absolute()  # it is noted in SOURCES.json
     if path.is_dir():
         return _Gathered(routes_in_folder(path), str(path))
     try:

@@ -1,11 +1,14 @@
-"""Whether weights fit the network that is to be trained, and if not, what differs."""
+"""Whether weights fit the network that is to be trained, and if not, what differs; which files have changed since."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from hotlap.config.files import read_bytes
 from hotlap.config.metadata import ModelMetadata
+from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint
 from hotlap.rl.networks import ActorCritic
@@ -46,6 +49,24 @@ def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorC
     theirs = {name: tuple(weight.shape) for name, weight in checkpoint.weights.items()}
     names = sorted(name for name in shapes.keys() | theirs.keys() if shapes.get(name) != theirs.get(name))
     return [f"{len(names)} weights such as {names[0]}"] if names else []
+
+
+def checksums(model: ModelFolder) -> dict[str, str]:
+    """Of the three files that say what is learned and how, by their names in a model folder."""
+    files = {
+        "reward_function.py": model.reward_file,
+        "model_metadata.json": model.metadata_file,
+        "hyperparameters.json": model.hyperparameters_file,
+    }
+    return {name: hashlib.sha256(read_bytes(path)).hexdigest() for name, path in files.items()}
+
+
+def changed_since(before: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    """A sentence about files that are not what they were, if that is known and any is."""
+    changed = [name for name in now if name in before and before[name] != now[name]]
+    if not changed:
+        return None
+    return f"Changed since the last iteration: {', '.join(changed)}. The training goes on with what is there now."
 
 
 def _differences(theirs: dict[str, Any], metadata: ModelMetadata, network: ActorCritic) -> Iterator[str]:

@@ -27,7 +27,7 @@ from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
 from hotlap.training.background import Background
-from hotlap.training.fit import require_fit
+from hotlap.training.fit import changed_since, checksums, require_fit
 from hotlap.training.iteration import OpenIteration, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener
@@ -35,6 +35,8 @@ from hotlap.training.ranking import index_metric
 from hotlap.training.recorder import Recorder
 from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
+
+FILES = "files"  # in the trainer's state: checksums of what the user wrote
 
 
 class Run:
@@ -90,6 +92,7 @@ class Run:
             RecordError: If the weights to begin with cannot be read, or are those of another network.
         """
         # The first weights of a training that ended before its first iteration are no loss.
+        self._checksums = checksums(self.folder)
         there = bool(self.checkpoints.list())
         earlier = there and (resume or self.checkpoints.worth_keeping() is not None)
         clone = self.job.training.clone_from
@@ -193,7 +196,8 @@ class Run:
             log.saves(name)
             log.write()
         self.protect()
-        extra = self.state.extra | {LOG_BYTES: self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}}
+        num_bytes = self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}
+        extra = self.state.extra | {LOG_BYTES: num_bytes, FILES: self._checksums}
         if math.isfinite(self.last_reward_mean):
             extra["reward_mean"] = self.last_reward_mean
         if self.stages is not None:  # what a resumed training cannot measure again
@@ -272,6 +276,8 @@ class Run:
                 "optimizer starts afresh."
             )
         self.state = checkpoint.state
+        if sentence := changed_since(self.state.extra.get(FILES, {}), self._checksums):
+            self.listener.on_message(sentence)
         self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
         if pending := checkpoint.state.extra.get("record"):
             record = IterationRecord.from_json(pending)
