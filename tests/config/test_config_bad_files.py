@@ -176,7 +176,12 @@ def test_a_model_folder_names_all_that_it_lacks_and_the_way_out(tmp_path: Path):
         (
             ModelMetadata.load,
             metadata(version="9", training_algorithm="dqn", neural_network="DEEP", sensor=["LIDAR"]),
-            ("version must be one of 1, 2, 3, 4, 5, 6", "got 'dqn'", "neural_network is 'DEEP'", "sensor must name exactly one camera"),
+            (
+                "version must be one of 1, 2, 3, 4, 5, 6",
+                "got 'dqn'",
+                "neural_network is 'DEEP'",
+                "sensor must name exactly one camera",
+            ),
         ),
         (
             ModelMetadata.load,

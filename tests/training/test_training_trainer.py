@@ -345,7 +345,21 @@ def test_a_learning_rate_beyond_all_measure_ends_with_the_last_good_checkpoint(t
     assert all(bool(torch.isfinite(value).all()) for value in last.weights.values())
 
 
-def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
+def test_another_measure_of_the_best_counts_all_laps_anew(tmp_path: Path):
+    """What was chosen by percent is compared in milliseconds when job.toml says so at a resume."""
+    model = write_model(tmp_path, actions=ROUND_AND_ROUND, training={"max_iterations": 1}, hyperparameters=ONE_EPISODE)
+    Trainer(model, job=model.job.updated(training={"best_model_metric": "progress"})).run()
+    job = model.job.updated(training={"best_model_metric": "laptime", "max_iterations": 3})
+    best = Trainer(model, job=job, resume=True).run().best
+    assert best is not None
+    assert best.metric > 1000
+    entry = CheckpointStore(tmp_path).best()
+    assert entry is not None
+    assert (str(entry.name), entry.avg_eval_metric) == (best.name, best.metric)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
+def test_a_policy_that_collapsed_goes_back_to_the_best(lost: bool, tmp_path: Path):
     """After several bad evaluations in a row, not after single ones; the numbering goes on."""
     bad = [1.0] * COLLAPSE_EVALUATIONS
     script = [80.0, bad[0], 79.0, *bad]
@@ -355,12 +369,18 @@ def test_a_policy_that_collapsed_goes_back_to_the_best(tmp_path: Path):
 
     def measure(episodes: Sequence[PlayedEpisode], rules: RaceRules) -> tuple[EvaluationReport, list[float]]:
         """The progress at the end of every lap is what the script says."""
+        if lost and len(script) == 1:
+            (best,) = (path for path in (tmp_path / "model").glob("1_Step-*.safetensors") if "opt" not in path.name)
+            best.unlink()
         return EvaluationReport((LapResult(1, 1000, script.pop(0), "off_track"),)), [0.0]
 
     with Trainer(model, listener=notes) as trainer:
         trainer.selection.measure = measure
         assert trainer.run().iterations == num_iterations == len(curve(tmp_path))
-    assert len(notes.messages) == 1
+    (message,) = notes.messages
+    if lost:
+        assert message.endswith("Training goes on with the present weights.")
+        return
     best = CheckpointStore(tmp_path).load("best")
     assert best.name.number == 1
     for name, value in trainer.network.state_dict().items():

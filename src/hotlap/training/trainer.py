@@ -21,7 +21,7 @@ import torch
 from hotlap.config.availability import refuse, unavailable_algorithm
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
-from hotlap.errors import TrainingError
+from hotlap.errors import RecordError, TrainingError
 from hotlap.monitoring.monitor import Monitor
 from hotlap.monitoring.sink import Beginning
 from hotlap.records.checkpoints import CheckpointName
@@ -267,8 +267,9 @@ class Trainer:
                 run.state = replace(self.state, num_episodes=next_state.num_episodes)
                 continue
             bad_updates = 0
-            if self._settle():  # of the iteration before; other weights than those that were to be updated
+            if self._settle():  # of the iteration before; the update is gone with the weights that it made
                 self._drop_ahead()
+                update = replace(update, metrics={}, epochs=())
             run.advance(episodes, next_state, update)
             del episodes, collection  # their frames lie in shared memory
             if not concurrent:
@@ -339,9 +340,15 @@ class Trainer:
     def _settle(self) -> bool:
         """Close the open iteration; whether training went back to the best checkpoint's weights."""
         best = self.selection.settle()
-        if best is None:
+        name = CheckpointName.parse(best) if best else None
+        if name is None:
             return False
-        self.learner.load_weights(self._run.checkpoints.load("best").weights)
+        try:
+            weights = self._run.checkpoints.load(name).weights
+        except RecordError as error:
+            self.listener.on_message(f"{error} Training goes on with the present weights.")
+            return False
+        self.learner.load_weights(weights)
         self.listener.on_message(
             f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
             "went back to its weights."
