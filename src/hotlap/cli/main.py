@@ -85,7 +85,18 @@ def main() -> None:
 
 
 def _paragraph(text: str) -> str:
-    return textwrap.fill(text, width=110, break_long_words=False, break_on_hyphens=False)
+    """Each line filled by itself; what is indented stays so."""
+    return "\n".join(
+        textwrap.fill(
+            line.strip(),
+            width=110,
+            initial_indent=(indent := line[: len(line) - len(line.lstrip())]),
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.splitlines()
+    )
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
