@@ -10,11 +10,15 @@
     ├── TrainingError        training cannot go on (numbers became NaN and no good checkpoint is left, …)
     └── MissingExtraError    an optional package is not installed
 
-Every message is one paragraph that says what happened, what was expected, and the way out. The command line prints
-it without a traceback and exits with code 2. What only we can cause is an ``assert``.
+Every message is one paragraph that says what happened, what was expected, and the way out; what a reward function was
+asked when it failed follows on an indented line of its own. The command line prints it without a traceback and exits
+with code 2. What only we can cause is an ``assert``.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 
 class HotlapError(Exception):
@@ -29,8 +33,30 @@ class TrackError(HotlapError):
     """A route file or a track name is wrong."""
 
 
+@dataclass(frozen=True)
+class FailedCall:
+    """What became of a call of a reward function, in parts."""
+
+    place: str
+    """File and line."""
+    line: int | None
+    where: str
+    """Where the run stood, such as "episode 7, step 12"."""
+    what: str
+    """A sentence or two."""
+    inputs: dict[str, Any]
+    reads: tuple[str, ...]
+    """Those of `inputs` that the line reads."""
+
+
 class RewardError(HotlapError):
     """A reward function cannot be loaded, raised an exception, or returned something unusable."""
+
+    call: FailedCall | None = None
+    """The call that failed; it stays in its process, as its inputs may hold whatever the function put there."""
+
+    def __reduce__(self) -> tuple[type[RewardError], tuple[Any, ...]]:
+        return type(self), self.args
 
 
 class RewardStopped(RewardError):

@@ -21,7 +21,7 @@ from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
-from hotlap.jobs.running import JOB_VARIABLE, running_job
+from hotlap.jobs.running import JOB_VARIABLE, RunningJob, running_job
 from hotlap.records.checkpoints import INDEX, CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
@@ -203,14 +203,97 @@ def test_the_best_checkpoint_is_told_while_it_trains_and_after(registry, tmp_pat
     best = Progress(3, 0.5, "2_Step-20.ckpt", 0.75, 12.0)
     assert progress_of(folder) == best
     with running_job(folder) as job:
+        for state, say in (("starting", lambda: None), ("running", job.began)):
+            say()
+            row, screen = listed()
+            assert (row["state"], row["iterations"], row["best_clean_rate"]) == (state, None, None), "it made none yet"
+        progress.append(iteration_record(3, 0.5, False))
         row, screen = listed()
-        assert (row["state"], row["best_clean_rate"], row["best_lap_time_s"]) == ("starting", 0.75, 12.0)
+        assert (row["state"], row["best_clean_rate"], row["best_lap_time_s"]) == ("running", 0.75, 12.0)
         assert "75% 12.0 s" in screen
         job.finished("goal")
-    progress.append(iteration_record(3, 1.0, True))
+    progress.append(iteration_record(4, 1.0, True))
     row, screen = listed()
     assert (row["state"], row["best_checkpoint"], row["best_clean_rate"]) == ("finished", "2_Step-20.ckpt", 0.75)
     assert "75% 12.0 s" in screen
+    assert "goal reached" in screen
+
+
+def test_a_killed_job_keeps_what_it_came_to(registry, tmp_path):
+    """From when it is first seen to be gone; a later job in the folder changes nothing of that."""
+    gone = replace(ProcessId.own(), start=1.0)
+    progress = ProgressLog(Folder(tmp_path))
+    killed = registry.add(tmp_path, state="running")
+    progress.append(iteration_record(0, 0.0, True))
+    registry.update(killed.id, process=gone)
+    assert registry.get(killed.id).clean_rate == 0.0
+    progress.append(iteration_record(1, 1.0, True))
+    assert (registry.get(killed.id).iterations, registry.get(killed.id).clean_rate) == (1, 0.0)
+    # Not seen before the next one began: it is looked at then.
+    unseen = registry.add(tmp_path / "b", state="running")
+    later = ProgressLog(Folder(tmp_path / "b"))
+    later.append(iteration_record(0, 0.0, True))
+    registry.update(unseen.id, process=gone)
+    registry.add(tmp_path / "b", state="running")
+    later.append(iteration_record(1, 1.0, True))
+    assert (registry.get(unseen.id).iterations, registry.get(unseen.id).clean_rate) == (1, 0.0)
+    # Not even then, since its process lived: nobody knows what is whose.
+    shared, _ = (registry.add(tmp_path / "b", state="running") for _ in range(2))
+    registry.update(shared.id, process=gone)
+    assert registry.get(shared.id).iterations is None
+    # One that only resumed and was killed before its first iteration.
+    resumed = registry.add(tmp_path, process=gone, state="running", iterations_before=2)
+    assert registry.get(resumed.id).iterations is None
+
+
+def test_what_looked_lost_and_lives_has_the_last_word(registry, tmp_path):
+    """A clock that was set right may make a process look like another one for a moment."""
+    job = registry.add(tmp_path, process=replace(ProcessId.own(), start=1.0), state="running")
+    assert registry.get(job.id).state == "lost"
+    registry.update(job.id, state="finished", reason="goal")
+    assert registry.get(job.id).state == "finished"
+
+
+def test_a_refusal_is_no_job(tmp_path, monkeypatch):
+    """Before it began; afterwards an error is an end like others."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    with pytest.raises(RecordError), running_job(tmp_path):
+        raise RecordError("already holds a trained model")
+    assert JobRegistry().jobs() == []
+    with pytest.raises(RecordError), running_job(tmp_path) as begun:
+        fail_after(begun)
+    assert [job.state for job in JobRegistry().jobs()] == ["failed"]
+
+
+def fail_after(job: RunningJob) -> None:
+    job.began()
+    raise RecordError("the disk is full")
+
+
+def test_the_list_says_why_a_job_ended(tmp_path, monkeypatch):
+    """In a few words, of an error where it was."""
+    monkeypatch.setenv("HOTLAP_STATE", str(tmp_path / "state"))
+    gone = replace(ProcessId.own(), start=1.0)
+    for details, words in (
+        ({"state": "finished", "reason": "goal"}, "goal reached"),
+        ({"state": "finished", "reason": "minutes"}, "time up"),
+        ({"state": "finished", "reason": "stopped"}, "stopped; --resume goes on"),
+        ({"state": "failed", "error": "/my home/x/reward_function.py, line 3, episode 2: KeyError: 'a'"}, "reward_f"),
+        ({"state": "failed", "error": "the cluster at http://h:1 does not answer " * 5}, "the cluster at http://h:1"),
+        ({"state": "running", "process": gone}, "killed, or the memory was full; --resume goes on"),
+    ):
+        job = JobRegistry().add(tmp_path, **details)
+        _, screen = listed(job.id)
+        assert words in screen
+        assert "my home" not in screen
+
+
+def test_logs_are_those_of_the_newest_job_that_has_some(registry, tmp_path):
+    """A job in the foreground writes to its terminal."""
+    logged = [registry.add(tmp_path, state="finished", log=f"/{number}.log") for number in range(2)]
+    registry.add(tmp_path, state="finished")
+    assert find_job(registry, str(tmp_path), with_log=True).id == logged[-1].id
+    assert find_job(registry, "3", with_log=True).id == "3"
 
 
 @pytest.mark.parametrize("place", ["folder", "bucket"])
@@ -234,11 +317,12 @@ def test_the_best_is_the_one_that_the_index_names(place, tmp_path, monkeypatch):
     assert progress_of(where) == Progress(3, 0.5, str(first), 0.95, 11.0)
 
 
-def listed() -> tuple[dict[str, Any], str]:
-    """The only job as `hotlap jobs` shows it, as JSON and to people."""
+def listed(number: str = "1") -> tuple[dict[str, Any], str]:
+    """A job as `hotlap jobs` shows it, as JSON and to people."""
     runner = CliRunner()
-    (row,) = json.loads(runner.invoke(app, ["jobs", "--json"]).stdout)["jobs"]
-    return row, runner.invoke(app, ["jobs"], env={"COLUMNS": "200"}).stdout
+    (row,) = (row for row in json.loads(runner.invoke(app, ["jobs", "--json"]).stdout)["jobs"] if row["id"] == number)
+    lines = runner.invoke(app, ["jobs"], env={"COLUMNS": "300"}).stdout.splitlines()
+    return row, next(line for line in lines if line.startswith(f"  {number} ") or line.startswith(f"{number} "))
 
 
 def iteration_record(iteration: int, clean_rate: float, is_best: bool) -> IterationRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ DO_NOT_LOAD = {
         "line 2: loading the reward function failed: ModuleNotFoundError",
     ),
     "raises while loading": ("x = 1\ny = x / 0\n", "line 2: loading the reward function failed: ZeroDivisionError"),
-    "leaves while loading": ("import sys\nsys.exit(3)\n", "line 2: loading the reward function failed: SystemExit"),
+    "leaves while loading": (
+        "import sys\nsys.exit(3)\n",
+        "line 2: loading the reward function failed: the reward function ends the program (SystemExit: 3)",
+    ),
+    "UTF-16": ("import math\n".encode("utf-16"), "saved as UTF-16, which Python does not read; save it as UTF-8"),
+    "UTF-16 without a mark": ("import math\n".encode("utf-16-le"), "saved as UTF-16"),
+    "Latin 1": ("x = 1\n\ny = 'f\xfcr'\n".encode("latin-1"), "line 3: the file is not saved as UTF-8"),
+    "Latin 1 at the top": ("y = 'f\xfcr'\n".encode("latin-1"), "the file is not saved as UTF-8"),
     "no argument": (
         "def reward_function():\n    return 1.0\n",
         "line 1: reward_function() must take exactly one argument",
@@ -53,7 +61,12 @@ DO_NOT_RUN = {
     "division": ("return 1 / params['zero']", "ZeroDivisionError: division by zero in `return 1 / params['zero']`"),
     "undefined name": ("return wrong", "NameError: name 'wrong' is not defined"),
     "own exception": ("raise RuntimeError('no\\nway')", "RuntimeError: no way"),
-    "exit": ("exit()", "SystemExit"),
+    "exit": ("exit()", "the reward function ends the program (SystemExit) in `exit()`"),
+    "attribute": ("return params.speed", 'Write params["speed"].'),
+    "absent file": ("return open('line.csv').read()", "reads 'line.csv', and there is no such file"),
+    "absent file, where": ("return open('line.csv').read()", "os.path.join(os.path.dirname(__file__), 'line.csv')"),
+    "memory": ("return bytearray(1 << 60)", "needs more memory than there is for it (MemoryError)"),
+    "recursion": ("return reward_function(params)", "calls itself again and again (RecursionError"),
     "nothing": ("pass", "returned None (is a `return` missing?)"),
     "text": ("return 'fast'", "returned 'fast' (str)"),
     "list": ("return [1.0]", "returned [1] (list)"),
@@ -73,7 +86,7 @@ DO_NOT_RUN = {
 @pytest.mark.parametrize(("source", "fragment"), DO_NOT_LOAD.values(), ids=DO_NOT_LOAD.keys())
 def test_a_file_that_cannot_be_used_is_refused_when_it_is_loaded(tmp_path: Path, source, fragment):
     path = tmp_path / "reward_function.py"
-    path.write_text(source)
+    path.write_bytes(source if isinstance(source, bytes) else source.encode())
     with pytest.raises(RewardError) as caught:
         load_reward(path)
     message = str(caught.value)
@@ -88,15 +101,50 @@ def test_a_failing_call_names_line_episode_step_and_inputs(tmp_path: Path, body,
     path.write_text(f"\ndef reward_function(params):\n    {body}\n")
     reward = load_reward(path)
     params: dict[str, Any] = {"speed": 1.2345678, "zero": 0, "waypoints": [(0.0, float(i)) for i in range(100)]}
+    inputs = dict(params)
     with pytest.raises(RewardError) as caught:
         reward(params, (7, 12))
     message = str(caught.value)
     assert message.startswith(f"{path}, line ")
     assert ", episode 7, step 12: " in message
     assert fragment in message
-    assert "speed=1.2346" in message.partition("Inputs: ")[2]
-    assert "waypoints=[(0, 0), … 100 in all …, (0, 99)]" in message
-    assert "\n" not in message
+    first, second = message.split("\n")
+    assert second.startswith("    Inputs: ")
+    assert "speed=1.2346" in second
+    assert "waypoints" not in second
+    assert caught.value.call is not None
+    assert first.endswith(caught.value.call.what)
+    assert caught.value.call.inputs == inputs
+
+
+@pytest.mark.parametrize(
+    ("body", "begin"),
+    [
+        ("return params['waypoints'][100]", "waypoints=[(0, 0), … 100 in all …, (0, 99)], steps=12, speed=3.5."),
+        ("z = params['zero'] * 2\n    return 1 / z", "zero=0, steps=12, speed=3.5."),
+        ("x, z = 0, params['zero']\n    if 1 / z > 3:\n        pass", "zero=0, steps=12, speed=3.5."),
+        ("w = params['waypoints']\n    w[0][0]\n    return 1 / 0", "steps=12, speed=3.5."),
+    ],
+)
+def test_the_inputs_that_the_line_reads_come_first(tmp_path: Path, body: str, begin: str):
+    """Also by variables that were given them; the others only as far as they tell where the car is."""
+    path = tmp_path / "reward_function.py"
+    path.write_text(f"def reward_function(params):\n    {body}\n")
+    with pytest.raises(RewardError) as caught:
+        load_reward(path)(
+            {"zero": 0, "waypoints": [(0.0, float(i)) for i in range(100)], "sim_time": 3.0, "speed": 3.5, "steps": 12}
+        )
+    assert str(caught.value).partition("Inputs: ")[2] == begin
+
+
+def test_an_error_travels_whatever_the_function_puts_into_its_inputs(tmp_path: Path):
+    """Workers send it to the trainer."""
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function(params):\n    params['f'] = lambda: 0\n    return 1 / 0\n")
+    with pytest.raises(RewardError) as caught:
+        load_reward(path)({"speed": 1.0})
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (type(copy), str(copy)) == (RewardError, str(caught.value))
 
 
 def test_no_file_a_folder_and_an_unknown_name_are_refused(tmp_path: Path):

@@ -7,6 +7,7 @@ import json
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,13 @@ from tiny_model import write_model
 from typer.testing import CliRunner
 
 from hotlap.cli.reward import app
+from hotlap.envs import practice
 from hotlap.envs.practice import races_for
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
 from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
+from hotlap.deepracer.reward_inputs import KEYS
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
 from hotlap.rewards.source_check import reads_objects
@@ -39,7 +42,7 @@ def races(with_objects: bool) -> tuple:
 
 
 def check(path: Path | str, *, watched: bool = False, **options: bool) -> RewardReport:
-    with_objects = Path(path).is_file() and reads_objects(Path(path).read_text())
+    with_objects = Path(path).is_file() and reads_objects(Path(path).read_text(errors="replace"))
     episodes, routes, needed = races(with_objects)
     return (check_watched if watched else check_reward)(path, episodes, routes, needed=needed, **options)
 
@@ -99,10 +102,10 @@ def test_sample_steps_hold_the_rare_cases():
 
 
 @pytest.mark.parametrize("name", example_names())
-def test_a_shipped_function_has_no_problem_at_all(name):
+def test_a_shipped_function_has_nothing_to_mend(name):
     report = check(name)
-    assert report.problems == []
-    assert report.ok
+    assert [problem for problem in report.problems if problem.level != "note"] == []
+    assert report.verdict == "ok"
     assert report.calls == report.cost.calls > 500
 
 
@@ -223,13 +226,13 @@ def remember():
         ),
         ("", "return 1.0", None, "the reward is 1 at every step"),
         ("", "return float(params['is_offtrack'])", None, "off the track it pays as much as on it"),
-        ("", "return int(params['speed'] + 1)", None, "is of type int"),
+        ("", "return int(params['speed'] + 1)", None, "a reward of type int"),
     ],
 )
 def test_what_is_allowed_but_doubtful_is_a_warning(tmp_path: Path, before, body, line, fragment):
     path = write(tmp_path, body, before)
     found = problems_of(path)
-    expected = "note" if fragment.startswith(("import", "use", "the text")) else "warning"
+    expected = "note" if fragment.startswith(("import", "use", "the text", "a reward of type")) else "warning"
     assert any(level == expected and at == line and fragment in message for level, at, message in found), found
     assert check(path).ok
 
@@ -241,7 +244,7 @@ def test_a_batch_function_that_differs_is_an_error(tmp_path: Path):
     assert report.has_batch
     assert not report.ok
     assert any(
-        "reward_function_batch gives 3.6 where reward_function gives 1.8" in each.message for each in report.problems
+        "reward_function_batch gives 8 where reward_function gives 4" in each.message for each in report.problems
     )
 
 
@@ -336,7 +339,7 @@ MISTAKES = {
     "10_closest_objects_tt": ("warning", "works for object avoidance and head to bot, but not for a time trial"),
     "11_misspelt_key": ("error", "Did you mean 'all_wheels_on_track'?"),
     "13_return_none_literal": ("error", "returned None"),
-    "14_return_str": ("warning", "is of type str"),
+    "14_return_str": ("warning", "a reward of type str"),
     "16_return_complex": ("error", "(complex)"),
     "17_return_nan": ("error", "returned NaN"),
     "19_recursion": ("error", "RecursionError"),
@@ -347,12 +350,12 @@ MISTAKES = {
     "26_keyboardinterrupt": ("error", "KeyboardInterrupt"),
     "28_mutates_params": ("warning", "changes its inputs ('x', 'speed', 'waypoints'; first in episode"),
     "29_always_positive_sits_still": ("warning", "standing still or crawling pays as much as driving"),
-    "31_radians_degrees": ("warning", "'heading' is in degrees, but sin() takes radians"),
+    "31_radians_degrees": ("warning", "'heading' is in degrees (-180 to 180), but sin() takes radians"),
     "32_speed_units": ("warning", "at most 4 m/s"),
     "34_steps_reset_0": ("warning", "write `steps <= 2`"),
     "35_steps_reset_1_none": ("error", "write `steps <= 2`"),
-    "37_int": ("warning", "is of type int"),
-    "38_numpy_scalar": ("warning", "is of type float32"),
+    "37_int": ("warning", "a reward of type int"),
+    "38_numpy_scalar": ("ok", "a reward of type float32"),
     "40_array2": ("error", "(ndarray)"),
     "41_tuple": ("error", "(tuple)"),
     "43_tabs_spaces": ("error", "inconsistent use of tabs"),
@@ -362,7 +365,7 @@ MISTAKES = {
     "49_local_before_assign": ("error", "UnboundLocalError"),
     "50_local_rare": ("warning", "'bonus' has a value only if line 5 was reached"),
     "52_huge_ok_edge": ("warning", "rewards reach 100000"),
-    "53_np_float_removed": ("warning", "its word is now float"),
+    "53_np_float_removed": ("warning", "write float instead"),
     "55_shapely_array_iface": ("warning", "np.array(geometry.coords)"),
     "56_prev_state_teleport": ("ok", ""),
     "58_zero_reward": ("warning", "the reward is 0 at every step"),
@@ -372,13 +375,28 @@ MISTAKES = {
     "64_class_callable": ("warning", "off the track it pays as much as on it"),
     "65_warnings": ("warning", "off the track it pays as much as on it"),
     "67_fork": ("error", "os.fork() starts a process"),
-    "68_bigmem_once": ("error", "MemoryError"),
+    "68_bigmem_once": ("error", "needs more memory than there is for it"),
     "70_regex_stdin": ("error", "input() waits for somebody to type"),
+    "71_atan2_radians": (
+        "warning",
+        "'track_direction' comes from atan2() and is in radians (-3.14 to 3.14), but 'heading' is in degrees "
+        "(-180 to 180); write math.degrees(math.atan2(...))",
+    ),
+    "72_arctan2_radians": ("warning", "write np.degrees(np.arctan2(...))"),
+    "73_radians_threshold": ("warning", "`abs(road) > 45` is never true: atan2() gives radians"),
+    "74_progress_is_one": ("warning", "`params['progress'] == 1` is hardly ever true: 'progress' is in percent"),
+    "75_centimeters": ("warning", "`distance > 40` is never true: 'distance_from_center' is in meters"),
+    "76_attribute": ("error", 'Write params["speed"].'),
+    "77_absent_file": ("error", "where hotlap was started"),
+    "78_kills_others": ("error", "os.kill() ends processes"),
+    "79_sleeps": ("error", "it waits in line 3: `time.sleep(60)`"),
+    "80_endless_loop": ("error", "it hangs in the loop of line 3: `while index < 10:`"),
+    "81_slow": ("not finished", "the function is slow: a call takes 2"),
+    "82_print_flood": ("flood", "the function prints 2000 lines a call"),
+    "83_utf16": ("error", "save it as UTF-8"),
+    "84_exits": ("error", "the reward function ends the program (SystemExit) in `sys.exit()`"),
+    "85_undefined_name": ("error", "NameError: name 'bonus' is not defined"),
 }
-
-
-def verdict(report: RewardReport) -> str:
-    return "error" if not report.ok else "warning" if any(each.level == "warning" for each in report.problems) else "ok"
 
 
 def test_every_mistake_has_its_verdict():
@@ -389,8 +407,8 @@ def test_every_mistake_has_its_verdict():
 def test_a_mistake_is_named_in_time_with_the_sentence_that_helps(name: str):
     level, words = MISTAKES[name]
     report = check(CASES / "mistakes" / f"{name}.py", watched=True)
-    if level != "threads":  # a machine that allows thousands of them lets it pass
-        assert verdict(report) == level, report.problems
+    if level not in ("threads", "flood"):  # a machine that allows thousands lets it pass; how fast it prints
+        assert report.verdict == level, report.problems
     assert any(words in problem.message for problem in report.problems) or not words
 
 
@@ -420,11 +438,16 @@ def test_old_forms_are_told_with_todays_word(case: str, words: str):
     assert any(problem.level == "error" and words in problem.message for problem in report.problems)
 
 
-def test_inputs_that_the_line_reads_come_first():
+def test_the_inputs_that_the_line_reads_are_told_apart():
     report = check(CASES / "needs_objects.py")
     assert report.works == {"time_trial": False, "object_avoidance": True, "head_to_bot": True}
     assert report.ok
-    assert "Inputs: is_left_of_center=False, objects_left_of_center=[], all_wheels" in report.problems[0].message
+    problem = report.problems[0]
+    # The first by the variable that the line reads.
+    assert sorted(problem.reads) == ["closest_objects", "is_left_of_center", "objects_left_of_center"]
+    assert problem.inputs["objects_left_of_center"] == []
+    assert set(problem.inputs) == set(KEYS)
+    assert "Inputs" not in problem.message
 
 
 @pytest.mark.parametrize(
@@ -464,3 +487,184 @@ def test_a_speed_that_the_tightest_bend_forbids_is_told_in_the_folder_of_a_model
     write_model(tmp_path, actions=actions, race={"track": "paperclip"})
     report = json.loads(CliRunner().invoke(app, ["check", str(tmp_path / "reward_function.py"), "--json"]).stdout)
     assert any("tightest bend of paperclip" in problem["message"] for problem in report["problems"])
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return params['sped']", "KeyError: there is no key 'sped' in `return params['sped']`. Did you mean 'speed'?"),
+        ("return bonus", "NameError: name 'bonus' is not defined in `return bonus`."),
+        ("if params['steps'] == 1:\n        seen.append(1)\n    return seen[0]", "The reason may be line 3:"),
+    ],
+)
+def test_one_mistake_is_told_once_with_the_number_of_calls(tmp_path: Path, body: str, words: str):
+    report = check(write(tmp_path, body, "seen = []"))
+    (problem,) = report.problems
+    assert problem.level == "error"
+    assert words in problem.message
+    assert f"The same happens in {report.calls} of {report.calls} calls." in problem.message
+    assert ", step " not in problem.message
+
+
+def test_a_slow_function_is_asked_what_tells_most_and_never_called_ready(tmp_path: Path):
+    """It ends in time, and what was not tried is said."""
+    path = write(tmp_path, "time.sleep(0.02)\n    return params['speed']", "import time")
+    episodes, routes, _ = races(False)
+    begin = time.monotonic()
+    report = check_reward(path, episodes, routes, end=begin + 2.5)
+    assert time.monotonic() - begin < 4.0
+    assert (report.ok, report.complete, report.fails, report.verdict) == (False, False, False, "not finished")
+    assert report.num_episodes == len(episodes["time_trial"])
+    assert report.num_played + len([name for name in report.not_tried if "whether" not in name]) == report.num_episodes
+    assert report.episodes[0].name == "leaving the track"
+    assert report.episodes[-1].ending == "not_finished"
+    assert "a lap after another" in report.not_tried
+    assert RewardReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
+
+
+def test_of_several_races_each_comes_to_its_turn(tmp_path: Path):
+    path = write(tmp_path, "time.sleep(0.01)\n    params['objects_distance']\n    return 1.0", "import time")
+    episodes, routes, _ = races(True)
+    report = check_reward(path, episodes, routes, end=time.monotonic() + 3.0)
+    assert {each.race_type for each in report.episodes} == {"time_trial", "object_avoidance", "head_to_bot"}
+    assert any(name.endswith("(head to bot)") for name in report.not_tried)
+
+
+def test_what_cannot_be_known_in_the_time_is_said(tmp_path: Path):
+    """A second drive that shows which lines are reached takes as long as the first."""
+    before = "import time\nfrom collections import Counter\ncalls = Counter()"
+    body = (
+        "calls['all'] += 1\n    if calls['all'] > 2000:\n        bonus = 1.0\n"
+        "    if calls['all'] > 3000:\n        return bonus\n    time.sleep(0.001)\n    return params['speed']"
+    )
+    episodes, routes, _ = races(False)
+    report = check_reward(write(tmp_path, body, before), episodes, routes, end=time.monotonic() + 5.0)
+    if report.num_played == report.num_episodes:  # not so on a machine that is very busy
+        assert report.not_tried == ["whether 'bonus' in line 9 always has a value"]
+        assert report.verdict == "not finished"
+
+
+def test_lines_that_it_prints_are_counted_with_the_place(tmp_path: Path):
+    path = write(tmp_path, "for each in range(50):\n        print(each)\n    return params['speed']")
+    report = check(path)
+    (problem,) = [problem for problem in report.problems if "prints" in problem.message]
+    assert (problem.level, problem.line) == ("warning", 4)
+    assert "prints 50 lines a call" in problem.message
+    assert report.num_printed == 50 * report.calls
+
+
+@pytest.mark.parametrize(
+    ("before", "body", "words"),
+    [
+        ("import subprocess", "", "imports subprocess (line 1)"),
+        ("from urllib.request import urlopen", "", "imports urllib.request (line 1)"),
+        ("import os", "os.path.exists('a') and os.remove('a')", "calls os.remove() (line 3)"),
+        ("from os import remove", "", "imports os.remove (line 1)"),
+        ("", "if params['x'] > 1e6:\n        open('log.txt', 'a')", "opens a file with mode 'a' (line 4)"),
+        ("from pathlib import Path", "params['x'] > 1e6 and Path('a').write_text('')", "calls write_text() (line 3)"),
+        ("from pathlib import Path", "params['x'] > 1e6 and Path('a').open(mode='wb')", "with mode 'wb' (line 3)"),
+    ],
+)
+def test_what_reaches_beyond_the_function_is_noted(tmp_path: Path, before: str, body: str, words: str):
+    report = check(write(tmp_path, f"{body or 'pass'}\n    return params['speed']", before))
+    (note,) = [problem for problem in report.problems if "with your rights" in problem.message]
+    assert note.level == "note"
+    assert words in note.message
+
+
+def test_reading_a_file_is_not_noted(tmp_path: Path):
+    report = check(
+        write(tmp_path, "open(__file__).close()\n    open(__file__, 'r').close()\n    return params['speed']")
+    )
+    assert not [problem for problem in report.problems if "with your rights" in problem.message]
+
+
+CLEAN = "return params['speed'] if params['all_wheels_on_track'] else 1e-3"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "last"),
+    [
+        (CLEAN, 0, "ready to train for time trial"),
+        ("return params['speed']", 0, "runs, but read the warning above before you train"),
+        (
+            f"if params['progress'] == 1 or params['speed'] > 9:\n        pass\n    {CLEAN}",
+            0,
+            "read the 2 warnings above",
+        ),
+        ("return 1 / 0", 2, "training would stop with this file"),
+        (f"time.sleep(0.05)\n    {CLEAN}", 3, "not finished, as the function is slow: "),
+    ],
+)
+def test_the_last_words_are_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, code: int, last: str
+):
+    monkeypatch.setattr("hotlap.cli.reward.CHECK_S", 6.0)
+    done = CliRunner().invoke(app, ["check", str(write(tmp_path, body, "import time"))])
+    assert done.exit_code == code, done.output
+    *_, line = done.output.splitlines()
+    assert last in line
+    assert ("ready" in line) == last.startswith("ready")
+    if "would stop" in last:
+        assert "ZeroDivisionError: division by zero in `return 1 / 0`. The same" in done.output
+
+
+def test_inputs_stand_on_a_line_of_their_own(tmp_path: Path):
+    path = write(tmp_path, "speed = params['speed']\n    return 1 / (speed - speed)")
+    output = CliRunner().invoke(app, ["check", str(path)]).output
+    (at,) = [number for number, line in enumerate(output.splitlines()) if "ZeroDivisionError" in line]
+    assert output.splitlines()[at + 1] == "    Inputs that it reads: speed=4."
+
+
+def test_several_files_and_folders_are_checked_and_summed_up(tmp_path: Path):
+    runner = CliRunner(env={"COLUMNS": "1000"})
+    for name, body in (("anna", CLEAN), ("ben", "return params['sped']"), ("carla", "return params['speed']")):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, body)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "drfc" / "custom_files").mkdir(parents=True)
+    write(tmp_path / "drfc" / "custom_files", CLEAN)
+    names = [str(tmp_path / name) for name in ("anna", "ben", "carla", "empty", "absent.py", "drfc")]
+    done = runner.invoke(app, ["check", *names])
+    assert done.exit_code == 2
+    *_, anna, ben, carla, empty, absent, drfc = [line for line in done.output.splitlines() if line.strip()]
+    for line, words in (
+        (anna, " ready"),
+        (ben, " would stop "),
+        (carla, " has warnings "),
+        (empty, " would stop "),
+        (absent, " would stop "),
+        (drfc, " ready"),
+    ):
+        assert words in line
+    assert "no key 'sped'" in done.output
+    reports = json.loads(runner.invoke(app, ["check", *names, "--json"]).stdout)["reports"]
+    assert [report["verdict"] for report in reports] == ["ok", "error", "warning", "error", "error", "ok"]
+    assert runner.invoke(app, ["check", names[0]]).exit_code == 0
+    assert isinstance(runner.invoke(app, ["check", names[3]]).exception, HotlapError)
+
+
+def test_a_race_is_driven_once_for_all_files_of_the_same_kind(monkeypatch: pytest.MonkeyPatch):
+    driven = []
+    real = practice.practice
+    monkeypatch.setattr(practice, "practice", lambda *args, **options: driven.append(options) or real(*args, **options))
+    lessons = practice.Practice([LOOP])
+    first = lessons.races_for(CASES / "since_last_step.py")[0]
+    second = lessons.races_for(CASES / "needs_objects.py")[0]
+    assert len(driven) == 3
+    assert second["time_trial"] is first["time_trial"]
+    assert [episode.name for episode in first["time_trial"][:4]] == [
+        "leaving the track",
+        "a good lap",
+        "hardly moving",
+        "an evaluation with resets",
+    ]
+
+
+def test_a_car_that_hardly_moves_and_gets_more_than_a_good_lap_is_noted(tmp_path: Path):
+    problems = check(write(tmp_path, "return 1.0 if params['all_wheels_on_track'] else 1e-3")).problems
+    assert not [problem for problem in problems if "hardly moves gets" in problem.message]  # a warning says it
+    problems = check(write(tmp_path, "return 1.0 - params['distance_from_center']")).problems
+    (note,) = [problem for problem in problems if "hardly moves gets" in problem.message]
+    assert note.level == "note"
+    assert "in 200 steps, and a good lap of 155 steps gets" in note.message

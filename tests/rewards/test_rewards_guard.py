@@ -57,13 +57,14 @@ def in_function(body: str) -> str:
 
 
 LASTING = {
-    "loop": ("x = 1\nwhile True:\n    x += 1", (4, 5)),
-    "sleep": ("time.sleep(1000)", (3,)),
-    "regular expression": ("re.match('(a+)+$', 'a' * 60 + 'b')", (3,)),
-    "wait": ("threading.Event().wait()", (3,)),
+    "loop": ("x = 1\nwhile True:\n    x += 1", (4, 5), "it hangs in the loop of line 4: `while True:`"),
+    "sleep": ("time.sleep(1000)", (3,), "it waits in line 3: `time.sleep(1000)`"),
+    "regular expression": ("re.match('(a+)+$', 'a' * 60 + 'b')", (3,), "it hangs in line 3: `re.match("),
+    "wait": ("threading.Event().wait()", (3,), "it waits in line 3: `threading"),
     "except Exception": (
         "while True:\n    try:\n        time.sleep(0.01)\n    except Exception:\n        pass",
         (3, 4, 5),
+        "it ",
     ),
 }
 
@@ -72,11 +73,12 @@ LASTING = {
 @pytest.mark.parametrize("what", LASTING)
 def test_a_call_that_does_not_return_is_ended(tmp_path: Path, what: str):
     """In the main thread everything that Python can interrupt, with file, line, episode and step; the process lives."""
-    body, lines = LASTING[what]
+    body, lines, words = LASTING[what]
     ended = call(tmp_path, in_function(body))
     assert ended.returncode == 0, ended.stderr
     assert any(f"reward_function.py, line {line}, episode 7, step 0: " in ended.stdout for line in lines), ended.stdout
     assert "has not returned after 0.5 s" in ended.stdout
+    assert f"; {words}" in ended.stdout
     assert ended.stdout.endswith("still here\n")
 
 
@@ -118,15 +120,18 @@ def test_loading_that_does_not_return_is_ended(tmp_path: Path):
 FORBIDDEN = {
     "os._exit(1)": "os._exit() ends the process",
     "os.abort()": "os.abort() ends the process",
-    "os.kill(os.getpid(), 9)": "os.kill() ends the process",
+    "os.kill(os.getpid(), 9)": "os.kill() ends processes",
+    "os.kill(os.getppid(), 9)": "os.kill() ends processes",
+    "os.killpg(os.getpgrp(), 9)": "os.killpg() ends processes",
+    "signal.pthread_kill(threading.get_ident(), 9)": "signal.pthread_kill() ends the process",
     "signal.raise_signal(signal.SIGINT)": "signal.raise_signal() ends the process",
-    "sys.exit(3)": "SystemExit: 3",
-    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "sys.exit(3)": "the reward function ends the program (SystemExit: 3)",
+    "raise KeyboardInterrupt": "the reward function ends the program (KeyboardInterrupt)",
     "os.fork()": "os.fork() starts a process",
     "multiprocessing.Process(target=print).start()": "multiprocessing starts a process",
     "input()": "input() waits for somebody to type",
-    "bytearray(1 << 60)": "MemoryError",
-    "reward_function(params)": "RecursionError",
+    "bytearray(1 << 60)": "the reward function needs more memory",
+    "reward_function(params)": "the reward function calls itself again and again (RecursionError",
 }
 
 

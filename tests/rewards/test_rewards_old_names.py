@@ -79,8 +79,8 @@ def test_each_name_is_told_once_with_todays_word(tmp_path: Path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == "[0.5, 0.5, 0.5]\n"
-    assert done.stderr.count("np.trapz is gone from today's numpy; its word is now np.trapezoid") == 1
-    assert done.stderr.count("np.float_ is gone from today's numpy; its word is now np.float64") == 1
+    assert done.stderr.count("np.trapz is gone from today's numpy; write np.trapezoid instead") == 1
+    assert done.stderr.count("np.float_ is gone from today's numpy; write np.float64 instead") == 1
     assert f"{path}:4" in done.stderr
 
 

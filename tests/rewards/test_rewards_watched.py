@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 from hotlap_process import Hotlap
+
+from hotlap.envs.practice import races_for
+from hotlap.rewards.watched import check_watched
+from hotlap.tracks import load_track
 
 BARE = """
 import os, signal, sys
@@ -78,6 +83,40 @@ print(report.ok, report.problems[0].message)
     )
     assert done.stdout.startswith("False")
     assert "emory" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("time.sleep(0.03)\nreturn 1.0", ""),
+        ("while True:\n    pass", "it hangs in the loop of line 2: `while True:`"),
+        ("time.sleep(1000)", "it waits in line 2: `time.sleep(1000)`"),
+        ("subprocess.run(['sleep', '1000'])", "it waits in line 2: `subprocess.run("),
+        ("sum(range(10**12))", "it hangs in line 2: `sum(range(10**12))`"),
+        ("time.sleep(0.5) or libc.kill(os.getpid(), 9)", "the process that called it (signal 9) in `time.sleep(0.5)"),
+    ],
+)
+def test_it_ends_in_time_with_the_last_line_that_is_known(tmp_path: Path, body: str, message: str):
+    """However short the time is, and whatever the function does."""
+    path = write(tmp_path, body)
+    path.write_text(f"{path.read_text()}\nimport ctypes, os, subprocess, time\nlibc = ctypes.CDLL(None)\n")
+    races, routes, _ = races_for("follow_center_line", [load_track("first_lap")])
+    now = time.monotonic()
+    report = check_watched(path, races, routes, end=now + 4.0)
+    assert time.monotonic() - now < 6.0
+    assert not report.ok
+    if message:
+        assert message in report.problems[0].message
+        assert "loop" in message or "loop" not in report.problems[0].message
+    else:
+        assert report.verdict == "not finished"
+
+
+def test_a_check_without_time_says_that_nothing_was_tried(tmp_path: Path):
+    races, routes, _ = races_for("follow_center_line", [load_track("first_lap")])
+    report = check_watched(write(tmp_path, GOOD), races, routes, end=time.monotonic() + 0.05)
+    assert (report.verdict, report.num_played, report.calls) == ("not finished", 0, 0)
+    assert report.not_tried == [episode.name for episode in races["time_trial"]]
 
 
 def test_what_the_function_has_started_ends_with_the_check(tmp_path: Path):

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from hotlap.analysis.trace_table import TraceTable, read_table
+from hotlap.cli.validate_logs import logs
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError
-from hotlap.tracks.catalog import list_tracks, load_track
+from hotlap.sim.vehicle import VEHICLES, drive, front_points
+from hotlap.tracks.catalog import list_tracks, load_track, user_folder
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 from hotlap.validation.identify import routes_of, the_route, versions_of
+from hotlap.validation.logs import validate_logs
 from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import find_route, read_index, read_rows, read_trace
 
@@ -110,8 +115,8 @@ def test_metadata_tells_the_version_also_in_an_archive(tmp_path: Path):
     (run / "training-simtrace").mkdir(parents=True)
     for iteration in (0, 1):
         (run / "training-simtrace" / f"{iteration}-iteration.csv").write_text(lap(load_track("first_lap")))
-    with pytest.raises(DataError, match=r"versions v4 and v5 log.*--version"), open_traces([run]):
-        pass
+    with open_traces([run]) as found:
+        assert "the cars of versions v4 and v5 log alike" in found.taken[-1]
     (run / "model_metadata.json").write_text(json.dumps({"version": "4"}))
     with tarfile.open(tmp_path / "export", "w:gz") as archive:
         archive.add(run, "some-job")
@@ -121,6 +126,94 @@ def test_metadata_tells_the_version_also_in_an_archive(tmp_path: Path):
             assert (file.version, file.track) == ("v4", "first_lap")
             assert len(file.parts) == 1
             assert found.taken == [f"Took training traces of 1 worker from {place}: version v4 on first_lap."]
+
+
+def drive_round(version: str, folder: Path, *, num_steps: int) -> Path:
+    """A trace of a car that drives round a ring, which is added to the tracks."""
+    car = VEHICLES[version]
+    rng = np.random.default_rng(0)
+    steering = np.full(num_steps + 1, 0.2)
+    speed = np.repeat(rng.uniform(1.0, 2.0, num_steps // 15 + 1), 15)[: num_steps + 1]
+    motions = drive(car, steering[None], speed[None])[0, :-1]
+    x, y, yaw = front_points(car, motions).T.astype(np.float64)
+    middle = np.array([(x.min() + x.max()) / 2, (y.min() + y.max()) / 2])
+    radius = float(np.hypot(x - middle[0], y - middle[1]).mean())
+    angle = np.linspace(0, 2 * np.pi, 121)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    circle[-1] = circle[0]
+    rows = [middle + each * circle for each in (radius, radius - 0.6, radius + 0.6)]
+    ring = Track("ring", *rows, closed=True)
+    write_route(ring, user_folder() / "ring.npy")
+    points = np.stack([x, y], axis=-1)
+    s = ring.project(points)
+    around = ring.closest_waypoints(points)
+    away = np.hypot(*np.moveaxis(ring.center[around] - points[:, None], -1, 0))
+    nearest = around[np.arange(num_steps), np.argmin(away, axis=1)]
+    lines = [",".join(TRACE_COLUMNS[:17])]
+    for step in range(num_steps):
+        values = (0, step + 1, x[step], y[step], np.degrees(yaw[step]), np.degrees(steering[step + 1]), speed[step + 1])
+        values += (3, 1.0, False, True, 100 * s[step] / ring.length, nearest[step], ring.length, 5 + step / 15)
+        lines.append(",".join(map(str, (*values, "in_progress", 0.0))))
+    path = folder / "drive.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("version", ["v4", "v5"])
+def test_of_cars_that_log_alike_the_one_that_repeats_the_drive_is_taken(tmp_path: Path, version: str):
+    path = drive_round(version, tmp_path, num_steps=390)
+    with open_traces([path]) as found:
+        assert [file.version for file in found.files] == [version]
+    assert "versions v4 and v5 log alike; when they repeat a second" in found.taken[-1]
+    assert found.taken[-1].endswith(f"So it was {version}.")
+
+
+def test_where_the_drive_is_too_short_each_car_is_compared(tmp_path: Path):
+    """Under names of their own; whoever knows which it was says so, by name or number."""
+    path = drive_round("v4", tmp_path, num_steps=90)
+    with open_traces([path]) as found:
+        assert [(file.name, file.version) for file in found.files] == [("drive as v4", "v4"), ("drive as v5", "v5")]
+        result = validate_logs(found.files)
+    assert found.taken[-1].endswith("If you know which it was: `--version v4` or `--version v5`.")
+    assert set(result["replay"]) == {"v4", "v5"}
+    assert set(result["rows_agree"]) == {"drive as v4", "drive as v5"}
+    for words in ("v5", "5", "V5"):
+        with open_traces([path], version=words) as known:
+            assert [(file.name, file.version) for file in known.files] == [("drive", "v5")]
+
+
+def test_tables_fit_a_narrow_terminal_and_empty_ones_are_explained(tmp_path: Path):
+    app = typer.Typer()
+    app.command()(logs)
+    lines = drive_round("v5", tmp_path, num_steps=90).read_text().splitlines()
+    path = tmp_path / "a-very-long-name-of-a-recording-of-the-car-on-the-ring.csv"
+    for num_steps, told in ((90, "Replay of recorded actions"), (15, "No replay of v5: no 24 steps follow each other")):
+        path.write_text("\n".join(lines[: num_steps + 1]))
+        done = CliRunner().invoke(app, [str(path), "--version", "5"], env={"COLUMNS": "80"})
+        assert done.exit_code == 0, done.output
+        assert "…" not in done.stdout
+        assert ("Replay of recorded actions" in done.stdout) == (num_steps == 90)
+        assert told in done.stdout
+
+
+def test_what_can_be_compared_is_and_the_rest_is_listed(tmp_path: Path):
+    """Also where a trace in a folder is broken, or was driven nobody knows where; nothing at all is an error."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "good.csv").write_text(lap(load_track("first_lap")))
+    stranger = lap(load_track("first_lap")).replace(f",{load_track('first_lap').length},", ",99.0,")
+    (run / "stranger.csv").write_text(stranger)
+    (tmp_path / "notes.txt").write_text("no trace")
+    with open_traces([run / "good.csv", run / "stranger.csv", tmp_path / "notes.txt"], version="v5") as found:
+        assert [file.name for file in found.files] == ["good"]
+    unknown, no_trace = found.left_out
+    assert "no known track is 99.00 m long" in unknown
+    assert "this is no trace" in no_trace
+    with (
+        pytest.raises(DataError, match=r"no known track is 99\.00 m.*this is no trace"),
+        open_traces([run / "stranger.csv", tmp_path / "notes.txt"], version="v5"),
+    ):
+        pass
 
 
 def test_a_log_tells_its_version(tmp_path: Path):

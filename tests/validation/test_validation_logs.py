@@ -186,12 +186,10 @@ def test_truncated_gzip_is_refused(tmp_path):
 
 
 def test_what_cannot_be_found_out_is_asked_in_a_sentence(tmp_path):
-    """A version that two cars log alike, a track that nobody knows, a place with nothing in it."""
+    """A track that nobody knows, a place with nothing in it."""
     path = write_trace(tmp_path, [ROW])
-    with pytest.raises(DataError, match=r"versions v3 and v4 log.*--version"):
-        find_traces([path])
     with pytest.raises(DataError, match=r"no known track is 17\.71 m long.*--track FILE"):
-        find_traces([path], version="v4")
+        find_traces([path])
     with pytest.raises(DataError, match="no such file"):
         find_traces([tmp_path / "absent"])
     with pytest.raises(DataError, match="no such file"):

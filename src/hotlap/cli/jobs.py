@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,10 +21,14 @@ from hotlap.shell import as_typed
 from hotlap.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hotlap.jobs.record import JobRecord
     from hotlap.jobs.registry import JobRegistry
 
 POLL_S = 0.3
+PATIENCE_S = 10.0  # of who waits for the end of an iteration without a word
+VANISHED = "its process has vanished, perhaps because the memory was full"
 
 Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a job, or the folder it trains.")]
 
@@ -27,16 +36,18 @@ Target = Annotated[str, typer.Argument(metavar="JOB", help="Number or name of a 
 def jobs(as_json: JsonOption = False) -> None:
     """List trainings: those that run, here and on clusters, and the last ones that ended.
 
-    Clean is the share of clean laps in the last evaluation; best that of the best checkpoint, and its lap time.
+    Clean is the share of clean laps in the last evaluation; best that of the best checkpoint, and its lap time. All
+    are as the job itself left them; a dash: it finished no iteration.
 
-    JSON keys: jobs (each with id, name, folder, state, started, ended, iterations, clean_rate, best_checkpoint,
-    best_clean_rate, best_lap_time_s, reason, error, log, process, cluster), notes.
+    JSON keys: jobs (each with id, name, folder, state, started, ended, iterations_before, iterations, clean_rate,
+    best_checkpoint, best_clean_rate, best_lap_time_s, reason, error, log, process, cluster), notes.
     """
     from hotlap.jobs.overview import overview
     from hotlap.jobs.registry import JobRegistry
 
-    found, complaints = overview(JobRegistry())
-    found = [_with_progress(job) for job in found]
+    registry = JobRegistry()
+    found, complaints = overview(registry)
+    found = [replace(job, **asdict(registry.progress(job))) if job.live else job for job in found]
     if as_json:
         print_json({"jobs": [asdict(job) for job in found], "notes": complaints})
         return
@@ -48,6 +59,7 @@ def jobs(as_json: JsonOption = False) -> None:
     for column in ("job", "state", "started", "iter", "clean", "best"):
         table.add_column(column, no_wrap=True, justify="left" if column in ("state", "started") else "right")
     table.add_column("folder", overflow="fold")
+    table.add_column("why", overflow="fold")
     for job in found:
         table.add_row(
             job.id,
@@ -57,6 +69,7 @@ def jobs(as_json: JsonOption = False) -> None:
             "–" if job.clean_rate is None else f"{job.clean_rate:.0%}",
             _best(job),
             escape(_place(job) + (f" ({job.name})" if job.name else "")),
+            escape(_why(job)),
         )
     out = screen()
     if found:
@@ -86,7 +99,8 @@ def stop(
     was_live = job.live
     if was_live:
         try:
-            with out.status(f"Waiting until job {job.id} has ended{'' if now else ' its iteration'} …"):
+            waits = f"Waiting until job {job.id} has ended{'' if now else ' its iteration'} …"
+            with out.status(waits), _said_after(PATIENCE_S, out, "" if now else _still_waiting(job)):
                 job = stop_job(registry, job, at_once=now)
         except KeyboardInterrupt:
             out.print(f"Job {job.id} ends all the same; `hotlap jobs` shows when.")
@@ -94,12 +108,16 @@ def stop(
     if as_json:
         print_json(asdict(job))
     elif not was_live:
-        out.print(f"Job {job.id} is {job.state}: there is nothing to end.")
+        gone = f"; {VANISHED}" if job.state == "lost" else ""
+        out.print(f"Job {job.id} is {job.state}: there is nothing to end{gone}.", soft_wrap=True)
     elif job.state == "finished":
         done = f" after {counted(job.iterations, 'iteration')}" if job.iterations else ""
         out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
+    elif job.state == "lost":
+        out.print(f"Job {job.id} is lost: {VANISHED}. The same command with --resume goes on.", soft_wrap=True)
     else:
-        out.print(f"Job {job.id} is {job.state}{f': {job.error}' if job.error else '.'}", soft_wrap=True)
+        error = f": {job.error}" if job.error else "."
+        out.print(f"Job {job.id} is {job.state}{error}", markup=False, soft_wrap=True)
     if was_live and job.state != "finished":
         raise typer.Exit(1)
 
@@ -108,13 +126,16 @@ def logs(
     target: Target,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
 ) -> None:
-    """Print what a background job, or one on a cluster, has written."""
+    """Print what a background job, or one on a cluster, has written; of a folder the newest that wrote something."""
     from hotlap.jobs.cluster import Cluster
     from hotlap.jobs.overview import find_job
     from hotlap.jobs.registry import JobRegistry
 
     registry = JobRegistry()
-    job = find_job(registry, model_place(target))
+    place = model_place(target)
+    job, newest = find_job(registry, place, with_log=True), registry.matching(place)[-1]
+    if int(newest.id) > int(job.id):
+        console().print(f"This is what job {job.id} wrote; job {newest.id}, which is newer, has no log.")
     try:
         if job.cluster:
             cluster = Cluster(job.cluster.address)
@@ -131,6 +152,25 @@ def logs(
             )
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+    if registry.get(job.id).state == "lost":
+        console().print(f"Job {job.id} is lost: {VANISHED}.", soft_wrap=True)
+
+
+@contextmanager
+def _said_after(seconds: float, out: Console, sentence: str) -> Iterator[None]:
+    """Print a sentence if the block takes so long."""
+    timer = threading.Timer(seconds, lambda: out.print(sentence, markup=False, soft_wrap=True))
+    timer.daemon = True
+    if sentence:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _still_waiting(job: JobRecord) -> str:
+    return f"Waiting for the iteration in hand; `hotlap stop {job.id} --now` ends it at once."
 
 
 _COLORS = {
@@ -144,13 +184,28 @@ _COLORS = {
 }
 
 
-def _with_progress(job: JobRecord) -> JobRecord:
-    """While it runs, and if it never said how it ended, with the progress of its folder; else as it was at its end."""
-    from hotlap.jobs.registry import progress_of
+_ENDS = {
+    "goal": "goal reached",
+    "max_minutes": "time up",
+    "minutes": "time up",
+    "max_iterations": "iterations done",
+    "iterations": "iterations done",
+    "term_cond_max_episodes": "iterations done",
+    "term_cond_avg_score": "score reached",
+    "stopped": "stopped; --resume goes on",
+    "interrupted": "stopped at once; --resume goes on",
+}
+MAX_WHY = 60  # characters of an error in the list
 
-    if not job.live and job.state != "lost":
-        return job
-    return replace(job, **asdict(progress_of(job.cluster.output if job.cluster else job.folder)))
+
+def _why(job: JobRecord) -> str:
+    """Why it ended, in a few words; of an error its beginning, with file and line but not the way to the file."""
+    if job.state == "lost":
+        return "killed, or the memory was full; --resume goes on"
+    if job.error:
+        error = re.sub(r"^[^,:]*[/\\](?=[^/\\,:]+[,:])", "", job.error)
+        return textwrap.shorten(error, MAX_WHY, placeholder=" …")
+    return _ENDS.get(job.reason or "", job.reason or "")
 
 
 def _best(job: JobRecord) -> str:

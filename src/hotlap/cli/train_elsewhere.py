@@ -58,18 +58,20 @@ def submit_training(
     Returns when it trains. If it fails before that, its output goes to standard error, and the exit code is 2.
     """
     from hotlap.jobs.cluster import Cluster
-    from hotlap.jobs.record import now
-    from hotlap.jobs.registry import JobRegistry
+    from hotlap.jobs.registry import JobRegistry, progress_of
 
     out = console()
     registry = JobRegistry()
     with out.status(f"Submitting to {address} …"):
         cluster = Cluster(address)
+        iterations_before = 0 if "--wipe" in options else progress_of(output).iterations or 0
         submitted = cluster.submit(model, job, output, options, name)
-        number = registry.add(model.path, process=None, name=name, cluster=submitted).id
+        number = registry.add(
+            model.path, process=None, name=name, cluster=submitted, iterations_before=iterations_before
+        ).id
         state = cluster.wait_until(submitted, READY)
     if state in ("failed", "lost"):
-        registry.update(number, state=state, ended=now())
+        registry.drop(number)
         sys.stderr.write(cluster.logs(submitted))
         raise typer.Exit(2)
     _tell(out, number, output, f"{output} on {cluster.address} ({submitted.submission_id})", None, as_json)

@@ -23,7 +23,9 @@ def logs(
     tracks: Annotated[
         Path | None, typer.Option(help="Folder of route files to try. Default: `tracks` beside the recordings.")
     ] = None,
-    version: Annotated[str | None, typer.Option(help="Their car, if it is not found out: v1 to v5 or droa.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Their car, if it is not found out: v1 to v5 (or 1 to 5), or droa.")
+    ] = None,
     track: Annotated[str | None, typer.Option(help="Their track, by name or route file, if two fit.")] = None,
     direction: Annotated[
         str | None, typer.Option(help="Whether they drove along the route file or against it: as_is or reversed.")
@@ -35,7 +37,8 @@ def logs(
     """Compare the simulator with recorded drives of the original.
 
     Recomputes the reward inputs from the logged poses and counts the rows that agree with the log; and lets the car
-    repeat the logged actions, to see how far it drifts from the recorded path, beside a naive bicycle.
+    repeat the logged actions, to see how far it drifts from the recorded path, beside a naive bicycle. What cannot be
+    compared is listed.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -57,11 +60,16 @@ def logs(
 
             result = validate_logs(files, tracks=tracks, device=device, on_trace=on_trace)
 
-        if figure is not None:
+        result["left_out"] = [*recordings.left_out, *result["left_out"]]
+        for sentence in result["left_out"]:
+            out.print(f"Left out: {sentence}", style="yellow", markup=False, soft_wrap=True)
+        drawn = figure if figure is not None and result["replay"] else None
+        if drawn is not None:
             from hotlap.validation.replay_figure import draw_replays
 
-            draw_replays(files, figure, device=device)
-            result["figure"] = str(figure)
+            sound = [file for file in files if file.name in result["logs"]]
+            draw_replays(sound, drawn, device=device)
+            result["figure"] = str(drawn)
 
     if as_json:
         print_json(result)
@@ -71,16 +79,25 @@ def logs(
     stdout.print(_agreement_table(result))
     for name, difference in result["differences"].items():
         stdout.print(f"[dim]{name}: {difference}[/dim]")
-    stdout.print(_replay_table(result["replay"]))
+    if result["replay"]:
+        stdout.print(_replay_table(result["replay"]))
+    for name, why in result["no_replay"].items():
+        stdout.print(f"No replay of {name}: {why}", markup=False, soft_wrap=True)
     if figure is not None:
-        stdout.print(f"Paths drawn to {figure}", markup=False, soft_wrap=True)
+        stdout.print(f"Paths drawn to {figure}" if drawn else "No paths to draw.", markup=False, soft_wrap=True)
 
 
 def _agreement_table(result: dict[str, Any]) -> Table:
     from rich.table import Table
 
-    table = Table(title="Rows on which log and simulator agree [%]", title_justify="left", title_style="bold", box=None)
-    table.add_column("trace", no_wrap=True)
+    table = Table(
+        title="Rows on which log and simulator agree [%]",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("trace", overflow="fold")
     table.add_column("rows", justify="right", no_wrap=True)
     for column in ("progress", "waypoint", "wheels", "off track", "length"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -105,10 +122,11 @@ def _replay_table(replay: dict[str, Any]) -> Table:
         title_justify="left",
         title_style="bold",
         box=None,
+        pad_edge=False,
     )
     for column in ("car", "after"):
         table.add_column(column, no_wrap=True)
-    for column in ("n", "\\[m]", "\\[deg]", "bicycle \\[m]", "bicycle \\[deg]"):
+    for column in ("n", "\\[m]", "\\[deg]", "bicycle\n\\[m]", "bicycle\n\\[deg]"):
         table.add_column(column, justify="right", no_wrap=True)
     for group, figures in replay.items():
         for number, (seconds, windows) in enumerate(figures["windows"].items()):

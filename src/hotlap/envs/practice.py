@@ -31,6 +31,16 @@ from hotlap.tracks.track import Track
 LOOK_AHEAD = 0.6  # [m] along the center line, from the car's front point
 _ANY_ACTION = ContinuousActionSpace(steering_angle=Range(low=-30.0, high=30.0), speed=Range(low=0.0, high=4.0))
 
+_KINDS: dict[str, tuple[Obstacles | None, BotCars | None]] = {
+    "time_trial": (None, None),
+    "object_avoidance": (Obstacles(3), None),
+    "head_to_bot": (None, BotCars(2)),
+}
+_FIRST = (
+    "leaving the track", "a good lap", "a good lap around the objects", "hardly moving", "an evaluation with resets",
+)  # fmt: skip
+"""The episodes that tell most; with a slow function there may be no time for the others."""
+
 
 @dataclass(frozen=True)
 class _Script:
@@ -75,37 +85,54 @@ _AMONG_OBJECTS = (
 )
 
 
-def races_for(
-    file: str | Path, tracks: Sequence[Track], around: tuple[ModelMetadata | None, Job | None] | None = None
-) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
-    """What a reward file is to be tried on: races with objects where it reads inputs about them, or where the model
-    folder in which it lies asks for them.
+class Practice:
+    """Drives for any number of reward files, and each kind of race only once.
 
     Args:
-        file: The reward file, or the name of a shipped example.
         tracks: Where to drive.
-        around: What `model_around` found, if that is known.
-
-    Returns:
-        Episodes by race type; their routes; race types in which it must work: those of the model folder.
     """
-    metadata, job = around or model_around(Path(file))
-    needed = sorted({str(race.race_type) for race in job.races}) if job is not None else []
-    try:
-        source = read_reward(file).text.decode("utf-8-sig", errors="replace")
-    except RewardError:
-        source = ""
-    asked = set(needed)
-    if not needed:
-        asked = {"time_trial", "object_avoidance", "head_to_bot"} if reads_objects(source) else {"time_trial"}
-    races = {}
-    if "time_trial" in asked:
-        races["time_trial"] = practice(tracks, metadata=metadata)
-    if "object_avoidance" in asked:
-        races["object_avoidance"] = practice(tracks, metadata=metadata, obstacles=Obstacles(3))
-    if "head_to_bot" in asked:
-        races["head_to_bot"] = practice(tracks, metadata=metadata, bots=BotCars(2))
-    return races, [route for track in tracks for route in (track, track.reversed())], needed
+
+    def __init__(self, tracks: Sequence[Track]) -> None:
+        self.tracks = tracks
+        self.routes = [route for track in tracks for route in (track, track.reversed())]
+        self._driven: dict[tuple[str, str], list[Episode]] = {}
+
+    def races_for(
+        self, file: str | Path, around: tuple[ModelMetadata | None, Job | None] | None = None
+    ) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
+        """What a reward file is to be tried on: races with objects where it reads inputs about them, or where the model
+        folder in which it lies asks for them.
+
+        Args:
+            file: The reward file, or the name of a shipped example.
+            around: What `model_around` found, if that is known.
+
+        Returns:
+            Episodes by race type; their routes; race types in which it must work: those of the model folder.
+        """
+        metadata, job = around or model_around(Path(file))
+        needed = sorted({str(race.race_type) for race in job.races}) if job is not None else []
+        try:
+            source = read_reward(file).text.decode("utf-8-sig", errors="replace")
+        except RewardError:
+            source = ""
+        asked = set(needed)
+        if not needed:
+            asked = {"time_trial", "object_avoidance", "head_to_bot"} if reads_objects(source) else {"time_trial"}
+        races = {kind: self._race(kind, metadata) for kind in _KINDS if kind in asked}
+        return races, self.routes, needed
+
+    def _race(self, kind: str, metadata: ModelMetadata | None) -> list[Episode]:
+        key = kind, "" if metadata is None else repr(metadata)
+        if key not in self._driven:
+            obstacles, bots = _KINDS[kind]
+            self._driven[key] = practice(self.tracks, metadata=metadata, obstacles=obstacles, bots=bots)
+        return self._driven[key]
+
+
+def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
+    """`Practice.races_for`, for one file."""
+    return Practice(tracks).races_for(file)
 
 
 def model_around(file: Path) -> tuple[ModelMetadata | None, Job | None]:
@@ -145,7 +172,7 @@ def practice(
         bots: Who else drives.
 
     Returns:
-        Episodes in an order as a training might bring them, all steps that a reward function is asked about.
+        Episodes, those that tell most first, with all steps that a reward function is asked about.
     """
     version = metadata.version if metadata else 5.0
     space = metadata.action_space if metadata else _ANY_ACTION
@@ -171,7 +198,8 @@ def practice(
         )
         if not number or tracks[0].closed or played is not _AGAIN[1:]:
             episodes += _drive(config, played, space)
-    return episodes
+    first = [each for name in _FIRST for each in episodes if each.name == name]
+    return first + [each for each in episodes if each.name not in _FIRST]
 
 
 def _drive(

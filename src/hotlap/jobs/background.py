@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from hotlap.errors import RecordError
+from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.record import JobRecord
 from hotlap.jobs.registry import JobRegistry
 from hotlap.jobs.running import JOB_VARIABLE
@@ -65,12 +65,15 @@ class BackgroundJob:
 
     def wait_until_begun(self) -> JobRecord | None:
         """Its record as soon as it trains; None if it ended before. Then `process` has its exit code."""
-        while (job := self.registry.get(self.id)).state == "starting":
-            if self.process.poll() is not None:
-                self.registry.update(self.id, state="failed", error=f"it ended before it began; see {self.log}")
-                return None
-            time.sleep(POLL_S)
-        if job.live or job.state == "finished":
-            return job
+        try:
+            while (job := self.registry.get(self.id)).state == "starting":
+                if self.process.poll() is not None:
+                    self.registry.drop(self.id)
+                    return None
+                time.sleep(POLL_S)
+            if job.live or job.state == "finished":
+                return job
+        except ConfigError:  # it was refused, and is not listed any more
+            pass
         self.process.wait()
         return None

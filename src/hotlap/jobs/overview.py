@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from hotlap.errors import HotlapError
 from hotlap.jobs.cluster import Cluster
-from hotlap.jobs.record import LIVE, ClusterJob, JobRecord, now
-from hotlap.jobs.registry import JobRegistry, progress_of
+from hotlap.jobs.record import LIVE, ClusterJob, JobRecord
+from hotlap.jobs.registry import JobRegistry
 
 
 def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
@@ -18,14 +18,20 @@ def overview(registry: JobRegistry) -> tuple[list[JobRecord], list[str]]:
     return _asked(registry, registry.jobs())
 
 
-def find_job(registry: JobRegistry, target: str) -> JobRecord:
+def find_job(registry: JobRegistry, target: str, *, with_log: bool = False) -> JobRecord:
     """The job that a user means by a number, a name, or a folder: the newest such job, a live one first.
+
+    Args:
+        registry: The list of jobs.
+        target: The number, name or folder.
+        with_log: Take one whose output can be read, if there is any.
 
     Raises:
         ConfigError: If there is none.
     """
     jobs, _ = _asked(registry, registry.matching(target))
-    return max(jobs, key=lambda job: (job.live, int(job.id)))
+    readable = [job for job in jobs if job.log or job.cluster] if with_log else []
+    return max(readable or jobs, key=lambda job: (job.live, int(job.id)))
 
 
 def _asked(registry: JobRegistry, records: list[JobRecord]) -> tuple[list[JobRecord], list[str]]:
@@ -56,4 +62,4 @@ def _on_cluster(
     state = cluster.state(place)
     if state in LIVE:
         return replace(job, state=state)
-    return registry.update(job.id, state=state, ended=now(), **asdict(progress_of(place.output)))
+    return registry.end_of(job, state)

@@ -93,8 +93,10 @@ class JobRecord:
     """Why it finished, as in `TrainingResult`, or ``interrupted``."""
     error: str | None = None
     """Why it failed."""
+    iterations_before: int = 0
+    """Finished iterations of the model, when the job began."""
     iterations: int | None = None
-    """Finished iterations of the model, when the job had ended."""
+    """Finished iterations of the model, when the job had ended. None, as what follows, if it finished none itself."""
     clean_rate: float | None = None
     """Share of clean laps in the model's last evaluation, when the job had ended."""
     best_checkpoint: str | None = None
@@ -108,6 +110,11 @@ class JobRecord:
     def live(self) -> bool:
         """Whether it has not ended, as far as is known."""
         return self.state in LIVE
+
+    @property
+    def place(self) -> str:
+        """Where the model and its records are."""
+        return self.cluster.output if self.cluster else self.folder
 
     @property
     def started_here(self) -> str:

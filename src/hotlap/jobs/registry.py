@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
 
 from hotlap.bounded import read_bounded
-from hotlap.errors import ConfigError, RecordError
-from hotlap.jobs.record import JobRecord, ProcessId
+from hotlap.errors import ConfigError, HotlapError, RecordError
+from hotlap.jobs.record import JobRecord, ProcessId, State, now
 from hotlap.records.checkpoints import INDEX, parse_index
 from hotlap.records.events import PROGRESS, parse_progress, with_best
 from hotlap.records.folder import Folder
@@ -51,22 +51,32 @@ class JobRegistry:
             RecordError: If the folder for state cannot be written to.
         """
         details = {"process": ProcessId.own()} | details
+        self.jobs()  # what lost ones came to is written down before this one changes their folder
         with self._alone():
             number = str(max(self._numbers(), default=0) + 1)
             job = JobRecord(id=number, folder=absolute(folder), **details)
             self._write(job)
         for old in [each for each in self.jobs() if not each.live][:-KEPT]:
-            for suffix in ("json", "stop"):
-                self._store.delete(f"{old.id}.{suffix}")
+            self.drop(old.id)
         return job
 
     def update(self, number: str, **changes: Any) -> JobRecord:
         """Change some fields of a job's record; those of an ended one stay as they are."""
         job = self._read(number)
-        if job.live:
+        if job.live or job.state == "lost":  # whoever writes is alive, whatever it looked like
             job = replace(job, **changes)
             self._write(job)
         return job
+
+    def end_of(self, job: JobRecord, state: State) -> JobRecord:
+        """Write down that somebody else's word is that a job has ended, with what it came to."""
+        progress = self.progress(replace(job, state=state))
+        return self.update(job.id, state=state, ended=now(), **asdict(progress))
+
+    def drop(self, number: str) -> None:
+        """Forget a job that was refused before it began."""
+        for suffix in ("json", "stop"):
+            self._store.delete(f"{number}.{suffix}")
 
     def get(self, number: str) -> JobRecord:
         """A job by its number, as it is now.
@@ -75,9 +85,24 @@ class JobRegistry:
             ConfigError: If it is not there, or its file is torn.
         """
         job = self._read(number)
-        if job.live and job.process is not None and not job.process.alive():
-            return replace(job, state="lost")
-        return job
+        if not job.live or job.process is None or job.process.alive():
+            return job
+        lost = replace(job, state="lost", **asdict(self.progress(job)))
+        if job.state != "starting":  # what starts it in the background may end before the job has taken the record
+            with contextlib.suppress(RecordError):  # its numbers, before another job changes them
+                self._write(lost)
+        return lost
+
+    def progress(self, job: JobRecord) -> Progress:
+        """How far a job has brought its model.
+
+        Nothing is known as long as it finished no iteration itself, or if another job has used the place since.
+        """
+        later = (self._read_or_none(number) for number in self._numbers() if number > int(job.id))
+        if job.state == "starting" or any(other and other.place == job.place for other in later):
+            return Progress()
+        found = progress_of(job.place)
+        return found if (found.iterations or 0) > job.iterations_before else Progress()
 
     def jobs(self) -> list[JobRecord]:
         """All jobs as they are now, oldest first. A torn file hides its own job only."""
@@ -151,6 +176,11 @@ class JobRegistry:
         except (RecordError, ValueError):
             raise _unknown(number) from None
 
+    def _read_or_none(self, number: int) -> JobRecord | None:
+        with contextlib.suppress(ConfigError):
+            return self._read(str(number))
+        return None
+
     def _write(self, job: JobRecord) -> None:
         self._store.put(f"{job.id}.json", job.to_json())
 
@@ -182,7 +212,7 @@ def progress_of(folder: str | Path) -> Progress:
         tallies = {line.tally.checkpoint: line.tally for line in parse_tallies(_written(folder, TALLIES))}
         index = _written(folder, INDEX)
         chosen = parse_index(index).get("best_checkpoint") if index else None
-    except (RecordError, ValueError):  # who lists jobs did not ask about these files
+    except (HotlapError, ValueError):  # who lists jobs did not ask about these files
         return Progress()
     if not records:
         return Progress()

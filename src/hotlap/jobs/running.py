@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from hotlap.errors import ConfigError, RecordError
+from hotlap.errors import ConfigError, HotlapError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId, now
 from hotlap.jobs.registry import JobRegistry, StopLevel, progress_of
 
@@ -23,6 +23,7 @@ class RunningJob:
         self.registry = registry
         self.id = record.id
         self.folder = record.folder
+        self.has_begun = False
 
     def stop_level(self) -> StopLevel:
         """The wish of `hotlap stop`."""
@@ -30,7 +31,8 @@ class RunningJob:
 
     def began(self) -> None:
         """All that the user gave has proved usable."""
-        self.registry.update(self.id, state="running")
+        self.has_begun = True
+        self.registry.update(self.id, state="running", iterations_before=progress_of(self.folder).iterations or 0)
 
     def stopping(self) -> None:
         """The iteration in hand is the last."""
@@ -44,8 +46,10 @@ class RunningJob:
         """It ended by an error."""
         self._end(state="failed", error=" ".join(str(error).split()) or type(error).__name__)
 
-    def _end(self, **changes: str) -> None:
-        self._note(**changes, ended=now(), **asdict(progress_of(self.folder)))
+    def _end(self, **changes: object) -> None:
+        with contextlib.suppress(RecordError, ConfigError):  # as in _note
+            changes |= asdict(self.registry.progress(self.registry.get(self.id)))
+        self._note(**changes, ended=now())
 
     def _note(self, **changes: object) -> None:
         # The list of jobs must not spoil a training, nor hide its own error, when the disk is full or somebody tidies.
@@ -56,6 +60,8 @@ class RunningJob:
 @contextmanager
 def running_job(folder: str | Path, name: str | None = None) -> Iterator[RunningJob]:
     """Be a job: within this the training of ``folder`` is listed, and an exception is recorded as its end.
+
+    What the user can mend before it began is a refusal, and the job is not listed any more.
 
     Raises:
         RecordError: If a job of this machine is training the folder already.
@@ -72,7 +78,10 @@ def running_job(folder: str | Path, name: str | None = None) -> Iterator[Running
         job.finished("interrupted")
         raise
     except BaseException as error:
-        job.failed(error)
+        if isinstance(error, HotlapError) and not job.has_begun:
+            registry.drop(job.id)
+        else:
+            job.failed(error)
         raise
 
 

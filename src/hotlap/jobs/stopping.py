@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from hotlap.jobs.cluster import Cluster
-from hotlap.jobs.record import ClusterJob, JobRecord, now
+from hotlap.jobs.record import ClusterJob, JobRecord
 from hotlap.jobs.registry import JobRegistry
 
 POLL_S = 0.2
@@ -34,4 +34,4 @@ def _stop_on_cluster(registry: JobRegistry, job: JobRecord, place: ClusterJob, a
         cluster.stop_now(place)
     else:
         cluster.stop_after_iteration(place)
-    return registry.update(job.id, state=cluster.wait_until_ended(place), ended=now())
+    return registry.end_of(job, cluster.wait_until_ended(place))

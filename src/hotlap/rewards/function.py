@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import linecache
 import math
-import re
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -15,9 +14,10 @@ from typing import Any, Final, NoReturn
 import numpy as np
 
 from hotlap.deepracer.reward_inputs import KEYS, OLD_KEYS
-from hotlap.errors import RewardError, RewardStopped
+from hotlap.errors import FailedCall, RewardError, RewardStopped
 from hotlap.rewards import guard
 from hotlap.rewards.guard import Stopped, is_interrupt, running
+from hotlap.rewards.lines import hanging, keys_read, source_of
 from hotlap.rewards.params import RewardParams
 
 LIMIT: Final = 1e5
@@ -27,6 +27,12 @@ _get_ident = threading.get_ident
 
 Where = tuple[int, float] | str | None
 """An (episode, step) pair, or any text; it is only read when something fails."""
+
+_TOLD: Final = (
+    "steps", "progress", "x", "y", "heading", "speed", "steering_angle", "distance_from_center", "track_width",
+    "all_wheels_on_track", "is_offtrack", "closest_waypoints",
+)  # fmt: skip
+"""The inputs that an error tells, whatever the line reads."""
 
 
 class RewardFunction:
@@ -133,21 +139,33 @@ class RewardFunction:
         self._refused(f"returned {shown}", params, where)
 
     def _refused(self, what: str, params: dict[str, Any], where: Where) -> NoReturn:
-        raise RewardError(
-            f"{self.path}{self._line}{_where(where, params)}: the reward function {what}; expected a finite number "
-            f"from {-LIMIT:g} to {LIMIT:g}. Inputs: {describe(params)}."
+        sentence = f"the reward function {what}; expected a finite number from {-LIMIT:g} to {LIMIT:g}."
+        code = getattr(self.function, "__code__", None)
+        line = None if code is None else code.co_firstlineno
+        reads = keys_read(self.path, 0, params)
+        raise _failed(
+            RewardError, FailedCall(f"{self.path}{self._line}", line, _where(where, params), sentence, params, reads)
         )
 
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:
         if is_interrupt(error, Path(self._folder)):
             raise error
         file, line = line_of(error, self.path)
-        source = linecache.getline(str(file), line).strip() if line else ""
-        at = f", line {line}" if line else ""
-        raise kind_of(error)(
-            f"{file}{at}{_where(where, params)}: {explain(error)}{f' in `{source}`' if source else ''}. "
-            f"Inputs: {describe(params, source)}."
+        place = f"{file}, line {line}" if line else str(file)
+        reads = keys_read(file, line, params) if line else ()
+        sentence = explain_at(error, file, line)
+        raise _failed(
+            kind_of(error), FailedCall(place, line or None, _where(where, params), sentence, params, reads)
         ) from error
+
+
+def _failed(kind: type[RewardError], call: FailedCall) -> RewardError:
+    where = f", {call.where}" if call.where else ""
+    told = dict.fromkeys((*call.reads, *_TOLD))
+    inputs = describe({key: call.inputs[key] for key in told if key in call.inputs} or call.inputs)
+    error = kind(f"{call.place}{where}: {call.what}\n    Inputs: {inputs}.")
+    error.call = call
+    return error
 
 
 def _file_of(function: Callable[..., Any]) -> str:
@@ -174,14 +192,51 @@ def kind_of(error: BaseException) -> type[RewardError]:
     return RewardError if isinstance(error, Exception) else RewardStopped
 
 
+def explain_at(error: BaseException, file: Path, line: int) -> str:
+    """What an exception says, the line that raised it, and the way out: a sentence or two."""
+    if guard.is_too_long(error) and (hangs := hanging(file, line)):
+        return f"{explain(error)}; {hangs}."
+    source = source_of(file, line)
+    joined = ":" if isinstance(error, Stopped) else " in"  # what stopped it is a sentence
+    return f"{explain(error)}{f'{joined} `{source}`' if source else ''}.{way_out(error)}"
+
+
 def explain(error: BaseException) -> str:
-    """What an exception says, with the key that was probably meant."""
+    """What an exception says, in plain words where Python's own are bare."""
     if isinstance(error, Stopped):
         return guard.explained(error)
+    text = " ".join(str(error).split()).removesuffix(".")
+    kind = type(error).__name__
     if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
-        return f"KeyError: there is no key {error.args[0]!r}.{meant(error.args[0])}".removesuffix(".")
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}".removesuffix(".") if text else type(error).__name__
+        return f"{kind}: there is no key {error.args[0]!r}"
+    if isinstance(error, MemoryError):
+        return f"the reward function needs more memory than there is for it ({kind})"
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return f"the reward function ends the program ({kind}{f': {text}' if text not in ('', 'None') else ''})"
+    if isinstance(error, RecursionError):
+        return f"the reward function calls itself again and again ({kind}: {text})"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"the reward function reads {str(error.filename)!r}, and there is no such file ({kind})"
+    if isinstance(error, AttributeError) and isinstance(error.obj, dict):
+        return f"{kind}: a dictionary has no attribute {error.name!r}"
+    return f"{kind}: {text}" if text else kind
+
+
+def way_out(error: BaseException) -> str:
+    """A sentence that begins with a space, or nothing."""
+    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
+        return meant(error.args[0])
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return " Expected it to return a number."
+    if isinstance(error, FileNotFoundError) and not os.path.isabs(str(error.filename or "/")):
+        return (
+            f" It is looked for in {os.getcwd()}, where hotlap was started; to read what lies beside the reward file "
+            f"write os.path.join(os.path.dirname(__file__), {str(error.filename)!r})."
+        )
+    if isinstance(error, AttributeError) and isinstance(error.obj, dict) and "speed" in error.obj:
+        close = difflib.get_close_matches(str(error.name).lower(), KEYS, n=1)
+        return f' Write params["{close[0] if close else error.name}"].'
+    return ""
 
 
 def meant(key: str) -> str:
@@ -192,24 +247,9 @@ def meant(key: str) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def describe(params: Mapping[str, Any], source: str = "") -> str:
-    """The inputs in one short line, those that the line ``source`` reads first.
-
-    Long lists show their ends; empty ones are left out unless the line reads them.
-    """
-    shown = []
-    read = [key for key in params if re.search(rf"[\"']{re.escape(str(key))}[\"']", source)]
-    for key in [*read, *(key for key in params if key not in read)]:
-        value = params[key]
-        if key in read:
-            shown.append(f"{key}={_shortened(value)}")
-            continue
-        if isinstance(value, list | np.ndarray) and (
-            len(value) == 0 or (key == "closest_objects" and not np.any(value))
-        ):
-            continue
-        shown.append(f"{key}={_shortened(value)}")
-    return ", ".join(shown)
+def describe(inputs: Mapping[str, Any]) -> str:
+    """Inputs in one short line; long lists show their ends."""
+    return ", ".join(f"{key}={_shortened(value)}" for key, value in inputs.items())
 
 
 def _shortened(value: Any) -> str:
@@ -235,8 +275,8 @@ def _number_word(value: float) -> str:
 
 def _where(where: Where, params: Mapping[str, Any]) -> str:
     if isinstance(where, tuple):
-        return f", episode {where[0]}, step {int(where[1])}"
+        return f"episode {where[0]}, step {int(where[1])}"
     if where:
-        return f", {where}"
+        return where
     steps = params.get("steps")
-    return f", step {steps:g}" if isinstance(steps, float) else ""
+    return f"step {steps:g}" if isinstance(steps, float) else ""

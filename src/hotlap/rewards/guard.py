@@ -31,7 +31,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -50,6 +50,8 @@ _LEAST_LEFT: Final = 0.08  # of all memory; a call that grows while less is left
 _KEPT: Final = 0.25  # … or one of a process that has grown by so much of it, though little in each call
 _SIGNAL: Final = getattr(signal, "SIGVTALRM", None)
 _STUCK_SIGNAL: Final = getattr(signal, "SIGPROF", None)
+
+_TOO_LONG: Final = "the reward function has not returned"
 
 _exit = os._exit
 
@@ -117,7 +119,9 @@ class _Watch:
         self.winds = False  # whether the processor's clock is ours
         self.ends_stuck = True  # whether a process ends that compiled code keeps
         self.job: object = None
-        self.lines = 0  # written
+        self.lines = 0  # written, as far as they are shown
+        self.written = 0  # all of them
+        self.wrote_at = ""  # where
         self.column = 0  # characters of the line that is being written
         self.writing = False  # one stream may write by another
         self.threads: list[_UserThread] = []
@@ -148,7 +152,8 @@ def configure(
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
     if job != _watch.job:
-        _watch.job, _watch.lines, _watch.column = job, 0, 0
+        _watch.job = job
+        forget_lines()
     running.armed = False
     install()
 
@@ -171,6 +176,17 @@ def install() -> None:
         # Python's lock may be kept from the watchdog; the processor's clock ticks nevertheless.
         signal.setitimer(signal.ITIMER_VIRTUAL, 1.0, 1.0)
         _watch.signals = True
+
+
+def lines_written() -> tuple[int, str]:
+    """How many lines user code has written since `forget_lines`, and where it does so most."""
+    return _watch.written, _watch.wrote_at
+
+
+def forget_lines() -> None:
+    """Count from zero."""
+    _watch.lines = _watch.column = _watch.written = 0
+    _watch.wrote_at = ""
 
 
 def is_full() -> bool:
@@ -224,6 +240,11 @@ def explained(error: Stopped) -> str:
     return str(error) or _watch.why  # those that are raised from outside bear no text
 
 
+def is_too_long(error: BaseException) -> bool:
+    """Whether it stopped a call that did not return."""
+    return isinstance(error, Stopped) and explained(error).startswith(_TOO_LONG)
+
+
 def is_interrupt(error: BaseException, folder: Path) -> bool:
     """Whether an exception is somebody's Ctrl-C, and not a ``raise KeyboardInterrupt`` of the files in ``folder``."""
     if not isinstance(error, KeyboardInterrupt):
@@ -249,21 +270,17 @@ def _stop(what: str) -> NoReturn:
     raise Stopped(what)
 
 
-def _always(*_: object, **__: object) -> bool:
-    return True
-
-
 def _replace_functions() -> None:
     """Put ours in the place of what a reward function must not call; for everybody else they do as before."""
 
-    def refuse(module: Any, name: str, what: str, applies: Callable[..., bool] = _always) -> None:
+    def refuse(module: Any, name: str, what: str) -> None:
         original = getattr(module, name, None)
         if original is None:
             return
 
         @functools.wraps(original)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if _in_user_code() and applies(*args, **kwargs):
+            if _in_user_code():
                 _stop(what)
             return original(*args, **kwargs)
 
@@ -272,15 +289,12 @@ def _replace_functions() -> None:
     ends = "ends the process that calls it"
     copies = "starts a process; a reward function runs in the worker's own"
 
-    def is_own(pid: int, *_: Any) -> bool:
-        group = os.getpgrp() if hasattr(os, "getpgrp") else 0
-        return pid in (0, -1, os.getpid(), group, -group)
-
     for name in ("_exit", "abort"):
         refuse(os, name, f"os.{name}() {ends}")
-    refuse(os, "kill", f"os.kill() {ends}", is_own)
-    refuse(os, "killpg", f"os.killpg() {ends}", is_own)
-    refuse(signal, "raise_signal", f"signal.raise_signal() {ends}")
+    for name in ("kill", "killpg"):
+        refuse(os, name, f"os.{name}() ends processes; a reward function must leave them alone")
+    for name in ("raise_signal", "pthread_kill"):
+        refuse(signal, name, f"signal.{name}() {ends}")
     refuse(_thread, "interrupt_main", f"_thread.interrupt_main() {ends}")
     for name in ("fork", "forkpty", "posix_spawn", "posix_spawnp"):
         refuse(os, name, f"os.{name}() {copies}")
@@ -316,7 +330,10 @@ def _count_lines_of(stream: Any) -> None:
         if _watch.writing or not isinstance(text, str) or not _in_user_code():
             return int(write(text) or 0)
         _watch.writing = True
+        _watch.written += text.count("\n")
         try:
+            if not _watch.wrote_at:
+                _watch.wrote_at = place()
             if shown := _within_limits(text):
                 write(shown)
         finally:
@@ -336,9 +353,10 @@ def _within_limits(text: str) -> str:
             break
         if _watch.lines == _watch.max_lines:
             _watch.lines += 1
+            _watch.wrote_at = place()
             shown.append(
-                f"[The reward function has written {_watch.max_lines} lines here, the last at {place()}; what it "
-                "writes from now on is not shown.]\n"
+                f"[The reward function has written {_watch.max_lines} lines here, the last at {_watch.wrote_at}; what "
+                "it writes from now on is not shown.]\n"
             )
             break
         line = part.rstrip("\r\n")
@@ -450,10 +468,7 @@ def _notice_growth() -> None:
 
 
 def _too_long() -> str:
-    return (
-        f"the reward function has not returned after {_watch.limit_s:g} s; expected an answer within milliseconds; "
-        "look for a loop that does not end"
-    )
+    return f"{_TOO_LONG} after {_watch.limit_s:g} s; expected an answer within milliseconds"
 
 
 def _begin_to_stop(number: int, why: str) -> None:

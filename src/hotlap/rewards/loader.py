@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import importlib
 import inspect
+import io
 import itertools
 import linecache
 import sys
+import tokenize
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
@@ -18,7 +21,7 @@ from hotlap.bounded import read_bounded
 from hotlap.deepracer.reward_inputs import OLD_KEYS
 from hotlap.errors import RewardError
 from hotlap.rewards import guard
-from hotlap.rewards.function import RewardFunction, explain, kind_of, line_of
+from hotlap.rewards.function import RewardFunction, explain_at, kind_of, line_of
 from hotlap.rewards.old_names import user_builtins
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"
@@ -97,13 +100,41 @@ def compile_reward(source: RewardSource) -> CodeType:
     path = source.path
     try:
         code = compile(source.text, str(path), "exec")
-    except SyntaxError as error:
+    except (SyntaxError, ValueError) as error:
+        _check_encoding(source)
+        if not isinstance(error, SyntaxError):  # null bytes
+            raise RewardError(f"{path}: this is not valid Python: {error}.") from error
         line = f", line {error.lineno}" if error.lineno else ""
         text = f" in `{error.text.strip()}`" if error.text and error.text.strip() else ""
         raise RewardError(f"{path}{line}: this is not valid Python: {error.msg}{text}.") from error
-    except (ValueError, RecursionError, MemoryError) as error:  # null bytes; nested beyond what Python parses
+    except (RecursionError, MemoryError) as error:  # nested beyond what Python parses
         raise RewardError(f"{path}: this is not valid Python: {error}.") from error
     return code
+
+
+def _check_encoding(source: RewardSource) -> None:
+    """Refuse a file that is no text of the encoding that it names, mostly UTF-8."""
+    text = source.text
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or text.count(0) > len(text) // 4:
+        raise RewardError(
+            f"{source.path}: the file is saved as UTF-16, which Python does not read; save it as UTF-8 in your editor."
+        )
+    encoding = "utf-8"
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(text).readline)
+        text.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = text[: error.start].count(b"\n") + 1
+        raise RewardError(
+            f"{source.path}, line {line}: the file is not saved as {encoding.upper()}, which Python expects; save it "
+            "as UTF-8 in your editor."
+        ) from None
+    except SyntaxError as error:  # in the first two lines
+        if "unknown encoding" in str(error):
+            return
+        raise RewardError(
+            f"{source.path}: the file is not saved as UTF-8, which Python expects; save it as UTF-8 in your editor."
+        ) from None
 
 
 def load_reward(file: str | Path | RewardSource) -> RewardFunction:
@@ -163,8 +194,10 @@ def _execute(source: RewardSource) -> ModuleType:
         file, line_number = line_of(error, path)
         at = f", line {line_number}" if line_number else ""
         missing = isinstance(error, ModuleNotFoundError)
-        way_out = " Install that package, or put the module beside this file." if missing else ""
-        raise kind_of(error)(f"{file}{at}: loading the reward function failed: {explain(error)}.{way_out}") from error
+        install = " Install that package, or put the module beside this file." if missing else ""
+        raise kind_of(error)(
+            f"{file}{at}: loading the reward function failed: {explain_at(error, file, line_number)}{install}"
+        ) from error
     return module
 
 

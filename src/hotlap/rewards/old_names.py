@@ -224,7 +224,7 @@ def _missing(module: ModuleType, attribute: str) -> Any:
     if value is None:
         value = _named(today)
     short = "np" if module.__name__ == "numpy" else module.__name__
-    tell(f"{short}.{attribute} is gone from today's {module.__name__.partition('.')[0]}; its word is now {today}")
+    tell(f"{short}.{attribute} is gone from today's {module.__name__.partition('.')[0]}; write {today} instead")
     _copies[module.__name__].__dict__[attribute] = value  # from now on as fast as any name
     return value
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import cProfile
+import math
 import pstats
+import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,13 +48,20 @@ class HotSpot:
     """Time in the function itself [µs], all calls together; a profiler's, so slower than without one."""
 
 
-def hot_spots(reward: RewardFunction, rows: Iterable[dict[str, Any]], *, top: int = 8) -> list[HotSpot]:
-    """The functions that cost most, by their own time; ``rows`` are used up, so give a list of fresh ones."""
+def hot_spots(
+    reward: RewardFunction, rows: Iterable[dict[str, Any]], *, top: int = 8, end: float = math.inf
+) -> list[HotSpot]:
+    """The functions that cost most, by their own time; ``rows`` are used up, so give a list of fresh ones.
+
+    What there is time for until ``end``, as of `time.monotonic`.
+    """
     rows = list(rows)
     profiler = cProfile.Profile()
     profiler.enable()
     try:
         for params in rows:
+            if time.monotonic() > end:
+                break
             reward(params)
     finally:
         profiler.disable()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import builtins
 import symtable
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.rewards.function import meant
+from hotlap.rewards.units import called, wrong_units
 
 # The console's pre-check: DeepRacer simapp, `docker/files/ml-code/reward_func_validator`.
 ALLOWED_PACKAGES: Final = ("math", "random", "numpy", "scipy", "shapely")
@@ -28,15 +29,32 @@ FORBIDDEN_TEXTS: Final = (
     "memmap",
 )
 
+CONSOLE: Final = "the DeepRacer console, now shut down, would have refused: "
+"""How a note about the console's validator begins."""
+
+# What reaches beyond the function.
+_POWERFUL_MODULES: Final = (
+    "ctypes", "ftplib", "http", "multiprocessing", "requests", "shutil", "smtplib", "socket", "subprocess", "urllib",
+)  # fmt: skip
+_POWERFUL_CALLS: Final = (
+    "os.remove", "os.unlink", "os.rmdir", "os.removedirs", "os.rename", "os.replace", "os.system", "os.popen",
+    "os.chmod", "os.mkdir", "os.makedirs",
+)  # fmt: skip
+_WRITING_METHODS: Final = ("write_text", "write_bytes", "unlink", "savetxt", "tofile", "savez")
+
 
 @dataclass(frozen=True)
 class Problem:
     """Something about a reward file that its author should know."""
 
     level: Literal["error", "warning", "note"]
-    """error: training would stop; warning: it runs, but look at this; note: of no consequence here."""
+    """error: training would stop; warning: it runs, but look at this; note: good to know, nothing to mend."""
     message: str
     line: int | None = None
+    inputs: dict[str, Any] = field(default_factory=dict)
+    """What the function was asked when a call failed."""
+    reads: tuple[str, ...] = ()
+    """Those of `inputs` that the line reads."""
 
 
 def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
@@ -50,9 +68,8 @@ def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
     problems = [
         *_undefined_names(source, tree, namespace),
         *_unknown_keys(tree),
-        *_steps_that_never_come(tree),
-        *_degrees_for_radians(tree),
-        *_speeds_that_never_come(tree),
+        *(Problem("warning", sentence, line) for sentence, line in wrong_units(tree)),
+        *_reaches_out(tree),
         *_refused_by_the_console(source, tree),
     ]
     return sorted(problems, key=lambda problem: (problem.level, problem.line or 0))
@@ -106,7 +123,7 @@ def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
     """What runs here, but the validator of the DeepRacer console, which was shut down, would have refused."""
 
     def refused(message: str, line: int) -> Problem:
-        return Problem("note", message, line)
+        return Problem("note", CONSOLE + message, line)
 
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -128,6 +145,41 @@ def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
             yield refused(f"the text {max(found, key=len)!r}, even within a word or a comment", number)
 
 
+def _reaches_out(tree: ast.Module) -> Iterator[Problem]:
+    """What touches files, starts programs or talks to other machines: whoever runs the file should know."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            found += [(node.lineno, f"imports {name}") for name in names if name.split(".")[0] in _POWERFUL_MODULES]
+            if names == ["os"] and isinstance(node, ast.ImportFrom):
+                calls = (f"os.{alias.name}" for alias in node.names)
+                found += [(node.lineno, f"imports {name}") for name in calls if name in _POWERFUL_CALLS]
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
+            if name in _POWERFUL_CALLS or (isinstance(node.func, ast.Attribute) and called(node) in _WRITING_METHODS):
+                found.append((node.lineno, f"calls {called(node) if '(' in name else name}()"))
+            elif called(node) == "open" and (mode := _mode(node)) and set(mode) & set("wax+"):
+                found.append((node.lineno, f"opens a file with mode {mode!r}"))
+    if found:
+        told = [f"{text} (line {line})" for line, text in sorted(set(found))]
+        more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+        yield Problem(
+            "note",
+            f"this file {', '.join(told[:3])}{more}, and it is run with your rights, here and in training; read it "
+            "first if somebody else wrote it",
+            min(found)[0],
+        )
+
+
+def _mode(call: ast.Call) -> str:
+    """The mode that `open` is given."""
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    place = 1 if isinstance(call.func, ast.Name) or ast.unparse(call.func) in ("io.open", "codecs.open") else 0
+    given += call.args[place : place + 1]  # a path's own method takes the mode first
+    return given[0].value if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str) else ""
+
+
 def reads_objects(source: str) -> bool:
     """Whether a file names an input about objects."""
     try:
@@ -143,103 +195,6 @@ def reads_the_border(source: str) -> bool:
         isinstance(node, ast.Constant) and node.value in ("all_wheels_on_track", "is_offtrack", "distance_from_center")
         for node in ast.walk(ast.parse(source))
     )
-
-
-def _readers(tree: ast.Module, key: str) -> Callable[[ast.expr], bool]:
-    """Tells whether an expression is the input ``key``, or a name that was given it."""
-    names: set[str] = set()
-
-    def reads(node: ast.expr) -> bool:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("int", "float", "abs"):
-            return len(node.args) == 1 and reads(node.args[0])
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
-            return bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value == key
-        if isinstance(node, ast.Subscript):
-            return isinstance(node.slice, ast.Constant) and node.slice.value == key
-        return ast.unparse(node) in names if isinstance(node, ast.Name | ast.Attribute) else False
-
-    others: set[str] = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Assign):
-            continue
-        for target in node.targets:
-            if isinstance(target, ast.Name | ast.Attribute):
-                (names if reads(node.value) else others).add(ast.unparse(target))
-    names -= others  # a name that also holds something else says nothing
-    return reads
-
-
-def _steps_that_never_come(tree: ast.Module) -> Iterator[Problem]:
-    reads = _readers(tree, "steps")
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Compare) or len(node.ops) != 1:
-            continue
-        left, right, operator = node.left, node.comparators[0], node.ops[0]
-        if not reads(left) and reads(right):
-            left, right = right, left
-            operator = {ast.Gt: ast.Lt(), ast.GtE: ast.LtE()}.get(type(operator), operator)
-        value = getattr(right, "value", None)
-        if not reads(left) or not isinstance(value, int | float) or isinstance(value, bool):
-            continue
-        never = (isinstance(operator, ast.Eq | ast.LtE) and value < 2) or (isinstance(operator, ast.Lt) and value <= 2)
-        if never:
-            yield Problem(
-                "warning",
-                f"`{ast.unparse(node)}` is never true: the first call of an episode has steps = 2, as the first step "
-                "only prepares the car; write `steps <= 2`",
-                node.lineno,
-            )
-
-
-def _degrees_for_radians(tree: ast.Module) -> Iterator[Problem]:
-    for key in ("heading", "steering_angle"):
-        reads = _readers(tree, key)
-
-        def in_degrees(node: ast.expr, reads: Callable[[ast.expr], bool] = reads) -> bool:
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-                return in_degrees(node.left) or in_degrees(node.right)
-            return in_degrees(node.operand) if isinstance(node, ast.UnaryOp) else reads(node)
-
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and node.args and _called(node) in ("sin", "cos", "tan"):
-                if in_degrees(node.args[0]):
-                    yield Problem(
-                        "warning",
-                        f"{key!r} is in degrees, but {_called(node)}() takes radians; write "
-                        f'{_called(node)}(math.radians(params["{key}"]))',
-                        node.lineno,
-                    )
-            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-                sides = (node.left, node.right)
-                turned = [isinstance(side, ast.Call) and _called(side) in ("atan2", "arctan2") for side in sides]
-                if any(turned) and any(reads(side) for side in sides):
-                    yield Problem(
-                        "warning",
-                        f"{key!r} is in degrees, but atan2() gives radians; write math.degrees(math.atan2(...))",
-                        node.lineno,
-                    )
-
-
-def _called(call: ast.Call) -> str:
-    return getattr(call.func, "attr", getattr(call.func, "id", ""))
-
-
-def _speeds_that_never_come(tree: ast.Module) -> Iterator[Problem]:
-    reads = _readers(tree, "speed")
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Compare) or len(node.ops) != 1 or not reads(node.left):
-            continue
-        value = getattr(node.comparators[0], "value", None)
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            continue
-        if (isinstance(node.ops[0], ast.Gt) and value >= 4.0) or (
-            isinstance(node.ops[0], ast.GtE | ast.Eq) and value > 4.0
-        ):
-            yield Problem(
-                "warning",
-                f"`{ast.unparse(node)}` is hardly ever true: 'speed' is in m/s and the car drives at most 4 m/s",
-                node.lineno,
-            )
 
 
 @dataclass(frozen=True)

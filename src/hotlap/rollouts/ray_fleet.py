@@ -397,8 +397,8 @@ class RayFleet:
         if pulse.where:
             why += f", in {pulse.where}"
             error = RewardError(
-                f"{pulse.where}: after {pulse.idle_s:.0f} s the reward function has not returned. Expected an answer "
-                "within milliseconds; look for a loop that does not end."
+                f"{pulse.where}: the reward function has not returned after {pulse.idle_s:.0f} s; expected an answer "
+                "within milliseconds."
             )
         self._hangs(worker, why, share, error)
 

@@ -7,7 +7,6 @@ from typing import no_type_check
 
 import numpy as np
 import warp as wp
-from scipy.interpolate import CubicSpline
 
 from hotlap.sim.objects import LANES
 from hotlap.tracks.track import Track
@@ -24,6 +23,8 @@ def lane_tables(routes: Sequence[Track]) -> tuple[np.ndarray, np.ndarray]:
         the inner and outer lane of each route in turn: float32 (2 num_routes, most points, 4). And the number of
         intervals, (num_routes,).
     """
+    from scipy.interpolate import CubicSpline  # as much to load as the rest of the simulator; only bots drive on lanes
+
     counts = np.array([int(np.ceil(route.length / STEP)) for route in routes])
     table = np.zeros((2 * len(routes), counts.max() + 1, 4), dtype=np.float32)
     for number, (route, count) in enumerate(zip(routes, counts, strict=True)):

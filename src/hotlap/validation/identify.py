@@ -21,6 +21,8 @@ from hotlap.tracks.track import Track
 from hotlap.validation.traces import LENGTH_TOLERANCE, DrivenRoute, driven_route
 
 METADATA_VERSIONS = {"1": "v1", "2": "v2", "3": "v3", "4": "v4", "5": "v5", "6": "droa"}
+"""The versions by their numbers in model_metadata.json."""
+
 _SAMPLE = 1000  # rows that are looked up on each route
 _ON_ROAD = 0.95  # share of the rows on the track whose point must lie on the road
 _BESIDE = 0.25  # [m] from the car's front point, which is logged, to its outermost wheel, and a little
@@ -108,20 +110,6 @@ def the_route(candidates: Sequence[Candidate], source: str, length: float, direc
         option = "--direction as_is or reversed" if same_file else "--track"
         raise DataError(f"{source}: it may have been driven on {names}. Say which with {option}.")
     return best[0].route
-
-
-def the_version(versions: Sequence[str], source: str) -> str:
-    """The one that fits.
-
-    Raises:
-        DataError: If more than one does.
-    """
-    if len(versions) > 1:
-        raise DataError(
-            f"{source}: versions {' and '.join(versions)} log these columns and stamps alike, and there is no "
-            "model_metadata.json that tells. Say which car it was with --version."
-        )
-    return versions[0]
 
 
 @lru_cache(maxsize=1000)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hotlap.errors import DataError
-from hotlap.validation.replay import validate_replay
+from hotlap.validation.recordings import Problems
+from hotlap.validation.replay import validate_replay, why_no_replay
 from hotlap.validation.reward_inputs import DIFFERENCES, INPUTS, rows_agree
 from hotlap.validation.traces import TraceFile, find_route, read_traces
 
@@ -31,32 +32,38 @@ def validate_logs(
         A dictionary that JSON can hold:
 
         ==================== =======================================================================================
+        left_out             why others cannot be compared, in sentences
         logs                 for each trace ``version``, ``role``, ``route`` (the file it was driven on), ``rows``
         rows_agree           for each trace and each of ``progress``, ``closest_waypoint``, ``all_wheels_on_track``,
                              ``off_track``, ``track_length`` the share of rows for which log and simulator agree
         rows_agree_version   the same for all rows of a version together
         differences          for versions whose definitions differed, how
         replay               for each car see ``validate_replay``
+        no_replay            for each version without such errors, why
         ==================== =======================================================================================
 
     Raises:
-        DataError: If there are no traces, or one cannot be read.
-        TrackError: If the track of one is missing.
+        DataError: If there are no traces, or none can be read.
+        TrackError: If the track of the only one is missing.
     """
     if not files:
         raise DataError("there are no traces to compare with. Give traces, logs, or a folder or archive of them.")
     logs: dict[str, dict[str, Any]] = {}
     agree: dict[str, dict[str, float]] = {}
     traces = []
+    problems = Problems()
     for file in files:
-        trace = read_traces(file)
-        route = find_route(file, trace, tracks)
-        agree[file.name] = rows_agree(trace, file.version, route, device=device)
-        logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(trace)}
-        traces.append((file, trace))
+        with problems.gathered():
+            trace = read_traces(file)
+            route = find_route(file, trace, tracks)
+            agree[file.name] = rows_agree(trace, file.version, route, device=device)
+            logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(trace)}
+            traces.append((file, trace))
         on_trace(file)
+    if not traces:
+        problems.raise_all()
 
-    versions = list(dict.fromkeys(file.version for file in files))
+    versions = list(dict.fromkeys(file.version for file, _ in traces))
     by_version = {}
     for version in versions:
         names = [name for name, log in logs.items() if log["version"] == version]
@@ -64,10 +71,14 @@ def validate_logs(
         by_version[version] = {
             each: sum(agree[name][each] * logs[name]["rows"] for name in names) / rows for each in INPUTS
         }
+    replay = validate_replay(traces, device=device)
+    of_version = {version: [file for file, _ in traces if file.version == version] for version in versions}
     return {
+        "left_out": problems.told,
         "logs": logs,
         "rows_agree": agree,
         "rows_agree_version": by_version,
         "differences": {version: DIFFERENCES[version] for version in versions if version in DIFFERENCES},
-        "replay": validate_replay(traces, device=device),
+        "replay": replay,
+        "no_replay": {version: why_no_replay(of_version[version]) for version in versions if version not in replay},
     }

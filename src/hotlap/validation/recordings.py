@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from hotlap.archives.archive import as_folder, is_archive
 from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded
 from hotlap.deepracer.trace import LOG_MARK
-from hotlap.errors import DataError, RecordError
-from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, the_version, versions_of
-from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows
+from hotlap.errors import DataError, HotlapError, RecordError, TrackError
+from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, versions_of
+from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows, read_traces
+from hotlap.validation.which_car import car_errors, clearly_best, different_cars
 
 DIRECTIONS = ("as_is", "reversed")
 _METADATA = "model_metadata.json"
@@ -32,12 +33,14 @@ class Recordings:
     """Traces to compare with.
 
     Attributes:
-        files: Each with its version and track.
+        files: Each with its version and track; one that two versions may have logged is there for each of them.
         taken: What was found where, in sentences; nothing about traces that an index lists.
+        left_out: Why others cannot be compared, in sentences.
     """
 
     files: list[TraceFile] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,34 @@ class Known:
     track: str | None = None
     direction: str | None = None
     tracks: Path | None = None
+
+
+class Problems:
+    """What keeps some recordings from being compared, while others are."""
+
+    def __init__(self) -> None:
+        self.found: list[HotlapError] = []
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Keep an error of the user's files for later."""
+        try:
+            yield
+        except (DataError, RecordError, TrackError) as error:
+            self.found.append(error)
+
+    @property
+    def told(self) -> list[str]:
+        """Each sentence once."""
+        return list(dict.fromkeys(map(str, self.found)))
+
+    def raise_all(self) -> None:
+        """Raise what was found, if anything was."""
+        if len(self.told) > 1:
+            more = f" ({len(self.told) - 3} more after these.)" if len(self.told) > 3 else ""
+            raise DataError(" ".join(self.told[:3]) + more)
+        if self.found:
+            raise self.found[0]
 
 
 @contextmanager
@@ -62,37 +93,45 @@ def open_traces(
     """The traces at some places; those of archives are there as long as this.
 
     A folder with an ``index.csv`` holds what this lists, and a trace beside one is looked up in it. Of all others the
-    version, track and direction are found out, unless they are given.
+    version, track and direction are found out, unless they are given. What cannot be compared is left out, if there is
+    something else.
 
     Args:
         paths: Folders, archives, logs, traces, or patterns like ``logs/*.csv.gz``.
-        version: Version of traces that no index lists.
+        version: Version of traces that no index lists: ``v4`` or ``4``.
         track: Name or route file of their track.
         direction: ``as_is`` or ``reversed``, whether they were driven along the rows of the route file.
         tracks: A folder of route files that are tried too.
 
     Raises:
-        DataError: If a place does not exist or holds no traces, if two versions or tracks fit, or an index is damaged.
-        RecordError: If an archive is damaged.
+        DataError: If a place does not exist, or if none holds traces that can be compared: because two tracks fit, say,
+            or an index is damaged.
+        RecordError: If an archive is damaged, and there is nothing else.
         TrackError: If there is no such track.
     """
-    if version is not None and version not in VERSIONS:
-        raise DataError(f"version {version!r} is not known; the versions are {', '.join(VERSIONS)}.")
+    if version is not None:
+        version = METADATA_VERSIONS.get(version, version.lower())
+        if version not in VERSIONS:
+            raise DataError(f"version {version!r} is not known; the versions are {', '.join(VERSIONS)}.")
     if direction is not None and direction not in DIRECTIONS:
         raise DataError(f"direction {direction!r} is not known; expected {' or '.join(DIRECTIONS)}.")
     known = Known(version, track, direction, tracks)
-    recordings = Recordings()
+    recordings, problems = Recordings(), Problems()
     with ExitStack() as stack:
-        for path in _places(paths):
-            if os.path.lexists(path / "index.csv"):  # what is no file is refused by its name
-                recordings.files.extend(read_index(path / "index.csv"))
-            elif listed := _listed(path, known):
-                recordings.files.append(listed)
-            else:
-                folder = (
-                    stack.enter_context(as_folder(path, wanted_size)) if path.is_dir() or is_archive(path) else path
-                )
-                _add(recordings, path, folder, known)
+        for path in list(_places(paths)):
+            with problems.gathered():
+                if os.path.lexists(path / "index.csv"):  # what is no file is refused by its name
+                    recordings.files.extend(read_index(path / "index.csv"))
+                elif listed := _listed(path, known):
+                    recordings.files.append(listed)
+                else:
+                    folder = (
+                        stack.enter_context(as_folder(path, wanted_size)) if path.is_dir() or is_archive(path) else path
+                    )
+                    _add(recordings, path, folder, known, problems)
+        if not recordings.files:
+            problems.raise_all()
+        recordings.left_out = problems.told
         yield recordings
 
 
@@ -117,7 +156,7 @@ def _listed(path: Path, known: Known) -> TraceFile | None:
     return next((file for file in read_index(index) if file.path.name == path.name), None)
 
 
-def _add(recordings: Recordings, place: Path, inside: Path, known: Known) -> None:
+def _add(recordings: Recordings, place: Path, inside: Path, known: Known, problems: Problems) -> None:
     if inside.is_file() and kind_of_trace(inside) is None:
         raise DataError(
             f"{place}: this is no trace. Expected a CSV with the columns episode,steps,X,Y,…, a log with "
@@ -133,10 +172,17 @@ def _add(recordings: Recordings, place: Path, inside: Path, known: Known) -> Non
             f"{place}: there are no traces in it. Expected CSV files with the columns episode,steps,X,Y,… (such as "
             f"training-simtrace/N-iteration.csv), or logs with {LOG_MARK} lines."
         )
-    found = [_identified(place, title, paths, run.root, known) for title, paths in drives]
-    tell = ", ".join(dict.fromkeys(f"version {file.version} on {file.track}" for file in found))
-    recordings.files.extend(found)
-    recordings.taken.append(f"Took {run.taken} from {place}: {tell}.")
+    found: list[TraceFile] = []
+    doubts: list[str] = []
+    for title, paths in drives:
+        with problems.gathered():
+            files, doubt = _identified(place, title, paths, run.root, known)
+            found += files
+            doubts += [doubt] if doubt else []
+    if found:
+        tell = ", ".join(dict.fromkeys(f"version {file.version} on {file.track}" for file in found))
+        recordings.files.extend(found)
+        recordings.taken += [f"Took {run.taken} from {place}: {tell}.", *doubts]
 
 
 def _drives(run: RunFiles) -> list[tuple[str, list[Path]]]:
@@ -150,17 +196,35 @@ def _drives(run: RunFiles) -> list[tuple[str, list[Path]]]:
     return single + training + [(f"evaluation {each.name}", list(each.paths)) for each in run.evaluations]
 
 
-def _identified(place: Path, title: str, paths: list[Path], root: Path, known: Known) -> TraceFile:
+def _identified(
+    place: Path, title: str, paths: list[Path], root: Path, known: Known
+) -> tuple[list[TraceFile], str | None]:
+    """A drive by the version that logged it, or for each that may have; and a sentence where that was not told."""
     source = str(place) if place.is_file() and place in paths else f"{place}, {title}"
     table = read_rows(paths[0])
-    version = (
-        known.version or _told_version(root) or _version_in_log(paths[0]) or the_version(versions_of(table), source)
-    )
     tracks = known.tracks or next((each for each in (root / "tracks", root.parent / "tracks") if each.is_dir()), None)
     length = float(np.median(table.number["track_len"]))
     route = the_route(routes_of(table, tracks, known.track), source, length, known.direction)
     title = "" if len(paths) == 1 and place in paths else f"{place.name} {title}"
-    return TraceFile(paths[0], version, route.name, route=route, parts=tuple(paths[1:]), title=title)
+    told = known.version or _told_version(root) or _version_in_log(paths[0])
+    versions = [told] if told else different_cars(versions_of(table))
+    files = [
+        TraceFile(paths[0], version, route.name, route=route, parts=tuple(paths[1:]), title=title)
+        for version in versions
+    ]
+    if len(versions) == 1:
+        return files, None
+    alike = f"{source}: the cars of versions {' and '.join(versions)} log alike"
+    errors = car_errors(read_traces(files[0]), versions)
+    off = ", ".join(f"that of {version} is {errors[version]['1']:.2f} m off" for version in errors)
+    best = clearly_best(errors)
+    if best:
+        only = [file for file in files if file.version == best]
+        return only, f"{alike}; when they repeat a second of the drive, {off}. So it was {best}."
+    why = f"when they repeat a second of the drive, {off}" if errors else "too little was driven to tell them apart"
+    options = " or ".join(f"`--version {version}`" for version in versions)
+    each = [replace(file, title=f"{file.name} as {file.version}") for file in files]
+    return each, f"{alike}; {why}. It is compared with each of them. If you know which it was: {options}."
 
 
 def _version_in_log(path: Path) -> str | None:

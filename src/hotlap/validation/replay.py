@@ -318,6 +318,21 @@ def is_reference(file: TraceFile) -> bool:
     return file.role in ("", "fit" if file.version == "droa" else "check")
 
 
+def why_no_replay(files: Sequence[TraceFile]) -> str:
+    """Why traces of one version have no replay errors, in a sentence."""
+    version = files[0].version
+    if version not in GROUPS:
+        return f"no car of {version} is simulated: it is judged by the body of v2, which it had."
+    if not any(map(is_reference, files)):
+        roles = " and ".join(sorted({file.role for file in files}))
+        return f"index.csv gives these recordings the role {roles}, whose errors do not count for {version}."
+    steps = WARM_UP + 1 + min(HORIZONS.values())
+    return (
+        f"no {steps} steps follow each other without a break: a missing row, a jump, or time stamps that are not "
+        f"{SHORTEST_STEP:g} to {LONGEST_STEP:g} s apart."
+    )
+
+
 def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = "cpu") -> dict[str, dict[str, object]]:
     """Replay errors of all reference traces, by group (``v2`` … ``droa``); a group without windows is left out.
 
