@@ -248,20 +248,40 @@ def test_a_batch_gives_what_single_calls_give(tmp_path: Path):
     reward = load_reward(write(tmp_path, BATCH))
     params, columns = RewardParams([square(4.0), square(6.0)]), columns_of(11)
     single = [reward(row) for row in params.rows(columns)]
-    np.testing.assert_allclose(reward.call_batch(params, columns), single, rtol=1e-14)
+    np.testing.assert_allclose(reward.call_batch(params, columns, range(11)), single, rtol=1e-14)
+
+
+BATCH_LINE = 4
+NAN_IN_THE_THIRD = "return np.where(params['steps'] == 14, np.nan, 1.0)"
 
 
 @pytest.mark.parametrize(
-    ("body", "fragment"),
+    ("body", "place", "fragment"),
     [
-        ("return params['x'] * float('nan')", "returned NaN .* for one of the worlds"),
-        ("return params['x'] * 0 + 1e6", "returned 1e"),
-        ("return 1.0", r"shape \(\) for"),
-        ("return params['speeds']", "there is no key 'speeds' in .* Did you mean 'speed'"),
+        (NAN_IN_THE_THIRD, f"line {BATCH_LINE}, episode 32, step 14", "the reward function returned NaN"),
+        ("return np.arange(5) * -5e4", f"line {BATCH_LINE}, episode 33, step 15", "returned -150000; expected a fin"),
+        ("return 1.0", f"line {BATCH_LINE}, episode 30, step 12 (the first of 5 in the batch)", "returned 1 (float)"),
+        ("return np.ones(4)", f"line {BATCH_LINE}, episode 30, step 12 (the first of 5 in the batch)", "shape (4,); "),
+        ("pass", f"line {BATCH_LINE}, episode 30, step 12 (the first of 5 in the batch)", "is a `return` missing?"),
+        ("return ['a'] * 5", f"line {BATCH_LINE}, episode 30, step 12 (the first of 5 in the batch)", "(list); exp"),
+        (
+            "return params['speeds']",
+            f"line {BATCH_LINE + 1}, episode 30, step 12 (the first of 5 in the batch)",
+            "KeyError: there is no key 'speeds' in `return params['speeds']`. Did you mean 'speed'?",
+        ),
     ],
 )
-def test_a_failing_batch_is_explained(tmp_path: Path, body, fragment):
-    source = f"def reward_function(params):\n    return 1.0\ndef reward_function_batch(params):\n    {body}\n"
-    reward = load_reward(write(tmp_path, source))
-    with pytest.raises(RewardError, match=fragment):
-        reward.call_batch(RewardParams([square(), square()]), columns_of(5))
+def test_a_failing_batch_names_line_episode_step_and_inputs(tmp_path: Path, body, place, fragment):
+    """In the words of a single call: of the world whose reward is wrong, or of the batch."""
+    scalar = "import numpy as np\ndef reward_function(params):\n    return 1.0\n"
+    path = write(tmp_path, f"{scalar}def reward_function_batch(params):\n    {body}\n")
+    columns = columns_of(5) | {"steps": np.arange(12.0, 17.0), "route": np.zeros(5, dtype=int)}
+    with pytest.raises(RewardError) as caught:
+        load_reward(path).call_batch(RewardParams([square()]), columns, [*np.arange(30, 35)])
+    first, second = str(caught.value).split("\n")
+    assert first.startswith(f"{path}, {place}: ")
+    assert fragment in first
+    step = float(place.rpartition("step ")[2]) if "batch" not in place else None
+    shown = "steps=array of shape (5,)" if step is None else f"steps={step:g}, "
+    assert shown in second
+    assert step is None or f"x={columns['x'][int(step) - 12]:.5g}, " in second

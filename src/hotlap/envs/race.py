@@ -228,12 +228,13 @@ class Race:
 
     def _ask(self, worlds: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray | list[float]:
         """The reward function's answers, (n,)."""
+        episodes = [self._episodes[world] for world in worlds]
         if self.rewards[0].batch_function is not None:
-            return self.rewards[0].call_batch(self.reward_params, columns)
-        steps = columns["steps"].tolist()
+            return self.rewards[0].call_batch(self.reward_params, columns, episodes)
+        rows, steps = self.reward_params.rows(columns), columns["steps"].tolist()
         return [
-            self.rewards[world](params, (self._episodes[world], step))
-            for world, step, params in zip(worlds.tolist(), steps, self.reward_params.rows(columns), strict=True)
+            self.rewards[world](params, (episode, step))
+            for world, episode, step, params in zip(worlds, episodes, steps, rows, strict=True)
         ]
 
 

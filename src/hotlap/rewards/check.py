@@ -640,13 +640,13 @@ def _batch_problems(
     for episode in episodes:
         reward = load_reward(path)
         try:
-            batch = reward.call_batch(params, episode.columns, f"episode {episode.name!r}")
+            batch = reward.call_batch(params, episode.columns, [episode.name] * len(episode.columns["x"]))
             single = np.full(len(batch), np.nan)
             for number, row in enumerate(params.rows(episode.columns)):
                 if clock.left <= 0.0:
                     report.not_tried.append("whether reward_function_batch gives the same")
                     return
-                single[number] = reward(row)
+                single[number] = reward(row, (episode.name, row["steps"]))
         except RewardError as error:
             call = error.call
             message = str(error) if call is None else f"{call.place}, {call.where}: {call.what}"

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -25,7 +25,7 @@ LIMIT: Final = 1e5
 
 _get_ident = threading.get_ident
 
-Where = tuple[int, float] | str | None
+Where = tuple[int | str, float] | str | None
 """An (episode, step) pair, or any text; it is only read when something fails."""
 
 _TOLD: Final = (
@@ -56,10 +56,8 @@ class RewardFunction:
         self.function = function
         self.batch_function = batch_function
         self.namespace = {} if namespace is None else namespace
-        code = getattr(function, "__code__", None)
         self._folder = str(path.parent) if path.parent != Path() else str(Path(_file_of(function)).parent)
         guard.install()
-        self._line = f", line {code.co_firstlineno}" if code is not None else ""
 
     def __repr__(self) -> str:
         return f"RewardFunction({str(self.path)!r})"
@@ -76,76 +74,95 @@ class RewardFunction:
                 file, the line, where the run stood, and the inputs. Also if it does not return, or does to this process
                 what it must not; see `hotlap.rewards.guard`.
         """
+        value = self._answer(self.function, params, where)
+        if type(value) is not float:
+            value = self._as_float(value, params, where)
+        if -LIMIT <= value <= LIMIT:  # not so for NaN
+            return value
+        self._refused(self.function, f"returned {_number_word(value)}", params, where)
+
+    def call_batch(
+        self, params: RewardParams, columns: Mapping[str, np.ndarray], episodes: Sequence[int | str]
+    ) -> np.ndarray:
+        """The rewards (n,) float64 of a batch of worlds by the file's `reward_function_batch`.
+
+        Args:
+            params: Made for the routes that the columns name.
+            columns: One row per world, see `hotlap.rewards.params.COLUMNS`.
+            episodes: Number or name of each world's episode, for errors.
+
+        Raises:
+            RewardError: As in a single call. A wrong reward is told with the episode, step and inputs of its world.
+        """
+        assert self.batch_function is not None, f"{self.path} has no reward_function_batch"
+        steps = columns["steps"]
+        rewards = np.empty(len(steps))
+        for rows, inputs in params.batches(columns):
+            where = _where((episodes[rows[0]], steps[rows[0]]), inputs)
+            if len(rows) > 1:
+                where += f" (the first of {len(rows)} in the batch)"
+            values = self._batch_answer(inputs, len(rows), where)
+            wrong = np.flatnonzero(~(np.abs(values) <= LIMIT))
+            if len(wrong):
+                row = rows[wrong[0]]
+                one = next(params.rows({key: column[[row]] for key, column in columns.items()}))
+                what = f"returned {_number_word(values[wrong[0]])}"
+                self._refused(self.batch_function, what, one, (episodes[row], steps[row]))
+            rewards[rows] = values
+        return rewards
+
+    def _answer(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any], where: Where) -> Any:
+        """What the user's function returns, whatever that is."""
         running.where, running.folder, running.thread = where, self._folder, _get_ident()
         running.number += 1
         try:
             if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
                 guard.prepare()
             running.active = True
-            value = self.function(params)
+            value = function(inputs)
             running.active = False
         except BaseException as error:
             running.active = False
-            self._raised(error, params, where)
-        if type(value) is not float:
-            value = self._as_float(value, params, where)
-        if -LIMIT <= value <= LIMIT:  # not so for NaN
-            return value
-        self._refused(f"returned {_number_word(value)}", params, where)
+            self._raised(error, inputs, where)
+        return value
 
-    def call_batch(self, params: RewardParams, columns: Mapping[str, np.ndarray], where: Where = None) -> np.ndarray:
-        """The rewards (n,) float64 of a batch of worlds by the file's `reward_function_batch`.
-
-        Args:
-            params: Made for the routes that the columns name.
-            columns: One row per world, see `hotlap.rewards.params.COLUMNS`.
-            where: Says in an error where the run stood.
-
-        Raises:
-            RewardError: As in a single call; a wrong reward is shown with the inputs of its world.
-        """
-        assert self.batch_function is not None, f"{self.path} has no reward_function_batch"
-        rewards = np.empty(len(columns["route"]))
-        for rows, inputs in params.batches(columns):
-            running.where, running.folder, running.thread = where, self._folder, _get_ident()
-            running.number += 1
-            try:
-                if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
-                    guard.prepare()
-                running.active = True
-                values = np.asarray(self.batch_function(inputs), dtype=np.float64)
-                running.active = False
-            except BaseException as error:
-                running.active = False
-                self._raised(error, inputs, where)
-            if values.shape != rows.shape:
-                raise RewardError(
-                    f"{self.path}: reward_function_batch returned an array of shape {values.shape} for {len(rows)} "
-                    f"worlds; expected {rows.shape}, one reward each."
-                )
-            wrong = np.flatnonzero(~(np.abs(values) <= LIMIT))
-            if len(wrong):
-                one = next(params.rows({key: column[rows[wrong[:1]]] for key, column in columns.items()}))
-                self._refused(f"returned {_number_word(values[wrong[0]])} for one of the worlds", one, where)
-            rewards[rows] = values
-        return rewards
+    def _batch_answer(self, inputs: dict[str, Any], count: int, where: Where) -> np.ndarray:
+        """Rewards of ``count`` worlds (count,), which may be wrong."""
+        assert self.batch_function is not None
+        value = self._answer(self.batch_function, inputs, where)
+        expected = f"an array of shape ({count},), one reward for each car of the batch"
+        try:
+            values = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            values = None
+        if value is None or values is None:
+            self._refused(self.batch_function, f"returned {_value_word(value)}", inputs, where, expected)
+        if values.shape != (count,):
+            what = f"returned an array of shape {values.shape}" if values.ndim else f"returned {_value_word(value)}"
+            self._refused(self.batch_function, what, inputs, where, expected)
+        return values
 
     def _as_float(self, value: Any, params: dict[str, Any], where: Where) -> float:
         try:
             return float(value.item() if isinstance(value, np.ndarray) else value)
         except (TypeError, ValueError, OverflowError):
             pass
-        shown = "None (is a `return` missing?)" if value is None else f"{_shortened(value)} ({type(value).__name__})"
-        self._refused(f"returned {shown}", params, where)
+        self._refused(self.function, f"returned {_value_word(value)}", params, where)
 
-    def _refused(self, what: str, params: dict[str, Any], where: Where) -> NoReturn:
-        sentence = f"the reward function {what}; expected a finite number from {-LIMIT:g} to {LIMIT:g}."
-        code = getattr(self.function, "__code__", None)
+    def _refused(
+        self,
+        function: Callable[[dict[str, Any]], Any],
+        what: str,
+        params: dict[str, Any],
+        where: Where,
+        expected: str = f"a finite number from {-LIMIT:g} to {LIMIT:g}",
+    ) -> NoReturn:
+        sentence = f"the reward function {what}; expected {expected}."
+        code = getattr(function, "__code__", None)
         line = None if code is None else code.co_firstlineno
+        place = str(self.path) if line is None else f"{self.path}, line {line}"
         reads = keys_read(self.path, 0, params)
-        raise _failed(
-            RewardError, FailedCall(f"{self.path}{self._line}", line, _where(where, params), sentence, params, reads)
-        )
+        raise _failed(RewardError, FailedCall(place, line, _where(where, params), sentence, params, reads))
 
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:
         if is_interrupt(error, Path(self._folder)):
@@ -267,6 +284,10 @@ def _shortened(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def _value_word(value: Any) -> str:
+    return "None (is a `return` missing?)" if value is None else f"{_shortened(value)} ({type(value).__name__})"
+
+
 def _number_word(value: float) -> str:
     if math.isnan(value):
         return "NaN (a division 0/0, or infinity minus infinity?)"
@@ -275,7 +296,8 @@ def _number_word(value: float) -> str:
 
 def _where(where: Where, params: Mapping[str, Any]) -> str:
     if isinstance(where, tuple):
-        return f"episode {where[0]}, step {int(where[1])}"
+        episode, step = where
+        return f"episode {repr(episode) if isinstance(episode, str) else episode}, step {int(step)}"
     if where:
         return where
     steps = params.get("steps")

@@ -1,0 +1,53 @@
+"""Races and their reward functions: who is named when one fails, and how a race goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hotlap.config.metadata import ModelMetadata
+from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.envs.time_trial import DEFAULT_METADATA
+from hotlap.errors import RewardError
+from hotlap.sim.simulator import Start
+
+METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")
+ACTIONS = (2, 4, 1, 3)
+
+
+def race(reward: Any, num_worlds: int, **config: Any) -> Race:
+    return Race(RaceConfig(metadata=METADATA, reward=reward, **config), num_worlds, camera=False)
+
+
+def begin(driven: Race, worlds: list[int], first_episode: int = 0) -> None:
+    starts = [Start(ndist=0.1 * world, seed=world, prepared=True) for world in worlds]
+    driven.reset(worlds, starts, episodes=[first_episode + world for world in worlds])
+
+
+def drive(driven: Race, num_steps: int) -> list[JudgedStep]:
+    steps = []
+    for number in range(num_steps):
+        active = driven.active
+        steps.append(driven.step(active, np.resize(np.roll(ACTIONS, number), len(active))))
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        ("return np.where(params['x'] == params['x'][1], np.nan, 1.0)", "line 2, episode 41, step 2: the reward"),
+        ("return 1 / 0", "line 3, episode 40, step 2 (the first of 3 in the batch): ZeroDivisionError"),
+    ],
+)
+def test_a_failing_batch_function_names_the_episode_of_its_world(tmp_path: Path, body: str, what: str):
+    file = tmp_path / "reward_function.py"
+    scalar = "def reward_function(params):\n    return 1.0\n"
+    file.write_text(f"import numpy as np\ndef reward_function_batch(params):\n    {body}\n{scalar}")
+    driven = race(file, 3)
+    begin(driven, [0, 1, 2], first_episode=40)
+    with pytest.raises(RewardError) as caught:
+        drive(driven, 1)
+    assert str(caught.value).startswith(f"{file}, {what}")
