@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import typer
 from folder_shapes import SHAPES, Shape, beside, drfc, run_env, write_shape
+from tiny_model import write_model
 from typer.testing import CliRunner, Result
 
 from hotlap.cli import doctor_folders
 from hotlap.cli.doctor import doctor
+from hotlap.cli.doctor_folder import examine_folder
 from hotlap.errors import ConfigError
 
 app = typer.Typer()
@@ -113,6 +115,15 @@ def test_a_folder_alone_is_looked_at_by_itself(tmp_path: Path):
     write_shape(SHAPES["standard"], tmp_path)
     write_shape(SHAPES["side-by-side"], tmp_path / "experiments" / "other")
     assert json.loads(examine(tmp_path, "--json").stdout)["folder"] == str(tmp_path / "bucket/rl-deepracer-sagemaker")
+
+
+def test_a_batch_function_alone_is_a_reward_function(tmp_path: Path):
+    model = write_model(tmp_path / "model")
+    model.reward_file.write_text("def reward_function_batch(params):\n    return params['speed']\n")
+    assert examine_folder(model.path, None).problems == []
+    model.reward_file.write_text("def reward(params):\n    return params['speed']\n")
+    (problem,) = examine_folder(model.path, None).problems
+    assert "there is no reward_function in it" in problem
 
 
 def test_without_any_folder_the_one_named_is_meant(tmp_path: Path):

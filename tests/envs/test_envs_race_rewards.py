@@ -12,6 +12,7 @@ from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.race import JudgedStep, Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.errors import RewardError
+from hotlap.rewards import batched
 from hotlap.sim.simulator import Start
 
 METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")
@@ -19,7 +20,7 @@ ACTIONS = (2, 4, 1, 3)
 
 
 def race(reward: Any, num_worlds: int, **config: Any) -> Race:
-    return Race(RaceConfig(metadata=METADATA, reward=reward, **config), num_worlds, camera=False)
+    return Race(RaceConfig(metadata=METADATA, reward=reward, **config), num_worlds)
 
 
 def begin(driven: Race, worlds: list[int], first_episode: int = 0) -> None:
@@ -51,3 +52,37 @@ def test_a_failing_batch_function_names_the_episode_of_its_world(tmp_path: Path,
     with pytest.raises(RewardError) as caught:
         drive(driven, 1)
     assert str(caught.value).startswith(f"{file}, {what}")
+
+
+@pytest.mark.parametrize("num_worlds", [1, 3])
+def test_a_batch_function_alone_rewards_as_a_scalar_one_does(tmp_path: Path, num_worlds: int):
+    """In a file, and as a function that Python gives."""
+    scalar, batch = tmp_path / "scalar.py", tmp_path / "batch.py"
+    scalar.write_text("def reward_function(params):\n    return params['speed'] * params['x'] + params['steps']\n")
+    batch.write_text(scalar.read_text().replace("reward_function", "reward_function_batch"))
+
+    def function(params):
+        assert len(params["x"]) == num_worlds
+        return params["speed"] * params["x"] + params["steps"]
+
+    given = []
+    for reward in (scalar, batch, batched(function)):
+        driven = race(reward, num_worlds)
+        begin(driven, [*range(num_worlds)])
+        given.append([step.rewards for step in drive(driven, 4)])
+    assert np.all(given[0])
+    np.testing.assert_array_equal(given[1], given[0])
+    np.testing.assert_array_equal(given[2], given[0])
+
+
+@pytest.mark.parametrize("wrap", [batched, lambda function: function], ids=["batch", "scalar"])
+def test_a_function_of_python_that_raises_names_its_file_and_line(wrap):
+    def function(params):
+        return 1 / 0
+
+    driven = race(wrap(function), 1)
+    begin(driven, [0], first_episode=7)
+    with pytest.raises(RewardError) as caught:
+        drive(driven, 1)
+    line = function.__code__.co_firstlineno + 1
+    assert str(caught.value).startswith(f"{__file__}, line {line}, episode 7, step 2: ZeroDivisionError")

@@ -13,7 +13,7 @@ from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.errors import RewardError
 from hotlap.rewards import RewardParams, load_reward, load_rewards
 from hotlap.rewards.loader import EXAMPLES_FOLDER
-from hotlap.rewards.params import COLUMNS
+from hotlap.rewards.params import COLUMNS, batch_of_one
 from hotlap.tracks.track import Track
 
 BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
@@ -249,6 +249,46 @@ def test_a_batch_gives_what_single_calls_give(tmp_path: Path):
     params, columns = RewardParams([square(4.0), square(6.0)]), columns_of(11)
     single = [reward(row) for row in params.rows(columns)]
     np.testing.assert_allclose(reward.call_batch(params, columns, range(11)), single, rtol=1e-14)
+
+
+def test_a_batch_of_one_is_what_a_batch_gives_that_world():
+    for more in ({}, object_columns_of(4, 3)):
+        columns = columns_of(4) | more
+        params = RewardParams([square(4.0), square(6.0)])
+        for index, row in enumerate(params.rows(columns)):
+            ((_, expected),) = params.batches({key: column[[index]] for key, column in columns.items()})
+            found = batch_of_one(row)
+            assert tuple(found) == KEYS
+            for key in KEYS:
+                np.testing.assert_array_equal(found[key], expected[key])
+                one, other = np.asarray(found[key]), np.asarray(expected[key])
+                assert (one.shape, one.dtype) == (other.shape, other.dtype), key
+
+
+def test_a_batch_function_alone_is_asked_about_single_steps_too(tmp_path: Path):
+    reward = load_reward(write(tmp_path, BATCH[BATCH.index("def reward_function_batch") :]))
+    params, columns = RewardParams([square(4.0), square(6.0)]), columns_of(11)
+    single = [reward(row) for row in params.rows(columns)]
+    assert {type(value) for value in single} == {float}
+    np.testing.assert_array_equal(reward.call_batch(params, columns, range(11)), single)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "fragment"),
+    [
+        ("return params['x'] * float('nan')", 1, "the reward function returned NaN"),
+        ("return 1.0", 1, "returned 1 (float); expected an array of shape (1,)"),
+        ("return params['speeds']", 2, "there is no key 'speeds'"),
+    ],
+)
+def test_a_batch_function_that_fails_at_a_single_step_names_it(tmp_path: Path, body, line, fragment):
+    path = write(tmp_path, f"def reward_function_batch(params):\n    {body}\n")
+    row = next(RewardParams([square(), square()]).rows(columns_of(1)))
+    for where, said in (((7, 12.0), "episode 7, step 12"), (None, "step 3")):
+        with pytest.raises(RewardError) as caught:
+            load_reward(path)(row | {"steps": 3.0}, where)
+        assert str(caught.value).startswith(f"{path}, line {line}, {said}: ")
+        assert fragment in str(caught.value)
 
 
 BATCH_LINE = 4

@@ -27,7 +27,7 @@ from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
-from hotlap.rewards.source_check import reads_objects
+from hotlap.rewards.source_check import CONSOLE, reads_objects
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import Track, load_track
 
@@ -246,6 +246,20 @@ def test_a_batch_function_that_differs_is_an_error(tmp_path: Path):
     assert any(
         "reward_function_batch gives 8 where reward_function gives 4" in each.message for each in report.problems
     )
+
+
+def test_a_batch_function_alone_that_lets_cars_depend_on_each_other_is_an_error(tmp_path: Path):
+    path = tmp_path / "reward_function.py"
+    path.write_text("def reward_function_batch(params):\n    return params['speed'] - params['speed'].min()\n")
+    report = check(path)
+    assert any("where it gives the same step alone 0 " in each.message for each in report.problems), report.problems
+
+
+def test_a_batch_function_alone_is_checked_and_profiled():
+    report = check(CASES / "good" / "batch_alone.py", profile=True)
+    assert report.verdict == "ok"
+    assert any("reward_function_batch" in spot.place for spot in report.hot_spots)
+    assert [problem.message for problem in report.problems] == [f"{CONSOLE}a file without reward_function(params)"]
 
 
 def test_a_file_that_does_not_load_is_the_only_problem(tmp_path: Path):

@@ -177,7 +177,7 @@ def _reward_problems(model: ModelFolder) -> list[str]:
     except RewardError as error:
         return [str(error)]
     problems = _missing_packages(source)
-    if "reward_function" not in names and b"import *" not in source.text:
+    if not {"reward_function", "reward_function_batch"}.intersection(names) and b"import *" not in source.text:
         problems.append(
             f"{model.reward_file}: there is no reward_function in it. It must define `def reward_function(params):`."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from hotlap.deepracer.driving import CONTROL_PERIOD, DEFAULT_TRACK, Direction
 from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.envs.actions import ActionDecoder
-from hotlap.rewards.function import RewardFunction
+from hotlap.rewards.function import RewardFunction, name_of
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sensors.kinds import SENSORS
@@ -37,8 +36,8 @@ class RaceConfig:
 
     metadata: ModelMetadata
     reward: str | RewardSource | Callable[[dict[str, Any]], float] | None
-    """A reward function's file, the name of a shipped example, what was read from one, or a function of ``params``.
-    None: nobody asks for rewards; they are 0."""
+    """A reward function's file, the name of a shipped example, what was read from one, or a function of ``params``
+    (of those of many cars with `hotlap.rewards.batched`). None: nobody asks for rewards; they are 0."""
     tracks: tuple[str | Track, ...] = (DEFAULT_TRACK,)
     """Names or route files, which ``direction`` turns; or tracks as they are."""
     direction: Direction = "as_is"
@@ -241,6 +240,8 @@ class Race:
 def _load(reward: str | RewardSource | Callable[[dict[str, Any]], float] | None, count: int) -> list[RewardFunction]:
     if reward is None:
         return []
+    if isinstance(reward, RewardFunction):
+        return [reward] * count
     if callable(reward):
-        return [RewardFunction(Path(getattr(reward, "__name__", "reward")), reward)] * count
+        return [RewardFunction(name_of(reward), reward)] * count
     return load_rewards(reward, count)

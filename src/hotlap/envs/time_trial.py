@@ -108,7 +108,9 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     ## Arguments
     * ``track``: name of a track, or the path of a route file; ``direction``: ``as_is``, ``cw``, ``ccw``, ``reversed``.
     * ``reward``: a function of ``params``, a reward function's file, or the name of a shipped example. Of a file each
-      environment has a copy with globals of its own; a function is shared.
+      environment has a copy with globals of its own; a function is shared. A function that judges many cars at once,
+      with arrays for values, is given as ``hotlap.rewards.batched(function)``; in a file it is called
+      ``reward_function_batch``.
     * ``metadata``: ``model_metadata.json`` as a path or as a dictionary; default five steering angles at 1 m/s.
     * ``start``, ``max_steps``; ``spread``: how far each episode's car differs from the nominal one (0 to about 1).
     * ``theme``: color theme; ``device``: ``cpu`` or ``cuda``; ``render_mode``: ``rgb_array`` gives a color picture.

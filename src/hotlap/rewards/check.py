@@ -523,7 +523,11 @@ class _Doubts:
                 f"the function changes its inputs ({keys}; first in {step}): each call gets new ones, so this has no "
                 "effect on the car or the next step; use a variable of your own",
             )
-        value = self.play.reward.function(copy.deepcopy(self.rows[0]))
+        function = self.play.reward.function
+        if function is None:
+            yield Problem("note", f"{CONSOLE}a file without reward_function(params)")
+            return
+        value = function(copy.deepcopy(self.rows[0]))
         if not isinstance(value, float):
             yield Problem("note", f"{CONSOLE}a reward of type {type(value).__name__}, not float(reward)")
 
@@ -636,7 +640,7 @@ class _Doubts:
 def _batch_problems(
     path: str | Path, params: RewardParams, episodes: Sequence[Episode], clock: _Clock, report: RewardReport
 ) -> Iterator[Problem]:
-    """Whether `reward_function_batch` gives what `reward_function` gives."""
+    """Whether `reward_function_batch` gives what `reward_function` gives, or else what it gives each step alone."""
     for episode in episodes:
         reward = load_reward(path)
         try:
@@ -644,7 +648,7 @@ def _batch_problems(
             single = np.full(len(batch), np.nan)
             for number, row in enumerate(params.rows(episode.columns)):
                 if clock.left <= 0.0:
-                    report.not_tried.append("whether reward_function_batch gives the same")
+                    report.not_tried.append("whether reward_function_batch gives the same for each car")
                     return
                 single[number] = reward(row, (episode.name, row["steps"]))
         except RewardError as error:
@@ -655,9 +659,10 @@ def _batch_problems(
         differing = np.flatnonzero(~np.isclose(batch, single, rtol=1e-6, atol=1e-9))
         if len(differing):
             first = differing[0]
+            other = "it gives the same step alone" if reward.function is None else "reward_function gives"
             yield Problem(
                 "error",
-                f"reward_function_batch gives {batch[first]:g} where reward_function gives {single[first]:g} "
+                f"reward_function_batch gives {batch[first]:g} where {other} {single[first]:g} "
                 f"(episode {episode.name!r}, {len(differing)} of {len(batch)} such steps differ)",
             )
             return

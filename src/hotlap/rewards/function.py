@@ -18,7 +18,7 @@ from hotlap.errors import FailedCall, RewardError, RewardStopped
 from hotlap.rewards import guard
 from hotlap.rewards.guard import Stopped, is_interrupt, running
 from hotlap.rewards.lines import hanging, keys_read, source_of
-from hotlap.rewards.params import RewardParams
+from hotlap.rewards.params import RewardParams, batch_of_one
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""
@@ -40,23 +40,26 @@ class RewardFunction:
 
     Args:
         path: Its file, as it shall appear in errors.
-        function: The file's `reward_function`.
-        batch_function: The file's `reward_function_batch`, if it has one.
+        function: The file's `reward_function`, if it has one.
+        batch_function: The file's `reward_function_batch`, if it has one; without a `reward_function` it is asked about
+            single steps too, as a batch of one.
         namespace: The globals of the file's module.
     """
 
     def __init__(
         self,
         path: Path,
-        function: Callable[[dict[str, Any]], Any],
+        function: Callable[[dict[str, Any]], Any] | None,
         batch_function: Callable[[dict[str, Any]], Any] | None = None,
         namespace: dict[str, Any] | None = None,
     ) -> None:
         self.path = path
+        any_function = function or batch_function
+        assert any_function is not None
         self.function = function
         self.batch_function = batch_function
         self.namespace = {} if namespace is None else namespace
-        self._folder = str(path.parent) if path.parent != Path() else str(Path(_file_of(function)).parent)
+        self._folder = str(path.parent) if path.parent != Path() else str(Path(_file_of(any_function)).parent)
         guard.install()
 
     def __repr__(self) -> str:
@@ -74,12 +77,23 @@ class RewardFunction:
                 file, the line, where the run stood, and the inputs. Also if it does not return, or does to this process
                 what it must not; see `hotlap.rewards.guard`.
         """
-        value = self._answer(self.function, params, where)
+        function = self.function
+        if function is None:
+            return self._alone(params, where)
+        value = self._answer(function, params, where)
         if type(value) is not float:
-            value = self._as_float(value, params, where)
+            value = self._as_float(function, value, params, where)
         if -LIMIT <= value <= LIMIT:  # not so for NaN
             return value
-        self._refused(self.function, f"returned {_number_word(value)}", params, where)
+        self._refused(function, f"returned {_number_word(value)}", params, where)
+
+    def _alone(self, params: dict[str, Any], where: Where) -> float:
+        """The reward of one step by the batch function."""
+        assert self.batch_function is not None
+        value = float(self._batch_answer(batch_of_one(params), 1, where or _where(None, params))[0])
+        if -LIMIT <= value <= LIMIT:
+            return value
+        self._refused(self.batch_function, f"returned {_number_word(value)}", params, where)
 
     def call_batch(
         self, params: RewardParams, columns: Mapping[str, np.ndarray], episodes: Sequence[int | str]
@@ -142,12 +156,14 @@ class RewardFunction:
             self._refused(self.batch_function, what, inputs, where, expected)
         return values
 
-    def _as_float(self, value: Any, params: dict[str, Any], where: Where) -> float:
+    def _as_float(
+        self, function: Callable[[dict[str, Any]], Any], value: Any, params: dict[str, Any], where: Where
+    ) -> float:
         try:
             return float(value.item() if isinstance(value, np.ndarray) else value)
         except (TypeError, ValueError, OverflowError):
             pass
-        self._refused(self.function, f"returned {_value_word(value)}", params, where)
+        self._refused(function, f"returned {_value_word(value)}", params, where)
 
     def _refused(
         self,
@@ -167,13 +183,28 @@ class RewardFunction:
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:
         if is_interrupt(error, Path(self._folder)):
             raise error
-        file, line = line_of(error, self.path)
-        place = f"{file}, line {line}" if line else str(file)
+        file, line = line_of(error, Path(self._folder, self.path.name))
+        place = f"{file}, line {line}" if line else str(self.path)
         reads = keys_read(file, line, params) if line else ()
         sentence = explain_at(error, file, line)
         raise _failed(
             kind_of(error), FailedCall(place, line or None, _where(where, params), sentence, params, reads)
         ) from error
+
+
+def batched(function: Callable[[dict[str, Any]], Any]) -> RewardFunction:
+    """A function that judges many cars at once, for the ``reward`` of an environment or of a race.
+
+    Args:
+        function: Is given arrays with one row for each car, such as ``params["speed"]`` of shape (n,), where a reward
+            function is given single values (see `RewardParams.batches`), and returns an array of n rewards.
+    """
+    return RewardFunction(name_of(function), None, function)
+
+
+def name_of(function: Callable[..., Any]) -> Path:
+    """What errors call a function that comes from no reward file."""
+    return Path(getattr(function, "__name__", "reward"))
 
 
 def _failed(kind: type[RewardError], call: FailedCall) -> RewardError:

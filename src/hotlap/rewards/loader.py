@@ -138,7 +138,9 @@ def _check_encoding(source: RewardSource) -> None:
 
 
 def load_reward(file: str | Path | RewardSource) -> RewardFunction:
-    """Execute a reward file once, in a module of its own, and take its `reward_function`.
+    """Execute a reward file once, in a module of its own, and take its `reward_function` or `reward_function_batch`.
+
+    With both, the second judges many worlds at once, the first single steps.
 
     Module globals live as long as the returned object. Files beside it can be imported; two files of the same name from
     different folders stay apart as long as each is imported at the top of its reward file.
@@ -147,17 +149,18 @@ def load_reward(file: str | Path | RewardSource) -> RewardFunction:
         file: A file, the name of a shipped example, or what was read from one.
 
     Raises:
-        RewardError: If the file is absent, is not Python, raises while it is executed, or has no `reward_function` that
-            takes one argument; names file and line.
+        RewardError: If the file is absent, is not Python, raises while it is executed, or has neither function,
+            or one that does not take one argument; names file and line.
     """
     source = file if isinstance(file, RewardSource) else read_reward(file)
     path = source.path
     module = _execute(source)
     function = getattr(module, "reward_function", None)
-    if function is None:
-        raise RewardError(f"{path}: {_what_is_there(module)} It must define `def reward_function(params):`.")
-    _check_signature(path, function, "reward_function")
     batch_function = getattr(module, "reward_function_batch", None)
+    if function is None and batch_function is None:
+        raise RewardError(f"{path}: {_what_is_there(module)} It must define `def reward_function(params):`.")
+    if function is not None:
+        _check_signature(path, function, "reward_function")
     if batch_function is not None:
         _check_signature(path, batch_function, "reward_function_batch")
     return RewardFunction(path, function, batch_function, vars(module))

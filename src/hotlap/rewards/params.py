@@ -121,6 +121,24 @@ class RewardParams:
             yield rows, {key: values[key] for key in KEYS}
 
 
+_DTYPES: Final = {"float": np.float64, "points": np.float64, "floats": np.float64, "ints": np.int64}  # else bool
+
+
+def batch_of_one(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What `RewardParams.batches` gives for a world alone, from its row."""
+    values: dict[str, Any] = {}
+    for key, value in params.items():
+        kind = REWARD_INPUTS[key].kind
+        if key == "track_length":
+            values[key] = value
+            continue
+        column = np.array([value], dtype=_DTYPES.get(kind, np.bool_))
+        if kind == "points":
+            column = column.reshape(1, -1, 2)  # also where there is none
+        values[key] = column[0] if key == "waypoints" else column
+    return values
+
+
 def _with_objects(rows: Iterator[dict[str, Any]], columns: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
     """The rows with what there is to say of the objects."""
     values = [np.asarray(columns[key]).tolist() for key in OF_OBJECTS]

@@ -93,8 +93,9 @@ def _undefined_names(source: str, tree: ast.Module, namespace: dict[str, Any]) -
 
 
 def _unknown_keys(tree: ast.Module) -> Iterator[Problem]:
-    """Keys read from the argument of `reward_function` that the dictionary does not have."""
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "reward_function"]
+    """Keys read from the argument of a reward function that the dictionary does not have."""
+    names = "reward_function", "reward_function_batch"
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]
     for function in functions:
         arguments = function.args.posonlyargs + function.args.args
         if not arguments:
