@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.objects import Obstacles
 from hotlap.envs.race import JudgedStep, Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.errors import RewardError
@@ -86,3 +87,36 @@ def test_a_function_of_python_that_raises_names_its_file_and_line(wrap):
         drive(driven, 1)
     line = function.__code__.co_firstlineno + 1
     assert str(caught.value).startswith(f"{__file__}, line {line}, episode 7, step 2: ZeroDivisionError")
+
+
+@pytest.mark.parametrize("wrap", [batched, lambda function: function], ids=["batch", "scalar"])
+def test_after_an_error_new_episodes_are_those_of_a_fresh_race(wrap):
+    """The rules have counted the step that failed, in which no car has moved."""
+    fails = False
+
+    def reward(params):
+        return params["x"] / 0 if fails and np.any(params["steps"] >= 5) else params["x"] + params["progress"]
+
+    driven = race(wrap(reward), 3, obstacles=Obstacles(positions=((0.5, 1),)))
+    begin(driven, [0, 1, 2])
+    drive(driven, 3)
+    worlds, poses, steps = driven.active, driven.poses(np.arange(3)), driven.simulator.state.host("steps").copy()
+    fails = True
+    with pytest.raises(RewardError), np.errstate(divide="raise"):
+        drive(driven, 1)
+    np.testing.assert_array_equal(driven.poses(np.arange(3)), poses)
+    np.testing.assert_array_equal(driven.simulator.state.host("steps"), steps + 1)
+
+    fails = False
+    fresh = race(wrap(reward), 3, obstacles=Obstacles(positions=((0.5, 1),)))
+    begin(driven, worlds.tolist())
+    begin(fresh, worlds.tolist())
+    for sensor, images in fresh.observe(worlds).items():
+        np.testing.assert_array_equal(driven.observe(worlds)[sensor], images)
+    for again, expected in zip(drive(driven, 30), drive(fresh, 30), strict=True):
+        np.testing.assert_array_equal(again.rewards, expected.rewards)
+        assert again.columns.keys() == expected.columns.keys()
+        for name, column in expected.columns.items():
+            np.testing.assert_array_equal(again.columns[name], column, err_msg=name)
+    for sensor, images in fresh.observe(worlds).items():
+        np.testing.assert_array_equal(driven.observe(worlds)[sensor], images)
