@@ -263,7 +263,7 @@ def test_command_writes_the_report_and_says_what_it_holds(folder, tmp_path):
 
 def test_command_explains_what_it_cannot_do(folder, tmp_path):
     for arguments, words in (
-        ([], "at least one folder"),
+        ([], "which folder?"),
         ([str(tmp_path / "absent")], "does not exist"),
         ([str(tmp_path)], "nothing readable about a run"),
         ([str(folder), str(folder)], "named twice"),

@@ -204,7 +204,7 @@ def _why(job: JobRecord) -> str:
         return "killed, or the memory was full; --resume goes on"
     if job.error:
         error = re.sub(r"^[^,:]*[/\\](?=[^/\\,:]+[,:])", "", job.error)
-        return textwrap.shorten(error, MAX_WHY, placeholder=" …")
+        return textwrap.shorten(re.sub(r", episode \d+, step \d+", "", error), MAX_WHY, placeholder=" …")
     return _ENDS.get(job.reason or "", job.reason or "")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, print_json
+from hotlap.cli.output import JsonOption, print_json, screen
 
 if TYPE_CHECKING:
     from hotlap.envs.practice import Practice
@@ -180,10 +180,8 @@ def _print_report(report: RewardReport, *, alone: bool) -> None:
 
 
 def _print_episodes(report: RewardReport) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     table = Table("episode", "ended by", "steps", "lowest", "mean", "highest", "total", box=None, pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
@@ -195,7 +193,7 @@ def _print_episodes(report: RewardReport) -> None:
         numbers = (f"{value:.4g}" for value in (each.lowest, each.mean, each.highest, each.total))
         table.add_row(each.name, each.ending.replace("_", " "), str(each.calls), *numbers)
     if report.episodes:
-        console.print(table)
+        screen().print(table)
     cost = report.cost
     if cost is not None:
         print(
@@ -217,13 +215,13 @@ def _inputs_read(problem: Problem) -> str:
 
 
 def _print_table(names: list[str], reports: list[RewardReport]) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("file", "verdict", "what it says first", box=None, pad_edge=False)
     for name, report in zip(names, reports, strict=True):
-        table.add_row(name, _VERDICTS[report.verdict], report.first_sentence)
-    Console().print("\n", table, markup=False, highlight=False, sep="")
+        table.add_row(escape(name), _VERDICTS[report.verdict], escape(report.first_sentence))
+    screen().print("\n", table, sep="")
 
 
 _VERDICTS = {
