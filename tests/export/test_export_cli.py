@@ -21,7 +21,7 @@ from hotlap.deepracer.model import SHALLOW
 from hotlap.errors import ConfigError, MissingExtraError, RecordError
 from hotlap.export.clone_source import readable_source
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
-from hotlap.records.store import open_store
+from hotlap.records.opening import open_store
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 
