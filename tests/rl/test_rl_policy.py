@@ -129,12 +129,6 @@ def test_epsilon_greedy_needs_discrete_actions():
         Policy(ActorCritic(SHALLOW, TINY, STEERING_AND_SPEED), exploration=EpsilonGreedy())
 
 
-def test_continuous_actions_map_linearly_after_clipping():
-    action = torch.tensor([[-1.0, -1.0], [0.0, 0.0], [0.5, 1.0], [-7.0, 3.0]])
-    expected = torch.tensor([[-30.0, 0.6], [0.0, 0.8], [15.0, 1.0], [-30.0, 1.0]])
-    torch.testing.assert_close(STEERING_AND_SPEED.to_env(action), expected)
-
-
 def test_weights_of_another_network_are_refused():
     """A misspelt name must not leave random weights in its place; the value's weights need not come along."""
     policy = Policy(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), precision="float32")

@@ -36,11 +36,6 @@ class DiscreteActionSpace(Config):
     def num_actions(self) -> int:
         return len(self.actions)
 
-    @property
-    def default_index(self) -> int | None:
-        """Index of the first action that steers straight; None without one."""
-        return next((index for index, action in enumerate(self.actions) if action.steering_angle == 0.0), None)
-
 
 class Range(Config):
     """A closed interval, low < high."""
