@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.rl.distributions import Categorical, Gaussian
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy, Policy

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotlap.cli.output import print_json, print_log_lines, progress_bar
+from hotlap.cli.console import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
 from hotlap.shell import quoted
 from hotlap.wording import counted

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
+from hotlap.deepracer.metadata_names import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.errors import ConfigError
 

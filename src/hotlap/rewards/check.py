@@ -23,8 +23,8 @@ from hotlap.rewards import guard, old_names
 from hotlap.rewards.function import RewardFunction, describe, line_of
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
-from hotlap.rewards.practice import Episode
 from hotlap.rewards.profile import HotSpot, RewardCost, hot_spots
+from hotlap.rewards.recorded_episodes import Episode
 from hotlap.rewards.source_check import CONSOLE, Problem, check_source, rare_names, reads_the_border
 
 SLOW_US = 2000.0
