@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import hotlap
@@ -59,6 +59,50 @@ def imported(file: Path) -> list[tuple[str, int, bool]]:
     return found
 
 
+def module_name(file: Path) -> str:
+    """Name of the module in a file, without the package's name; the package itself: "hotlap"."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "hotlap"
+
+
+def imports_between_files(sources: dict[str, str]) -> dict[str, set[str]]:
+    """For the source of each module (names as of `module_name`): the modules that it runs, early or late."""
+    arrows = {}
+    for module, source in sources.items():
+        tree = ast.parse(source)
+        only_for_types = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test).removeprefix("typing.") == "TYPE_CHECKING"
+            for statement in node.body
+            for inner in ast.walk(statement)
+        }
+        named: set[str] = set()
+        for node in ast.walk(tree):
+            if id(node) in only_for_types:
+                continue
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                home = (node.module or "").removeprefix("hotlap.")
+                # A name is a module of the package `home`, or what `home` itself defines.
+                named |= {
+                    inner if (inner := f"{home}.{alias.name}".removeprefix("hotlap.")) in sources else home
+                    for alias in node.names
+                }
+        arrows[module] = {name.removeprefix("hotlap.") for name in named} & sources.keys()
+    return arrows
+
+
+def circle(arrows: dict[str, set[str]]) -> str | None:
+    """One circle as a path, or None."""
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        return " imports ".join(reversed(error.args[1]))
+    return None
+
+
 def files() -> list[tuple[str, Path]]:
     """Room and path of every file."""
     paths = sorted(PACKAGE.rglob("*.py"))
@@ -107,6 +151,38 @@ def test_arrows_make_no_circle():
         room: {name for name in allowed if "." not in name} for room, allowed in ARROWS.items() if allowed is not None
     }
     TopologicalSorter(rooms).prepare()
+
+
+def test_files_make_no_circle():
+    """Neither do the files within a room, wherever in a file the import stands."""
+    arrows = imports_between_files({module_name(path): path.read_text() for path in PACKAGE.rglob("*.py")})
+    circles = []
+    while found := circle(arrows):
+        circles.append(found)
+        first, second, *_ = found.split(" imports ")
+        arrows[first].remove(second)
+    assert not circles, "\n".join(circles)
+
+
+def test_a_circle_of_files_is_found():
+    """Whether an import stands at the top, in a function or names the module: all but those for types alone count."""
+
+    def found(below: str) -> str | None:
+        return circle(imports_between_files({"a": "from hotlap.room.b import X", "room.b": below, "room": ""}))
+
+    path = {"a imports room.b imports a", "room.b imports a imports room.b"}
+    assert found("from hotlap.a import Y") in path
+    assert found("from hotlap import a") in path
+    assert found("def f():\n    import hotlap.a") in path
+    assert found("if TYPE_CHECKING:\n    from hotlap.a import Y") is None
+    assert found("if TYPE_CHECKING:\n    pass\nelse:\n    import hotlap.a") in path
+    assert found("from hotlap.room import Z") is None
+    three = {"a": {"b"}, "b": {"c"}, "c": {"a"}}
+    assert circle(three) in {
+        "a imports b imports c imports a",
+        "b imports c imports a imports b",
+        "c imports a imports b imports c",
+    }
 
 
 def test_the_command_line_starts_without_the_heavy_rooms():

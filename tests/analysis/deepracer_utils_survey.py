@@ -428,7 +428,7 @@ def write_own_log(folder: Path) -> Sample:
     tiny_model = importlib.import_module("tiny_model")
     from hotlap.evaluation.evaluator import Evaluator
     from hotlap.records.sim_trace import format_log_lines
-    from hotlap.rollouts.traces import trace_rows
+    from hotlap.rollouts.trace_rows import trace_rows
     from hotlap.training.trainer import Trainer
 
     model = tiny_model.write_model(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from video_frames import read_frames
 
 from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import Drive
@@ -18,7 +19,6 @@ from hotlap.analysis.film.strip import clock
 from hotlap.analysis.film.top_view import TopView
 from hotlap.analysis.film.views import ChaseAndMap, FromAbove
 from hotlap.errors import RecordError
-from hotlap.records.video import read_frames
 from hotlap.tracks.track import Track
 
 

@@ -19,7 +19,7 @@ from hotlap.cli.video_option import parse_video
 from hotlap.config import ConfigWarning
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError
-from hotlap.records.store import open_store
+from hotlap.records.opening import open_store
 from hotlap.shell import quoted
 from hotlap.training.trainer import Trainer
 

@@ -67,10 +67,6 @@ def test_actions_keep_their_order_and_their_exact_numbers():
     space = metadata().action_space
     assert isinstance(space, DiscreteActionSpace)
     assert [(action.steering_angle, action.speed) for action in space.actions] == [(30.0, 0.5), (-12.5, 1.5)]
-    assert space.default_index is None
-    straight = metadata(action_space=[*ACTIONS, {"steering_angle": 0, "speed": 1}]).action_space
-    assert isinstance(straight, DiscreteActionSpace)
-    assert straight.default_index == 2
 
 
 def test_choices_are_trimmed_and_of_any_case():

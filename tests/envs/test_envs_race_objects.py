@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from hotlap.config.metadata import ModelMetadata
-from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.reward_inputs import KEYS
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.sim.simulator import Start

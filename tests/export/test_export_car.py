@@ -12,7 +12,7 @@ from car_reference import drive
 from PIL import Image
 
 from hotlap.config.metadata import ModelMetadata
-from hotlap.export.archive import car_metadata
+from hotlap.export.car_archive import car_metadata
 from hotlap.export.car_commands import car_commands, car_doubts
 from hotlap.export.preprocessing import preprocess
 from hotlap.export.sample_frames import track_frames

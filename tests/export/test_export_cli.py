@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from hotlap.cli.main import app
 from hotlap.config.model_folder import ModelFolder
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError, MissingExtraError, RecordError
 from hotlap.export.clone_source import readable_source
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
-from hotlap.records.store import open_store
+from hotlap.records.opening import open_store
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from sample_policies import STEER_AND_SPEED, features, frames, make_policy
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.export.agreement import TOLERANCE, compare
 from hotlap.export.car_graph import POLICY_OUTPUT, car_graph, policy_input
 from hotlap.export.executor import Executor

@@ -18,7 +18,7 @@ from sample_policies import make_policy
 from hotlap.archives import tar
 from hotlap.archives.archive import unpack
 from hotlap.bounded import MalformedError
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import RecordError
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor

@@ -18,11 +18,11 @@ from tf_files import OriginalGraph, checkpoint_files, frozen_graph, write_checkp
 from tiny_model import WANDERING, write_model
 
 from hotlap.config.model_folder import ModelFolder
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.errors import ConfigError, RecordError
 from hotlap.evaluation.evaluator import Evaluator
-from hotlap.export.archive import car_metadata, pack_archive
+from hotlap.export.car_archive import car_metadata, pack_archive
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor
 from hotlap.export.graph import read_graph

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sample_policies import STEER_AND_SPEED, frames, make_policy
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.car_graph import car_graph, policy_input
 from hotlap.export.layers import layers_of

@@ -18,7 +18,7 @@ from sample_policies import STEER_AND_SPEED, frames, make_policy
 from test_export_import import value_tower, write_prefix
 
 from hotlap.config.metadata import ModelMetadata
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.car_graph import POLICY_OUTPUT, car_graph, policy_input
 from hotlap.export.importing import import_model

@@ -22,9 +22,10 @@ from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
 from hotlap.jobs.running import JOB_VARIABLE, RunningJob, running_job
-from hotlap.records.checkpoints import INDEX, CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
+from hotlap.records.layout import INDEX
 from hotlap.records.spool_folder import TRAINING, SpoolFolder, SpoolNote
 from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.user_folders import state_folder

@@ -14,7 +14,7 @@ import torch
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.folder import Folder
-from hotlap.records.store import open_store
+from hotlap.records.opening import open_store
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 
 METADATA = {"network": "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW", "sensors": ["FRONT_FACING_CAMERA"], "seed": 7}

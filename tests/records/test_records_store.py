@@ -15,10 +15,11 @@ from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEnt
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, read_metrics
+from hotlap.records.opening import open_store
 from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.spool import Spool
-from hotlap.records.store import Store, open_store
+from hotlap.records.store import Store
 
 Opener = Callable[[], Store]
 

@@ -241,7 +241,6 @@ def test_a_batch_function_that_differs_is_an_error(tmp_path: Path):
     path = write(tmp_path, "return params['speed']")
     path.write_text(path.read_text() + "\ndef reward_function_batch(params):\n    return params['speed'] * 2\n")
     report = check(path)
-    assert report.has_batch
     assert not report.ok
     assert any(
         "reward_function_batch gives 8 where reward_function gives 4" in each.message for each in report.problems

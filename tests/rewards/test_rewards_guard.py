@@ -324,7 +324,7 @@ def test_a_call_that_fills_the_memory_is_ended_before_the_machine_ends_the_proce
     from hotlap.rewards import guard
     guard.configure(limit_s=60)
     total = 1 << 30
-    guard._memory_left = lambda: (max(total - guard._own_memory(), 0), total)
+    guard.memory_left = lambda: (max(total - guard._own_memory(), 0), total)
     kept = []
     while True:
         kept.append(b"x" * (1 << 20))
@@ -343,7 +343,7 @@ def test_calls_that_fill_the_memory_together_are_ended(tmp_path: Path):
     import time
     from hotlap.rewards import guard
     total = guard._own_memory() + (400 << 20)
-    guard._memory_left = lambda: (max(total - guard._own_memory(), 0), total)
+    guard.memory_left = lambda: (max(total - guard._own_memory(), 0), total)
     kept = []
     def reward_function(params):
         kept.append(b"x" * (1 << 20))

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.rl.networks import ARCHITECTURES, ActorCritic, CameraEmbedder, Tower, camera_layers
 from hotlap.rl.specs import ContinuousActions, DiscreteActions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.rl.distributions import Categorical, Gaussian
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import EpsilonGreedy, Policy
@@ -127,12 +127,6 @@ def test_epsilon_greedy_is_uniform_below_epsilon_and_greedy_above():
 def test_epsilon_greedy_needs_discrete_actions():
     with pytest.raises(ValueError, match="discrete"):
         Policy(ActorCritic(SHALLOW, TINY, STEERING_AND_SPEED), exploration=EpsilonGreedy())
-
-
-def test_continuous_actions_map_linearly_after_clipping():
-    action = torch.tensor([[-1.0, -1.0], [0.0, 0.0], [0.5, 1.0], [-7.0, 3.0]])
-    expected = torch.tensor([[-30.0, 0.6], [0.0, 0.8], [15.0, 1.0], [-30.0, 1.0]])
-    torch.testing.assert_close(STEERING_AND_SPEED.to_env(action), expected)
 
 
 def test_weights_of_another_network_are_refused():

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.rl.adam import Adam
 from hotlap.rl.episode import Episode

@@ -7,7 +7,7 @@ from typing import Any
 
 from tiny_model import write_model
 
-from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
 from hotlap.rollouts.model import race_config
 

@@ -19,7 +19,7 @@ from hotlap.rl.policy import Policy
 from hotlap.rl.precision import Precision
 from hotlap.rollouts.model import build_network
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
-from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start

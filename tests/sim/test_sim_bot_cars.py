@@ -11,8 +11,8 @@ from scipy.interpolate import spalde, splprep
 from test_sim_rules import origin, put, ring, snapshot, status, value
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.statuses import Status
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.sim.lanes import lane_tables
 from hotlap.sim.objects import LANES
 from hotlap.sim.scene import RaceRules, Scene

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.sim.car_mesh import car_paint, car_trim, car_wheel
 from hotlap.sim.chase_view import BEHIND, FOLLOW_CAMERA, ChaseView, FollowCamera
 from hotlap.sim.light import DAYLIGHT

@@ -13,8 +13,8 @@ from judge_reference import CameraReference, ObjectReference, RouteReference
 from test_sim_judge import place, poses_around
 from test_sim_rules import drive_along, origin, put, ring, snapshot, status, value
 
-from hotlap.deepracer.objects import Obstacles
 from hotlap.deepracer.statuses import Status
+from hotlap.deepracer.track_objects import Obstacles
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
 from hotlap.sim.judge_objects import judge_objects, locate_objects
 from hotlap.sim.objects import OBJECT_DTYPE, SHAPES, place_obstacles

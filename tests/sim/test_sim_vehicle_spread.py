@@ -4,11 +4,26 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.sim.vehicle import VEHICLES, drive, vehicle_constants
-from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_periods
+from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_period
 from hotlap.validation.traces import read_index, read_trace
+
+
+@wp.kernel(enable_backward=False)
+def note_step_periods(seed: wp.array[wp.uint32], period_out: wp.array2d[float]):
+    i, step = wp.tid()
+    period_out[i, step] = step_period(seed[i], step)
+
+
+def step_periods(seeds: np.ndarray, num_steps: int) -> np.ndarray:
+    """Durations [s] of the first steps of episodes by their seeds, shape (len(seeds), num_steps)."""
+    periods = wp.empty((len(seeds), num_steps), dtype=float, device="cpu")
+    seed = wp.array(seeds.astype(np.uint32), dtype=wp.uint32, device="cpu")
+    wp.launch(note_step_periods, dim=periods.shape, inputs=[seed], outputs=[periods], device="cpu")
+    return periods.numpy()
 
 
 @pytest.mark.parametrize("name", VEHICLES)

@@ -23,8 +23,8 @@ from hotlap.records import output
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.leftovers import leftovers
+from hotlap.records.opening import open_store
 from hotlap.records.place import BucketPlace
-from hotlap.records.store import open_store
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 

@@ -12,7 +12,7 @@ import torch
 from tiny_model import write_model
 from torch import Tensor
 
-from hotlap.deepracer.model import TRAINABLE
+from hotlap.deepracer.metadata_names import TRAINABLE
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import ProgressLog

@@ -86,7 +86,7 @@ def test_a_training_goes_on_when_the_function_is_mended(
         if not guard._own_memory():
             pytest.skip("growth of memory is seen on Linux only")
         most = guard._own_memory() + (1 << 29)  # less than this machine has
-        monkeypatch.setattr(guard, "_memory_left", lambda: (max(most - guard._own_memory(), 0), most))
+        monkeypatch.setattr(guard, "memory_left", lambda: (max(most - guard._own_memory(), 0), most))
     body, said = DEEDS[deed]
     model = model_in(tmp_path, going_wrong(body), 30 if deed == "growth" else 1)
     with pytest.raises(RewardError, match=rf"reward_function.py, line \d+, episode \d+, step 5: .*{said}"):

@@ -11,8 +11,9 @@ import pytest
 from kill_server import KillServer, Moment, Outcome, files_of, made_equal
 from tiny_model import ROUND_AND_ROUND, write_shortest_model
 
-from hotlap.records.checkpoints import INDEX, CheckpointStore
+from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
+from hotlap.records.layout import INDEX
 from hotlap.records.tallies import TALLIES, TallyLog
 from hotlap.training.ranking import MAX_SETS
 

@@ -28,6 +28,7 @@ from hotlap.records.folder import Folder
 from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
+from hotlap.training import selection
 from hotlap.training.listener import Silence
 from hotlap.training.selection import COLLAPSE_EVALUATIONS
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
@@ -359,7 +360,7 @@ def test_another_measure_of_the_best_counts_all_laps_anew(tmp_path: Path):
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["there", "lost"])
-def test_a_policy_that_collapsed_goes_back_to_the_best(lost: bool, tmp_path: Path):
+def test_a_policy_that_collapsed_goes_back_to_the_best(lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """After several bad evaluations in a row, not after single ones; the numbering goes on."""
     bad = [1.0] * COLLAPSE_EVALUATIONS
     script = [80.0, bad[0], 79.0, *bad]
@@ -374,8 +375,8 @@ def test_a_policy_that_collapsed_goes_back_to_the_best(lost: bool, tmp_path: Pat
             best.unlink()
         return EvaluationReport((LapResult(1, 1000, script.pop(0), "off_track"),)), [0.0]
 
+    monkeypatch.setattr(selection, "measured", measure)
     with Trainer(model, listener=notes) as trainer:
-        trainer.selection.measure = measure
         assert trainer.run().iterations == num_iterations == len(curve(tmp_path))
     (message,) = notes.messages
     if lost:

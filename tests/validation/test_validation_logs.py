@@ -15,8 +15,7 @@ from hotlap.cli import validate_logs
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, drive, front_points
-from hotlap.validation.recordings import open_traces
-from hotlap.validation.replay import (
+from hotlap.validation.drift import (
     BICYCLES,
     HORIZONS,
     OBSERVER_GAINS,
@@ -29,7 +28,8 @@ from hotlap.validation.replay import (
     replay_errors,
     validate_replay,
 )
-from hotlap.validation.reward_inputs import INPUTS, rows_agree
+from hotlap.validation.logged_inputs import INPUTS, rows_agree
+from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import Trace, find_route, read_index, read_trace
 
 # Errors of the four-wheel model that the parameters were published with: median m, 90 % m, median deg, 90 % deg, for

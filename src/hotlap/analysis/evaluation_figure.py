@@ -25,7 +25,6 @@ def evaluation_figure(
     lap_times_s: Sequence[float],
     *,
     obstacles: np.ndarray | None = None,
-    title: str = "Evaluation",
     subtitle: str = "",
 ) -> Figure:
     """Draw the driven lines on the track, colored by speed, above a histogram of the lap times.
@@ -35,13 +34,12 @@ def evaluation_figure(
         drives: All trials.
         lap_times_s: Times of the complete laps [s]; may be empty.
         obstacles: Corners of what stood on the track in all trials [m], shape (num_obstacles, 4, 2).
-        title: Over the figure.
-        subtitle: Under it.
+        subtitle: Under the figure.
     """
     x_min, y_min, x_max, y_max = track.bounds
     height = float(np.clip(11 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 11))
     histogram = 2.0 if len(lap_times_s) else 0.5
-    figure = new_figure(12, height + histogram + 1.7, title, subtitle)
+    figure = new_figure(12, height + histogram + 1.7, "Evaluation", subtitle)
     road, times = figure.subplots(2, 1, height_ratios=[height, histogram])
     draw_track_on(road, track)
     if obstacles is not None:
@@ -60,7 +58,6 @@ def draw_evaluation(
     path: str | Path,
     *,
     obstacles: np.ndarray | None = None,
-    title: str = "Evaluation",
     subtitle: str = "",
 ) -> Path:
     """Write the figure of an evaluation as PNG.
@@ -68,7 +65,7 @@ def draw_evaluation(
     Raises:
         RecordError: If it cannot be written.
     """
-    figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, title=title, subtitle=subtitle)
+    figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, subtitle=subtitle)
     return save_figure(figure, path)
 
 

@@ -99,10 +99,6 @@ def _first_lap(run: Run) -> Fact:
     return Fact("First complete lap", "–", "none yet")
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def duration(seconds: float) -> str:
     """A time in words, such as 2 min 05 s."""
     if not seconds < 1e9:

@@ -51,14 +51,12 @@ def new_card(title: str, height: float = 3.3) -> tuple[Figure, Axes]:
     return figure, axes[0]
 
 
-def new_cards(
-    titles: Sequence[str], height: float, *, ratios: Sequence[float] | None = None
-) -> tuple[Figure, list[Axes]]:
+def new_cards(titles: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
     """A small figure of several charts, one above the other with a common horizontal axis."""
     figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
     figure.set_layout_engine("constrained", h_pad=0.09, w_pad=0.07)
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(titles), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0].tolist()
+    axes = figure.subplots(len(titles), 1, sharex=True, squeeze=False)[:, 0].tolist()
     for each, title in zip(axes, titles, strict=True):
         tidy(each, title)
     return figure, axes

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -99,8 +98,6 @@ def measure_sb3(
     *,
     track: str,
     num_steps: int,
-    iterations: int = 1,
-    threads: Sequence[int] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Train the stock recipe with Stable-Baselines3's PPO, and time collecting and training.
@@ -111,8 +108,6 @@ def measure_sb3(
     Args:
         track: Name or route file.
         num_steps: Steps of an iteration, rounded to whole minibatches.
-        iterations: How many count, for each number of threads; a short one comes before them.
-        threads: Numbers of torch threads to try; default 1 and all cores.
         seed: Of training and environment.
 
     Returns:
@@ -125,9 +120,9 @@ def measure_sb3(
     before = torch.get_num_threads()
     runs = {}
     try:
-        for count in threads or sorted({1, num_processors()}):
+        for count in sorted({1, num_processors()}):
             torch.set_num_threads(count)
-            runs[count] = _train(track, num_steps, iterations, seed)
+            runs[count] = _train(track, num_steps, seed)
     finally:
         torch.set_num_threads(before)
     best = max(runs, key=lambda count: runs[count]["env_steps_per_s"])
@@ -139,7 +134,7 @@ def measure_sb3(
     }
 
 
-def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, Any]:
+def _train(track: str, num_steps: int, seed: int) -> dict[str, Any]:
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -197,12 +192,12 @@ def _train(track: str, num_steps: int, iterations: int, seed: int) -> dict[str, 
         device="cpu",
     )
     watch = Stopwatch()
-    total = steps_per_env * num_envs * (iterations + 1)
+    total = steps_per_env * num_envs * 2
     model.learn(total, callback=watch)
     begins, ends = np.array(watch.begins), np.array(watch.ends)
     collect_s = float((ends[1:] - begins[1:-1]).sum())
     update_s = float((begins[2:] - ends[1:]).sum())
-    counted = steps_per_env * num_envs * iterations
+    counted = steps_per_env * num_envs
     return {
         "env_steps_per_s": counted / (collect_s + update_s),
         "num_steps": counted,

@@ -152,7 +152,7 @@ def center_line_steering(track: Track, poses: np.ndarray) -> np.ndarray:
     return np.clip(steering, -STEERING_LIMIT_DEG, STEERING_LIMIT_DEG)
 
 
-def record_drive(race: Race, num_steps: int = DRIVE_STEPS) -> Drive:
+def record_drive(race: Race) -> Drive:
     """Drive all cars of ``race`` along the center line from starts all round the lap, and note their commands.
 
     Raises:
@@ -168,7 +168,7 @@ def record_drive(race: Race, num_steps: int = DRIVE_STEPS) -> Drive:
     simulator.reset(worlds.tolist(), starts)
     commands: list[tuple[wp.array, wp.array]] = []
     num_frames = 0
-    for _ in range(num_steps):
+    for _ in range(DRIVE_STEPS):
         simulator.command(center_line_steering(track, race.poses(worlds)), speed)
         pair = wp.clone(simulator.state.steering), wp.clone(simulator.state.speed)
         simulator.step()

@@ -263,7 +263,7 @@ def _between_nodes(
 
 
 @contextmanager
-def two_nodes(*, head_cpus: int = 1, far_cpus: int = 1) -> Iterator[str]:
+def two_nodes(*, far_cpus: int = 1) -> Iterator[str]:
     """Be the driver of a Ray cluster of two nodes on this machine, with addresses `HEAD` and `FAR`; Linux only.
 
     Only a process that was in no Ray session before can be. Yields Ray's identifier of the other node.
@@ -275,7 +275,7 @@ def two_nodes(*, head_cpus: int = 1, far_cpus: int = 1) -> Iterator[str]:
         probe.bind((HEAD, 0))
         port = probe.getsockname()[1]
     with ExitStack() as stack:
-        head = stack.enter_context(closing(RayNode(ip=HEAD, num_cpus=head_cpus, port=port)))
+        head = stack.enter_context(closing(RayNode(ip=HEAD, num_cpus=1, port=port)))
         head.wait_until_up()
         far = stack.enter_context(closing(RayNode(ip=FAR, num_cpus=far_cpus, head=head.address)))
         stack.enter_context(closing(connect(head.address, num_workers=0, store_bytes=0)))

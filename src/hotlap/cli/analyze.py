@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.console import JsonOption, console, print_json, progress_bar, screen
 from hotlap.cli.model_argument import DrfcOption, choose_model, model_place, which_folder
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:

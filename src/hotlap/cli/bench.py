@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, prints_to_stderr, screen
+from hotlap.cli.console import JsonOption, console, print_json, prints_to_stderr, screen
 from hotlap.errors import ConfigError
 from hotlap.wording import counted
 

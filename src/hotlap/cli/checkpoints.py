@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hotlap.cli.console import JsonOption, print_json
 from hotlap.cli.model_argument import DrfcOption, choose_model
-from hotlap.cli.output import JsonOption, print_json
 
 if TYPE_CHECKING:
     from hotlap.records.tallies import Tally

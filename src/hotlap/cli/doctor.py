@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from hotlap.cli.console import JsonOption, print_json, prints_to_stderr, screen
 from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
-from hotlap.cli.output import JsonOption, print_json, prints_to_stderr, screen
 from hotlap.wording import counted
 
 MIN_PYTHON = (3, 11)

@@ -30,7 +30,8 @@ def earlier_model(place: Path, drfc: DrfcFolder | None = None) -> EarlierModel:
     Raises:
         RecordError: If the folder cannot be read.
     """
-    from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
+    from hotlap.records.checkpoints import CheckpointStore
+    from hotlap.records.layout import MODEL_FOLDER
     from hotlap.records.output import foreign_model
 
     checkpoints = CheckpointStore(place)

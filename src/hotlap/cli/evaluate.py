@@ -12,8 +12,7 @@ import typer
 
 from hotlap.cli.checkpoint_option import last_by_default, parse_checkpoint, split_checkpoint
 from hotlap.cli.checkpoints import how_sure
-from hotlap.cli.model_argument import Choice, choose_model
-from hotlap.cli.output import (
+from hotlap.cli.console import (
     JsonOption,
     PrintLogOption,
     check_outputs,
@@ -25,6 +24,7 @@ from hotlap.cli.output import (
     progress_bar,
     screen,
 )
+from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
 from hotlap.errors import RecordError
 
@@ -226,7 +226,7 @@ def _jobs(
     choices: Sequence[Choice], rules: Path | None, *, race: Mapping[str, Any], evaluation: Mapping[str, Any]
 ) -> list[Job]:
     """The settings of each model: rules from options, then the rules file, then the first model's own."""
-    from hotlap.config.rules import with_rules_file, with_rules_of
+    from hotlap.config.rules_file import with_rules_file, with_rules_of
 
     jobs: list[Job] = []
     for choice in choices:

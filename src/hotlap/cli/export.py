@@ -9,8 +9,8 @@ import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
 from hotlap.cli.checkpoints import how_sure
+from hotlap.cli.console import JsonOption, console, print_json
 from hotlap.cli.model_argument import choose_model
-from hotlap.cli.output import JsonOption, console, print_json
 
 
 def export(
@@ -41,7 +41,7 @@ def export(
     choice = choose_model(folder, None, needs_reward=False, quiet=True)
     out = console()
     with out.status("Exporting …"):
-        from hotlap.export.archive import DEFAULT_NAME
+        from hotlap.export.car_archive import DEFAULT_NAME
         from hotlap.export.exporting import export_model
 
         archive = output or (Path() if choice.in_bucket else choice.model.path) / DEFAULT_NAME

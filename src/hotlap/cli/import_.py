@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hotlap.cli.checkpoint_option import parse_checkpoint
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.console import JsonOption, console, print_json
 from hotlap.shell import quoted
 
 

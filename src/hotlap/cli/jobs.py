@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hotlap.cli.console import JsonOption, console, print_json, screen
 from hotlap.cli.model_argument import model_place
-from hotlap.cli.output import JsonOption, console, print_json, screen
 from hotlap.errors import ConfigError, RecordError
 from hotlap.shell import as_typed
 from hotlap.wording import counted

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import console
+from hotlap.cli.console import console
 from hotlap.errors import ConfigError
 from hotlap.shell import quoted
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, print_json
+from hotlap.cli.console import JsonOption, print_json
 from hotlap.deepracer.driving import DEFAULT_TRACK, MAX_SPEED, MIN_SPEED
 from hotlap.shell import quoted
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, print_json, screen
+from hotlap.cli.console import JsonOption, print_json, screen
 
 if TYPE_CHECKING:
     from hotlap.envs.practice import Practice

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, progress_bar, screen
+from hotlap.cli.console import JsonOption, console, print_json, progress_bar, screen
 from hotlap.errors import ConfigError, TrackError
 from hotlap.wording import counted
 

@@ -13,9 +13,7 @@ import typer
 
 from hotlap.cli.checkpoint_option import last_by_default
 from hotlap.cli.clone_option import with_clone
-from hotlap.cli.earlier_model import earlier_model
-from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
-from hotlap.cli.output import (
+from hotlap.cli.console import (
     JsonOption,
     PrintLogOption,
     check_outputs,
@@ -23,6 +21,8 @@ from hotlap.cli.output import (
     prints_log_errors,
     prints_to_stderr,
 )
+from hotlap.cli.earlier_model import earlier_model
+from hotlap.cli.model_argument import Choice, DrfcOption, check_model, choose_model, model_place
 from hotlap.cli.train_display import TrainingDisplay, go_on, mend, report
 from hotlap.cli.train_elsewhere import READY, submit_training, train_in_background
 from hotlap.errors import ConfigError, RecordError, RewardError

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hotlap.cli.output import print_json, print_log_lines, progress_bar
+from hotlap.cli.console import print_json, print_log_lines, progress_bar
 from hotlap.errors import HotlapError
 from hotlap.shell import quoted
 from hotlap.wording import counted
@@ -149,7 +149,7 @@ def report(
         )
     if result.best:
         from hotlap.cli.checkpoints import how_sure
-        from hotlap.records.store import open_store
+        from hotlap.records.opening import open_store
         from hotlap.records.tallies import TallyLog
 
         lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
@@ -254,8 +254,9 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
     from rich.markup import escape
 
     from hotlap.analysis.learning_curve import draw_learning_curve
+    from hotlap.records.opening import open_store
     from hotlap.records.place import is_bucket_place, place_name
-    from hotlap.records.store import Store, open_store
+    from hotlap.records.store import Store
     from hotlap.records.tallies import TallyLog
     from hotlap.unfinished import scratch_folder
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from hotlap.cli.command_line import words
-from hotlap.cli.output import console, print_json
+from hotlap.cli.console import console, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,7 @@ def train_in_background(context: typer.Context, folder: str | Path, name: str | 
 
     Returns when it trains. If it fails before that, its output goes to standard error, and its exit code is passed on.
     """
-    from hotlap.jobs.background import BackgroundJob
+    from hotlap.jobs.starting import BackgroundJob
 
     out = console()
     job = BackgroundJob(words(context, without=("detach", "as_json")), folder, name)

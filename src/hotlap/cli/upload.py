@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json
+from hotlap.cli.console import JsonOption, console, print_json
 from hotlap.errors import ConfigError, HotlapError
 from hotlap.wording import counted
 

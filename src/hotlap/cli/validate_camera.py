@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, screen
+from hotlap.cli.console import JsonOption, console, print_json, screen
 
 
 def camera(
@@ -37,7 +37,7 @@ def camera(
     from rich.progress import Progress as ProgressBar
 
     from hotlap.tracks.catalog import load_track
-    from hotlap.validation.camera import draw_comparison, load_frames, validate_camera
+    from hotlap.validation.camera_fit import draw_comparison, load_frames, validate_camera
 
     names, images = load_frames(frames, every=every)
     track = load_track(str(route or frames.resolve().parent / "tracks" / "reinvent_base.npy"))

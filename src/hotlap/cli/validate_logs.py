@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.output import JsonOption, console, print_json, screen
+from hotlap.cli.console import JsonOption, console, print_json, screen
 
 if TYPE_CHECKING:
     from rich.table import Table

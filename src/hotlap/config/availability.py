@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hotlap.config.metadata import ModelMetadata
-from hotlap.deepracer.model import TRAINABLE
+from hotlap.deepracer.metadata_names import TRAINABLE
 from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED
 from hotlap.errors import ConfigError
 

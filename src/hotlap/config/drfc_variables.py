@@ -32,7 +32,7 @@ from hotlap.config.drfc_kinds import (
     whole,
 )
 from hotlap.config.env_file import Assignment, Environment
-from hotlap.deepracer.objects import BOX_KINDS
+from hotlap.deepracer.track_objects import BOX_KINDS
 
 Fate = Literal["works", "differs", "ignored"]
 

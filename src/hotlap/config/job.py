@@ -14,7 +14,7 @@ from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import key_lines, read_toml
 from hotlap.config.monitoring import Monitoring
 from hotlap.config.race import Race
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError
 
 BestModelMetric = Literal["clean_laps", "progress", "reward", "laptime"]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.model import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
+from hotlap.deepracer.metadata_names import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.errors import ConfigError
 
@@ -35,11 +35,6 @@ class DiscreteActionSpace(Config):
     @property
     def num_actions(self) -> int:
         return len(self.actions)
-
-    @property
-    def default_index(self) -> int | None:
-        """Index of the first action that steers straight; None without one."""
-        return next((index for index, action in enumerate(self.actions) if action.steering_angle == 0.0), None)
 
 
 class Range(Config):

@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from hotlap.config.base import Config, as_tuple
-from hotlap.deepracer import objects
+from hotlap.deepracer import track_objects
 from hotlap.deepracer.driving import DEFAULT_TRACK, Direction
-from hotlap.deepracer.objects import BoxKind
+from hotlap.deepracer.track_objects import BoxKind
 
 Place = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
 """Lap fraction and lane of a thing on the track."""
 
 
-_OBSTACLES, _BOTS = objects.Obstacles(), objects.BotCars()
+_OBSTACLES, _BOTS = track_objects.Obstacles(), track_objects.BotCars()
 
 
 class Obstacles(Config):

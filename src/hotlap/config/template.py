@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from hotlap.config.base import Config
 from hotlap.config.hyperparameters import STARTER, Hyperparameters
 from hotlap.config.job import Job
-from hotlap.deepracer.model import NETWORKS, SHALLOW
+from hotlap.deepracer.metadata_names import NETWORKS, SHALLOW
 from hotlap.deepracer.sensors import FRONT_CAMERA, SIMULATED
 
 STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)

@@ -16,6 +16,7 @@ CAMERA_CHANNELS: Final = {"observation": 1, "FRONT_FACING_CAMERA": 1, "LEFT_CAME
 
 LIDAR_RAYS: Final = 64
 LIDAR_SECTORS: Final = 8
+LIDAR_VALUES_PER_SECTOR: Final = 8  # distances told apart in each sector of the discretized one
 LIDAR_RANGE: Final = (0.15, 12.0)  # [m]
 
 CAMERAS: Final = tuple(CAMERA_CHANNELS)
@@ -29,22 +30,18 @@ STEREO: Final = "STEREO_CAMERAS"
 LIDARS: Final = ("LIDAR", "SECTOR_LIDAR", "DISCRETIZED_SECTOR_LIDAR")
 
 
-def observation_shapes(
-    sensors: Iterable[str], *, num_sectors: int = LIDAR_SECTORS, num_values_per_sector: int = 8
-) -> dict[str, tuple[int, ...]]:
+def observation_shapes(sensors: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """Shape of one observation of each sensor.
 
     Cameras are uint8 (channels, height, width); LiDAR types are float32 vectors.
 
     Args:
         sensors: Names as in model_metadata.json.
-        num_sectors: Sectors of ``DISCRETIZED_SECTOR_LIDAR``.
-        num_values_per_sector: Distances told apart in each of them.
 
     Raises:
         ValueError: If a sensor is unknown.
     """
-    lidar_sizes = dict(zip(LIDARS, (LIDAR_RAYS, LIDAR_SECTORS, num_sectors * num_values_per_sector), strict=True))
+    lidar_sizes = dict(zip(LIDARS, (LIDAR_RAYS, LIDAR_SECTORS, LIDAR_SECTORS * LIDAR_VALUES_PER_SECTOR), strict=True))
     shapes: dict[str, tuple[int, ...]] = {}
     for sensor in sensors:
         if sensor in CAMERA_CHANNELS:

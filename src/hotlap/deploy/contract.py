@@ -47,9 +47,6 @@ class Contract:
     model_dir: Path
     """What lies here at the end is the result of the job."""
 
-    output_dir: Path
-    """Holds ``failure``, the reason if the job fails."""
-
     data_dir: Path
     """Results beside the model."""
 
@@ -110,7 +107,6 @@ def read_contract(base: Path, environment: Mapping[str, str] = os.environ) -> Co
             f"{config / 'resourceconfig.json'}: current_host is {shown(host)} and hosts are {shown(hosts)}, but the "
             "present host must be one of a list of names."
         )
-    output = output_folder(base, environment)
     return Contract(
         hyperparameters={name: _unquoted(value) for name, value in hyperparameters.items()},
         host=host,
@@ -118,8 +114,7 @@ def read_contract(base: Path, environment: Mapping[str, str] = os.environ) -> Co
         groups=_groups(resources.get("instance_groups", []), config / "resourceconfig.json"),
         channels=_channels(inputs / "data", config / "inputdataconfig.json", environment),
         model_dir=Path(environment.get("SM_MODEL_DIR", base / "model")),
-        output_dir=output,
-        data_dir=Path(environment.get("SM_OUTPUT_DATA_DIR", output / "data")),
+        data_dir=Path(environment.get("SM_OUTPUT_DATA_DIR", output_folder(base, environment) / "data")),
         checkpoint_dir=base / "checkpoints",
         num_cpus=int(environment.get("SM_NUM_CPUS", len(os.sched_getaffinity(0)))),
         identity=environment.get("TRAINING_JOB_ARN", "") + json.dumps([hosts, hyperparameters], sort_keys=True),

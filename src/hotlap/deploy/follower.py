@@ -9,9 +9,9 @@ from contextlib import suppress
 from types import FrameType
 
 from hotlap.deploy.contract import Contract
-from hotlap.deploy.log_lines import say
 from hotlap.deploy.meeting import Visit
 from hotlap.deploy.network import JOIN_S, Network
+from hotlap.deploy.printed_lines import say
 from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import prepare

@@ -11,9 +11,9 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deploy.contract import Contract
 from hotlap.deploy.interrupts import end_interrupts, interrupt_in, interrupt_on_sigterm
-from hotlap.deploy.log_lines import LogLines, say
 from hotlap.deploy.meeting import End, Meeting
 from hotlap.deploy.network import JOIN_S, Network
+from hotlap.deploy.printed_lines import LogLines, say
 from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import deliver, not_read, prepare

@@ -18,8 +18,8 @@ from typing import Any
 
 from hotlap.deploy.contract import BASE, BASE_VARIABLE, Contract, base_folder, output_folder, read_contract
 from hotlap.deploy.interrupts import end_interrupts, interrupt_on_sigterm
-from hotlap.deploy.log_lines import say, say_plainly
 from hotlap.deploy.network import Network
+from hotlap.deploy.printed_lines import say, say_plainly
 from hotlap.deploy.settings import sort_hyperparameters
 from hotlap.errors import HotlapError
 from hotlap.records.log_lines import exception_line

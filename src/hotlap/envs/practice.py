@@ -14,15 +14,15 @@ from hotlap.config.base import ConfigWarning
 from hotlap.config.drfc import DrfcFolder, is_drfc_folder
 from hotlap.config.job import Job
 from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, ModelMetadata, Range
-from hotlap.deepracer.model import SHALLOW
-from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.reward_inputs import OF_OBJECTS
 from hotlap.deepracer.sensors import FRONT_CAMERA
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
 from hotlap.rewards.loader import read_reward
 from hotlap.rewards.params import COLUMNS
-from hotlap.rewards.practice import Episode
+from hotlap.rewards.recorded_episodes import Episode
 from hotlap.rewards.source_check import reads_objects
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start

@@ -11,8 +11,8 @@ import numpy as np
 from hotlap.config.availability import refuse, unavailable_sensors
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD, DEFAULT_TRACK, Direction
-from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction, name_of
 from hotlap.rewards.loader import RewardSource, load_rewards

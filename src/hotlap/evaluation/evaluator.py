@@ -33,7 +33,7 @@ from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import race_config, saved_network
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.run_description import describe
-from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.unfinished import scratch_folder
 

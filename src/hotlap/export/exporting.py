@@ -10,10 +10,10 @@ import numpy as np
 
 from hotlap.archives.archive import unpack
 from hotlap.config.model_folder import ModelFolder
-from hotlap.deepracer.model import NETWORKS
+from hotlap.deepracer.metadata_names import NETWORKS
 from hotlap.errors import ConfigError, RecordError
 from hotlap.export.agreement import TOLERANCE, Agreement, compare, tower_output
-from hotlap.export.archive import GRAPH_MEMBER, car_metadata, check_archive_name, check_sensors, pack_archive
+from hotlap.export.car_archive import GRAPH_MEMBER, car_metadata, check_archive_name, check_sensors, pack_archive
 from hotlap.export.car_commands import car_doubts
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor

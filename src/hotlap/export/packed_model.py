@@ -9,9 +9,8 @@ from hotlap.archives.archive import is_archive, unpack
 from hotlap.bounded import MalformedError
 from hotlap.errors import RecordError
 from hotlap.export.source import HYPERPARAMETERS, METADATA, REWARD
-from hotlap.records.checkpoints import POINTER
 from hotlap.records.folder import Folder
-from hotlap.records.layout import is_weights, upload_rank
+from hotlap.records.layout import POINTER, is_weights, upload_rank
 from hotlap.records.store import largest
 from hotlap.unfinished import scratch_folder
 

@@ -13,9 +13,10 @@ from filelock import FileLock
 from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, HotlapError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId, State, now
-from hotlap.records.checkpoints import INDEX, parse_index
+from hotlap.records.checkpoints import parse_index
 from hotlap.records.events import PROGRESS, parse_progress, with_best
 from hotlap.records.folder import Folder
+from hotlap.records.layout import INDEX
 from hotlap.records.place import absolute, is_bucket_place
 from hotlap.records.spool_folder import last_written
 from hotlap.records.tallies import TALLIES, parse_tallies

@@ -25,16 +25,15 @@ from typing import TYPE_CHECKING, Any
 
 from hotlap.bounded import load_json, told
 from hotlap.errors import RecordError
-from hotlap.records.store import Store, open_store
+from hotlap.records.layout import INDEX, MODEL_FOLDER, POINTER, foreign_checkpoint
+from hotlap.records.opening import open_store
+from hotlap.records.store import Store
 from hotlap.records.trainer_state import TrainerState
 
 if TYPE_CHECKING:
     import torch
 
 CHECKPOINT_FORMAT = 1
-MODEL_FOLDER = "model"
-INDEX = f"{MODEL_FOLDER}/deepracer_checkpoints.json"
-POINTER = ".coach_checkpoint"
 KEPT_CHECKPOINTS = 4
 MAX_HEADER = 8 << 20  # bytes of a safetensors header; ours have a few thousand
 
@@ -189,8 +188,6 @@ class CheckpointStore:
                 raise RecordError(f"{which!r} is no checkpoint; name best, last, a number or one such as 5_Step-4912.")
             which = name
         if not names:
-            from hotlap.records.layout import foreign_checkpoint
-
             if foreign := foreign_checkpoint(self.store.list(MODEL_FOLDER)):
                 raise RecordError(
                     f"{self.store} holds a model that DeepRacer trained ({foreign}). `hotlap import {self.store} NEW` "

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from hotlap.records.checkpoints import INDEX, MODEL_FOLDER, POINTER
+MODEL_FOLDER = "model"
+
+INDEX = f"{MODEL_FOLDER}/deepracer_checkpoints.json"
+"""The best and the last checkpoint."""
+
+POINTER = ".coach_checkpoint"
+"""File in it that names the newest checkpoint."""
 
 BUSY = f"{MODEL_FOLDER}/.lock"
 """Empty; exists while a checkpoint is being uploaded."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hotlap.bounded import load_json
-from hotlap.deepracer.model import BestModelMetric
+from hotlap.deepracer.metadata_names import BestModelMetric
 from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.errors import RecordError
 from hotlap.records.store import Store

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from hotlap.errors import RecordError
-from hotlap.records.checkpoints import MODEL_FOLDER, CheckpointStore
+from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
-from hotlap.records.layout import foreign_checkpoint, is_record, is_weights
+from hotlap.records.layout import MODEL_FOLDER, foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
 from hotlap.records.patience import Patience
 from hotlap.records.place import BucketPlace, is_bucket_place

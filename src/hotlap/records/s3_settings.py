@@ -69,17 +69,14 @@ class S3Settings:
         return self.endpoint or f"Amazon S3 in {self.region}"
 
 
-def load_settings(environment: Mapping[str, str] | None = None) -> S3Settings:
+def load_settings() -> S3Settings:
     """Look for everything where it usually stands.
-
-    Args:
-        environment: Default: that of the process.
 
     Raises:
         ConfigError: If what stands there cannot be used, or there are no credentials.
         MissingExtraError: If a profile needs more than files.
     """
-    env = {name: value for name, value in (os.environ if environment is None else environment).items() if value}
+    env = {name: value for name, value in os.environ.items() if value}
     profile = _Profile.load(env)
     source, provider = _credentials(env, profile)
     return S3Settings(

@@ -22,8 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hotlap.errors import RecordError
-from hotlap.records.checkpoints import INDEX
-from hotlap.records.layout import BUSY, is_checkpoint, upload_rank
+from hotlap.records.layout import BUSY, INDEX, is_checkpoint, upload_rank
 from hotlap.records.ownership import SucceededError
 from hotlap.records.patience import Patience, pauses
 from hotlap.records.s3_errors import StorageError

@@ -6,11 +6,10 @@ is put appears whole or not at all; that is the only promise the records rely on
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Protocol
 
 from hotlap.errors import RecordError
-from hotlap.records.place import BucketPlace, is_bucket_place
 
 _LARGEST = {
     ".json": 4 << 20,
@@ -69,23 +68,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove one object; silent if it is not there."""
-
-
-def open_store(place: str | Path | Store) -> Store:
-    """The `Store` at a place: a folder, or ``s3://bucket/prefix``. A `Store` is returned as it is.
-
-    Raises:
-        ConfigError: If an address of a bucket is wrong, or the settings for reaching buckets are.
-    """
-    if not isinstance(place, str | Path):
-        return place
-    if is_bucket_place(place):
-        from hotlap.records.s3 import Bucket
-
-        return Bucket(BucketPlace.parse(str(place)))
-    from hotlap.records.folder import Folder
-
-    return Folder(place)
 
 
 def checked_parts(key: str, root: object) -> list[str]:

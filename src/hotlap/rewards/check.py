@@ -23,8 +23,8 @@ from hotlap.rewards import guard, old_names
 from hotlap.rewards.function import RewardFunction, describe, line_of
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
-from hotlap.rewards.practice import Episode
 from hotlap.rewards.profile import HotSpot, RewardCost, hot_spots
+from hotlap.rewards.recorded_episodes import Episode
 from hotlap.rewards.source_check import CONSOLE, Problem, check_source, rare_names, reads_the_border
 
 SLOW_US = 2000.0
@@ -76,8 +76,6 @@ class RewardReport:
     episodes: list[PlayedEpisode] = field(default_factory=list)
     cost: RewardCost | None = None
     hot_spots: list[HotSpot] = field(default_factory=list)
-    has_batch: bool = False
-    """Whether the file has a `reward_function_batch`."""
     printed: list[str] = field(default_factory=list)
     """First lines that the function printed."""
     num_printed: int = 0
@@ -172,7 +170,6 @@ def check_reward(
         report.problems.append(Problem("error", str(error), line or None))
         return report
     report.path = str(reward.path)
-    report.has_batch = reward.batch_function is not None
     source = read_reward(path).text.decode("utf-8-sig", errors="replace")
     params = RewardParams(routes)
     read = check_source(source, reward.namespace)

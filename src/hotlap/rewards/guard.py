@@ -39,6 +39,8 @@ from typing import Any, Final, NoReturn
 
 import psutil
 
+from hotlap.resources import memory_left
+
 LIMIT_S: Final = 30.0
 GRACE_S: Final = 5.0  # from the first exception until the process is ended
 MAX_LINES: Final = 100
@@ -444,7 +446,7 @@ def _reason(seconds: float) -> str | None:
         return f"the reward function has filled the memory: the process has {used / 2**30:.1f} GiB"
     grown = used - _watch.memory
     if grown > 1 << 26:  # less is the business of nobody
-        left, total = _memory_left()
+        left, total = memory_left()
         if left < max(_LEAST_LEFT * total, grown * 0.1):
             return (
                 f"the reward function has filled the memory: {grown / 2**30:.1f} GiB in one call, and "
@@ -458,7 +460,7 @@ def _notice_growth() -> None:
     grown = _own_memory() - _watch.first_memory
     if _watch.full or not running.armed or grown < 1 << 28:
         return
-    left, total = _memory_left()
+    left, total = memory_left()
     if grown > _KEPT * total and left < _LEAST_LEFT * total:
         _watch.full = (
             f"the memory is full: the process has grown by {grown / 2**30:.1f} GiB, and {left / 2**30:.1f} GiB are "
@@ -522,18 +524,3 @@ def _name_threads_that_stay() -> None:
 def _own_memory() -> int:
     """Resident memory of this process [bytes]."""
     return int(psutil.Process().memory_info().rss)
-
-
-def _memory_left() -> tuple[int, int]:
-    """Memory that is left to this process and that there is in all [bytes]: of the machine, or of its container."""
-    machine = psutil.virtual_memory()
-    left, total = machine.available, machine.total
-    for limit_file, used_file in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        with contextlib.suppress(OSError, ValueError):  # "max": there is no limit
-            limit = int(Path(limit_file).read_text())
-            if limit < total:
-                total, left = limit, min(left, limit - int(Path(used_file).read_text()))
-    return left, total

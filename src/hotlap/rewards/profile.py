@@ -15,6 +15,8 @@ import numpy as np
 
 from hotlap.rewards.function import RewardFunction
 
+MOST_SPOTS = 8
+
 
 @dataclass(frozen=True)
 class RewardCost:
@@ -48,9 +50,7 @@ class HotSpot:
     """Time in the function itself [µs], all calls together; a profiler's, so slower than without one."""
 
 
-def hot_spots(
-    reward: RewardFunction, rows: Iterable[dict[str, Any]], *, top: int = 8, end: float = math.inf
-) -> list[HotSpot]:
+def hot_spots(reward: RewardFunction, rows: Iterable[dict[str, Any]], *, end: float = math.inf) -> list[HotSpot]:
     """The functions that cost most, by their own time; ``rows`` are used up, so give a list of fresh ones.
 
     What there is time for until ``end``, as of `time.monotonic`.
@@ -71,4 +71,4 @@ def hot_spots(
             continue
         place = name if file == "~" else f"{name} ({Path(file).name}:{line})"
         spots.append(HotSpot(place, calls, own * 1e6))
-    return sorted(spots, key=lambda spot: -spot.own_us)[:top]
+    return sorted(spots, key=lambda spot: -spot.own_us)[:MOST_SPOTS]

@@ -44,10 +44,6 @@ class Episode:
         return len(self.rewards)
 
     @property
-    def total_reward(self) -> float:
-        return float(self.rewards.sum(dtype=np.float64))
-
-    @property
     def bootstraps(self) -> bool:
         """Whether the value of ``final_obs`` counts as the future of the last step."""
         return self.truncated and not self.terminated

@@ -65,12 +65,10 @@ def _dense_flops(sizes: tuple[int, ...]) -> int:
     return sum(2 * before * after for before, after in pairwise(sizes))
 
 
-def matmul_peak(
-    dtype: torch.dtype, num_threads: int, device: str | torch.device = "cpu", *, size: int = 1024, repeats: int = 10
-) -> float:
-    """Highest rate [FLOP/s] of square matrix products of ``size``, over ``repeats`` timings of some milliseconds."""
-    device = torch.device(device)
-    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+def matmul_peak(dtype: torch.dtype, num_threads: int, *, repeats: int = 10) -> float:
+    """Highest rate [FLOP/s] of square matrix products, over ``repeats`` timings of some milliseconds."""
+    size = 1024
+    left, right = (torch.randn(size, size).to(dtype) for _ in range(2))
     before = torch.get_num_threads()
     torch.set_num_threads(num_threads)
     best = float("inf")
@@ -79,8 +77,6 @@ def matmul_peak(
             start = time.perf_counter()
             for _ in range(4):
                 left @ right
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
             best = min(best, time.perf_counter() - start)
     finally:
         torch.set_num_threads(before)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from hotlap.deepracer.model import TRAINABLE
+from hotlap.deepracer.metadata_names import TRAINABLE
 from hotlap.rl.episode import Episode
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.precision import Precision

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from hotlap.deepracer.model import NETWORKS, SHALLOW
+from hotlap.deepracer.metadata_names import NETWORKS, SHALLOW
 from hotlap.deepracer.sensors import CAMERA_CHANNELS, STEREO
 from hotlap.errors import ConfigError
 from hotlap.rl.distributions import Categorical, Distribution, Gaussian

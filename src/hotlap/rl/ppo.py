@@ -102,7 +102,6 @@ class _TowerLearner:
     """One tower with its optimizer, going through minibatches by itself."""
 
     def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
-        self.tower = tower
         self.config = config
         self.weights = WorkingWeights(tower, dtype, requires_grad=True)
         self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 
 @dataclass(frozen=True)
 class DiscreteActions:
@@ -23,7 +20,7 @@ class DiscreteActions:
 class ContinuousActions:
     """One number per dimension between ``low`` and ``high``, in the units of the environment.
 
-    The network works in [-1, 1] in every dimension; `to_env` maps that range linearly to [low, high].
+    The network works in [-1, 1] in every dimension; the environment maps that range linearly to [low, high].
     """
 
     low: tuple[float, ...]
@@ -38,12 +35,6 @@ class ContinuousActions:
     @property
     def num_dims(self) -> int:
         return len(self.low)
-
-    def to_env(self, action: Tensor) -> Tensor:
-        """Clip a sampled action to [-1, 1] and map it to [low, high]; shape (..., num_dims) stays."""
-        low = torch.tensor(self.low, dtype=action.dtype, device=action.device)
-        high = torch.tensor(self.high, dtype=action.dtype, device=action.device)
-        return low + (action.clamp(-1.0, 1.0) + 1.0) * 0.5 * (high - low)
 
 
 ActionSpec = DiscreteActions | ContinuousActions

@@ -27,7 +27,6 @@ class WorkingWeights:
     """
 
     def __init__(self, tower: Tower, dtype: torch.dtype, *, requires_grad: bool = False) -> None:
-        self.tower = tower
         # What somebody's own network computes in is its own affair.
         self.dtype = dtype if tower.body is None else next(tower.parameters()).dtype
         parameters = dict(tower.named_parameters())

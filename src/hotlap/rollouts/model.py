@@ -8,8 +8,8 @@ from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
-from hotlap.deepracer.objects import BotCars, Obstacles
 from hotlap.deepracer.sensors import observation_shapes
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint

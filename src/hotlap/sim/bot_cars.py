@@ -11,12 +11,12 @@ from typing import Any, no_type_check
 import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.objects import BotCars
+from hotlap.deepracer.track_objects import BotCars
 from hotlap.sim.judge_objects import locate
 from hotlap.sim.lanes import lane_point
 from hotlap.sim.objects import Bot, RaceObject
-from hotlap.sim.polyline import Segment
 from hotlap.sim.scene import Scene
+from hotlap.sim.segments import Segment
 from hotlap.sim.state import State
 
 _PERIOD = wp.constant(CONTROL_PERIOD)

@@ -12,8 +12,8 @@ import warp as wp
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import Status
 from hotlap.sim.objects import NEAR, RaceObject
-from hotlap.sim.polyline import Segment, nearest_on_line, ring_crossings
 from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene
+from hotlap.sim.segments import Segment, nearest_on_line, ring_crossings
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import Motion, VehicleConstants
 

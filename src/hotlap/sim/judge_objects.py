@@ -14,8 +14,8 @@ import warp as wp
 
 from hotlap.sim.camera import PinholeCamera
 from hotlap.sim.objects import RaceObject
-from hotlap.sim.polyline import Segment, crosses, nearest_on_line, ring_crossings
 from hotlap.sim.scene import CENTER, INNER, LINES_PER_ROUTE, Scene
+from hotlap.sim.segments import Segment, crosses, nearest_on_line, ring_crossings
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import FRONT_POINT_AHEAD, Motion, VehicleConstants
 

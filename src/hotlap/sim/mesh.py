@@ -10,6 +10,8 @@ import numpy as np
 
 from hotlap.tracks.themes import RGB
 
+AROUND = 20  # corners of a circle
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -51,7 +53,7 @@ class Section(NamedTuple):
     top: float
 
 
-def loft(sections: Sequence[Section], color: RGB, *, gloss: float, roundness: float = 0.55, around: int = 20) -> Mesh:
+def loft(sections: Sequence[Section], color: RGB, *, gloss: float, roundness: float = 0.55) -> Mesh:
     """A smooth body through sections, closed at both ends.
 
     Args:
@@ -59,14 +61,13 @@ def loft(sections: Sequence[Section], color: RGB, *, gloss: float, roundness: fl
         color: Of all of it.
         gloss: As of `Mesh`.
         roundness: Exponent of the superellipse: 1 is an ellipse, 0 a rectangle.
-        around: Corners of a section.
     """
-    angle = 2.0 * np.pi * (np.arange(around) + 0.5) / around
+    angle = 2.0 * np.pi * (np.arange(AROUND) + 0.5) / AROUND
     y = np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** roundness
     z = np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** roundness
     rings = np.array(
         [
-            np.stack([np.full(around, x), width * y, 0.5 * (top + bottom) + 0.5 * (top - bottom) * z], axis=1)
+            np.stack([np.full(AROUND, x), width * y, 0.5 * (top + bottom) + 0.5 * (top - bottom) * z], axis=1)
             for x, width, bottom, top in sections
         ]
     )
@@ -88,10 +89,10 @@ def box(x: tuple[float, float], half_width: float, z: tuple[float, float], color
     return join(*faces)
 
 
-def wheel(radius: float, width: float, tire: RGB, rim: RGB, *, around: int = 20) -> Mesh:
+def wheel(radius: float, width: float, tire: RGB, rim: RGB) -> Mesh:
     """A wheel that turns about the y axis, with its middle at the origin [m]."""
-    angle = 2.0 * np.pi * np.arange(around) / around
-    circle = np.stack([np.cos(angle), np.zeros(around), np.sin(angle)], axis=1)
+    angle = 2.0 * np.pi * np.arange(AROUND) / AROUND
+    circle = np.stack([np.cos(angle), np.zeros(AROUND), np.sin(angle)], axis=1)
     shoulder = 0.88 * radius, 0.5 * width
     profile = [(shoulder[0], -shoulder[1]), (radius, -0.3 * width), (radius, 0.3 * width), shoulder]
     tread = _skin(np.array([r * circle + (0.0, y, 0.0) for r, y in profile]), tire, 0.05)

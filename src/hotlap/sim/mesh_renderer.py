@@ -272,7 +272,6 @@ class MeshRenderer:
 
     def __init__(self, camera: PinholeCamera, bodies: Sequence[Mesh]) -> None:
         self.camera = camera
-        self.num_bodies = len(bodies)
         mesh = join(*bodies)
         numbers = np.repeat(np.arange(len(bodies)), [len(body) for body in bodies])
         self._model = [
@@ -303,7 +302,7 @@ class MeshRenderer:
             image: The picture so far, uint8 (height, width, 3), contiguous; it is changed.
             pose: Of the camera: x, y [m], yaw [rad].
             light: ``Light`` of the world, shape ().
-            placements: ``Placement`` of every body, (num_bodies,).
+            placements: ``Placement`` of every body, in one row.
             footprints: ``Footprint`` of what casts shadows, (n,).
         """
         camera, (x, y, yaw) = self.camera, pose

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import warp as wp
 
-from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.tracks import polyline
 from hotlap.tracks.themes import RGB
 from hotlap.tracks.track import Track

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import warp as wp
 
-from hotlap.deepracer.objects import BotCars, Obstacles
+from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.sim.lanes import lane_tables
 from hotlap.sim.objects import SHAPES, shapes_of
-from hotlap.sim.polyline import SEGMENT_DTYPE, Segment, segments_of
+from hotlap.sim.segments import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
 # Lines of a route in `Scene.segments`, in this order; the caps close the road of an open track at both ends.

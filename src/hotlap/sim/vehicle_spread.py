@@ -92,23 +92,3 @@ def step_period(seed: wp.uint32, step: int) -> float:
     if seed == wp.uint32(0):
         return CONTROL_PERIOD
     return CONTROL_PERIOD + frame_delay(seed, step + 1) - frame_delay(seed, step)
-
-
-@wp.kernel(enable_backward=False)
-@no_type_check
-def _step_periods(
-    # In:
-    seed: wp.array[wp.uint32],
-    # Out:
-    period_out: wp.array2d[float],
-):
-    i, step = wp.tid()
-    period_out[i, step] = step_period(seed[i], step)
-
-
-def step_periods(seeds: np.ndarray, num_steps: int, *, device: str = "cpu") -> np.ndarray:
-    """Durations [s] of the first steps of episodes by their seeds (uint32), shape (len(seeds), num_steps)."""
-    periods = wp.empty((len(seeds), num_steps), dtype=float, device=device)
-    seed: wp.array = wp.array(np.asarray(seeds, dtype=np.uint32), dtype=wp.uint32, device=device)
-    wp.launch(_step_periods, dim=periods.shape, inputs=[seed], outputs=[periods], device=device)
-    return periods.numpy()

@@ -27,8 +27,6 @@ class Design:
     """A track as it was drawn."""
 
     name: str
-    about: str
-    """One line for people who choose a track."""
     corners: Sequence[tuple[float, ...]]
     """x, y and bend radius [m] of each corner, in driving order."""
     widths: Sequence[float]
@@ -56,7 +54,6 @@ def _sweep(x: float, y: float, radius: float, begin_deg: float, end_deg: float, 
 DESIGNS = (
     Design(
         "first_lap",
-        "Where to begin: wide and gentle, with bends to the left and to the right.",
         [
             *[(1.5, 0.0, 1.2), (6.1, 0.0, 1.3), (6.7, 3.8, 1.0), (4.6, 4.4, 1.0)],
             *[(3.5, 2.4, 1.0), (0.2, 3.3, 1.0), (-0.3, 1.0, 1.0)],
@@ -65,13 +62,11 @@ DESIGNS = (
     ),
     Design(
         "copper_oval",
-        "Two straights, two half circles.",
         [(0.0, 0.0, 1.5), (7.0, 0.0, 1.5), (7.0, 3.0, 1.5), (0.0, 3.0, 1.5)],
         [0.914],
     ),
     Design(
         "bow_tie",
-        "Two wings and a narrow waist.",
         [
             *[(0.0, 0.0, 0.9), (3.7, 1.4, 2.0), (7.4, 0.0, 0.9)],
             *[(7.4, 4.6, 0.9), (3.7, 3.2, 2.0), (0.0, 4.6, 0.9)],
@@ -80,7 +75,6 @@ DESIGNS = (
     ),
     Design(
         "paperclip",
-        "Three hairpins joined by long straights, clockwise.",
         [
             *[(0.0, 5.0, 2.5), (8.0, 5.0, 0.82), (8.0, 3.34, 0.82), (2.0, 3.34, 0.84)],
             *[(2.0, 1.66, 0.84), (8.0, 1.66, 0.82), (8.0, 0.0, 0.82), (0.0, 0.0, 2.5)],
@@ -89,7 +83,6 @@ DESIGNS = (
     ),
     Design(
         "chicane_alley",
-        "Left, right, right, left, and again: who cuts the chicanes straight is fast.",
         [
             *[(0.0, 0.0, 1.3), (9.0, 0.0, 1.6), (9.0, 3.4, 1.6)],
             *[(6.9, 3.4, 0.9), (6.0, 2.5, 0.9), (4.9, 2.5, 0.9), (4.0, 3.4, 0.9)],
@@ -99,7 +92,6 @@ DESIGNS = (
     ),
     Design(
         "harvest_moon",
-        "One long sweeper around the outside, one around the inside.",
         [
             (3.248, 3.075, 0.75),
             *_sweep(0.0, 0.0, 4.0, 70.0, 290.0, 4),
@@ -111,7 +103,6 @@ DESIGNS = (
     ),
     Design(
         "needle_eye",
-        "Barely wider than three cars: threads a needle twice per lap.",
         [
             *[(0.0, 0.0, 0.78), (4.4, 0.0, 2.0), (6.2, -0.9, 1.4), (9.0, -0.7, 1.2)],
             *[(9.0, 2.3, 1.2), (6.2, 2.5, 1.4), (4.4, 1.6, 2.0), (0.0, 1.6, 0.78)],
@@ -120,7 +111,6 @@ DESIGNS = (
     ),
     Design(
         "river_run",
-        "Not a loop: downstream through ever tighter meanders to the sea.",
         [
             *[(0.0, 0.0, 0.0), (3.0, 0.0, 1.6), (4.6, 2.4, 1.2), (7.0, 2.4, 1.1), (7.6, -0.4, 1.0)],
             *[(9.8, -0.6, 0.9), (10.4, 2.4, 0.9), (12.4, 2.4, 0.8), (12.8, 0.2, 0.8), (15.5, 0.2, 0.0)],
@@ -130,7 +120,6 @@ DESIGNS = (
     ),
     Design(
         "clover_leaf",
-        "Four leaves, eight quick changes of direction.",
         [
             corner
             for leaf in np.radians([0.0, 90.0, 180.0, 270.0])
@@ -144,7 +133,6 @@ DESIGNS = (
     ),
     Design(
         "grand_tour",
-        "Sixty meters with something of everything.",
         [
             *[(2.0, 0.0, 1.5), (14.0, 0.0, 1.3), (17.0, 1.6, 1.4), (16.6, 4.6, 1.0), (14.4, 4.8, 0.9)],
             *[(13.4, 2.4, 0.9), (11.4, 2.2, 0.9), (10.6, 5.0, 1.2)],

@@ -105,9 +105,7 @@ def write_whole(content: bytes, path: str | Path) -> None:
         ) from error
 
 
-def track_from_rows(
-    rows: np.ndarray, name: str, *, closed: bool | None = None, source: str | None = None, theme: str = "classic"
-) -> Track:
+def track_from_rows(rows: np.ndarray, name: str, *, closed: bool | None = None, source: str | None = None) -> Track:
     """Make a track of route rows (N, 6) [m], after all checks; see the module for what is tolerated.
 
     Args:
@@ -115,7 +113,6 @@ def track_from_rows(
         name: Name of the track.
         closed: As in ``read_route``.
         source: What messages call the route; by default ``name``.
-        theme: Name of the track's color theme.
 
     Raises:
         TrackError: If the rows are no usable route.
@@ -135,7 +132,7 @@ def track_from_rows(
             f"a row about every 0.15 m is usual."
         )
     _check_widths(rows, source)
-    track = Track(name, rows[:, 0:2], rows[:, 2:4], rows[:, 4:6], loop, theme)
+    track = Track(name, rows[:, 0:2], rows[:, 2:4], rows[:, 4:6], loop)
     _check_lines(track, source)
     return track
 

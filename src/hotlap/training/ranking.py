@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from hotlap.config.job import BestModelMetric
-from hotlap.deepracer.model import BestModelMetric as IndexMetric
+from hotlap.deepracer.metadata_names import BestModelMetric as IndexMetric
 from hotlap.evaluation.statistics import Estimate, EvaluationReport, wilson
 from hotlap.records.checkpoints import CheckpointName, IndexEntry
 from hotlap.records.tallies import Moments, Tally

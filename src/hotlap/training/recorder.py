@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.model import BestModelMetric
+from hotlap.deepracer.metadata_names import BestModelMetric
 from hotlap.records.episode_log import EPISODES, EpisodeLog, EpisodeRecord, Phase
 from hotlap.records.events import PROGRESS, ProgressLog
 from hotlap.records.log_lines import worker_log
@@ -13,7 +13,7 @@ from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import TrainerState
-from hotlap.rollouts.traces import trace_rows
+from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
 from hotlap.training.training_log import LOG_BYTES, TrainingLog

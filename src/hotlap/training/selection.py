@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,7 +120,6 @@ class Selection:
         fleet: Plays them.
         listener: Is told.
         stage: Times the laps.
-        measure: Reads the laps of an evaluation, and the reward of each.
     """
 
     def __init__(
@@ -131,11 +130,9 @@ class Selection:
         fleet: Fleet,
         listener: Listener,
         stage: StageClock,
-        measure: Callable[[Sequence[PlayedEpisode], RaceRules], tuple[EvaluationReport, list[float]]] | None = None,
     ) -> None:
         self.run, self.job, self.rules, self.fleet = run, job, rules, fleet
         self.listener, self.stage = listener, stage
-        self.measure = measure or measured
         self.metric = job.training.best_model_metric
 
     def start(self) -> None:
@@ -194,7 +191,7 @@ class Selection:
     def _judge(self, record: IterationRecord, episodes: Sequence[PlayedEpisode]) -> Verdict:
         """Take the evaluation of a checkpoint into the state, the log, the tallies and the index."""
         run = self.run
-        report, rewards = self.measure(episodes, self.rules)
+        report, rewards = measured(episodes, self.rules)
         challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
         verdict = judge(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
         run.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=run.state.best)
@@ -233,7 +230,7 @@ class Selection:
                 return []
             batches.append(self.fleet.start(acting_part(weights), self._plan_set(tally.num_sets), explore=False))
         return [
-            with_laps(tally, *self.measure(self._wait(batch), self.rules))
+            with_laps(tally, *measured(self._wait(batch), self.rules))
             for tally, batch in zip(tallies, batches, strict=True)
         ]
 

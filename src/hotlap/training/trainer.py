@@ -43,7 +43,6 @@ from hotlap.training.run import Run
 from hotlap.training.selection import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, Selection
 from hotlap.training.stages import StageClock
 
-FILES = "files"  # in the trainer's state: checksums of what the user wrote
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from hotlap.errors import DataError
+from hotlap.validation.drift import validate_replay, why_no_replay
+from hotlap.validation.logged_inputs import DIFFERENCES, INPUTS, rows_agree
 from hotlap.validation.recordings import Problems
-from hotlap.validation.replay import validate_replay, why_no_replay
-from hotlap.validation.reward_inputs import DIFFERENCES, INPUTS, rows_agree
 from hotlap.validation.traces import TraceFile, find_route, read_traces
 
 

@@ -11,7 +11,7 @@ from hotlap.analysis.style import BAD, GRAY, INK, TRAINING, new_figure, tidy
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import VEHICLES
 from hotlap.unfinished import whole_file
-from hotlap.validation.replay import (
+from hotlap.validation.drift import (
     BICYCLES,
     GROUPS,
     HORIZONS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hotlap.sim.vehicle import VEHICLES
-from hotlap.validation.replay import HORIZONS, OBSERVER_GAINS, cut_windows, find_windows, replay, replay_errors
+from hotlap.validation.drift import HORIZONS, OBSERVER_GAINS, cut_windows, find_windows, replay, replay_errors
 from hotlap.validation.traces import Trace
 
 FEWEST = 10  # windows of a second

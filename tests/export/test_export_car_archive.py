@@ -13,9 +13,9 @@ from car_reference import RefusedError, install
 from sample_policies import make_policy
 
 from hotlap.config.metadata import ModelMetadata
-from hotlap.deepracer.model import SHALLOW
+from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError
-from hotlap.export.archive import car_metadata, check_archive_name, check_sensors, pack_archive
+from hotlap.export.car_archive import car_metadata, check_archive_name, check_sensors, pack_archive
 from hotlap.export.car_graph import car_graph
 from hotlap.export.layers import layers_of
 from hotlap.rl.specs import DiscreteActions

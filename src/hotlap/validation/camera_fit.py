@@ -454,7 +454,6 @@ def validate_camera(
     frames: np.ndarray,
     track: Track,
     *,
-    theme: Theme = THEMES["reinvent_2018"],
     every: int = 1,
     rounds: int = 3,
     progress: Progress = lambda step, share: None,
@@ -467,6 +466,7 @@ def validate_camera(
         rounds: Gauss-Newton steps of the setting.
         progress: Told what is going on.
     """
+    theme = THEMES["reinvent_2018"]
     grey = to_grey(frames)
     coarse = Scenery(track, theme, texel=0.005)
     poses = search_drive(frames, coarse, START, progress, every=every)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hotlap.deploy.log_lines import LogLines
+from hotlap.deploy.printed_lines import LogLines
 from hotlap.records.events import EvaluationSummary, IterationRecord
 from hotlap.records.log_lines import episode_line, epoch_line
 

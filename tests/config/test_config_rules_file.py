@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hotlap.config.job import Job
-from hotlap.config.rules import with_rules_file, with_rules_of
+from hotlap.config.rules_file import with_rules_file, with_rules_of
 from hotlap.errors import ConfigError
 
 JOB = Job().updated(

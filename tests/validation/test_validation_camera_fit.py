@@ -13,7 +13,7 @@ from hotlap.errors import DataError
 from hotlap.sim.camera import V1_CAMERA
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.themes import THEMES
-from hotlap.validation.camera import (
+from hotlap.validation.camera_fit import (
     Eye,
     Scenery,
     Setting,
