@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -27,7 +28,8 @@ ARROWS = {
     "rollouts": {"config", "deepracer", "envs", "records", "rewards", "rl", "sim", "tracks"},
     "records": {"deepracer"},
     "analysis": {"archives", "deepracer", "records", "tracks"},
-    "evaluation": {"analysis", "config", "deepracer", "envs", "monitoring", "records", "rl", "rollouts", "sim"},
+    "film": {"analysis", "deepracer", "sim", "tracks"},
+    "evaluation": {"analysis", "config", "deepracer", "envs", "film", "monitoring", "records", "rl", "rollouts", "sim"},
     "monitoring": {"config", "deepracer", "records"},
     "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"archives", "config", "deepracer", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
@@ -120,3 +122,11 @@ def test_the_command_line_starts_without_the_heavy_rooms():
         if at_top and name.split(".")[0] not in light
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_evaluations_load_matplotlib_only_to_draw():
+    """It takes its time to load, and only figures and films need it."""
+    files = sorted((PACKAGE / "evaluation").glob("*.py"))
+    modules = ", ".join(f"hotlap.evaluation.{path.stem}" for path in files if path.stem != "__init__")
+    code = f"import sys, {modules}; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

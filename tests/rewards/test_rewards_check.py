@@ -18,13 +18,13 @@ from tiny_model import write_model
 from typer.testing import CliRunner
 
 from hotlap.cli.reward import app
+from hotlap.deepracer.reward_inputs import KEYS
 from hotlap.envs import practice
 from hotlap.envs.practice import races_for
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
 from hotlap.rewards.check import RewardReport, check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
-from hotlap.deepracer.reward_inputs import KEYS
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
 from hotlap.rewards.source_check import reads_objects

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from hotlap.sim.mesh import Mesh, Section, box, join, loft, wheel
+from hotlap.film.mesh import Mesh, Section, box, join, loft, wheel
 from hotlap.tracks.themes import RGB
 
 WHEEL_RADIUS, WHEEL_WIDTH = 0.036, 0.034  # [m]

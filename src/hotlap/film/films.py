@@ -11,12 +11,12 @@ import numpy as np
 
 from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.car_and_map import CarAndMap
-from hotlap.analysis.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.analysis.film.shot import FPS, HEIGHT, WIDTH, Picture, Shot
-from hotlap.analysis.film.top_view import TopView
-from hotlap.analysis.film.views import Chase, ChaseAndMap, FromAbove
-from hotlap.records.video import VideoWriter
+from hotlap.film.car_and_map import CarAndMap
+from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
+from hotlap.film.shot import FPS, HEIGHT, WIDTH, Picture, Shot
+from hotlap.film.top_view import TopView
+from hotlap.film.video import VideoWriter
+from hotlap.film.views import Chase, ChaseAndMap, FromAbove
 from hotlap.tracks.track import Track
 
 HELD_FRAMES = FPS  # the last frame of a trial stays a second, so that its end can be read

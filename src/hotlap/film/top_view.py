@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 from hotlap.analysis.drives import MAX_STEP, Drive
-from hotlap.analysis.film.lettering import Badge, draw_badge
 from hotlap.analysis.style import SPEED_COLORS
+from hotlap.film.lettering import Badge, draw_badge
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.strip import Strip, clock, step_value
+from hotlap.film.strip import Strip, clock, step_value
 
 HEIGHT = 50
 _COLUMNS = {"TRIAL": 0.025, "TIME": 0.12, "SPEED": 0.32, "PROGRESS": 0.505, "REWARD": 0.69, "RESETS": 0.885}

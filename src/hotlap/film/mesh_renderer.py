@@ -12,9 +12,9 @@ from typing import no_type_check
 import numpy as np
 import warp as wp
 
+from hotlap.film.mesh import Mesh, join
 from hotlap.sim.camera import PinholeCamera
 from hotlap.sim.light import LAMP_HEIGHT, SUN_FROM, Light, brightness
-from hotlap.sim.mesh import Mesh, join
 
 wp.set_module_options({"enable_backward": False})
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.film.lettering import Color, font
+from hotlap.film.lettering import Color, font
 
 GROUND: Color = (23, 26, 32)
 RULE: Color = (58, 64, 74)

@@ -6,13 +6,13 @@ import numpy as np
 from PIL import Image
 
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.lettering import draw_badge
-from hotlap.analysis.film.map_picture import MapPicture
-from hotlap.analysis.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.analysis.film.overlay import Overlay
-from hotlap.analysis.film.shot import HEIGHT, WIDTH, Shot
-from hotlap.analysis.film.strip import RULE
-from hotlap.analysis.film.top_view import TopView
+from hotlap.film.lettering import draw_badge
+from hotlap.film.map_picture import MapPicture
+from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
+from hotlap.film.overlay import Overlay
+from hotlap.film.shot import HEIGHT, WIDTH, Shot
+from hotlap.film.strip import RULE
+from hotlap.film.top_view import TopView
 
 _MARGIN, _BORDER = 10, 2  # [px] around the inset
 

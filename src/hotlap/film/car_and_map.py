@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.film.lettering import font
-from hotlap.analysis.film.map_picture import MapPicture
-from hotlap.analysis.film.shot import HEIGHT, WIDTH, Shot
-from hotlap.analysis.film.strip import DONE, LABEL, RULE, VALUE, Strip, clock, step_value
-from hotlap.analysis.film.top_view import TopView
+from hotlap.film.lettering import font
+from hotlap.film.map_picture import MapPicture
+from hotlap.film.shot import HEIGHT, WIDTH, Shot
+from hotlap.film.strip import DONE, LABEL, RULE, VALUE, Strip, clock, step_value
+from hotlap.film.top_view import TopView
 
 BAR_HEIGHT = 76
 _COLUMNS = {"TIME": 0.0, "TRIAL": 0.19, "SPEED": 0.28, "STEERING": 0.45, "PROGRESS": 0.63}

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hotlap.deepracer.objects import BotCars, Obstacles
-from hotlap.sim.car_mesh import car_paint, car_trim, car_wheel
-from hotlap.sim.chase_view import BEHIND, FOLLOW_CAMERA, ChaseView, FollowCamera
+from hotlap.film.car_mesh import car_paint, car_trim, car_wheel
+from hotlap.film.chase_view import BEHIND, FOLLOW_CAMERA, ChaseView, FollowCamera
+from hotlap.film.mesh import Mesh, box
+from hotlap.film.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
 from hotlap.sim.light import DAYLIGHT
-from hotlap.sim.mesh import Mesh, box
-from hotlap.sim.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.tracks.catalog import load_track

@@ -9,16 +9,16 @@ import pytest
 
 from hotlap.analysis.driven_lines import speed_range
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.car_and_map import BAR_HEIGHT, CarAndMap
-from hotlap.analysis.film.films import HELD_FRAMES, film_trial, pictures
-from hotlap.analysis.film.lettering import badges
-from hotlap.analysis.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.analysis.film.shot import HEIGHT, WIDTH, Picture, Shot
-from hotlap.analysis.film.strip import clock
-from hotlap.analysis.film.top_view import TopView
-from hotlap.analysis.film.views import ChaseAndMap, FromAbove
 from hotlap.errors import RecordError
-from hotlap.records.video import read_frames
+from hotlap.film.car_and_map import BAR_HEIGHT, CarAndMap
+from hotlap.film.films import HELD_FRAMES, film_trial, pictures
+from hotlap.film.lettering import badges
+from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
+from hotlap.film.shot import HEIGHT, WIDTH, Picture, Shot
+from hotlap.film.strip import clock
+from hotlap.film.top_view import TopView
+from hotlap.film.video import read_frames
+from hotlap.film.views import ChaseAndMap, FromAbove
 from hotlap.tracks.track import Track
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from hotlap.errors import RecordError
-from hotlap.records.layout import is_record
-from hotlap.records.video import VideoWriter, read_frames, video_keys
+from hotlap.film.video import VideoWriter, read_frames
 
 
 def frames(num_frames: int = 45) -> np.ndarray:
@@ -49,19 +48,6 @@ def test_plays_fifteen_frames_per_second_of_h264(tmp_path):
         stream = container.streams.video[0]
         assert (stream.average_rate, stream.codec_context.name, stream.pix_fmt) == (15, "h264", "yuv420p")
         assert stream.codec_context.codec_tag == "avc1"
-
-
-def test_films_lie_where_the_original_puts_them():
-    """Under the names of the original's films of a whole evaluation; ours is beside its other files."""
-    assert video_keys("20250102030405", 0) == {
-        "pip": "mp4/camera-pip/0-video.mp4",
-        "chase": "mp4/camera-45degree/0-video.mp4",
-        "top": "mp4/camera-topview/0-video.mp4",
-        "car": "evaluation-20250102030405/0-video.mp4",
-    }
-    keys = [key for trial in range(12) for key in video_keys("20250102030405", trial).values()]
-    assert len(set(keys)) == 48
-    assert all(map(is_record, keys))
 
 
 def test_torn_file_plays_its_whole_seconds(tmp_path):

@@ -12,10 +12,10 @@ import numpy as np
 import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.film.car_mesh import AXLES, HALF_LENGTH, HALF_WIDTH, WHEEL_Y, car_paint, car_trim, car_wheel
+from hotlap.film.mesh import Mesh, box
+from hotlap.film.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
 from hotlap.sim.camera import SKY, CameraRenderer, PinholeCamera
-from hotlap.sim.car_mesh import AXLES, HALF_LENGTH, HALF_WIDTH, WHEEL_Y, car_paint, car_trim, car_wheel
-from hotlap.sim.mesh import Mesh, box
-from hotlap.sim.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
 from hotlap.sim.objects import SHAPES, Shape, shapes_of
 from hotlap.sim.simulator import Simulator
 from hotlap.tracks.ground import Ground

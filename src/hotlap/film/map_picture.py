@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.lettering import badges
-from hotlap.analysis.film.top_view import TopView
+from hotlap.film.lettering import badges
+from hotlap.film.top_view import TopView
 
 
 class MapPicture:
