@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from hotlap.bench.fleet import time_of_step
 from hotlap.errors import ConfigError
 
 GBIT = 1e9 / 8  # [bytes/s]
@@ -89,15 +90,6 @@ class Costs:
     def episode_bytes(self, num_steps: float, *, packed: bool) -> float:
         """What travels for an episode."""
         return num_steps * (self.step_bytes - (self.frame_bytes * (1 - 1 / self.ratio) if packed else 0.0))
-
-
-def time_of_step(step_us: Sequence[Sequence[float]], num_worlds: float) -> float:
-    """What a step of so many worlds takes [us], between the times that are known, and beyond them along a line."""
-    numbers, times = zip(*step_us, strict=True)
-    if num_worlds <= numbers[-1] or len(numbers) == 1:
-        return float(np.interp(num_worlds, numbers, times))
-    slope = (times[-1] - times[-2]) / (numbers[-1] - numbers[-2])
-    return times[-1] + slope * (num_worlds - numbers[-1])
 
 
 @dataclass(frozen=True)

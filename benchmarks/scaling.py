@@ -1,9 +1,16 @@
-"""What is written about the fleet's scaling: tables and a figure, made from measurements and simulations."""
+"""How fast fleets of up to 1,024 workers would train, and what holds them up: simulated from measured costs.
+
+Writes the tables and the figure of docs/scaling.md. JSON keys: validation, scenarios, gpu_steps_per_s, most, machine.
+
+Run: python benchmarks/scaling.py MEASURED [--gpu-steps-per-s 1e5] [--most 1024] [--figure PNG] [--page FILE] [--json]
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +18,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scaling_simulation import GBIT, Costs, grow, scenarios, validate
 
 from hotlap.analysis.style import (
     BAD,
@@ -25,8 +33,7 @@ from hotlap.analysis.style import (
     save_figure,
     tidy,
 )
-from hotlap.bench.scaling import GBIT, Costs, grow, scenarios, validate
-from hotlap.errors import ConfigError, RecordError
+from hotlap.errors import ConfigError, HotlapError, RecordError
 
 GPU_STEPS_PER_S = 100_000.0  # what a trainer on a large GPU is to learn from; no measurement
 LINKS_GBIT = (1.0, 10.0, 25.0)
@@ -359,3 +366,38 @@ def write_page(path: Path, parts: Mapping[str, str]) -> None:
         raise RecordError(
             f"{path}: cannot be read or written ({error.strerror}). Give another file with --page."
         ) from None
+
+
+def main() -> None:
+    """Simulate, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("measured", type=Path, help="what `hotlap bench fleet --json` printed")
+    parser.add_argument(
+        "--gpu-steps-per-s", type=float, default=GPU_STEPS_PER_S, help="steps that a GPU is assumed to learn from"
+    )
+    parser.add_argument("--most", type=int, default=1024, help="largest number of workers")
+    parser.add_argument("--figure", type=Path, metavar="PNG", help="picture to draw")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="Markdown page whose marked tables are renewed")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    try:
+        found = bench_scaling(
+            options.measured,
+            gpu_steps_per_s=options.gpu_steps_per_s,
+            most=options.most,
+            figure=options.figure,
+            page=options.page,
+        )
+    except HotlapError as error:
+        sys.exit(str(error))
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for each in found["scenarios"]:
+        number, speed = list(each["steps_per_s"].items())[-1]
+        held = f"; from {each['enough']} on held up by {each['saturated_by']}" if each["enough"] else ""
+        print(f"{each['name']}: {speed:,.0f} steps/s with {number} workers{held}")
+
+
+if __name__ == "__main__":
+    main()
