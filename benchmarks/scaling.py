@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scaling_simulation import GBIT, Costs, grow, scenarios, validate
 
-from hotlap.analysis.style import (
+from hotlap.analysis.figures.style import (
     BAD,
     BEST,
     EVALUATION,

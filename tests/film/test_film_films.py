@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hotlap.analysis.driven_lines import speed_range
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.figures.driven_lines import speed_range
+from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
 from hotlap.film.car_and_map import BAR_HEIGHT, CarAndMap
 from hotlap.film.films import HELD_FRAMES, film_trial, pictures

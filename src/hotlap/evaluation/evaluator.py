@@ -127,7 +127,7 @@ class Evaluator:
             Where each lies: ``metrics``, ``trace``, ``log``, ``figure``.
         """
         # Matplotlib takes long to load, and only figures and films need it.
-        from hotlap.analysis.evaluation_figure import draw_evaluation
+        from hotlap.analysis.figures.evaluation_figure import draw_evaluation
 
         self._stamp = stamp
         clock = 0.0
@@ -185,8 +185,8 @@ class Evaluator:
         Args:
             others: Evaluations under the same rules.
         """
-        from hotlap.analysis.evaluation_figure import comparison_figure
-        from hotlap.analysis.style import save_figure
+        from hotlap.analysis.figures.evaluation_figure import comparison_figure
+        from hotlap.analysis.figures.style import save_figure
 
         models = [(each.name, [drive_of(episode) for episode in each.episodes]) for each in (self, *others)]
         key = f"evaluation-{self._stamp}/comparison.png"

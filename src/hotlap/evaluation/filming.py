@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 from hotlap.envs.race import RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.evaluation.replay import Replay, trials_of

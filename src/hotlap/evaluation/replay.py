@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import MISHAPS, NOT_DRIVING
 from hotlap.envs.race import Race, RaceConfig

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.driven_lines import speed_range
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.figures.driven_lines import speed_range
+from hotlap.analysis.read.drives import Drive
 from hotlap.film.car_and_map import CarAndMap
 from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
 from hotlap.film.shot import FPS, HEIGHT, WIDTH, Picture, Shot

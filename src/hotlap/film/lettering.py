@@ -9,7 +9,7 @@ from typing import NamedTuple
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 
 Color = tuple[int, int, int]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 from hotlap.film.lettering import badges
 from hotlap.film.top_view import TopView
 

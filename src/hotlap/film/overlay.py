@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 from hotlap.film.strip import Strip, clock, step_value
 
 HEIGHT = 50

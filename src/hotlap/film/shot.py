@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 
 FPS = 15  # real time
 WIDTH, HEIGHT = 640, 480  # of the films that the original makes too

@@ -15,8 +15,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.drives import MAX_STEP, Drive
-from hotlap.analysis.style import SPEED_COLORS
+from hotlap.analysis.figures.style import SPEED_COLORS
+from hotlap.analysis.read.drives import MAX_STEP, Drive
 from hotlap.film.lettering import Badge, draw_badge
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track

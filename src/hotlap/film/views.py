@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from hotlap.analysis.drives import Drive
+from hotlap.analysis.read.drives import Drive
 from hotlap.film.lettering import draw_badge
 from hotlap.film.map_picture import MapPicture
 from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
