@@ -26,9 +26,7 @@ import matplotlib.pyplot as plt
 from deepracer.logs import ActionBreakdownUtils, AnalysisUtils, DeepRacerLog, PlottingUtils, TrainingMetrics
 from deepracer.tracks import Track
 
-from hotlap.analysis import figures
-from hotlap.analysis.findings import findings
-from hotlap.analysis.run_reader import read_run
+from hotlap.analysis import figures, findings, read_run
 
 FOLDER = os.environ.get("RUN_FOLDER", "../models/mine")  # of a model or of its logs
 TRACK = os.environ.get("RUN_TRACK")  # name or route file, if the track is not recognized

@@ -196,7 +196,7 @@ def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
     import matplotlib.figure  # noqa: F401
     import PIL.Image  # noqa: F401
 
-    import hotlap.analysis.learning_curve
+    import hotlap.analysis.figures.learning_curve
     import hotlap.cli.main
     import hotlap.export.exporting
     import hotlap.export.importing

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.patches import Rectangle
 
-from hotlap.analysis.driven_lines import speed_range
-from hotlap.analysis.drives import Drive
-from hotlap.analysis.evaluation_figure import draw_evaluation, evaluation_figure
-from hotlap.analysis.learning_curve import draw_learning_curve, learning_curve
-from hotlap.analysis.style import smoothed
+from hotlap.analysis.figures.driven_lines import speed_range
+from hotlap.analysis.figures.evaluation_figure import draw_evaluation, evaluation_figure
+from hotlap.analysis.figures.learning_curve import draw_learning_curve, learning_curve
+from hotlap.analysis.figures.style import smoothed
+from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
 from hotlap.records.events import EvaluationSummary, IterationRecord
 from hotlap.records.tallies import Tally

@@ -17,12 +17,12 @@ from PIL import Image
 from synthetic_run import ring, write_run
 from typer.testing import CliRunner
 
-from hotlap.analysis.chapters import chapters
-from hotlap.analysis.dark_page import PAPER, turn_dark
-from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.report import write_report
-from hotlap.analysis.run_reader import read_run
-from hotlap.analysis.track_maps import reward_map
+from hotlap.analysis.figures.track_maps import reward_map
+from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.run_reader import read_run
+from hotlap.analysis.report.chapters import chapters
+from hotlap.analysis.report.dark_page import PAPER, turn_dark
+from hotlap.analysis.report.report_writer import write_report
 from hotlap.cli.main import app
 from hotlap.errors import RecordError
 from hotlap.tracks.track import Track

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import ring, write_run
 
-from hotlap.analysis.driven_track import Candidates, driven_track
-from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.run_reader import read_run
+from hotlap.analysis.read.driven_track import Candidates, driven_track
+from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.run_reader import read_run
 from hotlap.errors import RecordError
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics

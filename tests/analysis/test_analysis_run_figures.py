@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from synthetic_run import write_run
 
 from hotlap.analysis import figures
-from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.findings import findings
-from hotlap.analysis.headline import headline
-from hotlap.analysis.phases import bins_of, early_and_late, phase_names
-from hotlap.analysis.run import Run
-from hotlap.analysis.run_reader import read_run
-from hotlap.analysis.steps import Steps
-from hotlap.analysis.time_figures import pace_of, step_periods
+from hotlap.analysis.figures.time_figures import pace_of, step_periods
+from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.phases import bins_of, early_and_late, phase_names
+from hotlap.analysis.read.run_data import Run
+from hotlap.analysis.read.run_reader import read_run
+from hotlap.analysis.read.steps import Steps
+from hotlap.analysis.report.findings import findings
+from hotlap.analysis.report.headline import headline
 from hotlap.records.events import EvaluationSummary
 from hotlap.records.tallies import Tally
 

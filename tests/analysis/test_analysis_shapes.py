@@ -16,8 +16,8 @@ import typer
 from synthetic_run import write_run
 from typer.testing import CliRunner
 
-from hotlap.analysis.run_files import find_run
-from hotlap.analysis.run_reader import read_run
+from hotlap.analysis.read.run_files import find_run
+from hotlap.analysis.read.run_reader import read_run
 from hotlap.cli.analyze import analyze
 from hotlap.errors import RecordError
 

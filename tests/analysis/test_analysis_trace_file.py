@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import PERIOD, episode_rows, ring
 
-from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.steps import Steps
-from hotlap.analysis.trace_file import read_trace
+from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.steps import Steps
+from hotlap.analysis.read.trace_file import read_trace
 from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import RecordError

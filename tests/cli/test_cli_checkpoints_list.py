@@ -12,8 +12,8 @@ from drfc_folder import write_drfc_folder
 from tiny_model import ROUND_AND_ROUND, write_model
 from typer.testing import CliRunner, Result
 
-from hotlap.analysis.headline import headline
-from hotlap.analysis.run_reader import read_run
+from hotlap.analysis.read.run_reader import read_run
+from hotlap.analysis.report.headline import headline
 from hotlap.cli.main import app
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import HotlapError

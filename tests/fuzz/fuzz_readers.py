@@ -21,11 +21,11 @@ from fuzz_json import odd_json
 from fuzz_settings import odd_env, odd_toml
 from fuzz_tables import odd_table, zipped
 
-from hotlap.analysis.action_space import action_space_of
-from hotlap.analysis.episodes import Episodes
-from hotlap.analysis.iterations import records_of, results_of, sound_records
-from hotlap.analysis.steps import Steps
-from hotlap.analysis.trace_file import MAX_BYTES, read_trace
+from hotlap.analysis.read.action_space import action_space_of
+from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.iterations import records_of, results_of, sound_records
+from hotlap.analysis.read.steps import Steps
+from hotlap.analysis.read.trace_file import MAX_BYTES, read_trace
 from hotlap.archives.archive import as_folder
 from hotlap.bounded import read_bounded
 from hotlap.config.drfc import DrfcFolder

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hotlap.analysis.trace_table import TraceTable, read_table
+from hotlap.analysis.read.trace_table import TraceTable, read_table
 from hotlap.cli.validate_logs import logs
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError

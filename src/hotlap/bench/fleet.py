@@ -24,7 +24,6 @@ import torch
 
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
-from hotlap.bench.scaling import time_of_step
 from hotlap.bench.transport import between_nodes, compression, frame_bytes, num_frames, on_one_machine
 from hotlap.config.job import Training
 from hotlap.config.model_folder import ModelFolder
@@ -226,7 +225,7 @@ class _TrainingTimes:
     num_steps: int
     num_iterations: int
     costs: dict[str, float]
-    """Of updating and saving, by their names in `hotlap.bench.scaling.Costs`; those of the best iteration."""
+    """Of updating and saving, of the best iteration, by their names in benchmarks/scaling_simulation.py."""
 
     @property
     def idle_share(self) -> float:
@@ -378,6 +377,15 @@ def _step_costs(rows: np.ndarray) -> dict[str, Any]:
     ending = (worlds > 0) & (ended > 0)
     longer = us[ending] - [time_of_step(step_us, number) for number in worlds[ending]]
     return {"step_us": step_us, "episode_end_us": max(0.0, float(longer.sum() / ended[ending].sum()))}
+
+
+def time_of_step(step_us: Sequence[Sequence[float]], num_worlds: float) -> float:
+    """What a step of so many worlds takes [us], between the times that are known, and beyond them along a line."""
+    numbers, times = zip(*step_us, strict=True)
+    if num_worlds <= numbers[-1] or len(numbers) == 1:
+        return float(np.interp(num_worlds, numbers, times))
+    slope = (times[-1] - times[-2]) / (numbers[-1] - numbers[-2])
+    return times[-1] + slope * (num_worlds - numbers[-1])
 
 
 def _collection(crew: _Crew, alone: _Crew) -> dict[str, Any]:

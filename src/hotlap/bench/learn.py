@@ -22,7 +22,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hotlap.analysis.style import BEST, EVALUATION, GRAY, TRAINING, new_figure, save_figure, tidy
+from hotlap.analysis.figures.style import BEST, EVALUATION, GRAY, TRAINING, new_figure, save_figure, tidy
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
 from hotlap.deepracer.driving import DEFAULT_TRACK

@@ -14,7 +14,7 @@ from hotlap.cli.model_argument import DrfcOption, choose_model, model_place, whi
 from hotlap.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hotlap.analysis.run import Run
+    from hotlap.analysis.read.run_data import Run
 
 
 def analyze(
@@ -51,10 +51,10 @@ def analyze(
     page = _page(output, places)
     begin = time.perf_counter()
     out = console()
-    from hotlap.analysis.findings import findings
-    from hotlap.analysis.headline import headline
-    from hotlap.analysis.report import MAX_MODELS, write_report
-    from hotlap.analysis.run_reader import read_run
+    from hotlap.analysis.read.run_reader import read_run
+    from hotlap.analysis.report.findings import findings
+    from hotlap.analysis.report.headline import headline
+    from hotlap.analysis.report.report_writer import MAX_MODELS, write_report
 
     if len(places) > MAX_MODELS:
         raise ConfigError(f"at most {MAX_MODELS} models can be told apart side by side, got {len(places)} folders.")
@@ -141,8 +141,8 @@ def _page(output: Path | None, places: list[Path]) -> Path:
 
 
 def _print(run: Run, *, several: bool) -> None:
-    from hotlap.analysis.findings import findings
-    from hotlap.analysis.headline import headline
+    from hotlap.analysis.report.findings import findings
+    from hotlap.analysis.report.headline import headline
 
     out = screen()
     if several:

@@ -231,35 +231,6 @@ def fleet(
     _print_table(f"Fleet: {counted(episodes, 'episode')} for each worker on {found['track']}", rows, found)
 
 
-@app.command()
-def scaling(
-    measured: Annotated[Path, typer.Argument(help="What `hotlap bench fleet --json` printed.")],
-    gpu_steps_per_s: Annotated[float, typer.Option(help="Steps per second that a GPU is assumed to learn from.")] = 1e5,
-    most: Annotated[int, typer.Option(help="Largest number of workers.")] = 1024,
-    figure: Annotated[Path | None, typer.Option(help="Picture to draw (PNG).")] = None,
-    page: Annotated[Path | None, typer.Option(help="Markdown page whose marked tables are renewed.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Simulate fleets of up to 1,024 workers from measured costs: how fast they train, and what holds them up.
-
-    JSON keys: validation, scenarios, gpu_steps_per_s, most, machine.
-    """
-    out = console()
-    with out.status("Simulating …"):
-        from hotlap.bench.scaling_page import bench_scaling
-
-        found = bench_scaling(measured, gpu_steps_per_s=gpu_steps_per_s, most=most, figure=figure, page=page)
-    if as_json:
-        print_json(found)
-        return
-    rows = {}
-    for each in found["scenarios"]:
-        number, speed = list(each["steps_per_s"].items())[-1]
-        held = f"; from {each['enough']} on held up by {each['saturated_by']}" if each["enough"] else ""
-        rows[each["name"]] = f"{speed:,.0f} steps/s with {number} workers{held}"
-    _print_table("Simulated fleets", rows, found)
-
-
 def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) -> str:
     return f"{found[key]:,.0f}, median {median[key]:,.0f}"
 

@@ -253,7 +253,7 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
         return None
     from rich.markup import escape
 
-    from hotlap.analysis.learning_curve import draw_learning_curve
+    from hotlap.analysis.figures.learning_curve import draw_learning_curve
     from hotlap.records.opening import open_store
     from hotlap.records.place import is_bucket_place, place_name
     from hotlap.records.store import Store

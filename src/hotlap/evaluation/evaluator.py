@@ -10,8 +10,6 @@ from typing import Literal
 import numpy as np
 import torch
 
-from hotlap.analysis.evaluation_figure import comparison_figure, draw_evaluation
-from hotlap.analysis.style import save_figure
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race import RaceConfig
@@ -22,12 +20,12 @@ from hotlap.evaluation.rules import EvaluationRules
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.evaluation import EvaluationMonitor
 from hotlap.records.checkpoints import CheckpointStore, Which
+from hotlap.records.layout import video_keys
 from hotlap.records.log_lines import EVALUATION_END, evaluation_log
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
 from hotlap.records.output import evaluation_output
 from hotlap.records.place import file_at, place_name
 from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
-from hotlap.records.video import video_keys
 from hotlap.resources import num_processors
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import race_config, saved_network
@@ -128,6 +126,9 @@ class Evaluator:
         Returns:
             Where each lies: ``metrics``, ``trace``, ``log``, ``figure``.
         """
+        # Matplotlib takes long to load, and only figures and films need it.
+        from hotlap.analysis.figures.evaluation_figure import draw_evaluation
+
         self._stamp = stamp
         clock = 0.0
         trials = []
@@ -184,6 +185,9 @@ class Evaluator:
         Args:
             others: Evaluations under the same rules.
         """
+        from hotlap.analysis.figures.evaluation_figure import comparison_figure
+        from hotlap.analysis.figures.style import save_figure
+
         models = [(each.name, [drive_of(episode) for episode in each.episodes]) for each in (self, *others)]
         key = f"evaluation-{self._stamp}/comparison.png"
         with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("comparison.png") as figure:

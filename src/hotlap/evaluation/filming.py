@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.films import film_trial, pictures
+from hotlap.analysis.read.drives import Drive
 from hotlap.envs.race import RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.evaluation.replay import Replay, trials_of
@@ -51,6 +50,8 @@ def film_trials(
     Raises:
         RecordError: If a film cannot be written.
     """
+    from hotlap.film.films import film_trial, pictures  # loads Matplotlib
+
     replay = Replay(config)
     track = replay.race.scene.tracks[0]
     first = 0

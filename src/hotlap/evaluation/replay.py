@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from hotlap.analysis.drives import Drive
-from hotlap.analysis.film.shot import Shot
+from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import MISHAPS, NOT_DRIVING
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.evaluation.laps import lap_steps
+from hotlap.film.chase_view import ChaseView
+from hotlap.film.shot import Shot
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.sim.chase_view import ChaseView
 
 
 def drive_of(episode: PlayedEpisode) -> Drive:

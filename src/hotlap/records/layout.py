@@ -66,3 +66,18 @@ def upload_rank(key: str) -> int:
     if is_weights(key):
         return 2
     return 1 if key.startswith(f"{MODEL_FOLDER}/") else 0
+
+
+def video_keys(stamp: str, trial: int) -> dict[str, str]:
+    """Keys of the films of one trial of an evaluation by their names; the first three are those of the original.
+
+    Args:
+        stamp: Of the evaluation, 14 digits.
+        trial: 0-based number of the trial. The original's files are of whole evaluations, and numbered 0.
+    """
+    return {
+        "pip": f"mp4/camera-pip/{trial}-video.mp4",
+        "chase": f"mp4/camera-45degree/{trial}-video.mp4",
+        "top": f"mp4/camera-topview/{trial}-video.mp4",
+        "car": f"evaluation-{stamp}/{trial}-video.mp4",
+    }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.trace_table import NOT_LOGGED, TraceTable
+from hotlap.analysis.read.trace_table import NOT_LOGGED, TraceTable
 from hotlap.errors import DataError, TrackError
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.route_file import read_route

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.run_files import RunFiles, find_run, kind_of_trace, wanted_size
-from hotlap.analysis.trace_table import MAX_BYTES
+from hotlap.analysis.read.run_files import RunFiles, find_run, kind_of_trace, wanted_size
+from hotlap.analysis.read.trace_table import MAX_BYTES
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded

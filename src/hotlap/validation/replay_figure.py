@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.style import BAD, GRAY, INK, TRAINING, new_figure, tidy
+from hotlap.analysis.figures.style import BAD, GRAY, INK, TRAINING, new_figure, tidy
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import VEHICLES
 from hotlap.unfinished import whole_file

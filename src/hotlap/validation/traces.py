@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.trace_table import MAX_BYTES, TraceTable, read_table
+from hotlap.analysis.read.trace_table import MAX_BYTES, TraceTable, read_table
 from hotlap.bounded import gunzip, read_bounded, told
 from hotlap.deepracer.statuses import NOT_DRIVING, STATUS_NAMES
 from hotlap.errors import DataError, RecordError

@@ -1,0 +1,75 @@
+"""Which track a run was driven on: by its logged length and by where the car was while it was on the track.
+
+Names are not needed, and would not suffice: route files have been renamed, and a log folder need not name one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hotlap.analysis.read.steps import Steps
+from hotlap.errors import TrackError
+from hotlap.tracks.catalog import list_tracks, load_track
+from hotlap.tracks.track import Track
+
+_LENGTH_TOLERANCE = 0.01  # [m] two printed decimals, and a little
+_SAMPLE = 400  # steps that are looked up on each candidate
+_BESIDE = 0.25  # [m] from the car's front point, which is logged, to its outermost wheel, and a little
+_NEEDED = 0.97  # share of the sample that must lie on the road
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Tracks that a run may have been driven on.
+
+    Args:
+        names: Names or route files that the user or the run gives; they are tried first.
+        folder: Of the run; route files in it are tried next, then all tracks with a name.
+    """
+
+    names: Sequence[str | Path] = ()
+    folder: Path | None = None
+
+    def __iter__(self) -> Iterator[Track]:
+        own = sorted(self.folder.glob("*.npy")) if self.folder else []
+        for place in dict.fromkeys((*self.names, *own, *(entry.path for entry in list_tracks()))):
+            try:
+                yield load_track(str(place))
+            except TrackError:
+                continue  # one that cannot be read is none of the candidates
+
+
+def driven_track(steps: Steps, candidates: Candidates) -> Track | None:
+    """The first candidate on which these steps can have been driven, best one that runs in their direction.
+
+    None if there is none.
+    """
+    on_track = np.flatnonzero(steps.on_track)
+    if not len(on_track):
+        return None
+    logged = float(np.median(steps.track_length))
+    sample = on_track[np.linspace(0, len(on_track) - 1, _SAMPLE).astype(np.int64)]
+    points = np.stack([steps.x[sample], steps.y[sample]], axis=1)
+    turned = None
+    for track in candidates:
+        if abs(track.length - logged) > _LENGTH_TOLERANCE:
+            continue
+        place = track.locate(points)
+        if np.mean(place.distance <= 0.5 * place.width + _BESIDE) >= _NEEDED:
+            if not _driven_backwards(steps, track):
+                return track
+            turned = turned or replace(track.reversed(), name=f"{track.name} (reversed)")
+    return turned
+
+
+def _driven_backwards(steps: Steps, track: Track) -> bool:
+    """Whether progress grows against the track's rows, in most of the first thousands of steps."""
+    some = steps.where(np.arange(min(len(steps), 4000)))
+    s = track.project(np.stack([some.x, some.y], axis=1)) / track.length
+    along, gained = np.diff(s), np.diff(some.progress)
+    ordinary = (np.diff(some.episode) == 0) & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
+    return bool(np.sum(along[ordinary] * gained[ordinary]) < 0.0)

@@ -1,0 +1,1 @@
+"""What is said of a run: its findings in sentences, and a page with figures."""
