@@ -185,9 +185,7 @@ SHAPES: dict[str, Shape] = {
         False,
         ("'sac' is not available yet", "the sensors STEREO_CAMERAS are not simulated yet"),
     ),
-    "sac-discrete": Shape(
-        beside(metadata=metadata(training_algorithm="sac")), False, ("needs action_space_type 'continuous'",)
-    ),
+    "sac-discrete": Shape(beside(metadata=metadata(training_algorithm="sac")), False, ("'sac' is not available yet",)),
     "noise-of-sac-with-ppo": Shape(
         beside(hyperparameters=hyperparameters(exploration_type="additive_noise", sac_alpha=0.2)),
         told=("Not used by clipped_ppo: sac_alpha, exploration_type 'additive_noise'",),

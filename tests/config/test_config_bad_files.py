@@ -45,8 +45,7 @@ BAD_METADATA = {
     ),
     "unknown space type": (metadata(action_space_type="both"), "'discrete' or 'continuous', got 'both'"),
     "space type of number": (metadata(action_space_type=1), "got 1"),
-    "unknown algorithm": (metadata(training_algorithm="dqn"), "'clipped_ppo' or 'sac', got 'dqn'"),
-    "sac with discrete actions": (metadata(training_algorithm="sac"), "needs action_space_type 'continuous'"),
+    "unknown algorithm": (metadata(training_algorithm="dqn"), "training_algorithm must be 'clipped_ppo', got 'dqn'"),
     "unknown network": (
         metadata(neural_network="DEEP_CONVOLUTIONAL_NETWORK_SHALOW"),
         "Did you mean 'DEEP_CONVOLUTIONAL_NETWORK_SHALLOW'?",

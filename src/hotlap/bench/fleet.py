@@ -107,7 +107,6 @@ def bench_fleet(
     worlds: int = 80,
     repeats: int = 3,
     iterations: int = 4,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Measure collecting with one worker in this process and with Ray workers, transport, and a training's stages.
 
@@ -118,7 +117,6 @@ def bench_fleet(
         worlds: How many of them each worker plays side by side; the others wait their turn.
         repeats: How often each fleet plays them; as many as it plays side by side come before, as warm-up.
         iterations: Of the trainings, evaluations included; one more comes before them.
-        seed: Of trainings and episodes.
 
     Returns:
         JSON-ready; see benchmarks/README.md.
@@ -138,13 +136,13 @@ def bench_fleet(
         if find_spec(package) is None:
             raise MissingExtraError(package, "cluster", "Measuring a fleet")
     with _threads():
-        return _bench(track, tuple(workers), episodes, worlds, repeats, iterations, seed)
+        return _bench(track, tuple(workers), episodes, worlds, repeats, iterations)
 
 
 def _bench(
-    track: str, workers: Sequence[int], episodes: int, worlds: int, repeats: int, iterations: int, seed: int
+    track: str, workers: Sequence[int], episodes: int, worlds: int, repeats: int, iterations: int
 ) -> dict[str, Any]:
-    options = {"seed": seed, "eval_every": 1, "eval_laps": Training().eval_laps, "max_iterations": iterations + 1}
+    options = {"seed": 0, "eval_every": 1, "eval_laps": Training().eval_laps, "max_iterations": iterations + 1}
     with scratch_folder() as folder:
         trainings = {}
         for num_workers in TRAINING_WORKERS:
@@ -156,7 +154,7 @@ def _bench(
         setup = replace(rollout_setup(model, model.job), num_worlds=min(worlds, episodes))
     torch.set_num_threads(1)
     num_episodes = episodes * max(workers)
-    plans = plan_training([StartRule()], job_seed=seed, iteration=0, num_episodes=num_episodes, first_number=0)
+    plans = plan_training([StartRule()], job_seed=0, iteration=0, num_episodes=num_episodes, first_number=0)
     in_process = InProcessFleet(setup)
     # Compiles what is compiled, before other processes do the same.
     played = in_process.start(weights, plans[:episodes], explore=True).result()

@@ -98,7 +98,6 @@ def measure_sb3(
     *,
     track: str,
     num_steps: int,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Train the stock recipe with Stable-Baselines3's PPO, and time collecting and training.
 
@@ -108,7 +107,6 @@ def measure_sb3(
     Args:
         track: Name or route file.
         num_steps: Steps of an iteration, rounded to whole minibatches.
-        seed: Of training and environment.
 
     Returns:
         JSON-ready, of the fastest number of threads: ``env_steps_per_s``, ``threads``, ``num_steps``, ``collect_s``,
@@ -122,7 +120,7 @@ def measure_sb3(
     try:
         for count in sorted({1, num_processors()}):
             torch.set_num_threads(count)
-            runs[count] = _train(track, num_steps, seed)
+            runs[count] = _train(track, num_steps)
     finally:
         torch.set_num_threads(before)
     best = max(runs, key=lambda count: runs[count]["env_steps_per_s"])
@@ -134,7 +132,7 @@ def measure_sb3(
     }
 
 
-def _train(track: str, num_steps: int, seed: int) -> dict[str, Any]:
+def _train(track: str, num_steps: int) -> dict[str, Any]:
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
 
@@ -188,7 +186,7 @@ def _train(track: str, num_steps: int, seed: int) -> dict[str, Any]:
             "features_extractor_kwargs": {"features_dim": FEATURES},
             "net_arch": [],
         },
-        seed=seed,
+        seed=0,
         device="cpu",
     )
     watch = Stopwatch()

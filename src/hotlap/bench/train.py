@@ -66,7 +66,6 @@ def bench_train(
     shared: bool = True,
     versus: str | None = None,
     records: bool = False,
-    seed: int = 0,
 ) -> dict[str, Any]:
     """Train with the stock recipe from scratch, and time it.
 
@@ -77,7 +76,6 @@ def bench_train(
         shared: Measure the loop with a shared encoder, too.
         versus: ``"sb3"``: train the same recipe with Stable-Baselines3 on the same environment.
         records: Measure what it costs to leave records behind, too.
-        seed: Of the training.
 
     Returns:
         JSON-ready: ``env_steps_per_s`` (steps over the wall-clock of collecting and updating),
@@ -100,7 +98,7 @@ def bench_train(
         from hotlap.bench.sb3 import require_sb3
 
         require_sb3()
-    options = {"seed": seed, "threads": threads, "max_iterations": iterations + 1}
+    options = {"seed": 0, "threads": threads, "max_iterations": iterations + 1}
     separate = _measure_loop(track, options)
     num_threads = torch.get_num_threads()
     steps_per_s = separate.num_steps / separate.seconds
@@ -108,11 +106,11 @@ def bench_train(
     if versus:
         from hotlap.bench.sb3 import measure_sb3
 
-        versus_sb3 = measure_sb3(track=track, num_steps=min(separate.num_steps // iterations, MAX_SB3_STEPS), seed=seed)
+        versus_sb3 = measure_sb3(track=track, num_steps=min(separate.num_steps // iterations, MAX_SB3_STEPS))
     one_tower = _measure_loop(track, options | {"shared_encoder": True}) if shared else None
     cost: dict[str, Any] = {"records_cost": None, "records": None}
     if records:
-        options = {"seed": seed, "threads": threads}
+        options = {"seed": 0, "threads": threads}
         cost = measure_records_cost(track=track, iterations=iterations, repeats=RECORDS_REPEATS, options=options)
     peak = max(separate.peak, one_tower.peak if one_tower else 0.0)
     return {

@@ -70,7 +70,7 @@ class Hyperparameters(Config):
     """Steps in a minibatch; lowered to a power of two when an iteration has fewer."""
 
     num_epochs: int = Field(default=10, ge=1)
-    """Passes over the steps of an iteration (PPO)."""
+    """Passes over the steps of an iteration."""
 
     stack_size: int = Field(default=1, ge=1)
     """Read, but without effect: one frame is one observation."""
@@ -78,10 +78,10 @@ class Hyperparameters(Config):
     lr: float = Field(default=0.0003, gt=0)
     """Learning rate of Adam, constant."""
 
+    # The original's files for SAC say additive_noise, which counts as categorical.
     exploration_type: Literal["categorical", "e-greedy", "additive_noise"] = "categorical"
     """How training chooses among discrete actions: `categorical` draws one by its probability, `e-greedy` takes the
-    most probable one and sometimes any other. `additive_noise`, which stands in files for SAC, counts as
-    `categorical`."""
+    most probable one and sometimes any other."""
 
     e_greedy_value: float = Field(default=0.05, ge=0, le=1)
     """Final share of random actions with e-greedy."""
@@ -90,7 +90,7 @@ class Hyperparameters(Config):
     """Steps over which that share falls from 1 to its final value."""
 
     beta_entropy: float = Field(default=0.01, ge=0)
-    """Weight of the entropy: higher explores longer (PPO)."""
+    """Weight of the entropy: higher explores longer."""
 
     discount_factor: float = Field(default=0.999, ge=0, le=1)
     """What a reward one step later is worth."""

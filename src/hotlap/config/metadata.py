@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.metadata_names import ALGORITHMS, NETWORKS, TRAINABLE, VERSIONS
+from hotlap.deepracer.metadata_names import NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.errors import ConfigError
 
@@ -113,13 +114,8 @@ class ModelMetadata(Config):
         """The same from parsed JSON; ``source`` names it in errors. Unknown fields are ignored, as ever."""
         problems: list[str] = []
         version = _version(problems, data)
-        algorithm = _choice(problems, data, "training_algorithm", tuple(dict.fromkeys((*ALGORITHMS, *TRAINABLE))))
+        algorithm = _choice(problems, data, "training_algorithm", (*TRAINABLE, *UNAVAILABLE), offered=TRAINABLE)
         space_type = _choice(problems, data, "action_space_type", ("discrete", "continuous"))
-        if algorithm == "sac" and space_type == "discrete":
-            problems.append(
-                "training_algorithm 'sac' needs action_space_type 'continuous', got 'discrete'. "
-                "Describe the action space by low and high, or use 'clipped_ppo'."
-            )
         network = data.get("neural_network", NETWORKS[0])
         if network not in NETWORKS:
             problems.append(f"neural_network is {shown(network)}. {nearest(str(network), NETWORKS)}")
@@ -164,13 +160,20 @@ def _version(problems: list[str], data: dict[str, Any]) -> float:
     return version
 
 
-def _choice(problems: list[str], data: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str | None:
-    """One of ``allowed`` in any case, spaces around it ignored; absent: the first."""
+def _choice(
+    problems: list[str],
+    data: dict[str, Any],
+    key: str,
+    allowed: Sequence[str],
+    *,
+    offered: Sequence[str] | None = None,
+) -> str | None:
+    """One of ``allowed`` in any case, spaces around it ignored; absent: the first. Messages name those ``offered``."""
     value = data.get(key, allowed[0])
     name = value.strip().lower() if isinstance(value, str) else ""
     if name in allowed:
         return name
-    problems.append(f"{key} must be {' or '.join(map(repr, allowed))}, got {shown(value)}.")
+    problems.append(f"{key} must be {' or '.join(map(repr, offered or allowed))}, got {shown(value)}.")
     return None
 
 

@@ -10,10 +10,10 @@ NETWORKS: Final = (SHALLOW, "DEEP_CONVOLUTIONAL_NETWORK", "DEEP_CONVOLUTIONAL_NE
 VERSIONS: Final = (1, 2, 3, 4, 5, 6)
 """Of the metadata; each selects a car."""
 
-ALGORITHMS: Final = ["clipped_ppo", "sac"]
-"""Values of training_algorithm in the original."""
 TRAINABLE: Final = ["clipped_ppo"]
-"""Those that there is a learner for; one of somebody's own adds its name when it registers."""
+"""Values of training_algorithm that there is a learner for; one of somebody's own adds its name when it registers."""
+UNAVAILABLE: Final = ("sac",)
+"""The original's others: files with them are read."""
 
 BestModelMetric = Literal["progress", "reward", "laptime"]
 """What makes a checkpoint the best in the original."""

@@ -83,7 +83,7 @@ class Race:
         TrackError, RewardError: For a track or reward function that cannot be loaded.
     """
 
-    def __init__(self, config: RaceConfig, num_worlds: int, *, color: bool = False, camera: bool = True) -> None:
+    def __init__(self, config: RaceConfig, num_worlds: int, *, camera: bool = True) -> None:
         metadata = config.metadata
         refuse(unavailable_sensors(metadata))
         self.config = config
@@ -102,7 +102,6 @@ class Race:
             vehicle=vehicle_for_version(metadata.version),
             spread=config.spread,
             camera=cameras[0] if camera and cameras else None,
-            color=color,
             theme=config.theme,
             randomize_domain=config.randomize_domain,
         )

@@ -188,7 +188,6 @@ class Simulator:
         spread: How far each episode's car differs from the nominal one: 0 not at all, 1 as much as the original's
             runs differ among themselves.
         camera: What looks; ``None`` renders nothing.
-        color: RGB images instead of grey ones.
         theme: Color theme of all tracks; ``None``: each track's own.
         randomize_domain: Draw the lights and the objects' colors anew for every episode.
         grounds: Baked grounds of the scene's tracks, to share them between simulators.
@@ -202,7 +201,6 @@ class Simulator:
         vehicle: VehicleParams = VEHICLES["v5"],
         spread: float = 0.0,
         camera: PinholeCamera | None = DEEPRACER_CAMERA,
-        color: bool = False,
         theme: str | None = None,
         randomize_domain: bool = False,
         grounds: Sequence[Ground] | None = None,
@@ -228,7 +226,7 @@ class Simulator:
             self.grounds = list(
                 grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
             )
-            self.renderer = self._make_renderer(camera, color=color)
+            self.renderer = self._make_renderer(camera, color=False)
             self.images = wp.zeros(self.renderer.image_shape, dtype=wp.uint8, device=self.device)
 
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
