@@ -320,17 +320,19 @@ def test_a_thread_that_stays_is_named_once_and_keeps_no_process(tmp_path: Path):
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="growth of memory is seen on Linux only")
 def test_a_call_that_fills_the_memory_is_ended_before_the_machine_ends_the_process(tmp_path: Path):
     """By what is left of the machine's or the container's memory, with the line where it grew."""
-    body = """
+    source = """
+    import time
     from hotlap.rewards import guard
     guard.configure(limit_s=60)
     total = 1 << 30
     guard.memory_left = lambda: (max(total - guard._own_memory(), 0), total)
-    kept = []
-    while True:
-        kept.append(b"x" * (1 << 20))
-        time.sleep(0.0005)
+    def reward_function(params):
+        kept = []
+        while True:
+            kept.append(b"x" * (1 << 20))
+            time.sleep(0.0005)
     """
-    ended = call(tmp_path, in_function(body))
+    ended = call(tmp_path, source)
     assert ended.returncode == 0, ended.stderr
     assert "episode 7, step 0: the reward function has filled the memory: " in ended.stdout
     assert ended.stdout.endswith("still here\n")
