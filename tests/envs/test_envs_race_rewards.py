@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hotlap.deepracer.objects import Obstacles
 
 from hotlap.config.metadata import ModelMetadata
+from hotlap.deepracer.track_objects import Obstacles
 from hotlap.envs.race import JudgedStep, Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.errors import RewardError

@@ -249,7 +249,7 @@ def test_a_training_without_an_iteration_blocks_nothing(
     """Neither what it left in the bucket, nor what waits here because the server was away when it failed."""
     place = f"s3://{s3_bucket}/failed"
     broken = write_model(tmp_path / "model", reward="def reward_function(params):\n    raise ValueError('no')\n")
-    trainer = Trainer(broken, job=in_bucket(broken, place))
+    trainer = Trainer(broken, job=in_bucket(broken, place)).open()
     if away:
         own_server.stop()
     try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -260,13 +260,21 @@ def _film(out: Console, evaluator: Evaluator, which: Literal["all", "first"] | i
 
 
 def _stamps(evaluators: Sequence[Evaluator]) -> list[str]:
-    """When each was evaluated, YYYYMMDDhhmmss; in the same place a second apart, so that nothing is written over."""
+    """A time for each evaluation, which names its files: now, or the next second that no other of the model has."""
+    from hotlap.records.place import is_bucket_place
+
     now = time.time()
-    counts: Counter[str] = Counter()
-    stamps = []
+    stamps: list[str] = []
+    taken: set[tuple[str, str]] = set()
     for evaluator in evaluators:
-        stamps.append(time.strftime("%Y%m%d%H%M%S", time.localtime(now + counts[str(evaluator.place)])))
-        counts[str(evaluator.place)] += 1
+        place = str(evaluator.place)
+        for second in itertools.count():
+            stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + second))
+            there = not is_bucket_place(place) and (Path(place) / f"evaluation-{stamp}").exists()
+            if not there and (place, stamp) not in taken:
+                break
+        taken.add((place, stamp))
+        stamps.append(stamp)
     return stamps
 
 

@@ -149,7 +149,8 @@ def configure(
         job: The count begins anew when this is not equal to what it was.
         ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
-    _watch.limit_s, _watch.max_lines, _watch.full = limit_s, max_lines, ""
+    _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    _count_growth_from_now()
     _watch.most = sys.maxsize if memory is None else _own_memory() + memory
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
@@ -160,12 +161,16 @@ def configure(
     install()
 
 
+def _count_growth_from_now() -> None:
+    """A job begins, or its file is loaded: what the process holds already is not the function's."""
+    _watch.first_memory, _watch.full = _own_memory(), ""
+
+
 def install() -> None:
     """Protect this process from now on; the first reward function that is loaded does so. Cheap when done before."""
     if _watch.installed != os.getpid():
         first = not _watch.installed
         _watch.installed = os.getpid()
-        _watch.first_memory = _own_memory()
         if first:
             _replace_functions()
             atexit.register(_stop_clocks)
@@ -221,6 +226,7 @@ def prepare() -> None:
 def protected(path: Path, where: object = None) -> Iterator[None]:
     """Within this a user's file runs, such as when it is loaded."""
     install()
+    _count_growth_from_now()
     prepare()
     outer = running.active, running.folder, running.where, running.thread
     running.folder, running.where, running.thread = str(path.parent), where, threading.get_ident()
