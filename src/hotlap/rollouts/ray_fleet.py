@@ -228,7 +228,7 @@ class RayFleet:
         self._session = self._join_again()
 
     def _join_again(self) -> RaySession:
-        # A cluster may take minutes to come again; one of our own that a busy machine could not start gets a second try.
+        # A cluster may take long to come again; one of our own that a busy machine could not start gets a second try.
         for _ in range(1 if self._session.owned else CONNECT_TRIES - 1):
             try:
                 return self._connect()
