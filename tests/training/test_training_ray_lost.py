@@ -152,11 +152,10 @@ def test_a_fleet_whose_processes_are_all_stopped_can_be_closed(tmp_path: Path):
 def test_ray_that_ends_again_and_again_is_an_error(tmp_path: Path):
     """One sentence that says how to go on, not a restart without end."""
     output = run(PLAYED + KILLED, model_in(tmp_path))
-    assert re.search(
-        r"said: (Ray has ended \(raylet, process \d+\), 4 times in a row|cannot start Ray on this machine)[^\n]* --resume",
-        output,
-    ), output
-    assert output.count("It is started again") == 3
+    # It may be killed before it has begun, too.
+    ended = r"Ray has ended \(raylet, process \d+\), 4 times in a row"
+    assert re.search(rf"said: ({ended}|cannot start Ray on this machine)[^\n]* --resume", output), output
+    assert 1 <= output.count("It is started again") <= 3
 
 
 @pytest.mark.slow
