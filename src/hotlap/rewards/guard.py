@@ -463,8 +463,10 @@ def _reason(seconds: float) -> str | None:
 
 def _notice_growth() -> None:
     """Let no further call begin where many calls, each of which takes too little time to be seen, fill the memory."""
+    if _watch.full or not running.armed:
+        return
     grown = _own_memory() - _watch.first_memory
-    if _watch.full or not running.armed or grown < 1 << 28:
+    if grown < 1 << 28:
         return
     left, total = memory_left()
     if grown > _KEPT * total and left < _LEAST_LEFT * total:

@@ -265,7 +265,7 @@ class Tower(nn.Module):
         if is_own(network):
             self.body, features = _own_body(network, observations, generator)
             self.head = Head(features, actions, has_value)
-            _initialize(self.head, generator, prefix="head.")
+            _initialize(self.head, generator, prefix="head")
             return
         embedders = {sensor: _make_embedder(network, sensor, observations[sensor]) for sensor in self.sensors}
         embedded = sum(embedder.output_size for embedder in embedders.values())
@@ -347,7 +347,7 @@ def _own_body(
 
 def _initialize(part: nn.Module, generator: Generator | None, *, prefix: str = "") -> None:
     """Glorot-uniform kernels and zero biases; the value and the mean of a Gaussian have rows of a given length."""
-    for name, module in part.named_modules(prefix=prefix.rstrip(".")):
+    for name, module in part.named_modules(prefix=prefix):
         if isinstance(module, nn.Conv2d | nn.Linear):
             if name.endswith("head.value"):
                 _fill_rows(module.weight, 1.0, generator)

@@ -266,11 +266,12 @@ class Run:
             )
         way_out = "Put the files back as they were, or begin anew with --wipe."
         require_fit(checkpoint, self.folder.metadata, self.learner.network, place=self.place, way_out=way_out)
-        self.learner.load_weights(checkpoint.weights)
         if checkpoint.optimizer is not None:
             weights = {f"model.{name}": value for name, value in checkpoint.weights.items()}
             self.learner.load_state_dict(weights | checkpoint.optimizer)
-        elif checkpoint.state.iteration:
+        else:
+            self.learner.load_weights(checkpoint.weights)
+        if checkpoint.optimizer is None and checkpoint.state.iteration:
             self.listener.on_message(
                 f"checkpoint {checkpoint.name} has no optimizer's state, which only the newest one keeps: the "
                 "optimizer starts afresh."
