@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from hotlap.cli.reward import app
 from hotlap.deepracer.reward_inputs import KEYS
 from hotlap.envs import practice
-from hotlap.envs.practice import races_for
+from hotlap.envs.practice import Practice
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
 from hotlap.rewards.check import RewardReport, check_reward
@@ -37,8 +37,8 @@ CASES = Path(__file__).parent.parent / "cases" / "rewards"
 
 @functools.cache
 def races(with_objects: bool) -> tuple:
-    """What `races_for` drives outside a model folder."""
-    return races_for(str(CASES / ("needs_objects.py" if with_objects else "since_last_step.py")), [LOOP, OPEN])
+    """What `Practice` drives outside a model folder."""
+    return Practice([LOOP, OPEN]).races_for(str(CASES / ("needs_objects.py" if with_objects else "since_last_step.py")))
 
 
 def check(path: Path | str, *, watched: bool = False, **options: bool) -> RewardReport:
@@ -336,7 +336,7 @@ def test_practice_takes_the_actions_of_the_model(tmp_path: Path):
     path = write(
         tmp_path, "assert params['speed'] == 1.37 and params['objects_location']\n    return params['progress']"
     )
-    episodes, routes, needed = races_for(str(path), [LOOP])
+    episodes, routes, needed = Practice([LOOP]).races_for(str(path))
     assert needed == list(episodes) == ["object_avoidance"]
     assert check_reward(path, episodes, routes, needed=needed).works == {"object_avoidance": True}
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from hotlap_process import Hotlap
 
-from hotlap.envs.practice import races_for
+from hotlap.envs.practice import Practice
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import load_track
 
@@ -71,10 +71,10 @@ def test_a_function_that_fills_the_memory_is_ended(tmp_path: Path, without: bool
     path = write(tmp_path / "function", "kept.append(b'x' * 30_000_000)\nreturn 1.0")
     path.write_text("kept = []\n" + path.read_text())
     program = f"""
-from hotlap.envs.practice import races_for
+from hotlap.envs.practice import Practice
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import load_track
-races, routes, needed = races_for({str(path)!r}, [load_track("first_lap")])
+races, routes, needed = Practice([load_track("first_lap")]).races_for({str(path)!r})
 report = check_watched({str(path)!r}, races, routes, needed=needed)
 print(report.ok, report.problems[0].message)
 """
@@ -100,7 +100,7 @@ def test_it_ends_in_time_with_the_last_line_that_is_known(tmp_path: Path, body: 
     """However short the time is, and whatever the function does."""
     path = write(tmp_path, body)
     path.write_text(f"{path.read_text()}\nimport ctypes, os, subprocess, time\nlibc = ctypes.CDLL(None)\n")
-    races, routes, _ = races_for("follow_center_line", [load_track("first_lap")])
+    races, routes, _ = Practice([load_track("first_lap")]).races_for("follow_center_line")
     now = time.monotonic()
     report = check_watched(path, races, routes, end=now + 4.0)
     assert time.monotonic() - now < 6.0
@@ -113,7 +113,7 @@ def test_it_ends_in_time_with_the_last_line_that_is_known(tmp_path: Path, body: 
 
 
 def test_a_check_without_time_says_that_nothing_was_tried(tmp_path: Path):
-    races, routes, _ = races_for("follow_center_line", [load_track("first_lap")])
+    races, routes, _ = Practice([load_track("first_lap")]).races_for("follow_center_line")
     report = check_watched(write(tmp_path, GOOD), races, routes, end=time.monotonic() + 0.05)
     assert (report.verdict, report.num_played, report.calls) == ("not finished", 0, 0)
     assert report.not_tried == [episode.name for episode in races["time_trial"]]

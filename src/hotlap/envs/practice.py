@@ -118,7 +118,7 @@ class Practice:
             source = ""
         asked = set(needed)
         if not needed:
-            asked = {"time_trial", "object_avoidance", "head_to_bot"} if reads_objects(source) else {"time_trial"}
+            asked = set(_KINDS) if reads_objects(source) else {"time_trial"}
         races = {kind: self._race(kind, metadata) for kind in _KINDS if kind in asked}
         return races, self.routes, needed
 
@@ -128,11 +128,6 @@ class Practice:
             obstacles, bots = _KINDS[kind]
             self._driven[key] = practice(self.tracks, metadata=metadata, obstacles=obstacles, bots=bots)
         return self._driven[key]
-
-
-def races_for(file: str | Path, tracks: Sequence[Track]) -> tuple[dict[str, list[Episode]], list[Track], list[str]]:
-    """`Practice.races_for`, for one file."""
-    return Practice(tracks).races_for(file)
 
 
 def model_around(file: Path) -> tuple[ModelMetadata | None, Job | None]:

@@ -19,7 +19,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.layout import INDEX
 from hotlap.records.place import absolute, is_bucket_place
 from hotlap.records.spool_folder import last_written
-from hotlap.records.tallies import TALLIES, parse_tallies
+from hotlap.records.tallies import TALLIES, last_tallies, parse_tallies
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 
 KEPT = 20  # ended jobs that are remembered
@@ -210,7 +210,7 @@ def progress_of(folder: str | Path) -> Progress:
     """The progress of the model in a folder, or in a bucket as far as this machine wrote there."""
     try:
         records = parse_progress(_written(folder, PROGRESS))
-        tallies = {line.tally.checkpoint: line.tally for line in parse_tallies(_written(folder, TALLIES))}
+        tallies = last_tallies(parse_tallies(_written(folder, TALLIES)))
         index = _written(folder, INDEX)
         chosen = parse_index(index).get("best_checkpoint") if index else None
     except (HotlapError, ValueError):  # who lists jobs did not ask about these files

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
@@ -120,7 +120,7 @@ class TallyLog(RecordLog[_Line]):
         Raises:
             RecordError: If it cannot be read, or is none.
         """
-        return {line.tally.checkpoint: line.tally for line in self._records()}
+        return last_tallies(self._records())
 
     @staticmethod
     def _parse(data: bytes) -> list[_Line]:
@@ -138,3 +138,8 @@ def parse_tallies(data: bytes) -> list[_Line]:
         RecordError: If so many are damaged that it is none.
     """
     return read_lines(data, TALLIES, lambda line: parse_record(_Line, line), longest=MAX_LINE)
+
+
+def last_tallies(lines: Iterable[_Line]) -> dict[str, Tally]:
+    """The last tally of each checkpoint, by its name."""
+    return {line.tally.checkpoint: line.tally for line in lines}

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
+from hotlap.deepracer.driving import MAX_SPEED, STEERING_LIMIT_DEG
+
 Doubt = tuple[str, int]
 """What to say, and the line."""
 
@@ -20,7 +22,8 @@ _INVERSES: Final = {
 _TO_DEGREES: Final = ("degrees", "rad2deg")
 _TO_RADIANS: Final = ("radians", "deg2rad")
 _SAME_UNIT: Final = ("abs", "fabs", "absolute", "float", "float64", "round", "int", "min", "max", "fmod", "mod")
-_IN_DEGREES: Final = {"heading": "-180 to 180", "steering_angle": "-30 to 30"}
+_STEERING: Final = f"{-STEERING_LIMIT_DEG:g} to {STEERING_LIMIT_DEG:g}"
+_IN_DEGREES: Final = {"heading": "-180 to 180", "steering_angle": _STEERING}
 _IN_RADIANS: Final = {"objects_heading": "-3.14 to 3.14"}
 _MOST_RADIANS: Final = 6.3  # a full turn
 _MOST_LOOK_UPS: Final = 10_000  # in a file whose variables all depend on each other they would not end
@@ -237,14 +240,16 @@ class _Range:
 
 
 _RANGES: Final = {
-    "speed": _Range(None, 4.0, "'speed' is in m/s and the car drives at most 4 m/s", never="hardly ever"),
+    "speed": _Range(
+        None, MAX_SPEED, f"'speed' is in m/s and the car drives at most {MAX_SPEED:g} m/s", never="hardly ever"
+    ),
     "progress": _Range(None, 100.0, "'progress' is in percent, 0 to 100"),
     "distance_from_center": _Range(
         None, 3.0, "'distance_from_center' is in meters, and a track is about 1 m wide", always=True
     ),
     "track_width": _Range(None, 5.0, "'track_width' is in meters, about 1", always=True),
-    "heading": _Range(-180.0, 180.0, "'heading' is in degrees, -180 to 180"),
-    "steering_angle": _Range(-30.0, 30.0, "'steering_angle' is in degrees, -30 to 30"),
+    "heading": _Range(-180.0, 180.0, f"'heading' is in degrees, {_IN_DEGREES['heading']}"),
+    "steering_angle": _Range(-STEERING_LIMIT_DEG, STEERING_LIMIT_DEG, f"'steering_angle' is in degrees, {_STEERING}"),
 }
 _RADIANS: Final = _Range(-_MOST_RADIANS, _MOST_RADIANS, "", always=True)
 
