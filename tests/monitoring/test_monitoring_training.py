@@ -20,11 +20,11 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.monitoring import monitor
+from hotlap.records.address import S3Prefix
 from hotlap.records.episode_log import EpisodeLog
 from hotlap.records.events import IterationRecord
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import TRAINING_METRICS, read_metrics
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.trainer import Trainer
@@ -159,7 +159,7 @@ def test_event_files_of_a_training_in_a_bucket_lie_there(s3_bucket: str, tmp_pat
     """Beside the lines of its episodes."""
     model = write_model(tmp_path, training={"max_iterations": 2, "output": f"s3://{s3_bucket}/models/watched"})
     watched(model).run()
-    bucket = Bucket(BucketPlace(s3_bucket, "models/watched"))
+    bucket = Bucket(S3Prefix(s3_bucket, "models/watched"))
     (key,) = bucket.list("logs/tensorboard/iterations")
     (tmp_path / key.rpartition("/")[2]).write_bytes(bucket.get(key))
     reader = EventAccumulator(str(tmp_path / key.rpartition("/")[2]))

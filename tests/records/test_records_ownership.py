@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 
 from hotlap.errors import RecordError
+from hotlap.records.address import S3Prefix
 from hotlap.records.ownership import Ownership, SucceededError, owner_numbers, owner_token
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 
 
 @pytest.fixture
 def bucket(s3_bucket: str) -> Bucket:
-    return Bucket(BucketPlace(s3_bucket, "owned"))
+    return Bucket(S3Prefix(s3_bucket, "owned"))
 
 
 def wait_for(condition: Callable[[], object]) -> None:

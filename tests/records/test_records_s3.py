@@ -18,7 +18,7 @@ from tcp_proxy import Proxy
 
 from hotlap.errors import ConfigError, HotlapError, RecordError
 from hotlap.records import s3
-from hotlap.records.place import BucketPlace
+from hotlap.records.address import S3Prefix
 from hotlap.records.s3 import Bucket
 from hotlap.records.s3_errors import StorageError
 from hotlap.records.s3_settings import load_settings
@@ -27,7 +27,7 @@ KEYS_UNSET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
 def bucket_of(name: str) -> Bucket:
-    return Bucket(BucketPlace(name, "models/first"))
+    return Bucket(S3Prefix(name, "models/first"))
 
 
 def write_profile(monkeypatch: pytest.MonkeyPatch, folder: Path, credentials: str, config: str = "") -> None:
@@ -122,7 +122,7 @@ def test_a_silent_server_is_not_waited_for_without_end(
 def test_without_credentials_nothing_is_tried(monkeypatch: pytest.MonkeyPatch):
     hide_aws_settings(monkeypatch)
     with pytest.raises(ConfigError, match=r"no credentials for buckets.*AWS_ACCESS_KEY_ID.*AWS_PROFILE"):
-        Bucket(BucketPlace("models", "p"))
+        Bucket(S3Prefix("models", "p"))
 
 
 def test_profiles_are_read(s3_bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -23,11 +23,11 @@ from tcp_proxy import Proxy
 
 from hotlap.errors import RecordError
 from hotlap.records import s3, spool
+from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.folder import Folder
 from hotlap.records.ownership import SucceededError
 from hotlap.records.patience import Patience
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.spool import Spool
 from hotlap.records.spool_folder import SpoolFolder
@@ -201,7 +201,7 @@ def test_a_writer_does_not_wait_for_a_server_that_hangs(
     monkeypatch.setattr(s3, "REQUEST_S", 2)
     proxy = Proxy(int(s3_server.endpoint.rpartition(":")[2]))
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
-    bucket = Bucket(BucketPlace(s3_bucket, "hangs"))
+    bucket = Bucket(S3Prefix(s3_bucket, "hangs"))
     with Spool(bucket, tmp_path / "spool") as store:
         assert store.list("metrics") == []
         proxy.silent = True
@@ -227,7 +227,7 @@ def test_cut_connections_and_slow_answers(
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
     data = {f"model/{number}": os.urandom(300_000) for number in range(4)}
     told: list[str] = []
-    bucket = Bucket(BucketPlace(s3_bucket, "cut"))
+    bucket = Bucket(S3Prefix(s3_bucket, "cut"))
     with Spool(bucket, tmp_path / "spool", tell=told.append) as store:
         proxy.cut_after = 200_000
         for key, content in data.items():
@@ -237,7 +237,7 @@ def test_cut_connections_and_slow_answers(
         proxy.delay_s = 0.01
         assert store.flush(patience_s=30)
     assert re.search("cut takes no files: (the connection broke|no connection|no answer)", told[0])
-    assert {key: Bucket(BucketPlace(s3_bucket, "cut")).get(key) for key in data} == data
+    assert {key: Bucket(S3Prefix(s3_bucket, "cut")).get(key) for key in data} == data
     proxy.close()
 
 
@@ -246,7 +246,7 @@ def test_a_server_that_dies_in_the_middle(s3_bucket: str, s3_server: S3Server, t
     if s3_server.given:
         pytest.skip("a server that is not ours is not killed")
     data = {f"model/{number}": os.urandom(200_000) for number in range(12)}
-    bucket = Bucket(BucketPlace(s3_bucket, "dies"))
+    bucket = Bucket(S3Prefix(s3_bucket, "dies"))
     with Spool(bucket, tmp_path / "spool") as store:
         for key, content in data.items():
             store.put(key, content)

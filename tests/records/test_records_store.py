@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from hotlap.errors import ConfigError, RecordError
+from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, read_metrics
 from hotlap.records.opening import open_store
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.spool import Spool
 from hotlap.records.store import Store
@@ -206,4 +206,4 @@ def test_open_store_reads_addresses(tmp_path: Path, s3_bucket: str):
 def test_addresses_that_are_none(text: str):
     """A whole bucket is none either: it may hold other things than one model."""
     with pytest.raises(ConfigError, match=r"s3://bucket/prefix, such as"):
-        BucketPlace.parse(text)
+        S3Prefix.parse(text)

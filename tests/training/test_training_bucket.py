@@ -20,11 +20,11 @@ from hotlap.cli import main as command_line
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError, RewardError
 from hotlap.records import output
+from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.leftovers import leftovers
 from hotlap.records.opening import open_store
-from hotlap.records.place import BucketPlace
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
@@ -59,7 +59,7 @@ def in_bucket(model: ModelFolder, place: str, **training: Any) -> Any:
 
 def contents(server: S3Server, place: str) -> dict[str, str]:
     """Key and MD5 of all files below a prefix, as another library sees them."""
-    parsed = BucketPlace.parse(place)
+    parsed = S3Prefix.parse(place)
     client = server.client()
     found = {}
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=parsed.bucket, Prefix=f"{parsed.prefix}/"):
@@ -71,7 +71,7 @@ def contents(server: S3Server, place: str) -> dict[str, str]:
 
 
 def read(server: S3Server, place: str, key: str) -> bytes:
-    parsed = BucketPlace.parse(place)
+    parsed = S3Prefix.parse(place)
     body = server.client().get_object(Bucket=parsed.bucket, Key=f"{parsed.prefix}/{key}")["Body"].read()
     assert isinstance(body, bytes)
     return body

@@ -19,7 +19,7 @@ def with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
     Raises:
         ConfigError: If the checkpoint is no such word or number, or if there is nothing to take it from.
     """
-    from hotlap.records.place import absolute
+    from hotlap.records.address import absolute
 
     if checkpoint is not None and not (source or job.training.clone_from):
         raise ConfigError(

@@ -144,7 +144,7 @@ def _values(row: Row) -> str:
 def _problems(job: Job) -> list[str]:
     """Tracks, models and libraries that the job needs and that are not there."""
     from hotlap.monitoring.monitor import open_sinks
-    from hotlap.records.place import is_bucket_place
+    from hotlap.records.address import is_s3
     from hotlap.tracks.catalog import load_track
 
     problems: dict[str, None] = {}
@@ -154,7 +154,7 @@ def _problems(job: Job) -> list[str]:
         except TrackError as error:
             problems[str(error)] = None
     source = job.training.clone_from
-    if source and not is_bucket_place(source) and not Path(source).exists():
+    if source and not is_s3(source) and not Path(source).exists():
         problems[
             f"{source}: there is no such model, but training.clone_from (DR_LOCAL_S3_PRETRAINED_PREFIX) names it."
         ] = None

@@ -261,7 +261,7 @@ def _film(out: Console, evaluator: Evaluator, which: Literal["all", "first"] | i
 
 def _stamps(evaluators: Sequence[Evaluator]) -> list[str]:
     """A time for each evaluation, which names its files: now, or the next second that no other of the model has."""
-    from hotlap.records.place import is_bucket_place
+    from hotlap.records.address import is_s3
 
     now = time.time()
     stamps: list[str] = []
@@ -270,7 +270,7 @@ def _stamps(evaluators: Sequence[Evaluator]) -> list[str]:
         place = str(evaluator.place)
         for second in itertools.count():
             stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + second))
-            there = not is_bucket_place(place) and (Path(place) / f"evaluation-{stamp}").exists()
+            there = not is_s3(place) and (Path(place) / f"evaluation-{stamp}").exists()
             if not there and (place, stamp) not in taken:
                 break
         taken.add((place, stamp))

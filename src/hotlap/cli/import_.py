@@ -39,10 +39,10 @@ def import_(
     """
     from hotlap.export.clone_source import without_steps
     from hotlap.export.packed_model import packed_root, unpack_model
-    from hotlap.records.place import is_bucket_place
+    from hotlap.records.address import is_s3
     from hotlap.tracks.catalog import load_track
 
-    if not is_bucket_place(source) and (root := packed_root(Path(source))) is not None:
+    if not is_s3(source) and (root := packed_root(Path(source))) is not None:
         _report_unpacked(source, folder, unpack_model(Path(source), root, folder), as_json)
         return
     chosen = without_steps(parse_checkpoint(which))

@@ -90,9 +90,9 @@ def choose_model(
         raise which_folder(command)
     from hotlap.config.drfc import is_drfc_folder
     from hotlap.config.model_folder import ModelFolder
-    from hotlap.records.place import is_bucket_place
+    from hotlap.records.address import is_s3
 
-    if is_bucket_place(folder):
+    if is_s3(folder):
         return _from_bucket(str(folder), needs_reward)
     words = quoted(folder)
     if is_drfc_folder(folder):
@@ -127,9 +127,9 @@ def model_place(folder: str) -> str:
         ConfigError: If the environment files of such a folder are wrong.
     """
     from hotlap.config.drfc import is_drfc_folder
-    from hotlap.records.place import is_bucket_place
+    from hotlap.records.address import is_s3
 
-    if is_bucket_place(folder) or not is_drfc_folder(folder):
+    if is_s3(folder) or not is_drfc_folder(folder):
         return folder
     with _silent():
         model = open_drfc(Path(folder)).model_path
@@ -188,13 +188,13 @@ def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Cho
 
 def _from_bucket(address: str, needs_reward: bool) -> Choice:
     from hotlap.jobs.bucket_model import get_model
-    from hotlap.records.place import BucketPlace
+    from hotlap.records.address import S3Prefix
     from hotlap.unfinished import scratch_folder
 
     held = ExitStack()
     atexit.register(held.close)
     folder = held.enter_context(scratch_folder()) / "model"
-    model, job = get_model(BucketPlace.parse(address), folder, needs_reward=needs_reward)
+    model, job = get_model(S3Prefix.parse(address), folder, needs_reward=needs_reward)
     return Choice(model, job, job, quoted(address), in_bucket=True)
 
 

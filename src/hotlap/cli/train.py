@@ -104,7 +104,7 @@ def train(
     JSON keys: folder, reason, iterations, total_steps, total_episodes, elapsed_s, stages_s, first_lap, best,
     learning_curve. With --detach or --submit: job, folder, log.
     """
-    from hotlap.records.place import BucketPlace, is_bucket_place
+    from hotlap.records.address import S3Prefix, is_s3
 
     check_outputs(as_json, print_log)
     _check_limits({"minutes": minutes, "iterations": iterations})
@@ -122,8 +122,8 @@ def train(
         race={"track": track},
     )
     output = output or job.training.output
-    if is_bucket_place(output):
-        output = str(BucketPlace.parse(str(output)))
+    if is_s3(output):
+        output = str(S3Prefix.parse(str(output)))
         job = job.updated(training={"output": output})
     else:
         job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
@@ -194,11 +194,11 @@ def _train(
 
     from hotlap.jobs.interruption import Interruption
     from hotlap.jobs.running import running_job
-    from hotlap.records.place import absolute, is_bucket_place
+    from hotlap.records.address import absolute, is_s3
 
     out = console()
     model = choice.model
-    in_bucket = is_bucket_place(place)
+    in_bucket = is_s3(place)
     words = choice.words if place == model.path else quoted(place)
     trainer: Trainer | None = None
     try:

@@ -254,8 +254,8 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
     from rich.markup import escape
 
     from hotlap.analysis.figures.learning_curve import draw_learning_curve
+    from hotlap.records.address import is_s3, model_name
     from hotlap.records.opening import open_store
-    from hotlap.records.place import is_bucket_place, place_name
     from hotlap.records.store import Store
     from hotlap.records.tallies import TallyLog
     from hotlap.unfinished import scratch_folder
@@ -264,9 +264,9 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
 
     def draw(path: Path, store: Store) -> Path:
         tally = TallyLog(store).of_best(records)
-        return draw_learning_curve(records, path, title=place_name(place), tally=tally)
+        return draw_learning_curve(records, path, title=model_name(place), tally=tally)
 
-    if not is_bucket_place(place):
+    if not is_s3(place):
         return draw(Path(place) / name, open_store(place))
     try:
         store = open_store(place)

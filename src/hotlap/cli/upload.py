@@ -24,8 +24,8 @@ def upload(
     """
     from rich.markup import escape
 
+    from hotlap.records.address import S3Prefix
     from hotlap.records.leftovers import leftovers
-    from hotlap.records.place import BucketPlace
 
     if discard and place is None:
         raise ConfigError("--discard needs a PLACE: it drops the only copy of what waits for it.")
@@ -35,7 +35,7 @@ def upload(
         out.print(escape(message), soft_wrap=True)
 
     rows = []
-    for each in leftovers(str(BucketPlace.parse(place)) if place else None):
+    for each in leftovers(str(S3Prefix.parse(place)) if place else None):
         left, error = each.num_files, None
         try:
             if discard:

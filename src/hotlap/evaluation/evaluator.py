@@ -19,12 +19,12 @@ from hotlap.evaluation.replay import drive_of
 from hotlap.evaluation.rules import EvaluationRules
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.evaluation import EvaluationMonitor
+from hotlap.records.address import file_in, model_name
 from hotlap.records.checkpoints import CheckpointStore, Which
 from hotlap.records.layout import video_keys
 from hotlap.records.log_lines import EVALUATION_END, evaluation_log
 from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_evaluation_metrics
 from hotlap.records.output import evaluation_output
-from hotlap.records.place import file_at, place_name
 from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
 from hotlap.resources import num_processors
 from hotlap.rl.policy import Policy
@@ -173,11 +173,11 @@ class Evaluator:
                 [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
                 figure,
                 obstacles=self.worker.race.footprints(np.zeros(1, dtype=np.int64))[0] if fixed else None,
-                subtitle=f"{place_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
+                subtitle=f"{model_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
             )
             store.put(keys["figure"], figure.read_bytes())
-            self._monitor.report(place_name(self.place), store, trials, self.log)
-        return {name: file_at(self.place, key) for name, key in keys.items()}
+            self._monitor.report(model_name(self.place), store, trials, self.log)
+        return {name: file_in(self.place, key) for name, key in keys.items()}
 
     def record_comparison(self, others: Sequence[Evaluator]) -> str | Path:
         """Write a picture of the lines that this model and others drove, beside that of its own; where it lies.
@@ -193,7 +193,7 @@ class Evaluator:
         with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("comparison.png") as figure:
             save_figure(comparison_figure(self.track, models, subtitle=str(self.conditions)), figure)
             store.put(key, figure.read_bytes())
-        return file_at(self.place, key)
+        return file_in(self.place, key)
 
     def film(
         self,
@@ -220,7 +220,7 @@ class Evaluator:
                 keys = video_keys(self._stamp, number)
                 for name, film in films.items():
                     store.put(keys[name], film.read_bytes())
-                lie[number] = {name: file_at(self.place, keys[name]) for name in films}
+                lie[number] = {name: file_in(self.place, keys[name]) for name in films}
         return lie
 
 

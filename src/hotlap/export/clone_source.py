@@ -10,8 +10,8 @@ from typing import Literal
 from hotlap.config.job import Job
 from hotlap.export.importing import import_model
 from hotlap.export.packed_model import packed_root, unpack_model
+from hotlap.records.address import is_s3
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.records.place import is_bucket_place
 from hotlap.unfinished import scratch_folder
 
 
@@ -39,7 +39,7 @@ def readable_source(
         return
     with scratch_folder() as scratch:
         folder = scratch / "source"
-        if not is_bucket_place(training.clone_from) and (root := packed_root(Path(training.clone_from))) is not None:
+        if not is_s3(training.clone_from) and (root := packed_root(Path(training.clone_from))) is not None:
             unpack_model(Path(training.clone_from), root, folder)
             yield job.updated(training={"clone_from": str(folder)})
             return
@@ -50,7 +50,7 @@ def readable_source(
 
 
 def _is_ours(place: str | Path) -> bool:
-    return (is_bucket_place(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
+    return (is_s3(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
 
 
 def without_steps(which: str | int) -> Literal["best", "last"] | int:

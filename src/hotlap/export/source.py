@@ -17,8 +17,8 @@ from hotlap.archives.archive import is_archive, unpack
 from hotlap.bounded import MalformedError, in_words, load_json, read_bounded
 from hotlap.errors import RecordError
 from hotlap.export import graph, tf_checkpoint
+from hotlap.records.address import S3Prefix, is_s3
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
-from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.unfinished import scratch_folder
 
 MAX_DEPTH: Final = 6  # folders below the source
@@ -182,7 +182,7 @@ class Source:
                 f"{self.place}: there are several graphs without a number ({', '.join(sorted(frozen)[:4])}). Name the "
                 "one that is meant."
             )
-        if (is_bucket_place(self.place) or Path(self.place).is_dir()) and CheckpointStore(self.place).list():
+        if (is_s3(self.place) or Path(self.place).is_dir()) and CheckpointStore(self.place).list():
             return RecordError(
                 f"{self.place}: this is a hotlap model. It needs no import: evaluate it as it is, copy its folder, or "
                 "begin another training with its weights (training.clone_from in job.toml)."
@@ -207,7 +207,7 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
         ConfigError: If a bucket cannot be used.
         RecordError: If there is no such file, it is no archive of a model, or a bucket does not answer.
     """
-    if is_bucket_place(place):
+    if is_s3(place):
         with scratch_folder() as scratch:
             yield Source(place, _BucketFiles(str(place), scratch)), which
         return
@@ -247,7 +247,7 @@ class _BucketFiles(Mapping[str, Path]):
     def __init__(self, place: str, scratch: Path) -> None:
         from hotlap.records.s3 import Bucket
 
-        self.bucket = Bucket(BucketPlace.parse(place))
+        self.bucket = Bucket(S3Prefix.parse(place))
         self.scratch = scratch
         self.names = [key for key in self.bucket.check() if wanted_size(key) is not None]
         self.fetched: dict[str, Path] = {}

@@ -9,9 +9,9 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
 from hotlap.jobs.model_copy import TRACKS, copy_model
+from hotlap.records.address import S3Prefix
 from hotlap.records.folder import Folder
 from hotlap.records.layout import is_record
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.store import Store
 from hotlap.unfinished import scratch_folder
@@ -41,7 +41,7 @@ def put_model(model: ModelFolder, job: Job, store: Store) -> None:
                 store.put(path.relative_to(folder).as_posix(), path.read_bytes())
 
 
-def get_model(place: BucketPlace, folder: Path, *, needs_reward: bool = True) -> tuple[ModelFolder, Job]:
+def get_model(place: S3Prefix, folder: Path, *, needs_reward: bool = True) -> tuple[ModelFolder, Job]:
     """Get a model's files, but for checkpoints and records, into a folder.
 
     Args:

@@ -13,11 +13,11 @@ from filelock import FileLock
 from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, HotlapError, RecordError
 from hotlap.jobs.record import JobRecord, ProcessId, State, now
+from hotlap.records.address import absolute, is_s3
 from hotlap.records.checkpoints import parse_index
 from hotlap.records.events import PROGRESS, parse_progress, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.layout import INDEX
-from hotlap.records.place import absolute, is_bucket_place
 from hotlap.records.spool_folder import last_written
 from hotlap.records.tallies import TALLIES, last_tallies, parse_tallies
 from hotlap.user_folders import STATE_VARIABLE, state_folder
@@ -233,7 +233,7 @@ def progress_of(folder: str | Path) -> Progress:
 
 def _written(folder: str | Path, key: str) -> bytes:
     """What a training last wrote under a key, empty if nothing; no server is asked for it, nor has to be there."""
-    if is_bucket_place(folder):
+    if is_s3(folder):
         return last_written(str(folder), key) or b""
     store = Folder(folder)
     return store.get(key) if store.exists(key) else b""

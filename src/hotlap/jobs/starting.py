@@ -14,7 +14,7 @@ from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.record import JobRecord
 from hotlap.jobs.registry import JobRegistry
 from hotlap.jobs.running import JOB_VARIABLE
-from hotlap.records.place import absolute, is_bucket_place, place_name
+from hotlap.records.address import absolute, is_s3, model_name
 from hotlap.user_folders import state_folder
 
 POLL_S = 0.1
@@ -38,9 +38,7 @@ class BackgroundJob:
     def __init__(self, command: Sequence[str], folder: str | Path, name: str | None = None) -> None:
         self.registry = JobRegistry()
         self.registry.refuse_second(folder)
-        home = (
-            state_folder() / "logs" / place_name(folder) if is_bucket_place(folder) else Path(absolute(folder)) / "logs"
-        )
+        home = state_folder() / "logs" / model_name(folder) if is_s3(folder) else Path(absolute(folder)) / "logs"
         self.log = home / f"training-{datetime.now():%Y%m%d-%H%M%S}.log"
         try:
             self.log.parent.mkdir(parents=True, exist_ok=True)

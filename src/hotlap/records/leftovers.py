@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotlap.errors import ConfigError
+from hotlap.records.address import S3Prefix
 from hotlap.records.lock import FolderLock
 from hotlap.records.output import AWAY_S, open_output
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3 import Bucket
 from hotlap.records.spool import Spool
 from hotlap.records.spool_folder import TRAINING, SpoolFolder, spools
@@ -33,7 +33,7 @@ class Leftover:
             ConfigError: If the bucket cannot be used, or the present settings name another server.
             RecordError: If the place is being trained, or was trained from elsewhere since.
         """
-        bucket = Bucket(BucketPlace.parse(self.place))
+        bucket = Bucket(S3Prefix.parse(self.place))
         if bucket.settings.endpoint != self.endpoint:
             raise ConfigError(
                 f"The files for {self.place} in {self.folder} wait for the server {self.endpoint or 'Amazon S3'}, but "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hotlap.records.address import S3Prefix, is_s3
 from hotlap.records.folder import Folder
-from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.s3 import Bucket
 from hotlap.records.store import Store
 
@@ -18,4 +18,4 @@ def open_store(place: str | Path | Store) -> Store:
     """
     if not isinstance(place, str | Path):
         return place
-    return Bucket(BucketPlace.parse(str(place))) if is_bucket_place(place) else Folder(place)
+    return Bucket(S3Prefix.parse(str(place))) if is_s3(place) else Folder(place)

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from hotlap.errors import RecordError
+from hotlap.records.address import S3Prefix, is_s3
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
 from hotlap.records.layout import MODEL_FOLDER, foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
 from hotlap.records.patience import Patience
-from hotlap.records.place import BucketPlace, is_bucket_place
 from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
 from hotlap.records.store import Store
 from hotlap.shell import quoted
@@ -66,8 +66,8 @@ def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool, clon
         RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if it is another
             program's and ``wipe`` is not set, if it is being trained at this moment, or if a bucket does not answer.
     """
-    if is_bucket_place(place):
-        return BucketOutput(BucketPlace.parse(str(place)), tell, resume=resume, wipe=wipe, clone=clone)
+    if is_s3(place):
+        return BucketOutput(S3Prefix.parse(str(place)), tell, resume=resume, wipe=wipe, clone=clone)
     return FolderOutput(Path(place), tell, resume=resume, wipe=wipe)
 
 
@@ -109,7 +109,7 @@ class FolderOutput:
 class BucketOutput:
     """A prefix of a bucket, behind a spool on this machine."""
 
-    def __init__(self, place: BucketPlace, tell: Tell, *, resume: bool, wipe: bool, clone: bool) -> None:
+    def __init__(self, place: S3Prefix, tell: Tell, *, resume: bool, wipe: bool, clone: bool) -> None:
         from hotlap.records.ownership import FOLDER, Ownership, owner_token
         from hotlap.records.s3 import Bucket
         from hotlap.records.spool import Spool
@@ -203,14 +203,14 @@ def evaluation_output(place: str | Path, stamp: str, tell: Tell) -> Iterator[Sto
         stamp: Of the evaluation, which nobody else has.
         tell: Is told what the user should know.
     """
-    if not is_bucket_place(place):
+    if not is_s3(place):
         _sweep_records(Path(place))
         yield Folder(place)
         return
     from hotlap.records.s3 import Bucket
     from hotlap.records.spool import Spool
 
-    parsed = BucketPlace.parse(str(place))
+    parsed = S3Prefix.parse(str(place))
     bucket = Bucket(parsed)
     folder = spool_of(parsed, bucket.settings)
     if SpoolNote.read(folder) is None:
@@ -259,7 +259,7 @@ def foreign_model(place: object, keys: Iterable[str], way_out: str | None = None
     return f"{what}. {way_out}, or delete it and begin anew with --wipe."
 
 
-def _left_behind(place: BucketPlace, num_files: int, folder: Path) -> str:
+def _left_behind(place: S3Prefix, num_files: int, folder: Path) -> str:
     return (
         f"{counted(num_files, 'file')} could not be uploaded to {place} and will wait in {folder}. `hotlap upload` "
         "brings what waits there when the server answers."

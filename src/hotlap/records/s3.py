@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hotlap.bounded import in_words
 from hotlap.errors import ConfigError
-from hotlap.records.place import BucketPlace
+from hotlap.records.address import S3Prefix
 from hotlap.records.s3_errors import StorageError, Trouble, trouble_of
 from hotlap.records.s3_settings import WHERE_CREDENTIALS_STAND, S3Settings, load_settings
 from hotlap.records.store import checked_parts, cut_anew, largest
@@ -40,7 +40,7 @@ class Bucket:
         ConfigError: If the settings cannot be used.
     """
 
-    def __init__(self, place: BucketPlace, settings: S3Settings | None = None) -> None:
+    def __init__(self, place: S3Prefix, settings: S3Settings | None = None) -> None:
         self.place = place
         self.settings = settings or load_settings()
         self._quick = self._client({"timeout": f"{REQUEST_S}s"})

@@ -22,9 +22,9 @@ from urllib.parse import quote, unquote
 
 from hotlap.bounded import read_bounded
 from hotlap.errors import RecordError
+from hotlap.records.address import S3Prefix
 from hotlap.records.folder import Folder
 from hotlap.records.patience import Patience
-from hotlap.records.place import BucketPlace
 from hotlap.records.s3_settings import S3Settings
 from hotlap.records.typed_json import parse_record
 from hotlap.unfinished import sweep
@@ -166,7 +166,7 @@ def last_written(place: str, key: str) -> bytes | None:
     return None
 
 
-def spool_of(place: BucketPlace, settings: S3Settings) -> Path:
+def spool_of(place: S3Prefix, settings: S3Settings) -> Path:
     """The folder for a place: `SpoolNote`, and a folder of entries for the training and for each evaluation."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{place.bucket}-{place.prefix}")[:60]
     # The same name on two servers is two places.

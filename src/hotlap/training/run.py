@@ -14,11 +14,11 @@ from typing import Self
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
+from hotlap.records.address import is_s3
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.layout import FINISHED
 from hotlap.records.output import Output
-from hotlap.records.place import is_bucket_place
 from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.records.trainer_state import TrainerState
 from hotlap.records.typed_json import parse_record
@@ -132,7 +132,7 @@ class Run:
         )
         self.tallies = TallyLog(self.store, num_iterations=num_lines, kept=kept.get(TALLIES))
         self.store.delete(FINISHED)
-        announce(self.folder, self.store, elsewhere=is_bucket_place(self.place))
+        announce(self.folder, self.store, elsewhere=is_s3(self.place))
 
     def __enter__(self) -> Self:
         return self

@@ -24,10 +24,10 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError, TrainingError
 from hotlap.monitoring.monitor import Monitor
 from hotlap.monitoring.sink import Beginning
+from hotlap.records.address import model_name
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import ProgressLog
 from hotlap.records.output import open_output
-from hotlap.records.place import place_name
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.resources import num_processors
@@ -149,7 +149,7 @@ class Trainer:
             settle()  # only now, when all that the user gave has proved usable, is anything deleted
             monitor.begin(
                 Beginning(
-                    place_name(self.place),
+                    model_name(self.place),
                     self.store,
                     num_iterations=self.state.iteration,
                     num_steps=self.state.total_steps,
