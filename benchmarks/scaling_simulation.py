@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from hotlap.bench.fleet import time_of_step
+from hotlap.bench.fleet_speed import time_of_step
 from hotlap.errors import ConfigError
 
 GBIT = 1e9 / 8  # [bytes/s]

@@ -10,8 +10,8 @@ import pytest
 from scaling import bench_scaling
 from tiny_model import write_model
 
-from hotlap.bench.fleet import _step_costs, bench_fleet, time_of_step
-from hotlap.bench.transport import compression
+from hotlap.bench.fleet_speed import _step_costs, bench_fleet, time_of_step
+from hotlap.bench.transport_speed import compression
 from hotlap.errors import ConfigError, MissingExtraError
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import build_network, rollout_setup
@@ -68,7 +68,7 @@ def test_impossible_arguments_are_named(options, words):
 
 
 def test_absence_of_ray_is_told_before_anything_is_measured(monkeypatch):
-    monkeypatch.setattr("hotlap.bench.fleet.find_spec", lambda name: None)
+    monkeypatch.setattr("hotlap.bench.fleet_speed.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hotlap\[cluster\]'"):
         bench_fleet()
 

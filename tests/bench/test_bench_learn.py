@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotlap.bench.learn import COLUMNS, SeedResult, _median, _write, bench_learn
+from hotlap.bench.first_lap import COLUMNS, SeedResult, _median, _write, bench_learn
 from hotlap.bench.machine import provenance
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.events import IterationRecord

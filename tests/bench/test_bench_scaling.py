@@ -16,7 +16,7 @@ import scaling
 from scaling import bench_scaling, tables, write_page
 from scaling_simulation import GBIT, Costs, Setting, play, savings, scenarios, simulate, take, validate
 
-from hotlap.bench.fleet import time_of_step
+from hotlap.bench.fleet_speed import time_of_step
 from hotlap.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hotlap.bench.recipe import STOCK_REWARD, stock_metadata
-from hotlap.bench.sim import _drive_again, bench_sim, center_line_steering, one_core, record_drive
+from hotlap.bench.simulator_speed import _drive_again, bench_sim, center_line_steering, one_core, record_drive
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError
 from hotlap.tracks.catalog import list_tracks, load_track

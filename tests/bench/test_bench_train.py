@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from tiny_model import write_model
 
-from hotlap.bench import records, sb3
+from hotlap.bench import records_cost, sb3
 from hotlap.bench.recipe import stock_model
 from hotlap.bench.sb3 import require_sb3, sb3_environment
-from hotlap.bench.train import bench_train
+from hotlap.bench.training_speed import bench_train
 from hotlap.envs.time_trial import TimeTrialVectorEnv
 from hotlap.errors import ConfigError, MissingExtraError
 from hotlap.records.events import IterationRecord
@@ -97,7 +97,7 @@ def test_what_records_cost_is_measured_with_the_same_work(monkeypatch: pytest.Mo
         losses[recorded] = trainer.listener._listeners[0].losses  # type: ignore[attr-defined]
         return result
 
-    class Watch(records._Watch):
+    class Watch(records_cost._Watch):
         def __init__(self) -> None:
             super().__init__()
             self.losses: list[dict[str, float]] = []
@@ -106,10 +106,10 @@ def test_what_records_cost_is_measured_with_the_same_work(monkeypatch: pytest.Mo
             super().on_iteration(record)
             self.losses.append(record.losses)
 
-    monkeypatch.setattr(records, "_Watch", Watch)
+    monkeypatch.setattr(records_cost, "_Watch", Watch)
     monkeypatch.setattr(Trainer, "run", watched)
-    monkeypatch.setattr(records, "stock_model", lambda folder, **_: write_model(folder))
-    found = records.measure_records_cost(track="first_lap", iterations=1, repeats=1, options={})
+    monkeypatch.setattr(records_cost, "stock_model", lambda folder, **_: write_model(folder))
+    found = records_cost.measure_records_cost(track="first_lap", iterations=1, repeats=1, options={})
     assert found["records_cost"] > -1
     assert {"collect", "update", "record", "checkpoint"} <= found["records"]["stages_s"].keys()
     assert losses[True] == losses[False]

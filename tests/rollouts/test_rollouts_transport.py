@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tiny_model import write_model
 
-from hotlap.bench.transport import FAR, HEAD, two_nodes
+from hotlap.bench.transport_speed import FAR, HEAD, two_nodes
 from hotlap.errors import MissingExtraError
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup

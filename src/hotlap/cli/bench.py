@@ -37,7 +37,7 @@ def sim(
     """
     out = console()
     with prints_to_stderr(True), out.status("Driving …"):
-        from hotlap.bench.sim import bench_sim
+        from hotlap.bench.simulator_speed import bench_sim
         from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_sim(track=track or DEFAULT_TRACK, batch=batch, seconds=seconds, device=device)
@@ -86,7 +86,7 @@ def train(
         raise ConfigError(f"--records {records!r} is not known; it can be: off,on.")
     out = console()
     with prints_to_stderr(True), out.status("Training …"):
-        from hotlap.bench.train import bench_train
+        from hotlap.bench.training_speed import bench_train
         from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_train(
@@ -147,7 +147,7 @@ def learn(
         )
 
     with prints_to_stderr(True):
-        from hotlap.bench.learn import bench_learn
+        from hotlap.bench.first_lap import bench_learn
         from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_learn(
@@ -202,7 +202,7 @@ def fleet(
     """
     out = console()
     with prints_to_stderr(True), out.status("Training, then collecting …"):
-        from hotlap.bench.fleet import bench_fleet
+        from hotlap.bench.fleet_speed import bench_fleet
         from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_fleet(

@@ -24,7 +24,7 @@ import torch
 
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
-from hotlap.bench.transport import between_nodes, compression, frame_bytes, num_frames, on_one_machine
+from hotlap.bench.transport_speed import between_nodes, compression, frame_bytes, num_frames, on_one_machine
 from hotlap.config.job import Training
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deepracer.driving import DEFAULT_TRACK

@@ -10,7 +10,7 @@ import torch
 
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
-from hotlap.bench.records import measure_records_cost
+from hotlap.bench.records_cost import measure_records_cost
 from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError
 from hotlap.records.events import IterationRecord
