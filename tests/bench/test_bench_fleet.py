@@ -16,6 +16,7 @@ from hotlap.errors import ConfigError, MissingExtraError
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import build_network, rollout_setup
 from hotlap.rollouts.plan import StartRule, plan_training
+from hotlap.rollouts.request import CollectRequest
 
 
 def test_costs_of_a_step_are_found_again():
@@ -41,7 +42,7 @@ def test_every_way_of_compressing_gives_the_frames_back(tmp_path: Path):
     weights = build_network(setup.metadata).state_dict()
     policy = {name: value for name, value in weights.items() if name.startswith("policy.")}
     plans = plan_training([StartRule()], job_seed=0, iteration=0, num_episodes=2, first_number=0)
-    ways = compression(InProcessFleet(setup).start(policy, plans, explore=True).result(), repeats=1)
+    ways = compression(InProcessFleet(setup).start(CollectRequest(plans, policy)).result(), repeats=1)
     assert [(way["codec"], way["delta"]) for way in ways] == [
         ("zlib 1", False),
         ("zlib 1", True),

@@ -19,6 +19,7 @@ from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import rollout_setup
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 
 # Does what files beside it say. Of several calls, in whichever processes, one takes a file `once-…`: renaming succeeds
@@ -82,7 +83,7 @@ class Rig:
         self.setup = rollout_setup(model, model.job.updated(training={"workers": 2}))
         self.weights = weights_of(self.setup)
         self.plans = training_plans(4)
-        self.expected = InProcessFleet(self.setup).start(self.weights, self.plans, explore=True).result()
+        self.expected = InProcessFleet(self.setup).start(CollectRequest(self.plans, self.weights)).result()
         self.messages: list[str] = []
         self.fleet = RayFleet(self.setup, 2, on_message=self.messages.append)
 
@@ -109,7 +110,7 @@ class Rig:
         return [int(path.name.partition("-")[2]) for path in self.folder.glob("waiting-*")]
 
     def play(self) -> list[PlayedEpisode]:
-        return self.fleet.start(self.weights, self.plans, explore=True).result()
+        return self.fleet.start(CollectRequest(self.plans, self.weights)).result()
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +137,7 @@ def one_line_each(messages: Sequence[str]) -> bool:
 def test_a_worker_killed_in_the_middle_costs_nothing(rig: Rig):
     """kill -9 while it plays: its episodes come from elsewhere, the same ones, each once; a new worker joins."""
     rig.ask("wait")
-    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    batch = rig.fleet.start(CollectRequest(rig.plans, rig.weights))
     rig.wait_until(lambda: len(rig.waiting()) == 2)
     os.kill(rig.waiting()[0], signal.SIGKILL)
     (rig.folder / "wait").unlink()
@@ -163,7 +164,7 @@ def test_a_worker_killed_while_idle_is_replaced(rig: Rig):
 def test_both_workers_killed_at_once(rig: Rig):
     """Nobody is left for a while; the episodes wait for the new ones."""
     rig.ask("wait")
-    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    batch = rig.fleet.start(CollectRequest(rig.plans, rig.weights))
     rig.wait_until(lambda: len(rig.waiting()) == 2)
     for pid in rig.waiting():
         os.kill(pid, signal.SIGKILL)
@@ -174,10 +175,10 @@ def test_both_workers_killed_at_once(rig: Rig):
 def test_a_batch_behind_another_survives_a_kill(rig: Rig):
     """An evaluation waits behind a collection when both workers' processes are shot: both come, complete."""
     laps = plan_evaluation(job_seed=3, number=1, num_laps=2)
-    expected = InProcessFleet(rig.setup).start(rig.weights, laps, explore=False).result()
+    expected = InProcessFleet(rig.setup).start(CollectRequest.evaluation(laps, rig.weights)).result()
     rig.ask("wait")
-    collection = rig.fleet.start(rig.weights, rig.plans, explore=True)
-    evaluation = rig.fleet.start(rig.weights, laps, explore=False)
+    collection = rig.fleet.start(CollectRequest(rig.plans, rig.weights))
+    evaluation = rig.fleet.start(CollectRequest.evaluation(laps, rig.weights))
     rig.wait_until(lambda: len(rig.waiting()) == 2)
     os.kill(rig.waiting()[1], signal.SIGKILL)
     (rig.folder / "wait").unlink()
@@ -246,7 +247,7 @@ def test_a_reward_function_that_fails_on_one_worker_only(rig: Rig):
 def test_a_cancelled_batch_does_not_hinder_the_next(rig: Rig):
     """Workers leave off what they play of it."""
     rig.ask("wait")
-    batch = rig.fleet.start(rig.weights, rig.plans, explore=True)
+    batch = rig.fleet.start(CollectRequest(rig.plans, rig.weights))
     rig.wait_until(lambda: len(rig.waiting()) == 2)
     batch.cancel()
     (rig.folder / "wait").unlink()
@@ -259,9 +260,9 @@ def test_two_fleets_share_a_cluster(rig: Rig):
     other = RayFleet(rig.setup, 1, on_message=rig.messages.append)
     try:
         weights = weights_of(rig.setup, seed=2)
-        ours = rig.fleet.start(rig.weights, rig.plans, explore=True)
-        theirs = other.start(weights, rig.plans, explore=True)
-        expected = InProcessFleet(rig.setup).start(weights, rig.plans, explore=True).result()
+        ours = rig.fleet.start(CollectRequest(rig.plans, rig.weights))
+        theirs = other.start(CollectRequest(rig.plans, weights))
+        expected = InProcessFleet(rig.setup).start(CollectRequest(rig.plans, weights)).result()
         assert_same(theirs.result(), expected)
     finally:
         other.close()
@@ -325,6 +326,6 @@ def reward_function(params):
         assert "Training goes on without it" in messages[-1]
         weights: Any = weights_of(fleet_setup := rollout_setup(model, job))
         assert fleet_setup.num_worlds == 1
-        assert len(fleet.start(weights, training_plans(2), explore=True).result()) == 2
+        assert len(fleet.start(CollectRequest(training_plans(2), weights)).result()) == 2
     finally:
         fleet.close()

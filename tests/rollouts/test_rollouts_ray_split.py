@@ -14,6 +14,7 @@ from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import RolloutSetup, rollout_setup
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.rollouts.request import CollectRequest
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 
@@ -55,22 +56,22 @@ def fleets(three_races: RolloutSetup) -> Iterator[list[RayFleet]]:
 def test_any_number_of_workers_plays_the_same_episodes(three_races: RolloutSetup, fleets: list[RayFleet], kind: str):
     """On three tracks, exploring e-greedily; with a cap that counts over all workers; and driving evaluation laps."""
     weights = weights_of(three_races)
-    explore = kind != "evaluation"
-    plans = training_plans(8, num_workers=3, first_number=40)
-    if not explore:
-        plans = plan_evaluation(job_seed=3, number=1, num_laps=7, reverse=(False, False, True))
+    request = CollectRequest(training_plans(8, num_workers=3, first_number=40), weights)
+    if kind == "evaluation":
+        laps = plan_evaluation(job_seed=3, number=1, num_laps=7, reverse=(False, False, True))
+        request = CollectRequest.evaluation(laps, weights)
     in_process = InProcessFleet(three_races)
-    expected = in_process.start(weights, plans, explore=explore).result()
-    cap = None
+    expected = in_process.start(request).result()
     if kind == "step_cap":
-        cap = sum(episode.num_steps for episode in expected[:4])
-        expected = in_process.start(weights, plans, explore=explore, step_cap=cap).result()
+        request = replace(request, step_cap=sum(episode.num_steps for episode in expected[:4]))
+        expected = in_process.start(request).result()
     assert len(expected) == {"training": 8, "step_cap": 4, "evaluation": 7}[kind]
     assert {episode.plan.worker for episode in expected} == {0, 1, 2}
     for fleet in fleets:
-        batch = fleet.start(weights, plans, explore=explore, step_cap=cap)
         weights_before = {name: value.clone() for name, value in weights.items()}
+        batch = fleet.start(request)
         for value in weights.values():
             value.zero_()  # they may change as soon as `start` has returned
         assert_same(batch.result(), expected)
-        weights = weights_before
+        for name, value in weights_before.items():
+            weights[name].copy_(value)

@@ -17,6 +17,7 @@ from hotlap.errors import RewardStopped
 from hotlap.rollouts.fleet import Fleet, InProcessFleet
 from hotlap.rollouts.model import RolloutSetup, rollout_setup
 from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.rollouts.request import CollectRequest
 
 SWALLOWING = """
 while True:
@@ -50,7 +51,7 @@ def assert_ends_with_the_line(fleet: Fleet, setup: RolloutSetup, said: str) -> N
     begun = time.monotonic()
     try:
         with pytest.raises(Exception, match=rf"reward_function.py, line \d+, episode \d+, step 5: .*{said}") as raised:
-            fleet.start(weights_of(setup), training_plans(4), explore=True).result()
+            fleet.start(CollectRequest(training_plans(4), weights_of(setup))).result()
     finally:
         fleet.close()
     assert type(raised.value).__name__ in ("RewardStopped", "RewardError")
@@ -80,7 +81,7 @@ def test_a_loop_on_two_workers_costs_its_limit_once(tmp_path: Path):
     fleet = RayFleet(setup, 2)
     try:
         with pytest.raises(RewardStopped, match="not returned after 2 s"):
-            fleet.start(weights_of(setup), training_plans(4), explore=True).result()
+            fleet.start(CollectRequest(training_plans(4), weights_of(setup))).result()
     finally:
         fleet.close()
 
@@ -99,7 +100,7 @@ def main():
     logs = Path(ray._private.worker._global_node.get_logs_dir_path())
     try:
         for _ in range(2):
-            fleet.start(here.weights_of(setup), here.training_plans(4), explore=True).result()
+            fleet.start(here.CollectRequest(here.training_plans(4), here.weights_of(setup))).result()
     except HotlapError as error:
         print("HotlapError:", error)
     print("largest log:", max(path.stat().st_size for path in logs.glob("worker*")))

@@ -23,6 +23,7 @@ from hotlap.errors import MissingExtraError
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.model import RolloutSetup, build_network, rollout_setup
 from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.transport import PackedEpisode, pack, unpack
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
@@ -40,7 +41,11 @@ def plans(num_episodes: int) -> list[EpisodePlan]:
 
 
 def play(setup: RolloutSetup, num_episodes: int, *, explore: bool = True) -> list[PlayedEpisode]:
-    return InProcessFleet(setup).start(weights(setup), plans(num_episodes), explore=explore).result()
+    return (
+        InProcessFleet(setup)
+        .start(CollectRequest(plans(num_episodes), weights(setup), explore, learn=explore))
+        .result()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +165,7 @@ def play_on_two_nodes(setup: RolloutSetup, num_episodes: int) -> tuple[list[Play
 
     ray_fleet.unpack = unpack_and_tell
     with two_nodes(), closing(ray_fleet.RayFleet(setup, 2, cluster="auto")) as fleet:
-        batch = fleet.start(weights(setup), plans(num_episodes), explore=True)
+        batch = fleet.start(CollectRequest(plans(num_episodes), weights(setup)))
         shares = {worker.info.address: worker.shares[0].outstanding.copy() for worker in fleet.workers}
         episodes = batch.result()
     return episodes, {address: {came[number] for number in share} for address, share in shares.items()}

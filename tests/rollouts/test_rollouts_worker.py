@@ -19,6 +19,7 @@ from hotlap.rl.policy import Policy
 from hotlap.rl.precision import Precision
 from hotlap.rollouts.model import build_network
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
@@ -95,11 +96,11 @@ def assert_same(one: PlayedEpisode, other: PlayedEpisode) -> None:
 def test_episodes_do_not_depend_on_how_many_are_played_at_once(config: RaceConfig):
     """1, 3 or 20 worlds: the same episodes to the last bit, in order of number."""
     # In single precision the last digit of a matrix product may depend on how many rows it has.
-    alone = worker(config, 1, precision="float64").collect(None, plans(7))
+    alone = worker(config, 1, precision="float64").collect(CollectRequest(plans(7)))
     assert [episode.plan.number for episode in alone] == list(range(7))
     assert len({episode.num_steps for episode in alone}) > 1
     for num_worlds in (3, 20):
-        together = worker(config, num_worlds, precision="float64").collect(None, plans(7))
+        together = worker(config, num_worlds, precision="float64").collect(CollectRequest(plans(7)))
         for one, other in zip(alone, together, strict=True):
             assert_same(one, other)
 
@@ -107,8 +108,8 @@ def test_episodes_do_not_depend_on_how_many_are_played_at_once(config: RaceConfi
 def test_a_worker_forgets_what_it_played_before(config: RaceConfig):
     """The same plan in another order, after other episodes, in other worlds, gives the same episode."""
     player = worker(config, 3)
-    first = player.collect(None, plans(5))
-    second = player.collect(None, plans(5)[::-1])
+    first = player.collect(CollectRequest(plans(5)))
+    second = player.collect(CollectRequest(plans(5)[::-1]))
     for one, other in zip(first, second, strict=True):
         assert_same(one, other)
 
@@ -120,7 +121,7 @@ def test_observation_action_and_reward_belong_together(config: RaceConfig, metad
     Checked by driving the recorded actions again.
     """
     config = replace(config, metadata=metadata)
-    (episode,) = worker(config, 2).collect(None, plans(1))
+    (episode,) = worker(config, 2).collect(CollectRequest(plans(1)))
     experience, trace = episode.experience, episode.trace
     assert experience is not None
     # The prepare step is in the trace only.
@@ -150,7 +151,7 @@ def test_observation_action_and_reward_belong_together(config: RaceConfig, metad
 def test_the_last_reward_is_judged_where_the_car_left_the_road(config: RaceConfig):
     """The terminal reward goes to the action that followed the one which caused it, as in the original."""
     offtrack = replace(config, reward=lambda params: -1.0 if params["is_offtrack"] else 1.0)
-    (episode,) = worker(offtrack, 1).collect(None, plans(1))
+    (episode,) = worker(offtrack, 1).collect(CollectRequest(plans(1)))
     assert episode.status == "off_track"
     assert episode.trace["reward"].tolist() == [0.0] + [1.0] * (episode.num_steps - 2) + [-1.0]
     assert episode.reward == episode.num_steps - 3
@@ -159,7 +160,7 @@ def test_the_last_reward_is_judged_where_the_car_left_the_road(config: RaceConfi
 def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
     """final_obs is the image after the last action, which the value of the future is estimated from."""
     config = replace(config, rules=RaceRules(max_steps=6))
-    (episode,) = worker(config, 1).collect(None, plans(1))
+    (episode,) = worker(config, 1).collect(CollectRequest(plans(1)))
     experience = episode.experience
     assert experience is not None
     assert (experience.terminated, experience.truncated, experience.num_steps) == (False, True, 5)
@@ -179,7 +180,7 @@ def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
 
 def test_continuous_actions_are_kept_unclipped_and_driven_clipped(config: RaceConfig):
     """The learner gets the sample itself; steering and speed in trace and rewards are within the ranges."""
-    episodes = worker(replace(config, metadata=CONTINUOUS), 4).collect(None, plans(4))
+    episodes = worker(replace(config, metadata=CONTINUOUS), 4).collect(CollectRequest(plans(4)))
     actions = np.concatenate([episode.trace["action"] for episode in episodes])
     assert actions.shape[1] == 2
     assert actions.dtype == np.float32
@@ -196,12 +197,12 @@ def test_continuous_actions_are_kept_unclipped_and_driven_clipped(config: RaceCo
 def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: RaceConfig):
     """In order of number, `prepare` steps included, whoever finishes first; later ones are dropped even if short."""
     players = [worker(config, num_worlds) for num_worlds in (1, 4)]
-    lengths = [episode.num_steps for episode in players[1].collect(None, plans(4))]
+    lengths = [episode.num_steps for episode in players[1].collect(CollectRequest(plans(4)))]
     total = np.cumsum(lengths)
     # Reaching the cap is not exceeding it.
     for cap, num_kept in [(total[2], 3), (total[2] - 1, 2), (lengths[0] - 1, 0), (total[3], 4)]:
         for player in players:
-            kept = player.collect(None, plans(4), step_cap=int(cap))
+            kept = player.collect(CollectRequest(plans(4), step_cap=int(cap)))
             assert [episode.plan.number for episode in kept] == list(range(num_kept)), (cap, player.race.num_worlds)
             assert [episode.num_steps for episode in kept] == lengths[:num_kept]
             assert not len(player.race.active)
@@ -210,11 +211,11 @@ def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: 
 def test_a_dropped_episode_makes_no_room_for_later_ones(config: RaceConfig):
     """The second of three exceeds the cap; the third would fit but is not asked for, though a world becomes free."""
     player = worker(config, 2)
-    by_length = sorted(player.collect(None, plans(8)), key=lambda episode: -episode.num_steps)
+    by_length = sorted(player.collect(CollectRequest(plans(8))), key=lambda episode: -episode.num_steps)
     first, second, third = by_length[0], by_length[1], by_length[-1]
     assert third.num_steps < second.num_steps
     cap = first.num_steps + third.num_steps
-    kept = player.collect(None, [first.plan, second.plan, third.plan], step_cap=cap)
+    kept = player.collect(CollectRequest([first.plan, second.plan, third.plan], step_cap=cap))
     assert [episode.plan.number for episode in kept] == [first.plan.number]
 
 
@@ -222,11 +223,11 @@ def test_greedy_laps_take_the_best_action_and_keep_nothing_to_learn_from(config:
     """Without differences between cars, greedy episodes with different seeds are one and the same."""
     player = worker(replace(config, spread=0.0), 2)
     laps = [EpisodePlan(number=k, start=Start(seed=episode_seed(0, 0, k))) for k in range(2)]
-    first, second = player.collect(None, laps, greedy=True, learn=False)
+    first, second = player.collect(CollectRequest.evaluation(laps))
     assert first.experience is None
     np.testing.assert_array_equal(first.trace["action"], second.trace["action"])
     np.testing.assert_array_equal(first.trace["x"], second.trace["x"])
-    sampled, other = player.collect(None, laps)
+    sampled, other = player.collect(CollectRequest(laps))
     num_steps = min(sampled.num_steps, other.num_steps)
     assert np.any(sampled.trace["action"][:num_steps] != other.trace["action"][:num_steps])
 
@@ -235,15 +236,17 @@ def test_the_given_weights_are_those_that_drive(config: RaceConfig):
     """A worker built with one network and given the policy of another plays like the other."""
     other = build_network(config.metadata, seed=2)
     weights = {name: value for name, value in other.state_dict().items() if name.startswith("policy.")}
-    (given,) = worker(config, 1).collect(weights, plans(1))
-    (expected,) = worker(config, 1, seed=2).collect(None, plans(1))
+    (given,) = worker(config, 1).collect(CollectRequest(plans(1), weights))
+    (expected,) = worker(config, 1, seed=2).collect(CollectRequest(plans(1)))
     assert_same(given, expected)
 
 
 def test_progress_is_told_as_it_happens(config: RaceConfig):
     """Episodes finished and steps played, after every control step."""
     told: list[tuple[int, int]] = []
-    episodes = worker(config, 2).collect(None, plans(3), on_step=lambda done, steps: told.append((done, steps)))
+    episodes = worker(config, 2).collect(
+        CollectRequest(plans(3)), on_step=lambda done, steps: told.append((done, steps))
+    )
     assert told[-1] == (3, sum(episode.num_steps for episode in episodes))
     assert all(one[0] <= other[0] and one[1] < other[1] for one, other in pairwise(told))
 
@@ -272,7 +275,7 @@ def reward_function(params):
     state["last"] = params["steps"]
     return float(state["seen"])
 """
-    episodes = worker(replace(config, reward=reward_file(source)), 3).collect(None, plans(7))
+    episodes = worker(replace(config, reward=reward_file(source)), 3).collect(CollectRequest(plans(7)))
     for episode in episodes:
         assert episode.trace["reward"].tolist() == list(range(episode.num_steps))
 
@@ -289,14 +292,14 @@ def reward_function(params):
 """
     player = worker(replace(config, reward=reward_file(source)), 3)
     with pytest.raises(RewardError, match=r"reward_function.py, line 4, episode 41, step 6: ZeroDivisionError"):
-        player.collect(None, plans(2, first_number=40))
+        player.collect(CollectRequest(plans(2, first_number=40)))
 
 
 def test_the_clock_runs_on_from_the_plan(config: RaceConfig):
     """`sim_time` is the moment of the pose; the trace stamps a row one step later, when the next frame has come."""
     clocks: list[float] = []
     (episode,) = worker(replace(config, reward=lambda params: clocks.append(params["sim_time"]) or 0.0), 1).collect(
-        None, plans(1)
+        CollectRequest(plans(1))
     )
     expected = 100.0 + CONTROL_PERIOD * np.arange(episode.num_steps)
     np.testing.assert_allclose(clocks, expected[1:])

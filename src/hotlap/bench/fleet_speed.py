@@ -35,6 +35,7 @@ from hotlap.rollouts.model import rollout_setup
 from hotlap.rollouts.plan import EpisodePlan, StartRule, plan_training
 from hotlap.rollouts.ray_fleet import RayFleet
 from hotlap.rollouts.ray_session import connect
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.trainer import Trainer
 from hotlap.unfinished import scratch_folder
@@ -88,7 +89,7 @@ class _Crew:
         Idle fleets would take memory from those that play.
         """
         with closing(self.build()) as self.fleet:
-            self.fleet.start(weights, self.plans[: worlds * self.num_workers], explore=True).result()
+            self.fleet.start(CollectRequest(self.plans[: worlds * self.num_workers], weights)).result()
             yield
 
     def cpu_s(self) -> float:
@@ -157,7 +158,7 @@ def _bench(
     plans = plan_training([StartRule()], job_seed=0, iteration=0, num_episodes=num_episodes, first_number=0)
     in_process = InProcessFleet(setup)
     # Compiles what is compiled, before other processes do the same.
-    played = in_process.start(weights, plans[:episodes], explore=True).result()
+    played = in_process.start(CollectRequest(plans[:episodes], weights)).result()
     num_bytes, num_frame_bytes = sum(map(_bytes, played)), frame_bytes(played)
     num_steps = sum(episode.num_steps for episode in played)
     carried, num_learned = played[:CARRIED], num_frames(played)
@@ -310,7 +311,7 @@ def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> np.ndarray:
     """
     steps: list[tuple[float, int, int]] = []
     busy, begin = crew.cpu_s(), time.perf_counter()
-    batch = crew.fleet.start(weights, crew.plans, explore=True)
+    batch = crew.fleet.start(CollectRequest(crew.plans, weights))
     episodes = batch.result(lambda done, played: steps.append((time.thread_time(), done, played)))
     crew.seconds.append(time.perf_counter() - begin)
     crew.worker_cpu_s.append(crew.cpu_s() - busy)
@@ -335,7 +336,7 @@ def _weigh_taking(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> None:
     """Let the driver take episodes that are all there already."""
     import ray
 
-    batch = crew.fleet.start(weights, crew.plans, explore=True)
+    batch = crew.fleet.start(CollectRequest(crew.plans, weights))
     _wait_for_workers(crew, ray.put({name: weight.numpy() for name, weight in weights.items()}))
     begin = time.perf_counter()
     batch.result()

@@ -30,6 +30,7 @@ from hotlap.resources import num_processors
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import race_config, saved_network
 from hotlap.rollouts.plan import plan_evaluation
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
@@ -103,7 +104,7 @@ class Evaluator:
             reverse=[self.job.race.reverse_dir],
         )
         self.worker.policy = self._policy
-        self.episodes = self.worker.collect(None, plans, greedy=True, learn=False, on_step=on_step)
+        self.episodes = self.worker.collect(CollectRequest.evaluation(plans), on_step=on_step)
         self.report = laps_of(self.episodes, self.rules)
         return self.report
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
-
-import torch
 
 from hotlap.config.job import Job
 from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
-from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, within_cap
 
 
@@ -40,21 +39,10 @@ class Fleet(Protocol):
     concurrent: bool
     """Whether episodes are played while the caller does something else."""
 
-    def start(
-        self,
-        weights: Mapping[str, torch.Tensor],
-        plans: Sequence[EpisodePlan],
-        *,
-        explore: bool,
-        step_cap: int | None = None,
-    ) -> Batch:
-        """Begin to play ``plans``, behind what was started before.
+    def start(self, request: CollectRequest) -> Batch:
+        """Begin to play a request, which has weights, behind those that were started before.
 
-        Args:
-            weights: Of the policy tower; they may change as soon as this returns.
-            plans: The episodes.
-            explore: Sample actions and bring what a learner needs; otherwise drive with the best actions.
-            step_cap: Most steps of all episodes together; see `within_cap`.
+        The weights may change as soon as this returns.
         """
         ...
 
@@ -101,37 +89,23 @@ class InProcessFleet:
         for race in range(len(setup.races)):
             self.host.worker(race)
 
-    def start(
-        self,
-        weights: Mapping[str, torch.Tensor],
-        plans: Sequence[EpisodePlan],
-        *,
-        explore: bool,
-        step_cap: int | None = None,
-    ) -> Batch:
+    def start(self, request: CollectRequest) -> Batch:
         """See `Fleet.start`."""
-        copies = {name: weight.detach().clone() for name, weight in weights.items()}
-        return _LaterBatch(self.host, copies, plans, explore, step_cap)
+        assert request.weights is not None
+        copies = {name: weight.detach().clone() for name, weight in request.weights.items()}
+        return _LaterBatch(self.host, replace(request, weights=copies))
 
     def close(self) -> None:
         """See `Fleet.close`; there is nothing to end."""
 
 
+@dataclass
 class _LaterBatch:
-    def __init__(
-        self,
-        host: RolloutHost,
-        weights: Mapping[str, torch.Tensor],
-        plans: Sequence[EpisodePlan],
-        explore: bool,
-        step_cap: int | None,
-    ) -> None:
-        self.host, self.weights, self.plans = host, weights, plans
-        self.explore, self.step_cap = explore, step_cap
+    host: RolloutHost
+    request: CollectRequest
 
     def result(self, on_step: Callable[[int, int], None] | None = None) -> list[PlayedEpisode]:
-        played = self.host.play(self.weights, self.plans, explore=self.explore, step_cap=self.step_cap, on_step=on_step)
-        return within_cap(played, self.step_cap)
+        return within_cap(self.host.play(self.request, on_step=on_step), self.request.step_cap)
 
     def cancel(self) -> None:
         """Nothing has begun."""

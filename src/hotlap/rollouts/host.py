@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-
-import torch
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from hotlap.rewards import guard
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import RolloutSetup, build_network
-from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 
 
@@ -43,41 +42,28 @@ class RolloutHost:
         return self._workers[race]
 
     def play(
-        self,
-        weights: Mapping[str, torch.Tensor],
-        plans: Sequence[EpisodePlan],
-        *,
-        explore: bool,
-        step_cap: int | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        self, request: CollectRequest, *, on_step: Callable[[int, int], None] | None = None
     ) -> Iterator[PlayedEpisode]:
-        """Play ``plans``, race by race, and give each episode when it ends.
-
-        Args:
-            weights: Of the policy tower; they are copied before the first episode begins.
-            plans: The episodes.
-            explore: Sample actions and keep what a learner needs; otherwise take the best actions.
-            step_cap, on_step: See `RolloutWorker.play`.
+        """Play a request race by race, and give each episode when it ends; see `RolloutWorker.play`.
 
         Raises:
             HotlapError: If a race cannot be built, or its reward function fails.
         """
-        self.policy.load(weights)
         num_races = len(self.setup.races)
         finished = steps = 0
 
-        def tell(done: int, played: int) -> None:
+        def count(done: int, played: int) -> None:
             if on_step is not None:
                 on_step(finished + done, steps + played)
 
         for race in range(num_races):
-            share = [plan for plan in plans if plan.worker % num_races == race]
-            if not share:
+            plans = [plan for plan in request.plans if plan.worker % num_races == race]
+            if not plans:
                 continue
             worker = self.worker(race)
-            tell(0, 0)
+            count(0, 0)
             played = 0
-            for episode in worker.play(share, greedy=not explore, learn=explore, step_cap=step_cap, on_step=tell):
+            for episode in worker.play(replace(request, plans=plans), on_step=count):
                 played += episode.num_steps
                 yield episode
-            finished, steps = finished + len(share), steps + played
+            finished, steps = finished + len(plans), steps + played

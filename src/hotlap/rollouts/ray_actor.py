@@ -6,8 +6,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from hotlap.rewards import guard
 from hotlap.rewards.loader import RewardSource
 from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
-from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.ray_session import accept_shared_views
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.transport import PackedEpisode, pack
 from hotlap.rollouts.worker import PlayedEpisode
 
@@ -99,26 +99,21 @@ class RolloutActor:
             self._busy_since = None
 
     def play(
-        self,
-        batch: int,
-        weights: Mapping[str, np.ndarray],
-        plans: Sequence[EpisodePlan],
-        explore: bool,
-        step_cap: int | None,
+        self, batch: int, request: CollectRequest, weights: Mapping[str, np.ndarray]
     ) -> Iterator[list[PlayedEpisode | PackedEpisode]]:
-        """See `RolloutHost.play`; ``batch`` is what `drop` names.
+        """See `RolloutHost.play`; ``batch`` is what `drop` names, and the weights come beside the request.
 
         Episodes that end shortly one after the other come together, because Ray's work is for each object.
         """
         self._unwanted = {key: first for key, first in self._unwanted.items() if key >= batch}
         self._thread = threading.get_ident()
-        self._batch, self._left = batch, {plan.number for plan in plans}
-        tensors = {name: torch.from_numpy(weight) for name, weight in weights.items()}
+        self._batch, self._left = batch, {plan.number for plan in request.plans}
+        request = replace(request, weights={name: torch.from_numpy(weight) for name, weight in weights.items()})
         ended: list[PlayedEpisode | PackedEpisode] = []
         sent_at = time.monotonic()
         try:
             self._tell(0, 0)
-            for episode in self._host.play(tensors, plans, explore=explore, step_cap=step_cap, on_step=self._tell):
+            for episode in self._host.play(request, on_step=self._tell):
                 self._left.discard(episode.plan.number)
                 ended.append(pack(episode) if self._packed else episode)
                 if time.monotonic() - sent_at > GATHER_S or not self._left:

@@ -14,20 +14,20 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 
 from hotlap.errors import HotlapError, RewardError, RewardStopped, TrainingError
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
-from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.ray_actor import Pulse
 from hotlap.rollouts.ray_errors import reason, user_error
 from hotlap.rollouts.ray_places import POLL_S, RayPlaces
 from hotlap.rollouts.ray_session import RaySession, RaySessionLost, accept_shared_views, connect, spilled_bytes
 from hotlap.rollouts.ray_worker import RayWorker, Share
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.transport import unpack
 from hotlap.rollouts.worker import PlayedEpisode
 
@@ -46,11 +46,10 @@ FRAME_BYTES = 120 * 160
 class RayBatch:
     """See `Batch`."""
 
-    def __init__(
-        self, fleet: RayFleet, key: int, arrays: Mapping[str, np.ndarray], ledger: EpisodeLedger, explore: bool
-    ) -> None:
+    def __init__(self, fleet: RayFleet, key: int, request: CollectRequest, arrays: Mapping[str, np.ndarray]) -> None:
         self.fleet, self.key = fleet, key
-        self.arrays, self.ledger, self.explore = arrays, ledger, explore
+        self.request, self.arrays = request, arrays
+        self.ledger = EpisodeLedger(request.plans, request.step_cap)
         self.weights: object = None
         """Ray's reference to ``arrays``; None until they are needed in this session."""
         self.hangs: Counter[int] = Counter()
@@ -125,17 +124,11 @@ class RayFleet:
             self.close()
             raise
 
-    def start(
-        self,
-        weights: Mapping[str, torch.Tensor],
-        plans: Sequence[EpisodePlan],
-        *,
-        explore: bool,
-        step_cap: int | None = None,
-    ) -> RayBatch:
+    def start(self, request: CollectRequest) -> RayBatch:
         """See `Fleet.start`."""
-        arrays = {name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()}
-        batch = RayBatch(self, next(self._keys), arrays, EpisodeLedger(plans, step_cap), explore)
+        assert request.weights is not None
+        arrays = {name: weight.detach().cpu().numpy().copy() for name, weight in request.weights.items()}
+        batch = RayBatch(self, next(self._keys), replace(request, weights=None), arrays)
         self._batches.append(batch)
         self.advance(0.0)
         return batch

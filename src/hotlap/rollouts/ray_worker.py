@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hotlap.rollouts.plan import EpisodePlan
@@ -80,7 +80,7 @@ class RayWorker:
     def play(self, batch: RayBatch, plans: Sequence[EpisodePlan]) -> None:
         """Let it play episodes, after those that it has already."""
         episodes = self.actor.play.options(num_returns="streaming").remote(
-            batch.key, batch.weights, plans, batch.explore, batch.ledger.step_cap
+            batch.key, replace(batch.request, plans=plans), batch.weights
         )
         self.shares.append(Share(batch, episodes, {plan.number for plan in plans}))
 

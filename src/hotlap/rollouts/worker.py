@@ -14,6 +14,7 @@ from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.request import CollectRequest
 from hotlap.sim.simulator import Start
 
 _NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
@@ -93,7 +94,7 @@ class RolloutWorker:
 
     Args:
         config: The race.
-        policy: Acts on observations; its weights are replaced at every `collect`.
+        policy: Acts on observations; a request may bring other weights for it.
         num_worlds: How many episodes run side by side.
     """
 
@@ -102,56 +103,31 @@ class RolloutWorker:
         self.policy = policy
 
     def collect(
-        self,
-        weights: Mapping[str, torch.Tensor] | None,
-        plans: Sequence[EpisodePlan],
-        *,
-        greedy: bool = False,
-        learn: bool = True,
-        step_cap: int | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        self, request: CollectRequest, *, on_step: Callable[[int, int], None] | None = None
     ) -> list[PlayedEpisode]:
-        """Play ``plans`` to their ends.
-
-        Args:
-            weights: Weights of the policy tower by their names in `ActorCritic`; None keeps the present ones.
-            plans: The episodes; more than there are worlds wait their turn.
-            greedy, learn, on_step: See `play`.
-            step_cap: Most steps of all episodes together; see `within_cap`.
-
-        Returns:
-            The played episodes in order of number.
-
-        Raises:
-            RewardError: If the reward function fails.
-        """
-        if weights is not None:
-            self.policy.load(weights)
-        return within_cap(self.play(plans, greedy=greedy, learn=learn, step_cap=step_cap, on_step=on_step), step_cap)
+        """The episodes of ``request`` in order of number, all played; see `play`."""
+        return within_cap(self.play(request, on_step=on_step), request.step_cap)
 
     def play(
-        self,
-        plans: Sequence[EpisodePlan],
-        *,
-        greedy: bool = False,
-        learn: bool = True,
-        step_cap: int | None = None,
-        on_step: Callable[[int, int], None] | None = None,
+        self, request: CollectRequest, *, on_step: Callable[[int, int], None] | None = None
     ) -> Iterator[PlayedEpisode]:
-        """Play ``plans`` with the present weights, and give each episode when it ends.
+        """Give each episode of ``request`` when it ends.
+
+        Under a step cap, episodes are stopped that cannot be among those that `within_cap` keeps; some that it drops
+        may come.
 
         Args:
-            plans: The episodes; more than there are worlds wait their turn.
-            greedy: Take the best action instead of a sampled one.
-            learn: Keep what the learner needs (frames, log-probabilities).
-            step_cap: Stop episodes that cannot be among those that `within_cap` keeps; some that it drops may come.
+            request: What to play; its weights are copied before the first episode begins.
             on_step: Called with (episodes finished, steps played) as they change.
 
         Raises:
             RewardError: If the reward function fails.
+            ValueError: If the weights are those of another network.
         """
+        if request.weights is not None:
+            self.policy.load(request.weights)
         race = self.race
-        waiting = deque(plans)
+        waiting = deque(request.plans)
         playing: dict[int, _Recording] = {}
         finished: dict[int, int] = {}  # steps by number
         steps_played = 0
@@ -159,17 +135,17 @@ class RolloutWorker:
             self._start(range(race.num_worlds), waiting, playing)
             while playing:
                 worlds = np.array(sorted(playing))
-                ended = self._step(worlds, [playing[world] for world in worlds], greedy=greedy, learn=learn)
+                ended = self._step(worlds, [playing[world] for world in worlds], request)
                 steps_played += len(worlds)
                 if len(ended):
                     final = race.observe(ended)
                     for row, world in enumerate(ended.tolist()):
                         recording = playing.pop(world)
                         finished[recording.plan.number] = len(recording.rows)
-                        yield self._finish(recording, _row(final, row), learn=learn)
+                        yield self._finish(recording, _row(final, row), learn=request.learn)
                     self._start(ended.tolist(), waiting, playing)
-                if step_cap is not None:
-                    self._drop_beyond(step_cap, plans, waiting, playing, finished)
+                if request.step_cap is not None:
+                    self._drop_beyond(request.step_cap, request.plans, waiting, playing, finished)
                 if on_step is not None:
                     on_step(len(finished), steps_played)
         finally:
@@ -184,7 +160,7 @@ class RolloutWorker:
         self.race.simulator.drive()
         self.race.stop([0])
 
-    def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], *, greedy: bool, learn: bool) -> np.ndarray:
+    def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], request: CollectRequest) -> np.ndarray:
         """Act in ``worlds`` and record what comes of it; returns the worlds whose episodes ended."""
         obs = self.race.observe(worlds)
         noise = np.stack([self._noise(recording) for recording in recordings])
@@ -192,7 +168,7 @@ class RolloutWorker:
         acted = self.policy.act(
             _tensors(obs),
             torch.from_numpy(noise),
-            greedy=greedy,
+            greedy=not request.explore,
             steps_taken=torch.tensor(steps_taken),
         )
         actions = acted.action.numpy()
@@ -201,7 +177,7 @@ class RolloutWorker:
         for row, recording in enumerate(recordings):
             recording.rows.append((judged, row))
             recording.actions.append(actions[row])
-            if learn:
+            if request.learn:
                 recording.obs.append(_row(obs, row))
                 recording.log_probs.append(float(log_probs[row]))
         return worlds[judged.terminated | judged.truncated]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from hotlap.config.job import Job, Training
 from hotlap.errors import RecordError
@@ -17,7 +18,8 @@ from hotlap.records.tallies import Tally
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.rl.networks import acting_part
 from hotlap.rollouts.fleet import Batch, Fleet
-from hotlap.rollouts.plan import SELECTION, EpisodePlan, plan_evaluation
+from hotlap.rollouts.plan import SELECTION, plan_evaluation
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
 from hotlap.training.listener import Listener
@@ -140,7 +142,7 @@ class Selection:
         run = self.run
         if run.open is None or run.open.evaluation or run.state.iteration % self.job.training.eval_every:
             return
-        run.open.evaluation = self.fleet.start(run.learner.acting_weights(), self._plan_set(0), explore=False)
+        run.open.evaluation = self._begin(0, run.learner.acting_weights())
 
     def settle(self) -> str | None:
         """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
@@ -228,7 +230,7 @@ class Selection:
             except RecordError as error:
                 self.listener.on_message(f"{error} It is compared by the laps it has driven.")
                 return []
-            batches.append(self.fleet.start(acting_part(weights), self._plan_set(tally.num_sets), explore=False))
+            batches.append(self._begin(tally.num_sets, acting_part(weights)))
         return [
             with_laps(tally, *measured(self._wait(batch), self.rules))
             for tally, batch in zip(tallies, batches, strict=True)
@@ -238,15 +240,16 @@ class Selection:
         with self.stage("evaluate", self.job.training.eval_laps, iteration=self.run.stages):
             return batch.result(self.listener.on_advance)
 
-    def _plan_set(self, number: int) -> list[EpisodePlan]:
-        """A set of cars, the same for every checkpoint of the job."""
-        return plan_evaluation(
+    def _begin(self, set_number: int, weights: Mapping[str, torch.Tensor]) -> Batch:
+        """Let the fleet begin with a set of cars, the same for every checkpoint of the job."""
+        plans = plan_evaluation(
             job_seed=self.run.state.seed,
-            number=number,
+            number=set_number,
             num_laps=max(self.job.training.eval_laps, len(self.job.races)),
             reverse=[race.reverse_dir for race in self.job.races],
             purpose=SELECTION,
         )
+        return self.fleet.start(CollectRequest.evaluation(plans, weights))
 
     def _keep_contenders(self, *driven: Tally | None) -> None:
         """Take what checkpoints have driven into the state, and keep the files of the most promising ones."""

@@ -36,6 +36,7 @@ from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import Batch, build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup, start_rule
 from hotlap.rollouts.plan import plan_training
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
@@ -293,7 +294,7 @@ class Trainer:
             clock=state.sim_time,
             steps_before=state.total_steps,
         )
-        return self.fleet.start(self.learner.acting_weights(), plans, explore=True, step_cap=self._step_cap)
+        return self.fleet.start(CollectRequest(plans, self.learner.acting_weights(), step_cap=self._step_cap))
 
     def _drop_ahead(self) -> None:
         """Give up a collection that was started before the update."""
