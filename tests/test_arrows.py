@@ -41,7 +41,6 @@ ARROWS = {
         "film",
         "monitoring",
         "records",
-        "rl",
         "rollouts",
         "sim",
     },

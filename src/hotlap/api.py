@@ -45,6 +45,10 @@ def train(
     return trainer.run()
 
 
-def evaluate(folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best") -> EvaluationReport:
+def evaluate(
+    folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best", workers: int = 1
+) -> EvaluationReport:
     """Evaluate the model in a folder, which needs no reward function; see `hotlap.evaluation.evaluator.Evaluator`."""
-    return Evaluator(ModelFolder(folder, needs_reward=False), checkpoint=checkpoint, laps=laps).run()
+    model = ModelFolder(folder, needs_reward=False)
+    with Evaluator(model, checkpoint=checkpoint, laps=laps, workers=workers) as evaluator:
+        return evaluator.run()

@@ -91,17 +91,20 @@ def test_a_shared_simulator_changes_nothing(model: ModelFolder, tmp_path: Path):
     """Checkpoints that drive one after the other in the same simulator drive as each would alone."""
     alone = [Evaluator(model, checkpoint=number, laps=4).run() for number in (0, 1, 0)]
     first = Evaluator(model, checkpoint=0, laps=4)
-    second = Evaluator(model, checkpoint=1, laps=4, beside=first)
-    third = Evaluator(model, checkpoint=0, laps=4, beside=second)
-    assert first.worker is second.worker is third.worker
+    second = Evaluator(model, checkpoint=1, laps=4)
+    third = Evaluator(model, checkpoint=0, laps=4)
     counts: list[tuple[int, int]] = []
     drive([first, second, third], on_step=lambda done, steps: counts.append((done, steps)))
     assert [each.report for each in (first, second, third)] == alone
     assert counts == sorted(counts)
     assert counts[-1] == (12, sum(played.num_steps for each in (first, second, third) for played in each.episodes))
-    other = model.job.updated(evaluation={"seed": 1})
-    assert Evaluator(model, job=other, checkpoint=0, laps=4, beside=first).worker is not first.worker
-    assert Evaluator(model, checkpoint=0, laps=4, reward=True, beside=first).worker is not first.worker
+    assert [each.fleet for each in (first, second, third)] == [None] * 3
+    fleet = first.open().fleet
+    assert second.open(first).fleet is fleet
+    other = Evaluator(model, job=model.job.updated(evaluation={"seed": 1}), checkpoint=0, laps=4)
+    assert other.open(second).fleet is not fleet
+    fleet = third.open().fleet
+    assert Evaluator(model, checkpoint=0, laps=4, reward=True).open(third).fleet is not fleet
 
 
 def test_rules_are_said(model: ModelFolder):

@@ -20,6 +20,7 @@ from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import Replay, drive_of, trials_of
 from hotlap.evaluation.statistics import LapResult
+from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
@@ -244,6 +245,8 @@ def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
     """Same seed, same actions: the poses filmed are those driven, and the pictures move."""
     evaluator = Evaluator(good, laps=1)
     evaluator.run()
+    assert isinstance(evaluator.fleet, InProcessFleet)
+    race = evaluator.fleet.host.worker(0).race
     (played,) = evaluator.episodes
     shots = [
         (shot.camera.copy(), shot.chase.copy())
@@ -254,7 +257,7 @@ def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
     assert shots[0][1].shape == (480, 640, 3)
     # What the worker's car saw last in gray is what the film shows in color.
     last = shots[-1][0].astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(last - evaluator.worker.race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0]).max() < 2.5
+    assert np.abs(last - race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0]).max() < 2.5
     for one, other in itertools.pairwise(shots[:-1]):
         assert np.any(one[0] != other[0])
         assert np.any(one[1] != other[1])

@@ -11,6 +11,7 @@ import torch
 from tiny_model import write_model
 
 from hotlap.deepracer.sensors import OWN_SHAPES
+from hotlap.envs.race import Race
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.sensors.kinds import SENSORS, SensorKind, register
@@ -56,7 +57,7 @@ def test_a_sensor_of_ones_own_is_seen_learned_from_and_driven_with(tmp_path: Pat
     assert not torch.equal(CheckpointStore(tmp_path).load("last").weights[name], before)
     evaluator = Evaluator(model, laps=2)
     evaluator.run()
-    race = evaluator.worker.race
+    race = Race(evaluator.config, 1)
     race.reset([0], [Start()])
     seen = race.observe(np.array([0]))
     assert seen.keys() == {"FRONT_FACING_CAMERA", NAME}

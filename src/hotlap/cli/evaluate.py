@@ -84,6 +84,7 @@ def evaluate(
     track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
     direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same cars.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes drive laps side by side.")] = 1,
     reward: Annotated[
         bool,
         typer.Option(
@@ -149,6 +150,7 @@ def evaluate(
     stages: dict[str, float] = {}
     with out.status("Starting …"):
         begin = time.perf_counter()
+        from hotlap.config.base import warn
         from hotlap.evaluation.evaluator import Evaluator, drive
 
         def tell(message: str) -> None:
@@ -156,15 +158,17 @@ def evaluate(
 
         evaluators: list[Evaluator] = []
         for choice, job, one, (_, own, _) in zip(choices, jobs, which, named, strict=True):
-            beside = evaluators[-1] if evaluators else None
             evaluators.append(
-                Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, beside=beside, tell=tell)
+                Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, workers=workers, tell=tell)
             )
             taken = evaluators[-1].checkpoint_name
             if one == "last" and not (own or checkpoint):
                 why = last_by_default(choice.drfc, "DR_EVAL_CHECKPOINT", "--checkpoint", evaluators[-1].place, taken)
                 if why:
                     tell(f"{choice.words}: checkpoint {taken} drives{why}.")
+        if workers > 1 and evaluators[0].num_workers == 1:
+            warn("--workers has no effect where a single car drives: laps in one go. Use --laps or --no-continuous.")
+        evaluators[0].open()
         stages["start"] = time.perf_counter() - begin
     begin = time.perf_counter()
     with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):

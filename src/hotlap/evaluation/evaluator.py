@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from types import TracebackType
+from typing import Literal, Self
 
-import numpy as np
 import torch
 
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
-from hotlap.envs.race import RaceConfig
 from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
-from hotlap.evaluation.replay import drive_of
+from hotlap.evaluation.replay import drive_of, standing_objects
 from hotlap.evaluation.rules import EvaluationRules
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.monitoring.evaluation import EvaluationMonitor
@@ -27,20 +27,23 @@ from hotlap.records.metrics import TrialMetrics, evaluation_metrics_key, write_e
 from hotlap.records.output import evaluation_output
 from hotlap.records.sim_trace import evaluation_trace_key, format_log_lines, write_trace
 from hotlap.resources import num_processors
-from hotlap.rl.policy import Policy
-from hotlap.rollouts.model import race_config, saved_network
+from hotlap.rollouts.fleet import Fleet, build_fleet
+from hotlap.rollouts.model import RolloutSetup, race_config, saved_network
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.trace_rows import trace_rows
-from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.unfinished import scratch_folder
 
-MAX_PARALLEL = 64  # worlds side by side; more laps take turns
+MAX_PARALLEL = 64  # worlds side by side in a process; more laps take turns
 
 
 class Evaluator:
     """Drives a model's checkpoint under the rules of an evaluation.
+
+    Nothing is started before `open`, which `run` does where nobody has. Where several workers drive, use it in a
+    ``with`` statement, or `close` it, which ends them.
 
     Args:
         model: The model's folder.
@@ -50,8 +53,9 @@ class Evaluator:
             resets and penalties.
         reward: Whether the reward function is asked, for the rewards in the trace and the films. Without it they are 0,
             and the model needs none.
-        beside: Another evaluation, whose simulator is used again if it drives the same race.
-        tell: Is told what the user should know of a bucket that does not answer; perhaps from another thread.
+        workers: How many processes drive; the laps are the same, whoever drives them.
+        tell: Is told what the user should know of workers, or of a bucket that does not answer; perhaps from another
+            thread.
 
     Raises:
         RecordError: If there is no such checkpoint, or it is of another network than the folder describes.
@@ -65,7 +69,7 @@ class Evaluator:
         checkpoint: Which = "best",
         laps: int | None = None,
         reward: bool = False,
-        beside: Evaluator | None = None,
+        workers: int = 1,
         tell: Callable[[str], None] = lambda message: None,
     ) -> None:
         self.model = model
@@ -76,46 +80,91 @@ class Evaluator:
         self.conditions = EvaluationRules.of(self.job, laps)
         self.num_episodes = self.conditions.num_episodes
         self.rules = self.conditions.race_rules
-        torch.set_num_threads(self.job.training.threads or num_processors())
+        self.num_workers = min(workers, self.num_episodes)
         loaded = CheckpointStore(self.place).load(checkpoint)
         self.checkpoint_name = str(loaded.name)
         self.name = f"{self.place}@{loaded.name.number}"
         network = saved_network(model.metadata, loaded, self.place)
-        self._policy = Policy(network, precision=self.job.training.precision)
-        if beside is not None and self._same_race(beside, reward):
-            self.worker: RolloutWorker = beside.worker
-        else:
-            config = race_config(model, self.job.race, rules=self.rules, reward=reward)
-            self.worker = RolloutWorker(config, self._policy, num_worlds=min(self.num_episodes, MAX_PARALLEL))
-        self.config: RaceConfig = self.worker.race.config
-        self.track = self.worker.race.scene.tracks[0]
+        self._weights = network.state_dict()
+        self.config = race_config(model, self.job.race, rules=self.rules, reward=reward)
+        self._setup = RolloutSetup(
+            races=(self.config,),
+            metadata=model.metadata,
+            network=network.network,
+            num_worlds=min(-(-self.num_episodes // self.num_workers), MAX_PARALLEL),
+            shared_encoder=network.shared_encoder,
+            precision=self.job.training.precision,
+        )
+        (self.track,) = self._setup.tracks
+        self.fleet: Fleet | None = None
+        """Who drives, while it is open."""
         self.episodes: list[PlayedEpisode] = []
         self.report = EvaluationReport(())
         self.log: list[str] = []
         """Lines as the original's worker prints them, once the evaluation is recorded."""
         self._stamp = ""
 
+    def open(self, after: Evaluator | None = None) -> Self:
+        """Let those get ready who drive.
+
+        Args:
+            after: An evaluation that has driven and is closed now; whoever drove it goes on if the race is the same.
+
+        Raises:
+            MissingExtraError: If several workers are to drive and Ray is not installed.
+            HotlapError: If the race cannot be built.
+        """
+        if after is not None and after.fleet is not None:
+            if self.fleet is None and self._same_race(after):
+                self.fleet, after.fleet = after.fleet, None
+            after.close()
+        if self.fleet is None:
+            torch.set_num_threads(self.job.training.threads or num_processors())
+            # A single process drives here, also where training goes to a cluster.
+            job = self.job if self.num_workers > 1 else self.job.updated(training={"cluster": None})
+            self.fleet = build_fleet(self._setup, job, self.num_workers, self._tell)
+        return self
+
+    def close(self) -> None:
+        """End the processes that drive."""
+        if self.fleet is not None:
+            self.fleet.close()
+        self.fleet = None
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
     def run(self, *, on_step: Callable[[int, int], None] | None = None) -> EvaluationReport:
-        """Drive, and say what came of it."""
+        """Drive, and say what came of it.
+
+        Args:
+            on_step: Called with (episodes finished, steps played) as they change.
+
+        Raises:
+            RewardError: If the reward function is asked and fails.
+            TrainingError: If laps cannot be driven.
+        """
+        fleet = self.open().fleet
+        assert fleet is not None
         plans = plan_evaluation(
             job_seed=self.job.evaluation.seed,
             number=0,
             num_laps=self.num_episodes,
             reverse=[self.job.race.reverse_dir],
         )
-        self.worker.policy = self._policy
-        self.episodes = self.worker.collect(CollectRequest.evaluation(plans), on_step=on_step)
+        self.episodes = fleet.start(CollectRequest.evaluation(plans, self._weights)).result(on_step)
         self.report = laps_of(self.episodes, self.rules)
         return self.report
 
-    def _same_race(self, other: Evaluator, reward: bool) -> bool:
+    def _same_race(self, other: Evaluator) -> bool:
+        ours, theirs = ((each.conditions, replace(each._setup, races=()), each.num_workers) for each in (self, other))
         # A reward function may remember what it saw: it is loaded anew for every evaluation.
-        return (
-            not reward
-            and other.config.reward is None
-            and other.conditions == self.conditions
-            and other.model.metadata == self.model.metadata
-        )
+        return ours == theirs and self.config.reward is None and other.config.reward is None
 
     def record(self, stamp: str, launch_files: Mapping[str, bytes] | None = None) -> dict[str, str | Path]:
         """Write metrics, trace, log and the picture of the driven lines.
@@ -173,7 +222,7 @@ class Evaluator:
                 [drive_of(episode) for episode in self.episodes],
                 [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
                 figure,
-                obstacles=self.worker.race.footprints(np.zeros(1, dtype=np.int64))[0] if fixed else None,
+                obstacles=standing_objects(self.config, self.episodes[0]) if fixed else None,
                 subtitle=f"{model_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
             )
             store.put(keys["figure"], figure.read_bytes())
@@ -226,25 +275,28 @@ class Evaluator:
 
 
 def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None] | None = None) -> None:
-    """Drive what several evaluations ask, one after the other; each has its report then.
+    """Drive what several evaluations ask, one after the other; each has its report then, and all are closed.
 
     Args:
-        evaluators: The evaluations.
+        evaluators: The evaluations; the first may be open.
         on_step: Called with (episodes finished, steps played) of all of them together.
 
     Raises:
-        RewardError: If a reward function is asked and fails.
+        HotlapError: See `Evaluator.open` and `Evaluator.run`.
     """
     done = steps = 0
+    before: Evaluator | None = None
 
     def count(finished: int, played: int) -> None:
         if on_step is not None:
             on_step(done + finished, steps + played)
 
-    for evaluator in evaluators:
-        evaluator.run(on_step=count)
-        done += len(evaluator.episodes)
-        steps += sum(episode.num_steps for episode in evaluator.episodes)
+    with ExitStack() as held:
+        for evaluator in evaluators:
+            held.enter_context(evaluator.open(before)).run(on_step=count)
+            done += len(evaluator.episodes)
+            steps += sum(episode.num_steps for episode in evaluator.episodes)
+            before = evaluator
 
 
 @contextmanager

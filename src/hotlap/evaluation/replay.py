@@ -56,6 +56,13 @@ def trials_of(episode: PlayedEpisode, first: int, name: str = "") -> list[Drive]
     ]
 
 
+def standing_objects(config: RaceConfig, episode: PlayedEpisode) -> np.ndarray:
+    """Corners of the objects at the start of an episode [m], shape (num_objects, 4, 2)."""
+    race = Race(replace(config, reward=None), 1)
+    race.reset([0], [episode.plan.start])
+    return race.footprints(np.zeros(1, dtype=np.int64))[0]
+
+
 class Replay:
     """A race that is driven again.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hotlap.config.job import Job
+from hotlap.rl.networks import acting_part
 from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.request import CollectRequest
@@ -92,7 +93,7 @@ class InProcessFleet:
     def start(self, request: CollectRequest) -> Batch:
         """See `Fleet.start`."""
         assert request.weights is not None
-        copies = {name: weight.detach().clone() for name, weight in request.weights.items()}
+        copies = {name: weight.detach().clone() for name, weight in acting_part(request.weights).items()}
         return _LaterBatch(self.host, replace(request, weights=copies))
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 
 from hotlap.errors import HotlapError, RewardError, RewardStopped, TrainingError
+from hotlap.rl.networks import acting_part
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.ray_actor import Pulse
@@ -127,7 +128,8 @@ class RayFleet:
     def start(self, request: CollectRequest) -> RayBatch:
         """See `Fleet.start`."""
         assert request.weights is not None
-        arrays = {name: weight.detach().cpu().numpy().copy() for name, weight in request.weights.items()}
+        weights = acting_part(request.weights)
+        arrays = {name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()}
         batch = RayBatch(self, next(self._keys), replace(request, weights=None), arrays)
         self._batches.append(batch)
         self.advance(0.0)

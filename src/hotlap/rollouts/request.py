@@ -18,7 +18,8 @@ class CollectRequest:
     plans: Sequence[EpisodePlan]
     """The episodes; more than there are worlds wait their turn."""
     weights: Mapping[str, torch.Tensor] | None = None
-    """Of the policy tower, by their names in `ActorCritic`; None keeps the present ones."""
+    """By their names in `ActorCritic`; those that acting does not need may be there or not. None keeps the present
+    ones."""
     explore: bool = True
     """Sample actions; otherwise take the best ones."""
     learn: bool = True

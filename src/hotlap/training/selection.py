@@ -16,7 +16,6 @@ from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import EvaluationSummary, IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
-from hotlap.rl.networks import acting_part
 from hotlap.rollouts.fleet import Batch, Fleet
 from hotlap.rollouts.plan import SELECTION, plan_evaluation
 from hotlap.rollouts.request import CollectRequest
@@ -230,7 +229,7 @@ class Selection:
             except RecordError as error:
                 self.listener.on_message(f"{error} It is compared by the laps it has driven.")
                 return []
-            batches.append(self._begin(tally.num_sets, acting_part(weights)))
+            batches.append(self._begin(tally.num_sets, weights))
         return [
             with_laps(tally, *measured(self._wait(batch), self.rules))
             for tally, batch in zip(tallies, batches, strict=True)
