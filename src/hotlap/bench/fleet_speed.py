@@ -347,7 +347,7 @@ def _wait_for_workers(crew: _Crew, weights: Any) -> None:
     """Wait until the workers of a Ray fleet have done all that they were given, and have loaded ``weights``."""
     assert isinstance(crew.fleet, RayFleet)
     streams = [
-        worker.actor.play.options(num_returns="streaming").remote(-1, weights, [], True, None)
+        worker.actor.play.options(num_returns="streaming").remote(-1, CollectRequest([]), weights)
         for worker in crew.fleet.workers
     ]
     for stream in streams:
