@@ -233,7 +233,8 @@ def _train(
                         minutes=minutes,
                         iterations=iterations,
                     ).open()
-                display.max_s, display.max_iterations = trainer.max_s, trainer.max_iterations
+                limits = trainer.stop_rules
+                display.max_s, display.max_iterations = limits.max_s, limits.max_iterations
             with trainer:
                 if in_bucket:
                     from hotlap.jobs.bucket_model import put_model

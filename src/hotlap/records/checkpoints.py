@@ -153,6 +153,14 @@ class CheckpointStore:
         self.point_at(name)
         return name
 
+    def save_state(self, name: CheckpointName, state: TrainerState) -> None:
+        """Write the state of a checkpoint that is there again, because more has become of it.
+
+        Raises:
+            RecordError: If it could not be written; the former state is untouched.
+        """
+        self.store.put(_key(f"{name.stem}.state.json"), state.to_json())
+
     def point_at(self, name: CheckpointName) -> None:
         """Point ``.coach_checkpoint`` at a checkpoint and drop what is not kept; a killed `save` may have done neither.
 

@@ -128,3 +128,5 @@ class _Extra:
     tallies: tuple[Tally, ...] = ()
     first_lap: _FirstLap | None = None
     record: IterationRecord | None = None
+    back_to: str | None = None
+    run_off: tuple[Tally, ...] = ()

@@ -36,7 +36,11 @@ from hotlap.training.recorder import Recorder
 from hotlap.training.stages import StageClock
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
 
-FILES = "files"  # in the trainer's state: checksums of what the user wrote
+# In the trainer's state:
+FILES = "files"  # checksums of what the user wrote
+RECORD = "record"  # the iteration that made the checkpoint, until the checkpoint is evaluated
+BACK_TO = "back_to"  # the best checkpoint, whose weights are trained on after a collapse
+RUN_OFF = "run_off"  # what contenders have driven in all when training had ended
 
 
 class Run:
@@ -74,7 +78,6 @@ class Run:
         self.state = TrainerState(
             iteration=0, total_steps=0, num_episodes=0, elapsed_s=0.0, sim_time=0.0, seed=training.seed
         )
-        self.last_reward_mean = -math.inf
         self.cloned: CheckpointName | None = None
         """The checkpoint that training begins with, if it is another model's."""
         self.open: OpenIteration | None = None
@@ -175,7 +178,12 @@ class Run:
         # What the evaluation before has changed meanwhile stays.
         self.state = replace(next_state, best=self.state.best, elapsed_s=elapsed_s)
         record = summarize(iteration, episodes, update, self.state, self.checkpoint_name, self.tracks, self.num_workers)
-        self.state = replace(self.state, extra=extra | {"record": asdict(record)})
+        if extra.pop(RUN_OFF, None):  # had training gone on at once, there would have been none
+            self.checkpoints.save_state(self.checkpoint_name, replace(self.state, extra=extra))
+        extra.pop(BACK_TO, None)
+        if math.isfinite(record.reward_mean):
+            extra["reward_mean"] = record.reward_mean
+        self.state = replace(self.state, extra=extra | {RECORD: asdict(record)})
         self.recorder.log.learned(record, episodes, update, lr=self.folder.hyperparameters.lr)
         self.open = OpenIteration(record, self.stage.next_iteration())
 
@@ -196,12 +204,9 @@ class Run:
             log.saves(name)
             log.write()
         self.protect()
-        num_bytes = self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}
-        extra = self.state.extra | {LOG_BYTES: num_bytes, FILES: self._checksums}
-        if math.isfinite(self.last_reward_mean):
-            extra["reward_mean"] = self.last_reward_mean
+        extra = self.state.extra | {LOG_BYTES: self._num_bytes, FILES: self._checksums}
         if self.stages is not None:  # what a resumed training cannot measure again
-            extra["record"] = extra["record"] | {"stages_s": self.stages | {"checkpoint": 0.0}}
+            extra[RECORD] = extra[RECORD] | {"stages_s": self.stages | {"checkpoint": 0.0}}
         self.state = replace(self.state, extra=extra)
         with self.stage("checkpoint", iteration=self.stages):
             save = partial(
@@ -228,20 +233,32 @@ class Run:
                 self._saving.wait()
 
     def close_iteration(self, record: IterationRecord, *, elapsed_s: float) -> None:
-        """Add the line of the open iteration; all of it is written then."""
+        """Add the line of the open iteration; all of it is written then, and its checkpoint's state says so.
+
+        Killed before that state is written, training evaluates the checkpoint again when it is resumed.
+        """
         assert self.open is not None
         stages_s = {name: round(seconds, 3) for name, seconds in sorted(self.open.stages.items())}
         record = replace(record, elapsed_s=elapsed_s, stages_s=stages_s)
-        self.state = replace(self.state, elapsed_s=elapsed_s)
         self.open = None
         self.progress.append(record)
-        self.last_reward_mean = record.reward_mean
+        self.recorder.log.write()
+        extra = {name: value for name, value in self.state.extra.items() if name != RECORD}
+        self.state = replace(self.state, elapsed_s=elapsed_s, extra=extra | {LOG_BYTES: self._num_bytes})
+        self.checkpoints.save_state(self.checkpoint_name, self.state)
+        self.protect()
+        self.checkpoints.prune()
         self.listener.on_iteration(record)
+
+    @property
+    def _num_bytes(self) -> dict[str, int]:
+        """Length of each file that grows, by key."""
+        return self.recorder.num_bytes | {TALLIES: self.tallies.num_bytes}
 
     @property
     def contenders(self) -> tuple[Tally, ...]:
         """The best checkpoint and those that may still turn out to be better."""
-        return tuple(parse_record(Tally, json.dumps(each)) for each in self.state.extra.get("tallies", ()))
+        return self._tallies("tallies")
 
     def keep_contenders(self, tallies: Sequence[Tally]) -> None:
         """Take what contenders have driven into the state."""
@@ -252,9 +269,33 @@ class Run:
         names = (CheckpointName.parse(tally.checkpoint) for tally in (*self.contenders, *others) if tally is not None)
         self.checkpoints.contenders = frozenset(name for name in names if name is not None)
 
+    @property
+    def run_off(self) -> tuple[Tally, ...]:
+        """What contenders have driven in all, if training had ended with this state before."""
+        return self._tallies(RUN_OFF)
+
+    def keep_run_off(self, tallies: Sequence[Tally]) -> None:
+        """Note in the last checkpoint's state what contenders have driven when training had ended."""
+        self.note(**{RUN_OFF: [asdict(tally) for tally in tallies]})
+        self.checkpoints.save_state(self.checkpoint_name, self.state)
+
+    def go_back(self, name: str) -> bool:
+        """Go on with the weights of another checkpoint; False if they cannot be read, which is said."""
+        try:
+            weights = self.checkpoints.load(name).weights
+        except RecordError as error:
+            self.listener.on_message(f"{error} Training goes on with the present weights.")
+            return False
+        self.learner.load_weights(weights)
+        self.note(**{BACK_TO: name})
+        return True
+
     def note(self, **extra: object) -> None:
         """Keep something in the state."""
         self.state = replace(self.state, extra=self.state.extra | extra)
+
+    def _tallies(self, name: str) -> tuple[Tally, ...]:
+        return tuple(parse_record(Tally, json.dumps(each)) for each in self.state.extra.get(name, ()))
 
     def _restore(self) -> None:
         """Take weights, optimizer and state from the last checkpoint."""
@@ -279,10 +320,11 @@ class Run:
         self.state = checkpoint.state
         if sentence := changed_since(self.state.extra.get(FILES, {}), self._checksums):
             self.listener.on_message(sentence)
-        self.last_reward_mean = self.state.extra.get("reward_mean", -math.inf)
-        if pending := checkpoint.state.extra.get("record"):
+        if pending := self.state.extra.get(RECORD):
             record = IterationRecord.from_json(pending)
             self.open = OpenIteration(record, dict(record.stages_s), saved=True)
+        if best := self.state.extra.get(BACK_TO):
+            self.go_back(best)
         self.protect()
         self.checkpoints.point_at(checkpoint.name)  # drops what is not protected
 

@@ -55,7 +55,7 @@ class Verdict:
     """Whether the policy has forgotten how to drive, so that training should go back to the best checkpoint."""
 
 
-def judge(
+def weigh(
     record: IterationRecord,
     report: EvaluationReport,
     reward_mean: float,
@@ -136,6 +136,14 @@ class Selection:
         self.listener, self.stage = listener, stage
         self.metric = job.training.best_model_metric
 
+    @property
+    def goal_reached(self) -> bool:
+        """Whether as many evaluations in a row as the job asks for were good enough."""
+        training = self.job.training
+        return bool(training.goal_clean_share) and (
+            self.run.state.extra.get("goal_evaluations", 0) >= training.goal_evaluations
+        )
+
     def start(self) -> None:
         """Let the fleet begin to evaluate the weights of the open iteration, if they are to be evaluated."""
         run = self.run
@@ -143,45 +151,55 @@ class Selection:
             return
         run.open.evaluation = self._begin(0, run.learner.acting_weights())
 
-    def settle(self) -> str | None:
-        """Wait for the evaluation of the open iteration, choose the best checkpoint, add the iteration's line.
+    def settle(self) -> bool:
+        """Wait for the evaluation of the open iteration, choose the best checkpoint, close the iteration.
 
         Returns:
-            The best checkpoint, if the policy has forgotten how to drive and training should go back to that.
+            Whether the policy had forgotten how to drive, and training went back to the weights of the best checkpoint.
         """
         run = self.run
         if run.open is None:
-            return None
+            return False
         record, evaluation = run.open.record, run.open.evaluation
-        forgotten = None
+        verdict: Verdict | None = None
         if evaluation is not None:
             episodes = self._wait(evaluation)
             with self.stage("record", iteration=run.stages):
                 written = run.recorder.write_evaluation(episodes, record.iteration, clock=run.state.sim_time)
             self.listener.on_episodes(written)
             run.finish_checkpoint()  # before the index names it
-            verdict = self._judge(record, episodes)
+            verdict = self._weigh(record, episodes)
             record = verdict.record
-            forgotten = verdict.best.name if verdict.collapsed else None
         run.finish_checkpoint()
+        forgotten = verdict is not None and verdict.collapsed
+        went_back = forgotten and run.go_back(verdict.best.name)
         # Where laps are driven beside the next update, an iteration ends when its weights are there.
         run.close_iteration(record, elapsed_s=record.elapsed_s if self.fleet.concurrent else run.elapsed())
-        return forgotten
+        if went_back:
+            self.listener.on_message(
+                f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as "
+                f"{verdict.best.name}: went back to its weights."
+            )
+        return went_back
 
     def run_off(self) -> None:
         """Let the most promising checkpoints drive on, now that no further one will come, and choose the best.
 
-        A training that resumes does not know of it: it goes on as if it had not been interrupted.
+        A training that goes on all the same forgets of it: it is then as if it had not been interrupted.
         """
         run = self.run
-        tallies = {tally.checkpoint: tally for tally in run.contenders}
+        tallies = {tally.checkpoint: tally for tally in (*run.contenders, *run.run_off)}
         if not tallies:
             return
+        drove = False
         while drivers := final_drivers(list(tallies.values()), self.metric):
             driven = self._drive(drivers)
             if not driven:
                 break
+            drove = True
             tallies |= {tally.checkpoint: tally for tally in driven}
+        if drove:
+            run.keep_run_off(list(tallies.values()))
         best = candidate(leading(tallies.values(), self.metric), self.metric)
         run.state = replace(run.state, best=best)
         run.tallies.append(list(tallies.values()), run.state.iteration)
@@ -189,12 +207,12 @@ class Selection:
         entry = index_entry(best, run.state.sim_time)
         run.checkpoints.write_index(best=entry, last=last or entry)
 
-    def _judge(self, record: IterationRecord, episodes: Sequence[PlayedEpisode]) -> Verdict:
+    def _weigh(self, record: IterationRecord, episodes: Sequence[PlayedEpisode]) -> Verdict:
         """Take the evaluation of a checkpoint into the state, the log, the tallies and the index."""
         run = self.run
         report, rewards = measured(episodes, self.rules)
         challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
-        verdict = judge(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
+        verdict = weigh(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
         run.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=run.state.best)
         run.state = verdict.state
         self._keep_contenders(challenger, incumbent)

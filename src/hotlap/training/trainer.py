@@ -2,8 +2,10 @@
 
 Where a fleet plays in other processes, they never wait for the trainer's book-keeping: as soon as the new weights are
 there it starts the next collection, with the evaluation of those weights behind it, and only then writes the files of
-the iteration before. The evaluation is played while the next update runs, and counted after it. With a policy lag of
-one, the next collection starts even before the update, with the weights that are to be updated.
+the iteration before. The evaluation is played while the next update runs, and counted after it: if it reaches the goal,
+or shows that the policy has forgotten how to drive, what was played and learned beside it is dropped, as if nobody had
+begun with it. With a policy lag of one, the next collection starts even before the update, with the weights that are to
+be updated.
 """
 
 from __future__ import annotations
@@ -15,13 +17,12 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import torch
 
 from hotlap.config.availability import refuse, unavailable_algorithm
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
-from hotlap.errors import RecordError, TrainingError
+from hotlap.errors import TrainingError
 from hotlap.monitoring.monitor import Monitor
 from hotlap.monitoring.sink import Beginning
 from hotlap.records.address import model_name
@@ -33,16 +34,17 @@ from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.resources import num_processors
 from hotlap.rl.learner import Update, build_learner
 from hotlap.rl.precision import compute_dtype
-from hotlap.rollouts.fleet import Batch, build_fleet
-from hotlap.rollouts.model import build_network, rollout_setup, start_rule
-from hotlap.rollouts.plan import plan_training
-from hotlap.rollouts.request import CollectRequest
+from hotlap.rollouts.fleet import build_fleet
+from hotlap.rollouts.model import build_network, rollout_setup
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.training.collector import Collector
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
 from hotlap.training.run import Run
-from hotlap.training.selection import COLLAPSE_EVALUATIONS, COLLAPSE_SHARE, Selection
+from hotlap.training.selection import Selection
 from hotlap.training.stages import StageClock
+from hotlap.training.stop_rules import StopRules
+from hotlap.training.updater import Updater
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 
@@ -104,8 +106,7 @@ class Trainer:
         self._shown: Listener = listener or Silence()
         self._stopped = False
         self._held: ExitStack | None = None
-        self._ahead: Batch | None = None
-        self._before: dict[str, torch.Tensor] | None = None
+        self._bad_updates = 0
 
     def open(self) -> Self:
         """Take the place and build everything, then take up an earlier training there, or delete it.
@@ -160,18 +161,21 @@ class Trainer:
             self._run.begin(self.tracks, self.num_workers)
             held.enter_context(self._run)
             self.selection = Selection(self._run, self.job, setup.races[0].rules, self.fleet, self.listener, self.stage)
-            self._set_limits()
+            self._updater = Updater(self.learner)
+            self._collector = Collector(
+                self.fleet,
+                self.learner,
+                self.job,
+                self.tracks,
+                num_episodes=self.hyperparameters.num_episodes_between_training,
+                num_workers=self.num_workers,
+                step_cap=training.step_cap_for(self.metadata.network),
+            )
+            self.stop_rules = StopRules(
+                training, self.hyperparameters, self.state, minutes=self._minutes, iterations=self._iterations
+            )
             self._held = held.pop_all()
         return self
-
-    def _set_limits(self) -> None:
-        training, minutes, iterations = self.job.training, self._minutes, self._iterations
-        self.max_s = 60 * training.max_minutes if minutes is None else minutes and self.state.elapsed_s + 60 * minutes
-        """Limit of the time spent training, over all resumes [s]; 0: none."""
-        self.max_iterations = (
-            training.max_iterations if iterations is None else iterations and self.state.iteration + iterations
-        )
-        """Limit of the iterations, over all resumes; 0: none."""
 
     def close(self) -> None:
         """End the processes that play for this training, bring all it wrote where it belongs, and unlock the place."""
@@ -240,140 +244,100 @@ class Trainer:
 
     def _train(self) -> str:
         """The loop; why it ended."""
-        run, concurrent = self._run, self.fleet.concurrent
-        lagged = self.job.training.max_policy_lag > 0
+        run, selection, collector, concurrent = self._run, self.selection, self._collector, self.fleet.concurrent
         self._clock = time.perf_counter() - self.state.elapsed_s
-        bad_updates = 0
         if self.state.iteration == 0 and not run.checkpoints.list():
             run.save_checkpoint()
-        if not concurrent:  # killed between checkpoint and record: the evaluation is done again
+        if not concurrent:  # what a killed run left open
             self._wrap_up()
         while (reason := self._stop_reason()) is None:
-            off_policy = self._ahead is not None
-            collection = self._ahead or self._start_collection(self.state)
+            collection = collector.begin(self.state)
             if concurrent:
-                self.selection.start()
+                selection.start()
                 run.save()
-            with self.stage("collect", self.hyperparameters.num_episodes_between_training):
+            with self.stage("collect", collector.num_episodes):
                 episodes = collection.result(self.listener.on_advance)
             next_state = after(self.state, episodes, self.num_workers)
             run.finish_checkpoint()  # its weights are about to change
-            self._ahead = self._start_collection(next_state) if lagged else None
-            update = self._update(episodes, off_policy=off_policy)
-            if not update.finite:
-                bad_updates += 1
-                self._give_up_after(bad_updates)
-                self._drop_ahead()
-                run.state = replace(self.state, num_episodes=next_state.num_episodes)
-                continue
-            bad_updates = 0
-            if self._settle():  # of the iteration before; the update is gone with the weights that it made
-                self._drop_ahead()
-                update = replace(update, metrics={}, epochs=())
-            run.advance(episodes, next_state, update)
+            collector.play_ahead(next_state)
+            update = self._update(episodes)
+            went_back = selection.settle()  # of the iteration before, whose laps a fleet drove meanwhile
+            if went_back or selection.goal_reached:
+                self._drop(undo=not went_back)
+            elif not update.finite:
+                self._play_anew(next_state)
+            else:
+                self._bad_updates = 0
+                run.advance(episodes, next_state, update)
+                if not concurrent:
+                    self._wrap_up()
             del episodes, collection  # their frames lie in shared memory
-            if not concurrent:
-                self._wrap_up()
-        self._drop_ahead()
+        collector.drop_ahead()
         self._wrap_up()
         run.finish_checkpoint()
-        if reason != "stopped":
-            self.selection.run_off()
-        return reason
+        if reason == "stopped":
+            return reason
+        selection.run_off()
+        return "goal" if selection.goal_reached else reason
 
-    def _start_collection(self, state: TrainerState) -> Batch:
-        """Let the fleet begin with the iteration that follows ``state``, with the present weights."""
-        plans = plan_training(
-            [start_rule(race, track) for race, track in zip(self.job.races, self.tracks, strict=True)],
-            job_seed=state.seed,
-            iteration=state.iteration,
-            num_episodes=self.hyperparameters.num_episodes_between_training,
-            first_number=state.num_episodes,
-            num_workers=self.num_workers,
-            earlier=[state.episodes_of(worker) for worker in range(self.num_workers)],
-            clock=state.sim_time,
-            steps_before=state.total_steps,
-        )
-        return self.fleet.start(CollectRequest(plans, self.learner.acting_weights(), step_cap=self._step_cap))
+    def _wrap_up(self) -> None:
+        """Write all records of the open iteration, if there is one: checkpoint, evaluation, line."""
+        self._run.save()
+        self.selection.start()
+        self.selection.settle()
 
-    def _drop_ahead(self) -> None:
-        """Give up a collection that was started before the update."""
-        if self._ahead is not None:
-            self._ahead.cancel()
-        self._ahead = None
-
-    def _update(self, episodes: Sequence[PlayedEpisode], *, off_policy: bool) -> Update:
-        """Learn from ``episodes``; weights and optimizer are as before if the numbers break."""
-        number = self._run.checkpoint_name.number + 1  # an iteration is known by that of the checkpoint it makes
-        experience = [episode.experience for episode in episodes if episode.experience is not None]
-        if not experience:
-            raise TrainingError(
-                f"iteration {number} brought no step to learn from: its first episode alone exceeds the step cap of "
-                f"{self._step_cap} steps. Raise training.step_cap in job.toml."
-            )
-        self._before = self.learner.state_dict(into=self._before)
-        seed = int(np.random.SeedSequence([self.state.seed, self.state.iteration]).generate_state(1)[0])
+    def _update(self, episodes: Sequence[PlayedEpisode]) -> Update:
         with self.stage("update"):
-            update = self.learner.update(experience, seed=seed, lagged=off_policy)
-        if not update.finite:
-            self.learner.load_state_dict(self._before)
-            self.listener.on_message(
-                f"iteration {number}: the update gave numbers that are not finite. Went back to the weights before it; "
-                "the episodes are played anew."
+            update = self._updater.update(episodes, self.state, lagged=self._collector.lagged)
+        if update is None:
+            raise TrainingError(
+                f"iteration {self._next_number} brought no step to learn from: its first episode alone exceeds the "
+                f"step cap of {self._collector.step_cap} steps. Raise training.step_cap in job.toml."
             )
         return update
 
-    def _give_up_after(self, bad_updates: int) -> None:
-        if bad_updates >= MAX_BAD_UPDATES:
+    def _drop(self, *, undo: bool) -> None:
+        """Forget an iteration that was played and learned beside an evaluation which shows that it should not be.
+
+        A single process would have known before: so what is left, and learned next, does not depend on who plays.
+        """
+        if undo:
+            self._updater.undo()
+        self._collector.drop_ahead()
+        self.stage.next_iteration()
+
+    def _play_anew(self, next_state: TrainerState) -> None:
+        """Take back an update whose numbers broke, and go on with episodes of other numbers.
+
+        Raises:
+            TrainingError: If this has happened too often in a row.
+        """
+        self._updater.undo()
+        self.listener.on_message(
+            f"iteration {self._next_number}: the update gave numbers that are not finite. Went back to the weights "
+            "before it; the episodes are played anew."
+        )
+        self._bad_updates += 1
+        if self._bad_updates >= MAX_BAD_UPDATES:
             raise TrainingError(
                 f"{MAX_BAD_UPDATES} updates in a row gave numbers that are not finite. The last good "
                 f"checkpoint is {self._run.checkpoints.list()[-1]}. Lower lr in hyperparameters.json or the size "
                 "of the rewards."
             )
-
-    def _wrap_up(self) -> None:
-        """Write all records of the open iteration, if there is one."""
-        self._run.save()
-        self.selection.start()
-        self._settle()
-
-    def _settle(self) -> bool:
-        """Close the open iteration; whether training went back to the best checkpoint's weights."""
-        best = self.selection.settle()
-        name = CheckpointName.parse(best) if best else None
-        if name is None:
-            return False
-        try:
-            weights = self._run.checkpoints.load(name).weights
-        except RecordError as error:
-            self.listener.on_message(f"{error} Training goes on with the present weights.")
-            return False
-        self.learner.load_weights(weights)
-        self.listener.on_message(
-            f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as {best}: "
-            "went back to its weights."
-        )
-        return True
-
-    def _stop_reason(self) -> str | None:
-        training = self.job.training
-        if self._stopped:
-            return "stopped"
-        if training.goal_clean_share and self.state.extra.get("goal_evaluations", 0) >= training.goal_evaluations:
-            return "goal"
-        if self.max_s and self._elapsed() >= self.max_s:
-            return "max_minutes" if self._minutes is None else "minutes"
-        if self.max_iterations and self.state.iteration >= self.max_iterations:
-            return "max_iterations" if self._iterations is None else "iterations"
-        if self.state.iteration >= self.hyperparameters.term_cond_max_episodes:
-            return "term_cond_max_episodes"
-        if self._run.last_reward_mean >= self.hyperparameters.term_cond_avg_score:
-            return "term_cond_avg_score"
-        return None
+        self._collector.drop_ahead()
+        self._run.state = replace(self.state, num_episodes=next_state.num_episodes)
 
     @property
-    def _step_cap(self) -> int:
-        return self.job.training.step_cap_for(self.metadata.network)
+    def _next_number(self) -> int:
+        """An iteration is known by the number of the checkpoint that it makes."""
+        return self._run.checkpoint_name.number + 1
+
+    def _stop_reason(self) -> str | None:
+        if self._stopped:
+            return "stopped"
+        if self.selection.goal_reached:
+            return "goal"
+        return self.stop_rules.reached(self.state, self._elapsed())
 
     def _elapsed(self) -> float:
         """Wall-clock spent training, over all resumes [s]."""
