@@ -166,6 +166,6 @@ def play_on_two_nodes(setup: RolloutSetup, num_episodes: int) -> tuple[list[Play
     ray_fleet.unpack = unpack_and_tell
     with two_nodes(), closing(ray_fleet.RayFleet(setup, 2, cluster="auto")) as fleet:
         batch = fleet.start(CollectRequest(plans(num_episodes), weights(setup)))
-        shares = {worker.info.address: worker.shares[0].outstanding.copy() for worker in fleet.workers}
+        tasks = {worker.info.address: worker.tasks[0].outstanding.copy() for worker in fleet.workers}
         episodes = batch.result()
-    return episodes, {address: {came[number] for number in share} for address, share in shares.items()}
+    return episodes, {address: {came[number] for number in numbers} for address, numbers in tasks.items()}

@@ -112,8 +112,8 @@ class RolloutActor:
         ended: list[PlayedEpisode | PackedEpisode] = []
         sent_at = time.monotonic()
         try:
-            self._tell(0, 0)
-            for episode in self._host.play(request, on_step=self._tell):
+            self._note_step(0, 0)
+            for episode in self._host.play(request, on_step=self._note_step):
                 self._left.discard(episode.plan.number)
                 ended.append(pack(episode) if self._packed else episode)
                 if time.monotonic() - sent_at > GATHER_S or not self._left:
@@ -128,7 +128,7 @@ class RolloutActor:
         if ended:  # others were not needed, or left out under the step cap
             yield ended
 
-    def _tell(self, done: int, steps: int) -> None:
+    def _note_step(self, done: int, steps: int) -> None:
         self._busy_since = time.monotonic()
         assert self._batch is not None
         first_unwanted = self._unwanted.get(self._batch)

@@ -1,8 +1,8 @@
 """Rollout workers as processes on one machine or many, with Ray.
 
-What holds at any time: every planned episode of an open batch is either here, or outstanding in exactly one share of
+What holds at any time: every planned episode of an open batch is either here, or outstanding in exactly one task of
 one worker, or waiting for a worker, or ruled out by the step cap. When a worker ends, hangs or raises, the outstanding
-episodes of its shares wait again, and what it may still send is not read; so no episode is lost and none comes twice.
+episodes of its tasks wait again, and what it may still send is not read; so no episode is lost and none comes twice.
 When Ray itself ends, this happens to all workers, and a new session takes its place; episodes that are here do not
 depend on it, because they are copied out of its shared memory.
 """
@@ -24,10 +24,16 @@ from hotlap.rl.networks import acting_part
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.model import RolloutSetup
 from hotlap.rollouts.ray_actor import Pulse
-from hotlap.rollouts.ray_errors import reason, user_error
-from hotlap.rollouts.ray_places import POLL_S, RayPlaces
-from hotlap.rollouts.ray_session import RaySession, RaySessionLost, accept_shared_views, connect, spilled_bytes
-from hotlap.rollouts.ray_worker import RayWorker, Share
+from hotlap.rollouts.ray_crew import POLL_S, RayCrew, RayWorker, Task
+from hotlap.rollouts.ray_session import (
+    RaySession,
+    RaySessionLost,
+    accept_shared_views,
+    connect,
+    reason,
+    spilled_bytes,
+    user_error,
+)
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.transport import unpack
 from hotlap.rollouts.worker import PlayedEpisode
@@ -115,7 +121,7 @@ class RayFleet:
         # Two iterations at the step cap, the weights, and room.
         self._connect = partial(connect, cluster, num_workers=num_workers, store_bytes=3 * step_cap * FRAME_BYTES)
         self._session = self._connect()
-        self._fill_places = partial(RayPlaces, setup, num_workers, spread=cluster is not None, on_message=on_message)
+        self._hire = partial(RayCrew, setup, num_workers, spread=cluster is not None, on_message=on_message)
         try:
             import ray
 
@@ -149,7 +155,7 @@ class RayFleet:
         """Take what has come, wait for it at most ``timeout_s``, give out what waits, look after the workers."""
         try:
             self._session.check()
-            self._places.fill()
+            self._crew.fill()
             for batch in self._batches:
                 self._give_out(batch)
             self._take(timeout_s)
@@ -168,22 +174,22 @@ class RayFleet:
         self._batches.remove(batch)
         batch.weights = None  # its owner may keep it beyond the session
         for worker in self.workers:
-            shares = [share for share in worker.shares if share.batch is batch]
-            if any(share.outstanding for share in shares) and not self._lost():
+            tasks = [task for task in worker.tasks if task.batch is batch]
+            if any(task.outstanding for task in tasks) and not self._lost():
                 worker.drop(batch)
-            worker.shares = [share for share in worker.shares if share not in shares]
+            worker.tasks = [task for task in worker.tasks if task not in tasks]
         self._look_at_store()
 
     # The session
 
     def _settle(self) -> None:
-        """Fill the places of a new session."""
+        """Get the workers of a new session ready."""
         while True:
             self._spilled = 0 if self._session.owned else spilled_bytes()
-            self._places = self._fill_places(self._session)
-            self.workers = self._places.workers
+            self._crew = self._hire(self._session)
+            self.workers = self._crew.workers
             try:
-                self._places.wait(self._feel_pulses)
+                self._crew.wait(self._feel_pulses)
                 return
             except RaySessionLost as error:
                 lost = str(error)
@@ -209,15 +215,15 @@ class RayFleet:
                 "Look for what ends it, such as too little memory for so many workers; with --resume the training "
                 "goes on after its last finished iteration."
             )
-        shares = [share for worker in self.workers for share in worker.shares]
+        tasks = [task for worker in self.workers for task in worker.tasks]
         again = "started" if self._session.owned else "joined"
-        self.on_message(f"{lost} It is {again} again with new workers. {_planned_again(shares)}".rstrip())
-        for share in shares:
-            share.batch.ledger.give_back(share.outstanding)
-        del shares
+        self.on_message(f"{lost} It is {again} again with new workers. {_planned_again(tasks)}".rstrip())
+        for task in tasks:
+            task.batch.ledger.give_back(task.outstanding)
+        del tasks
         # Ray names objects alike in every session: a reference from this one would free another's object.
         self._session.close()
-        self._places.close()
+        self._crew.close()
         for batch in self._batches:
             batch.weights = None
         self._session = self._join_again()
@@ -250,7 +256,7 @@ class RayFleet:
                 batch.error = next(reversed(batch.raised.values()))
             return
         if batch.ledger.attempts:  # planned again: to those first that have least to do
-            able.sort(key=lambda worker: sum(len(share.outstanding) for share in worker.shares))
+            able.sort(key=lambda worker: sum(len(task.outstanding) for task in worker.tasks))
         if batch.weights is None:  # one copy into shared memory, from which all workers of a machine read
             batch.weights = self._ray.put(batch.arrays)
         plans = batch.ledger.give_out()
@@ -260,67 +266,67 @@ class RayFleet:
     def _take(self, timeout_s: float) -> None:
         """Take the episodes that have come; wait for the first at most ``timeout_s``."""
         while True:
-            shares = {share.episodes: (worker, share) for worker in self.workers for share in worker.shares}
+            tasks = {task.episodes: (worker, task) for worker in self.workers for task in worker.tasks}
             starting = [worker.starting for worker in self.workers if worker.starting is not None]
-            if not shares and not starting:
+            if not tasks and not starting:
                 time.sleep(timeout_s)
                 return
-            waiting = [*shares, *starting]
+            waiting = [*tasks, *starting]
             self._ray.wait(waiting, timeout=timeout_s)
             self._session.check()
             # All at once, because a look at a thousand workers takes longer than taking an episode.
             ready, _ = self._ray.wait(waiting, num_returns=len(waiting), timeout=0)
-            taken = [shares[each] for each in ready if each in shares]
+            taken = [tasks[each] for each in ready if each in tasks]
             if not taken:
                 return
             timeout_s = 0.0
-            for worker, share in taken:
-                if share in worker.shares:  # it may be lost meanwhile
-                    self._take_from(worker, share)
+            for worker, task in taken:
+                if task in worker.tasks:  # it may be lost meanwhile
+                    self._take_from(worker, task)
 
-    def _take_from(self, worker: RayWorker, share: Share) -> None:
-        """Take the next episodes of a share, or learn why there are none."""
+    def _take_from(self, worker: RayWorker, task: Task) -> None:
+        """Take the next episodes of a task, or learn why there are none."""
         self._session.check()
-        ledger = share.batch.ledger
+        ledger = task.batch.ledger
         end = ledger.end
         try:
             # A view of shared memory that is freed when Ray has ended would end this process.
-            episodes = [copy.deepcopy(unpack(each)) for each in self._ray.get(next(share.episodes))]
+            episodes = [copy.deepcopy(unpack(each)) for each in self._ray.get(next(task.episodes))]
         except StopIteration:
-            worker.shares.remove(share)
-            if share.outstanding:  # a worker leaves out only what cannot fit under the cap
-                ledger.cut(min(share.outstanding))
+            worker.tasks.remove(task)
+            if task.outstanding:  # a worker leaves out only what cannot fit under the cap
+                ledger.cut(min(task.outstanding))
         except self._ray.exceptions.RayTaskError as error:
-            self._raised(worker, share, error)
+            self._raised(worker, task, error)
         except self._ray.exceptions.RayError as error:
             self._lose(worker, reason(error))
         else:
             for episode in episodes:
-                share.outstanding.discard(episode.plan.number)
+                task.outstanding.discard(episode.plan.number)
                 ledger.take(episode)
             self._sessions_lost = 0
         if ledger.end < end:
-            self._spare_what_is_beyond(share.batch)
+            self._spare_what_is_beyond(task.batch)
 
     def _spare_what_is_beyond(self, batch: RayBatch) -> None:
         """Let nobody play what the step cap rules out."""
         end = batch.ledger.end
         for worker in self.workers:
-            for share in worker.shares:
-                if share.batch is batch and any(number >= end for number in share.outstanding):
-                    share.outstanding = {number for number in share.outstanding if number < end}
+            for task in worker.tasks:
+                if task.batch is batch and any(number >= end for number in task.outstanding):
+                    task.outstanding = {number for number in task.outstanding if number < end}
                     worker.drop(batch, end)
 
     # Workers that fail
 
-    def _raised(self, worker: RayWorker, share: Share, error: Exception) -> None:
-        """Code on a worker raised while it played a share."""
+    def _raised(self, worker: RayWorker, task: Task, error: Exception) -> None:
+        """Code on a worker raised while it played a task."""
         blame = user_error(error)
         if blame is None:
             self._lose(worker, reason(error))
             return
-        worker.shares.remove(share)
-        batch = share.batch
+        worker.tasks.remove(task)
+        batch = task.batch
         batch.raised[worker.index] = blame
         if isinstance(blame, RewardStopped):  # others need not wait for as long
             batch.error = blame
@@ -329,21 +335,21 @@ class RayFleet:
         if not others or len(batch.raised) >= MAX_RAISING:
             batch.error = blame
             return
-        batch.ledger.give_back(share.outstanding)
-        self.on_message(f"{worker} could not play on: {blame} {_planned_again([share])}")
+        batch.ledger.give_back(task.outstanding)
+        self.on_message(f"{worker} could not play on: {blame} {_planned_again([task])}")
 
     def _lose(self, worker: RayWorker, why: str) -> None:
         """Replace a worker; its episodes are planned again elsewhere."""
         self._session.check()
-        name, shares = str(worker), worker.end()
-        self.on_message(f"{name} {why}. {_planned_again(shares)}".rstrip())
+        name, tasks = str(worker), worker.end()
+        self.on_message(f"{name} {why}. {_planned_again(tasks)}".rstrip())
         worker.spawn()
-        for share in shares:
-            ledger = share.batch.ledger
-            ledger.give_back(share.outstanding)
+        for task in tasks:
+            ledger = task.batch.ledger
+            ledger.give_back(task.outstanding)
             number, attempts = max(ledger.attempts.items(), key=lambda item: item[1], default=(0, 0))
             if attempts >= MAX_ATTEMPTS:
-                share.batch.error = TrainingError(
+                task.batch.error = TrainingError(
                     f"episode {number} could not be played to its end: {attempts} workers were lost with it, the last "
                     f"{why}. Look for what ends them, such as a reward function that crashes in compiled code, or too "
                     "little memory for so many workers."
@@ -363,31 +369,31 @@ class RayFleet:
         for reference in answered:
             worker, asked[reference].pulse = asked[reference], None
             try:
-                self._judge(worker, self._ray.get(reference))
+                self._check_pulse(worker, self._ray.get(reference))
             except self._ray.exceptions.RayError:
                 continue  # the process is gone, which what it was to do will tell
         for reference in missing:
             worker, silent_s = asked[reference], now - asked[reference].pulse_asked
             if silent_s > (self.timeout_s if worker.ready else START_TIMEOUT_S):
-                share = worker.shares[0] if worker.shares else None  # they are played in order
-                self._hangs(worker, f"has not answered for {silent_s:.0f} s", share)
+                task = worker.tasks[0] if worker.tasks else None  # they are played in order
+                self._hangs(worker, f"has not answered for {silent_s:.0f} s", task)
         for worker in self.workers:
             if worker.busy and worker.pulse is None:
                 worker.ask_pulse()
 
-    def _judge(self, worker: RayWorker, pulse: Pulse) -> None:
+    def _check_pulse(self, worker: RayWorker, pulse: Pulse) -> None:
         """End a worker if its pulse says that it makes no steps."""
         if pulse.stopping:
             # It is in something that Python cannot interrupt; the same awaits every worker.
-            share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
+            task = next((task for task in worker.tasks if task.batch.key == pulse.batch), None)
             stopped = RewardStopped(pulse.stopping)
-            if share is not None:
-                share.batch.error = stopped
-            self._hangs(worker, "does not return from the reward function", share, stopped)
+            if task is not None:
+                task.batch.error = stopped
+            self._hangs(worker, "does not return from the reward function", task, stopped)
             return
         if pulse.idle_s <= (START_TIMEOUT_S if pulse.loading else self.timeout_s):
             return
-        share = next((share for share in worker.shares if share.batch.key == pulse.batch), None)
+        task = next((task for task in worker.tasks if task.batch.key == pulse.batch), None)
         why = f"{'is not ready' if pulse.loading else 'has made no step'} after {pulse.idle_s:.0f} s"
         error = None
         if pulse.where:
@@ -396,25 +402,25 @@ class RayFleet:
                 f"{pulse.where}: the reward function has not returned after {pulse.idle_s:.0f} s; expected an answer "
                 "within milliseconds."
             )
-        self._hangs(worker, why, share, error)
+        self._hangs(worker, why, task, error)
 
-    def _hangs(self, worker: RayWorker, why: str, share: Share | None, error: HotlapError | None = None) -> None:
+    def _hangs(self, worker: RayWorker, why: str, task: Task | None, error: HotlapError | None = None) -> None:
         """Replace a worker that hangs; what hangs on two is believed to hang everywhere.
 
         Args:
             worker: The worker.
             why: What it does not do.
-            share: What it should be playing; None: nothing, or something that is not needed any more.
+            task: What it should be playing; None: nothing, or something that is not needed any more.
             error: What a user's file is to blame for.
         """
         if not worker.ready:
-            self._places.start_failed(worker, why, error)
+            self._crew.start_failed(worker, why, error)
             return
         self._lose(worker, why)
-        if share is None:
+        if task is None:
             return
-        batch = share.batch
-        batch.hangs.update(share.outstanding)
+        batch = task.batch
+        batch.hangs.update(task.outstanding)
         numbers = sorted(number for number, hangs in batch.hangs.items() if hangs >= MAX_HANGS)
         if not numbers:
             return
@@ -438,8 +444,8 @@ class RayFleet:
             self._spilled = spilled
 
 
-def _planned_again(shares: Sequence[Share]) -> str:
-    numbers = sorted(number for share in shares for number in share.outstanding)
+def _planned_again(tasks: Sequence[Task]) -> str:
+    numbers = sorted(number for task in tasks for number in task.outstanding)
     return f"Planned again: episode {_listed(numbers)}." if numbers else ""
 
 

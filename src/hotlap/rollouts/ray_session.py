@@ -1,7 +1,8 @@
-"""Join a Ray cluster, or start one on this machine that nobody else sees."""
+"""Join a Ray cluster, or start one on this machine that nobody else sees; what becomes of it, in words."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,20 +11,22 @@ import threading
 import time
 import uuid
 import warnings
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psutil
 
-from hotlap.errors import MissingExtraError, TrainingError
+from hotlap.errors import HotlapError, MissingExtraError, TrainingError
 from hotlap.resources import num_processors
-from hotlap.rollouts.ray_processes import RayProcesses
 
 KNOCK_S = 5.0
 KNOCK_EVERY_S = 1.0
+LOOK_EVERY_S = 1.0
+NEEDED = ("raylet", "gcs_server")  # when one of them ends, nothing goes on
 _SMALLEST_STORE = 256 << 20  # [bytes]
 # What Ray says to every driver in a paragraph of its own, and we in one line.
 _SAID_BY_US = "A worker died or was killed while executing a task|The node with node id|Spilled |Raylet is terminated"
+_WIDTH = 200  # of what Ray says, in our messages
 
 
 class RaySessionLost(TrainingError):
@@ -135,6 +138,68 @@ def connect(address: str | None, *, num_workers: int, store_bytes: int) -> RaySe
     return RaySession(owned=True, joined=True, processes=RayProcesses([each for each in started if _is_ray(each)]))
 
 
+class RayProcesses:
+    """Watches over processes from a thread of its own; one that was stopped is told to go on.
+
+    The thread is needed because calls into Ray may wait for ever for a process that was stopped.
+
+    Args:
+        roots: What Ray's start in this process started.
+    """
+
+    def __init__(self, roots: list[psutil.Process]) -> None:
+        self._roots = roots
+        self._needed = [process for process in roots if process.name() in NEEDED]
+        self._known = set(roots)
+        self._names = {process.pid: process.name() for process in self._needed}
+        self._closed = threading.Event()
+        self.continued: deque[str] = deque()
+        """Processes that were stopped and were told to go on, in words; for whoever tells the user to take out."""
+        self._thread = threading.Thread(target=self._watch, name="ray-processes", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> str | None:
+        """Which needed process is no more; None: all live."""
+        for process in self._needed:
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    continue
+            except psutil.NoSuchProcess:
+                pass
+            return f"{self._names[process.pid]}, process {process.pid}"
+        return None
+
+    def kill(self) -> None:
+        """End all that is left, also what is stopped and what has lost its parent."""
+        self._look()
+        for process in self._known:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(self._known, timeout=5.0)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._closed.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(LOOK_EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        known = {process for process in self._known if process.is_running()}
+        for root in self._roots:
+            with contextlib.suppress(psutil.Error):
+                known |= set(root.children(recursive=True))
+        self._known = known
+        for process in known:
+            with contextlib.suppress(psutil.Error):
+                if process.status() == psutil.STATUS_STOPPED:
+                    process.send_signal(signal.SIGCONT)
+                    self.continued.append(f"{process.name()}, process {process.pid}")
+
+
 def _is_ray(process: psutil.Process) -> bool:
     """Whether a process runs a program of Ray; a caller's other threads may have started others."""
     import ray
@@ -189,7 +254,7 @@ def _no_cluster(address: str | None, reason: str) -> TrainingError:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def _own_signal_handlers() -> Iterator[None]:
     """Keep the process's answer to SIGTERM: Ray would end its processes at once and the program after it."""
     before = signal.getsignal(signal.SIGTERM)
@@ -223,3 +288,38 @@ def spilled_bytes() -> int:
         return 0
     # Objects that are being read cannot be moved; new ones are then made in a file instead.
     return int(stats.spilled_bytes_total + stats.object_store_bytes_fallback)
+
+
+def user_error(error: BaseException) -> HotlapError | None:
+    """What a user's file is to blame for."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, HotlapError) else None
+
+
+def reason(error: BaseException) -> str:
+    """What became of a process, to follow its name: ``worker 3 lost its machine``."""
+    from ray import exceptions
+
+    text = " ".join(str(error).split())
+    if isinstance(error, exceptions.RayTaskError):
+        return f"raised {_last_line(error)}"
+    if isinstance(error, exceptions.OutOfMemoryError) or "memory on the node" in text:
+        return "was ended because its machine ran out of memory"
+    if isinstance(error, exceptions.NodeDiedError) or "node has died" in text or "node was terminated" in text:
+        return "was lost with its machine"
+    if isinstance(error, exceptions.ActorUnavailableError):
+        return "cannot be reached"
+    if "error raised in its creation task" in text:
+        return f"could not be started: {_last_line(error)}"
+    if isinstance(error, exceptions.ActorDiedError):
+        return "died: it was killed, or crashed in compiled code"
+    if isinstance(error, exceptions.ObjectLostError):
+        return "was lost with what it had played"
+    return f"failed: {type(error).__name__}: {_last_line(error)}"
+
+
+def _last_line(error: BaseException) -> str:
+    """The line that names an error, below its traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    line = lines[-1].rstrip(".") if lines else type(error).__name__
+    return line if len(line) <= _WIDTH else line[: _WIDTH - 3] + "..."
