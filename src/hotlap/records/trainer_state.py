@@ -128,5 +128,6 @@ class _Extra:
     tallies: tuple[Tally, ...] = ()
     first_lap: _FirstLap | None = None
     record: IterationRecord | None = None
+    closed: bool = False
     back_to: str | None = None
     run_off: tuple[Tally, ...] = ()

@@ -38,7 +38,8 @@ from hotlap.training.training_log import LOG_BYTES, TrainingLog
 
 # In the trainer's state:
 FILES = "files"  # checksums of what the user wrote
-RECORD = "record"  # the iteration that made the checkpoint, until the checkpoint is evaluated
+RECORD = "record"  # the iteration that made the checkpoint
+CLOSED = "closed"  # whether that record is finished: the checkpoint is evaluated
 BACK_TO = "back_to"  # the best checkpoint, whose weights are trained on after a collapse
 RUN_OFF = "run_off"  # what contenders have driven in all when training had ended
 
@@ -157,6 +158,12 @@ class Run:
         return self.recorder.progress
 
     @property
+    def last_record(self) -> IterationRecord | None:
+        """The record of the iteration that made the present state, as far as it is known."""
+        record = self.state.extra.get(RECORD)
+        return IterationRecord.from_json(record) if record else None
+
+    @property
     def checkpoint_name(self) -> CheckpointName:
         """Of the present state; a clone's numbers follow those of the model it came from."""
         return CheckpointName(
@@ -180,7 +187,8 @@ class Run:
         record = summarize(iteration, episodes, update, self.state, self.checkpoint_name, self.tracks, self.num_workers)
         if extra.pop(RUN_OFF, None):  # had training gone on at once, there would have been none
             self.checkpoints.save_state(self.checkpoint_name, replace(self.state, extra=extra))
-        extra.pop(BACK_TO, None)
+        for of_the_last in (BACK_TO, CLOSED):
+            extra.pop(of_the_last, None)
         if math.isfinite(record.reward_mean):
             extra["reward_mean"] = record.reward_mean
         self.state = replace(self.state, extra=extra | {RECORD: asdict(record)})
@@ -243,8 +251,8 @@ class Run:
         self.open = None
         self.progress.append(record)
         self.recorder.log.write()
-        extra = {name: value for name, value in self.state.extra.items() if name != RECORD}
-        self.state = replace(self.state, elapsed_s=elapsed_s, extra=extra | {LOG_BYTES: self._num_bytes})
+        self.state = replace(self.state, elapsed_s=elapsed_s)
+        self.note(**{RECORD: asdict(record), CLOSED: True, LOG_BYTES: self._num_bytes})
         self.checkpoints.save_state(self.checkpoint_name, self.state)
         self.protect()
         self.checkpoints.prune()
@@ -320,8 +328,8 @@ class Run:
         self.state = checkpoint.state
         if sentence := changed_since(self.state.extra.get(FILES, {}), self._checksums):
             self.listener.on_message(sentence)
-        if pending := self.state.extra.get(RECORD):
-            record = IterationRecord.from_json(pending)
+        record = self.last_record
+        if record is not None and not self.state.extra.get(CLOSED):
             self.open = OpenIteration(record, dict(record.stages_s), saved=True)
         if best := self.state.extra.get(BACK_TO):
             self.go_back(best)

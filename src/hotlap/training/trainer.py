@@ -156,8 +156,11 @@ class Trainer:
                     num_iterations=self.state.iteration,
                     num_steps=self.state.total_steps,
                     num_episodes=self.state.num_episodes,
+                    measures={metric.name: str(metric) for metric in self.learner.metrics},
                 )
             )
+            if self._run.last_record and not self._run.open:  # perhaps a sink did not get it before a kill
+                monitor.on_iteration(self._run.last_record)
             self._run.begin(self.tracks, self.num_workers)
             held.enter_context(self._run)
             self.selection = Selection(self._run, self.job, setup.races[0].rules, self.fleet, self.listener, self.stage)

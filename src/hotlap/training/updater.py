@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from hotlap.errors import TrainingError
 from hotlap.records.trainer_state import TrainerState
 from hotlap.rl.learner import Learner, Update
 from hotlap.rollouts.worker import PlayedEpisode
@@ -26,6 +27,9 @@ class Updater:
     def update(self, episodes: Sequence[PlayedEpisode], state: TrainerState, *, lagged: bool) -> Update | None:
         """Learn from the episodes that follow ``state``; None if there is no step to learn from.
 
+        Raises:
+            TrainingError: If the update measures other things than the learner says.
+
         Args:
             episodes: Of the iteration.
             state: Before it.
@@ -36,7 +40,14 @@ class Updater:
             return None
         self._before = self.learner.state_dict(into=self._before)
         seed = int(np.random.SeedSequence([state.seed, state.iteration]).generate_state(1)[0])
-        return self.learner.update(experience, seed=seed, lagged=lagged)
+        update = self.learner.update(experience, seed=seed, lagged=lagged)
+        names = [metric.name for metric in self.learner.metrics]
+        if update.metrics.keys() != set(names):
+            raise TrainingError(
+                f"the learner's update measured {', '.join(update.metrics) or 'nothing'}, but its metrics are "
+                f"{', '.join(names) or 'none'}. Let Update.metrics have one value for each of Learner.metrics."
+            )
+        return update
 
     def undo(self) -> None:
         """Go back to the weights, and all else that the learner knows, before the last update."""
