@@ -25,7 +25,7 @@ ARROWS = {
     "rewards": {"deepracer"},
     "envs": {"config", "deepracer", "rewards", "sensors", "sim", "tracks"},
     "rl": {"deepracer"},
-    "rollouts": {"config", "deepracer", "envs", "records", "rewards", "rl", "sim", "tracks"},
+    "rollouts": {"config", "deepracer", "envs", "records", "rewards", "rl", "sensors", "sim", "tracks"},
     "records": {"deepracer"},
     "analysis": {"analysis.figures", "analysis.read", "analysis.report"},
     "analysis.read": {"archives", "deepracer", "records", "tracks"},

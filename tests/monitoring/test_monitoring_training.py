@@ -26,6 +26,7 @@ from hotlap.records.events import IterationRecord
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import TRAINING_METRICS, read_metrics
 from hotlap.records.s3 import Bucket
+from hotlap.rl.ppo import METRICS
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.trainer import Trainer
 
@@ -71,6 +72,8 @@ def test_everybody_hears_everything(unwatched: Path, tmp_path: Path):
     reader.Reload()
     told = [(each.step, each.value) for each in reader.Scalars("training/reward")]
     assert told == [(record.total_steps, pytest.approx(record.reward_mean)) for record in curve(tmp_path)]
+    for metric in METRICS:  # a learner says what it measures
+        assert reader.SummaryMetadata(f"update/{metric.name}").summary_description == str(metric)
     records = EpisodeLog(Folder(tmp_path)).read()
     progress = [b"progress=%di," % int(record.progress) for record in records]
     assert [part in packet for part, packet in zip(progress, packets, strict=True)] == [True] * 15

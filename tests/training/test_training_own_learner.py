@@ -13,6 +13,7 @@ from tiny_model import write_model
 from torch import Tensor
 
 from hotlap.deepracer.metadata_names import TRAINABLE
+from hotlap.errors import TrainingError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import ProgressLog
@@ -107,3 +108,12 @@ def test_an_algorithm_of_ones_own_trains_resumes_and_is_evaluated(tmp_path: Path
     assert all(name.startswith("policy.") for name in changed)
     assert Trainer(model, resume=True, iterations=1).run().iterations == 3
     assert Evaluator(model, laps=2).run().num_laps == 2
+
+
+@pytest.mark.usefixtures("_registered")
+def test_an_update_that_measures_other_things_than_it_says_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever shows metrics asks the learner what they are."""
+    monkeypatch.setattr(Reinforce, "metrics", (Metric("loss", "", "Something else."),))
+    model = write_model(tmp_path, metadata={"training_algorithm": "reinforce"}, training={"max_iterations": 1})
+    with pytest.raises(TrainingError, match=r"measured return_mean, but its metrics are loss\."):
+        Trainer(model).run()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hotlap.records.episode_log import EpisodeRecord
@@ -58,6 +58,9 @@ class Beginning:
 
     num_episodes: int = 0
     """Of these iterations, and of those that were given up."""
+
+    measures: Mapping[str, str] = field(default_factory=dict)
+    """What each value of an update means, with its unit, by its name in `IterationRecord.losses`."""
 
 
 class Sink(Protocol):

@@ -30,7 +30,7 @@ class TensorBoardEvents:
     name = "TensorBoard"
 
     def begin(self, training: Beginning) -> None:
-        # The axes begin anew, or the last iteration comes again: its evaluation is driven again.
+        # The axes begin anew, or the last iteration comes again.
         self._iterations = _EventFile(training, "iterations", training.num_steps)
         self._episodes = _EventFile(training, "episodes", training.num_episodes + 1)
 
@@ -53,6 +53,7 @@ class _EventFile:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
         self._store: Store = training.store
+        self._descriptions = {f"update/{name}": text for name, text in training.measures.items()}
         folder = f"{FOLDER}/{folder}"
         if training.num_iterations == 0:
             for key in self._store.list(folder):
@@ -68,13 +69,19 @@ class _EventFile:
     def add(self, points: Iterable[tuple[float, int, dict[str, float]]]) -> None:
         """Append points of time [s], step and values by name; all of them or none."""
         from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+
+        def value_of(name: str, value: float) -> Summary.Value:
+            # TensorBoard shows the description of a tag's first value; those of later ones cost little.
+            text = self._descriptions.get(name)
+            metadata = SummaryMetadata(summary_description=text) if text else None
+            return Summary.Value(tag=name, simple_value=value, metadata=metadata)
 
         events = [
             Event(
                 wall_time=at,
                 step=step,
-                summary=Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()]),
+                summary=Summary(value=[value_of(name, value) for name, value in values.items()]),
             )
             for at, step, values in points
         ]

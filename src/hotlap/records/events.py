@@ -106,7 +106,7 @@ class IterationRecord:
     one: `with_best`."""
 
     losses: dict[str, Measured] = field(default_factory=dict)
-    """By name, means over the update."""
+    """By name, means over the update; what a training's learner measures (`hotlap.rl.learner.Learner.metrics`)."""
 
     stages_s: dict[str, Measured] = field(default_factory=dict)
     """Wall-clock of each stage by name: collect, update, checkpoint, evaluate, record [s].

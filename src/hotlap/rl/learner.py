@@ -23,6 +23,9 @@ class Metric(NamedTuple):
     unit: str
     meaning: str
 
+    def __str__(self) -> str:
+        return f"{self.meaning.rstrip('.')} [{self.unit}]" if self.unit else self.meaning.rstrip(".")
+
 
 @dataclass(frozen=True)
 class Update:
@@ -55,7 +58,7 @@ class Learner(Protocol):
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """What an update measures."""
+        """What an update measures: exactly these, by their names in `Update.metrics`; those who show them ask here."""
         ...
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:

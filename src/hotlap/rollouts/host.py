@@ -10,6 +10,7 @@ from hotlap.rl.policy import Policy
 from hotlap.rollouts.model import RolloutSetup, build_network
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
+from hotlap.sensors.kinds import register
 
 
 class RolloutHost:
@@ -17,6 +18,8 @@ class RolloutHost:
 
     def __init__(self, setup: RolloutSetup) -> None:
         self.setup = setup
+        for name, kind in setup.sensors.items():
+            register(name, kind)
         guard.configure(limit_s=setup.reward_limit_s, job=[each.reward for each in setup.races])
         network = build_network(setup.metadata, setup.network, shared_encoder=setup.shared_encoder)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)

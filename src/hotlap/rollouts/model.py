@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
@@ -20,6 +21,7 @@ from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
 from hotlap.rollouts.plan import StartRule
+from hotlap.sensors.kinds import SensorKind, own_sensors
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
@@ -41,6 +43,8 @@ class RolloutSetup:
     exploration: EpsilonGreedy | None = None
     reward_limit_s: float = LIMIT_S
     """Longest time that a call of a reward function may take [s]."""
+    sensors: Mapping[str, SensorKind] = field(default_factory=own_sensors)
+    """Sensors of somebody's own, which other processes do not know of."""
 
     @property
     def tracks(self) -> list[Track]:

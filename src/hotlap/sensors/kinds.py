@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hotlap.deepracer.sensors import CAMERA_CHANNELS, FRAME_HEIGHT, FRAME_WIDTH, OWN_SHAPES, SIMULATED
+from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED, observation_shapes
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA, PinholeCamera
 from hotlap.sim.simulator import Simulator
 
@@ -27,9 +27,14 @@ class SensorKind:
 
 
 def register(name: str, kind: SensorKind) -> None:
-    """Let ``sensor`` in model_metadata.json name a sensor, beside the camera."""
+    """Let ``sensor`` in model_metadata.json name a sensor, beside the camera; workers get to know of it, too."""
     SENSORS[name] = kind
     OWN_SHAPES[name] = kind.shape
+
+
+def own_sensors() -> dict[str, SensorKind]:
+    """The sensors that somebody has registered."""
+    return {name: SENSORS[name] for name in OWN_SHAPES}
 
 
 def _pictures(simulator: Simulator, worlds: np.ndarray) -> np.ndarray:
@@ -41,6 +46,4 @@ def _front_camera(version: float) -> PinholeCamera:
     return DEEPRACER_CAMERA if version >= 3 else V1_CAMERA
 
 
-SENSORS = {
-    name: SensorKind((CAMERA_CHANNELS[name], FRAME_HEIGHT, FRAME_WIDTH), _pictures, _front_camera) for name in SIMULATED
-}
+SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
