@@ -30,7 +30,6 @@ from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
-    from hotlap.config.model_folder import ModelFolder
     from hotlap.training.trainer import Trainer
 
 
@@ -193,8 +192,9 @@ def _train(
     from rich.markup import escape
 
     from hotlap.jobs.interruption import Interruption
+    from hotlap.jobs.model_copy import trained_copy
     from hotlap.jobs.running import running_job
-    from hotlap.records.address import absolute, is_s3
+    from hotlap.records.address import is_s3
 
     out = console()
     model = choice.model
@@ -203,9 +203,7 @@ def _train(
     trainer: Trainer | None = None
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
-            if not in_bucket and absolute(place) != absolute(model.path):
-                model = _copied(model, job, Path(place))
-                job = model.job
+            model, job = trained_copy(model, job, place)
             job = job.updated(training={"cluster": cluster})
             display = TrainingDisplay(out, job.training, print_log=print_log)
 
@@ -220,19 +218,17 @@ def _train(
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
-                from hotlap.export.clone_source import readable_source
-                from hotlap.training import trainer as training
+                from hotlap.api import open_trainer
 
-                with readable_source(job, place, resume=resume, tell=display.on_message) as readable:
-                    trainer = training.Trainer(
-                        model,
-                        job=readable,
-                        resume=resume,
-                        wipe=wipe,
-                        listener=display,
-                        minutes=minutes,
-                        iterations=iterations,
-                    ).open()
+                trainer = open_trainer(
+                    model,
+                    job,
+                    resume=resume,
+                    wipe=wipe,
+                    listener=display,
+                    minutes=minutes,
+                    iterations=iterations,
+                )
                 limits = trainer.stop_rules
                 display.max_s, display.max_iterations = limits.max_s, limits.max_iterations
             with trainer:
@@ -280,12 +276,3 @@ def _train(
         saved = trainer.state.iteration if trainer else 0
         error.add_note(mend(model.reward_file, saved))
         raise
-
-
-def _copied(model: ModelFolder, job: Job, output: Path) -> ModelFolder:
-    """A copy of the model in ``output``, which nobody else is training."""
-    from hotlap.jobs.model_copy import copy_model
-    from hotlap.records.lock import FolderLock
-
-    with FolderLock(output):
-        return copy_model(model, job, output)

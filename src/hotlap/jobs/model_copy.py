@@ -10,6 +10,8 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import job_toml
 from hotlap.errors import RecordError
+from hotlap.records.address import absolute, is_s3
+from hotlap.records.lock import FolderLock
 from hotlap.tracks.catalog import is_built_in, load_track
 from hotlap.tracks.route_file import write_route
 from hotlap.unfinished import copy_whole, write_whole
@@ -59,6 +61,22 @@ def copy_model(model: ModelFolder, job: Job, destination: Path, *, portable: boo
             "may write there."
         ) from error
     return ModelFolder(destination)
+
+
+def trained_copy(model: ModelFolder, job: Job, place: str | Path) -> tuple[ModelFolder, Job]:
+    """What is trained at ``place``, and its settings: a copy of the model if that is another folder.
+
+    Raises:
+        RecordError: If a training holds that folder at this moment; see also `copy_model`.
+    """
+    if is_s3(place):
+        return model, job
+    job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
+    if absolute(place) == absolute(model.path):
+        return model, job
+    with FolderLock(place):
+        copy = copy_model(model, job, Path(place))
+    return copy, copy.job
 
 
 def _copy_tracks(job: Job, folder: Path, named: Path) -> dict[str, str]:
