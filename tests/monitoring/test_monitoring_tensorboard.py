@@ -24,7 +24,7 @@ def scalars(folder: Path, run: str) -> dict[str, list[tuple[float, int, float]]]
 def write(folder: Path, *numbers: int, resumed_after: int = 0) -> None:
     """Tell of some iterations, in a process of its own as far as the sink knows.
 
-    The evaluation of the last iteration before is driven again, and the iteration told again, without its episodes.
+    The last iteration before is told again, without its episodes.
     """
     sink = TensorBoardEvents()
     sink.begin(beginning(folder, num_iterations=resumed_after))

@@ -90,7 +90,6 @@ def test_sixty_kills_leave_no_trace(tmp_path: Path):
     assert killed == {"worker": NUM_WORKER_KILLS, "trainer": NUM_TRAINER_KILLS}
     print(f"{killed} in {num_lines(model.path)} iterations, {time.monotonic() - begin:.0f} s")
 
-    # With one worker a return to the best checkpoint would come an update earlier.
     undisturbed = model_in(tmp_path / "undisturbed")
     with hotlap.start("train", undisturbed.path) as process:
         text, _ = process.communicate()
