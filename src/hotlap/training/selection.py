@@ -171,14 +171,14 @@ class Selection:
             verdict = self._weigh(record, episodes)
             record = verdict.record
         run.finish_checkpoint()
-        forgotten = verdict is not None and verdict.collapsed
-        went_back = forgotten and run.go_back(verdict.best.name)
+        best = verdict.best.name if verdict is not None and verdict.collapsed else None
+        went_back = best is not None and run.go_back(best)
         # Where laps are driven beside the next update, an iteration ends when its weights are there.
         run.close_iteration(record, elapsed_s=record.elapsed_s if self.fleet.concurrent else run.elapsed())
         if went_back:
             self.listener.on_message(
                 f"the last {COLLAPSE_EVALUATIONS} evaluations drove less than {COLLAPSE_SHARE:.0%} as far as "
-                f"{verdict.best.name}: went back to its weights."
+                f"{best}: went back to its weights."
             )
         return went_back
 
