@@ -55,7 +55,7 @@ class RolloutSetup:
 
 
 def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
-    """What the training of a model plays its episodes with; each process plays its share side by side."""
+    """What the training of a model plays its episodes with; each process plays its part side by side."""
     num_workers = job.num_workers
     num_episodes = folder.hyperparameters.num_episodes_between_training
     return RolloutSetup(

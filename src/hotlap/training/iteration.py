@@ -34,14 +34,14 @@ class OpenIteration:
 def after(state: TrainerState, episodes: Sequence[PlayedEpisode], num_workers: int) -> TrainerState:
     """The state after an iteration that followed ``state``, as far as its episodes tell."""
     num_steps = sum(episode.num_steps for episode in episodes)
-    shares = Counter(episode.plan.worker for episode in episodes)
+    counts = Counter(episode.plan.worker for episode in episodes)
     return replace(
         state,
         iteration=state.iteration + 1,
         total_steps=state.total_steps + num_steps,
         num_episodes=state.num_episodes + len(episodes),
         sim_time=state.sim_time + num_steps * CONTROL_PERIOD,
-        worker_episodes=tuple(state.episodes_of(worker) + shares[worker] for worker in range(num_workers)),
+        worker_episodes=tuple(state.episodes_of(worker) + counts[worker] for worker in range(num_workers)),
     )
 
 
@@ -87,18 +87,18 @@ def _of_workers(episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_
     """What the episodes of each worker brought; empty with a single worker."""
     if num_workers == 1:
         return []
-    shares: list[list[PlayedEpisode]] = [[] for _ in range(num_workers)]
+    played: list[list[PlayedEpisode]] = [[] for _ in range(num_workers)]
     for episode in episodes:
-        shares[episode.plan.worker].append(episode)
+        played[episode.plan.worker].append(episode)
     return [
         WorkerSummary(
             worker=worker,
             track=tracks[worker % len(tracks)].name,
-            num_episodes=len(share),
-            num_steps=sum(episode.num_steps for episode in share),
-            reward_mean=float(np.mean([episode.reward for episode in share])) if share else None,
-            completion_mean=float(np.mean([episode.progress for episode in share])) if share else None,
-            laps_completed=sum(episode.completed for episode in share),
+            num_episodes=len(its_own),
+            num_steps=sum(episode.num_steps for episode in its_own),
+            reward_mean=float(np.mean([episode.reward for episode in its_own])) if its_own else None,
+            completion_mean=float(np.mean([episode.progress for episode in its_own])) if its_own else None,
+            laps_completed=sum(episode.completed for episode in its_own),
         )
-        for worker, share in enumerate(shares)
+        for worker, its_own in enumerate(played)
     ]
