@@ -34,7 +34,7 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it to let trainings use such a fleet from now on."""
 
     def use() -> None:
-        monkeypatch.setattr(trainer, "build_fleet", lambda setup, *_: FleetBeside(setup))
+        monkeypatch.setattr(trainer, "build_fleet", lambda setup, *_, **__: FleetBeside(setup))
 
     return use
 

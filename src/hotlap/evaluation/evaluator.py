@@ -120,9 +120,10 @@ class Evaluator:
             after.close()
         if self.fleet is None:
             torch.set_num_threads(self.job.training.threads or num_processors())
+            training = self.job.training
             # A single process drives here, also where training goes to a cluster.
-            job = self.job if self.num_workers > 1 else self.job.updated(training={"cluster": None})
-            self.fleet = build_fleet(self._setup, job, self.num_workers, self._tell)
+            cluster = training.cluster if self.num_workers > 1 else None
+            self.fleet = build_fleet(self._setup, training, self.num_workers, cluster=cluster, on_message=self._tell)
         return self
 
     def close(self) -> None:

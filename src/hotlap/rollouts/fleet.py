@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from hotlap.config.job import Job
+from hotlap.config.job import Training
 from hotlap.rl.networks import acting_part
 from hotlap.rollouts.host import RolloutHost
 from hotlap.rollouts.model import RolloutSetup
@@ -52,27 +52,34 @@ class Fleet(Protocol):
         ...
 
 
-def build_fleet(setup: RolloutSetup, job: Job, num_workers: int, on_message: Callable[[str], None]) -> Fleet:
+def build_fleet(
+    setup: RolloutSetup,
+    training: Training,
+    num_workers: int,
+    *,
+    cluster: str | None,
+    on_message: Callable[[str], None],
+) -> Fleet:
     """The fleet of a job: this process for a single worker, Ray for several or for those of a cluster.
 
     Args:
         setup: What to play.
-        job: Its settings.
+        training: The job's settings.
         num_workers: How many workers to use.
+        cluster: Address of a running Ray cluster; None: on this machine.
         on_message: Told in one line what happens to workers.
 
     Raises:
         MissingExtraError: If Ray is needed and not installed.
     """
-    training = job.training
-    if num_workers == 1 and training.cluster is None:
+    if num_workers == 1 and cluster is None:
         return InProcessFleet(setup)
     from hotlap.rollouts.ray_fleet import RayFleet
 
     return RayFleet(
         setup,
         num_workers,
-        cluster=training.cluster,
+        cluster=cluster,
         timeout_s=training.worker_timeout_s,
         step_cap=training.step_cap_for(setup.metadata.network),
         on_message=on_message,

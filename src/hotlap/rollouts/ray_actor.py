@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,10 +71,15 @@ class RolloutActor:
         self._busy_since: float | None = None
         self._thread: int | None = None
 
-    def hello(self) -> Hello:
-        """Answers as soon as the process is there."""
+    def hello(self, path: Sequence[str]) -> Hello:
+        """Answers as soon as the process is there.
+
+        Args:
+            path: Folders in which the trainer looks for modules; this process does, too, where they exist.
+        """
         import ray
 
+        sys.path += [folder for folder in path if folder not in sys.path]
         return Hello(pid=os.getpid(), address=ray.util.get_node_ip_address(), version=hotlap.__version__)
 
     def prepare(self, setup: RolloutSetup, race: int, packed: bool) -> None:

@@ -6,6 +6,8 @@ is lost, another one takes its part. Ray starts a process when there is room for
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -82,7 +84,8 @@ class RayWorker:
         """Ask Ray for a new process, which comes when there is room for it."""
         self.end()
         self.actor = self._actor_class.remote()
-        self.starting = self._beside("hello")
+        # What the user has made of his own may lie beside his program.
+        self.starting = self._beside("hello", [os.path.abspath(folder) for folder in sys.path])
 
     def prepare(self, info: Hello, setup: Any, race: int, *, packed: bool) -> None:
         """Let a process that has said hello build what it needs; see `RolloutActor.prepare`."""

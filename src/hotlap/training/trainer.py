@@ -145,7 +145,9 @@ class Trainer:
             setup = rollout_setup(self.folder, self.job)
             self.tracks = setup.tracks
             self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
-            self.fleet = build_fleet(setup, self.job, self.num_workers, self.listener.on_message)
+            self.fleet = build_fleet(
+                setup, training, self.num_workers, cluster=training.cluster, on_message=self.listener.on_message
+            )
             held.callback(self.fleet.close)
             held.push(monitor)  # ends while its files can still be written
             settle()  # only now, when all that the user gave has proved usable, is anything deleted
