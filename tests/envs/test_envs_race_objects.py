@@ -9,6 +9,7 @@ import numpy as np
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.reward_inputs import KEYS
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
@@ -41,7 +42,7 @@ def drive(driven: Race, num_steps: int) -> list[str]:
         if not len(active):
             break
         judged = driven.step(active, np.full(len(active), STRAIGHT))
-        statuses.append(str(judged.columns["status"][0]))
+        statuses.append(STATUS_NAMES[judged.columns["status"][0]])
     return statuses
 
 

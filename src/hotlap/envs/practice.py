@@ -17,6 +17,7 @@ from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, M
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.reward_inputs import OF_OBJECTS
 from hotlap.deepracer.sensors import FRONT_CAMERA
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
@@ -231,7 +232,7 @@ def _drive(
             rows[active[row]].append({name: column[row] for name, column in judged.columns.items()})
         ended = judged.terminated | judged.truncated
         for row in np.flatnonzero(ended).tolist():
-            endings[active[row]] = str(judged.columns["status"][row])
+            endings[active[row]] = STATUS_NAMES[judged.columns["status"][row]]
         still = active[~ended]
         for world in still.tolist():
             if scripts[world].turn and not drivers[world].turned and len(rows[world]) == 20:

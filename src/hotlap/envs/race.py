@@ -11,7 +11,6 @@ import numpy as np
 from hotlap.config.availability import refuse, unavailable_sensors
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD, DEFAULT_TRACK, Direction
-from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction, name_of
@@ -27,7 +26,6 @@ from hotlap.tracks.track import Track
 # Reward inputs that the race adds to what the simulator computes.
 _ADDED_INPUTS = ("speed", "steering_angle", "is_reversed", "sim_time")
 _STATE_INPUTS = tuple(name for name in COLUMNS if name not in _ADDED_INPUTS)
-_STATUS_NAMES = np.array(STATUS_NAMES)
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ class JudgedStep:
     worlds: np.ndarray
     """Numbers of the worlds, (n,)."""
     columns: dict[str, np.ndarray]
-    """Reward inputs by name (those of objects only where there are any), and ``status`` (names), ``nearest_waypoint``,
-    ``pause_duration``."""
+    """Reward inputs by name (those of objects only where there are any), and ``status`` (a `Status`),
+    ``nearest_waypoint``, ``pause_duration``."""
     rewards: np.ndarray
     """(n,) float64; 0 where no reward function is asked (prepare and pause, or there is none)."""
     running: np.ndarray
@@ -194,7 +192,7 @@ class Race:
         asked = np.flatnonzero(running)
         if len(asked) and self.rewards:
             rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
-        columns["status"] = _STATUS_NAMES[state.host("status")[worlds]]
+        columns["status"] = state.host("status")[worlds]
         columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
         columns["pause_duration"] = state.host("pause_duration")[worlds]
         judged = JudgedStep(

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import batch_space
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import DEFAULT_TRACK, Direction
 from hotlap.deepracer.sensors import FRONT_CAMERA
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.envs.race import JudgedStep, Race, RaceConfig
 from hotlap.sim.camera import CameraRenderer
 from hotlap.sim.scene import RaceRules
@@ -295,8 +296,7 @@ class _Pictures:
 
 def _info(judged: JudgedStep) -> dict[str, np.ndarray]:
     columns = judged.columns
-    info = {
-        name: columns[name] for name in ("progress", "status", "steps", "x", "y", "heading", "distance_from_center")
-    }
+    info = {name: columns[name] for name in ("progress", "steps", "x", "y", "heading", "distance_from_center")}
+    info["status"] = np.array(STATUS_NAMES)[columns["status"]]
     info["all_wheels_on_track"] = columns["all_wheels_on_track"] != 0
     return info

@@ -56,7 +56,7 @@ def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = 
     scene = Scene([track], RaceRules(), device=device)
     state = State(num_worlds, device=device)
     state.vehicle.assign(np.repeat(vehicle_constants(car)[None], num_worlds))
-    in_prepare = trace.status[first] == "prepare"
+    in_prepare = trace.status[first] == Status.PREPARE
     state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32))
     fraction = track.project(np.stack([trace.x, trace.y], axis=-1)[first]) / track.length
     state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32))
@@ -110,6 +110,6 @@ def logged_off_track(trace: Trace) -> np.ndarray:
 
     Before 2020 there was no status; an episode that was done short of a full lap had left the track.
     """
-    if not np.any(trace.status != ""):
+    if not np.any(trace.status >= 0):
         return trace.done & (trace.progress < 100.0)
-    return trace.status == "off_track"
+    return trace.status == Status.OFF_TRACK
