@@ -225,7 +225,7 @@ def test_a_dropped_episode_makes_no_room_for_later_ones(config: RaceConfig):
 
 def test_greedy_laps_take_the_best_action_and_keep_nothing_to_learn_from(config: RaceConfig):
     """Without differences between cars, greedy episodes with different seeds are one and the same."""
-    player = worker(replace(config, spread=0.0), 2)
+    player = worker(replace(config, variation=0.0), 2)
     laps = [EpisodePlan(number=k, start=Start(seed=episode_seed(0, 0, k))) for k in range(2)]
     first, second = player.collect(None, laps, greedy=True, learn=False)
     assert first.experience is None

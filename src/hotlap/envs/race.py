@@ -1,4 +1,4 @@
-"""Many cars racing at once, judged by a user's reward function: what environments and rollout workers stand on."""
+"""Many cars racing at once, scored by a user's reward function: what environments and rollout workers stand on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RaceConfig:
     theme: str | None = None
     """Color theme; None: each track's own."""
     rules: RaceRules = field(default_factory=RaceRules)
-    spread: float = 1.0
+    variation: float = 1.0
     """How far each episode's car differs from the nominal one; see `Simulator`."""
     randomize_domain: bool = False
     """Draw the lights and the objects' colors anew for every episode."""
@@ -54,7 +54,7 @@ class RaceConfig:
 
 
 @dataclass
-class JudgedStep:
+class RaceStep:
     """What a control step found, one row per world that was active in it; arrays are copies."""
 
     worlds: np.ndarray
@@ -98,7 +98,7 @@ class Race:
             self.scene,
             num_worlds,
             vehicle=vehicle_for_version(metadata.version),
-            spread=config.spread,
+            variation=config.variation,
             camera=cameras[0] if camera and cameras else None,
             theme=config.theme,
             randomize_domain=config.randomize_domain,
@@ -162,7 +162,7 @@ class Race:
         middle = np.stack([objects["x"], objects["y"]], axis=-1)
         return np.stack([middle + ahead + left, middle + ahead - left, middle - ahead - left, middle - ahead + left], 2)
 
-    def step(self, worlds: np.ndarray, actions: np.ndarray) -> JudgedStep:
+    def step(self, worlds: np.ndarray, actions: np.ndarray) -> RaceStep:
         """Advance the active ``worlds`` by one control step.
 
         Args:
@@ -178,7 +178,7 @@ class Race:
         all_commands = np.zeros((self.num_worlds, 2), dtype=np.float32)
         all_commands[worlds] = commands
         simulator.command(all_commands[:, 0], all_commands[:, 1])
-        simulator.judge()
+        simulator.apply_rules()
         state = simulator.state
         columns = {name: state.host(name)[worlds] for name in _STATE_INPUTS}
         columns["speed"] = commands[:, 1]
@@ -187,7 +187,7 @@ class Race:
         columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
         if state.num_objects:
             columns |= self._object_columns(worlds)
-        running = state.host("judged_running")[worlds] != 0
+        running = state.host("running")[worlds] != 0
         rewards = np.zeros(len(worlds))
         asked = np.flatnonzero(running)
         if len(asked) and self.rewards:
@@ -195,7 +195,7 @@ class Race:
         columns["status"] = state.host("status")[worlds]
         columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
         columns["pause_duration"] = state.host("pause_duration")[worlds]
-        judged = JudgedStep(
+        found = RaceStep(
             worlds=worlds,
             columns=columns,
             rewards=rewards,
@@ -204,7 +204,7 @@ class Race:
             truncated=state.host("truncated")[worlds] != 0,
         )
         simulator.drive()
-        return judged
+        return found
 
     def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
         """Reward inputs about objects, of `worlds`."""

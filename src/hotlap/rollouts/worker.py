@@ -11,7 +11,7 @@ import torch
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_NAMES
-from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.envs.race import Race, RaceConfig, RaceStep
 from hotlap.records.steps import Steps
 from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
@@ -84,7 +84,7 @@ class _Recording:
     plan: EpisodePlan
     rng: np.random.Generator
     noise: np.ndarray
-    rows: list[tuple[JudgedStep, int]] = field(default_factory=list)
+    rows: list[tuple[RaceStep, int]] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     obs: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -182,7 +182,7 @@ class RolloutWorker:
         world = np.zeros(1, dtype=np.int64)
         self.race.reset([0], [Start()])
         self.policy.act(_tensors(self.race.observe(world)), torch.zeros(1, self.policy.noise_size), greedy=True)
-        self.race.simulator.judge()
+        self.race.simulator.apply_rules()
         self.race.simulator.drive()
         self.race.stop([0])
 

@@ -9,7 +9,7 @@ import warp as wp
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import Status
 from hotlap.sim.vehicle import VEHICLES, drive, vehicle_constants
-from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_period
+from hotlap.sim.vehicle_variation import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_period
 from hotlap.validation.traces import read_index, read_trace
 
 
