@@ -34,9 +34,9 @@ def assert_same(ours: Sequence[PlayedEpisode], expected: Sequence[PlayedEpisode]
     """Equal to the last bit: plans, traces, actions, log-probabilities, rewards, frames."""
     assert [episode.plan for episode in ours] == [episode.plan for episode in expected]
     for one, other in zip(ours, expected, strict=True):
-        assert one.trace.keys() == other.trace.keys()
-        for name, column in other.trace.items():
-            np.testing.assert_array_equal(one.trace[name], column, err_msg=name)
+        for name, column in other.steps.columns.items():
+            np.testing.assert_array_equal(one.steps.columns[name], column, err_msg=name)
+        np.testing.assert_array_equal(one.actions, other.actions)
         assert (one.experience is None) == (other.experience is None)
         if one.experience is None or other.experience is None:
             continue

@@ -67,7 +67,7 @@ def imported(file: Path) -> list[tuple[str, int, bool]]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}:{node.lineno}: relative import"
             module = node.module or ""
-            # `from hotlap import tracks` and `from hotlap.sim import judge` name modules too.
+            # `from hotlap import tracks` and `from hotlap.sim import camera` name modules too.
             names = [f"{module}.{alias.name}" for alias in node.names]
         found += [
             (name.removeprefix("hotlap."), node.lineno, id(node) in top) for name in names if name.startswith("hotlap.")

@@ -428,7 +428,6 @@ def write_own_log(folder: Path) -> Sample:
     tiny_model = importlib.import_module("tiny_model")
     from hotlap.evaluation.evaluator import Evaluator
     from hotlap.records.sim_trace import format_log_lines
-    from hotlap.rollouts.trace_rows import trace_rows
     from hotlap.training.trainer import Trainer
 
     model = tiny_model.write_model(
@@ -442,8 +441,7 @@ def write_own_log(folder: Path) -> Sample:
     evaluator.run()
     evaluator.record("20260102030405")
     text_log, scratch = folder / "own.log", folder / "own_scratch"
-    length = evaluator.track.length
-    lines = [line for episode in evaluator.episodes for line in format_log_lines(trace_rows(episode, length))]
+    lines = [line for episode in evaluator.episodes for line in format_log_lines(episode.steps)]
     text_log.write_text("\n".join(lines) + "\n")
     scratch.mkdir()
     return Sample(model.path, model.path / "ring.npy", text_log, scratch)

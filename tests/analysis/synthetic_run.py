@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hotlap.deepracer.statuses import Status
 from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
-from hotlap.records.sim_trace import TraceRows, evaluation_trace_key, training_trace_key, write_trace
+from hotlap.records.sim_trace import evaluation_trace_key, training_trace_key, write_trace
+from hotlap.records.steps import Steps
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 
@@ -26,7 +28,7 @@ def ring(radius: float = 2.0) -> Track:
     return Track("ring", radius * circle, (radius - 0.4) * circle, (radius + 0.4) * circle, closed=True)
 
 
-def episode_rows(number: int, num_steps: int, *, track: Track, clock: float, rng: np.random.Generator) -> TraceRows:
+def episode_rows(number: int, num_steps: int, *, track: Track, clock: float, rng: np.random.Generator) -> Steps:
     """An episode that drives a fortieth of a lap in a step, and leaves the track if it does not complete the lap."""
     steps = np.arange(1, num_steps + 1)
     progress = np.minimum(2.5 * steps, 100.0)
@@ -34,27 +36,27 @@ def episode_rows(number: int, num_steps: int, *, track: Track, clock: float, rng
     radius = np.hypot(*track.center[0]) + 0.1 * rng.standard_normal()
     action = rng.integers(0, len(STEER), num_steps)
     complete = progress[-1] >= 100.0
-    status = np.full(num_steps, "in_progress", dtype=object)
-    status[0] = "prepare"
-    status[-1] = "lap_complete" if complete else "off_track"
+    status = np.full(num_steps, Status.IN_PROGRESS)
+    status[0] = Status.PREPARE
+    status[-1] = Status.LAP_COMPLETE if complete else Status.OFF_TRACK
     done = steps == num_steps
-    return TraceRows(
+    return Steps.of(
         episode=number,
-        steps=steps,
+        step=steps,
         x=radius * np.cos(angle),
         y=radius * np.sin(angle),
-        yaw=np.degrees(angle) + 90,
-        steer=np.array(STEER)[action],
-        throttle=np.full(num_steps, 1.5),
+        heading=np.degrees(angle) + 90,
+        steering_angle=np.array(STEER)[action],
+        speed=1.5,
         action=action,
         reward=np.where(done & (not complete), 0.0, 1.0),
         done=done,
         all_wheels_on_track=~done | complete,
         progress=progress,
-        closest_waypoint=np.minimum(np.round(angle / (2 * np.pi) * NUM_WAYPOINTS), NUM_WAYPOINTS).astype(int),
-        track_len=track.length,
-        tstamp=clock + PERIOD * steps,
-        episode_status=status,
+        nearest_waypoint=np.minimum(np.round(angle / (2 * np.pi) * NUM_WAYPOINTS), NUM_WAYPOINTS).astype(int),
+        track_length=track.length,
+        time=clock + PERIOD * steps,
+        status=status,
     )
 
 

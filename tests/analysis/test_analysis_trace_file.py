@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,13 +16,13 @@ from synthetic_run import PERIOD, episode_rows, ring
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.steps import Steps
 from hotlap.analysis.read.trace_file import read_trace
-from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import RecordError
-from hotlap.records.sim_trace import TraceRows, format_csv
+from hotlap.records.sim_trace import format_csv
+from hotlap.records.steps import Steps as Written
 
 
-def rows() -> list[TraceRows]:
+def rows() -> list[Written]:
     rng = np.random.default_rng(1)
     return [
         episode_rows(number, length, track=ring(), clock=5.0 * number, rng=rng)
@@ -44,14 +45,12 @@ def test_what_was_written_is_read_back(text):
     steps = read(text)
     written = rows()
     np.testing.assert_array_equal(steps.x, np.concatenate([each.x for each in written]))
-    np.testing.assert_array_equal(steps.steer, np.concatenate([each.steer for each in written]))
+    np.testing.assert_array_equal(steps.steer, np.concatenate([each.steering_angle for each in written]))
     np.testing.assert_array_equal(steps.action, np.concatenate([each.action for each in written]))
-    np.testing.assert_array_equal(steps.waypoint, np.concatenate([each.closest_waypoint for each in written]))
+    np.testing.assert_array_equal(steps.waypoint, np.concatenate([each.nearest_waypoint for each in written]))
     np.testing.assert_array_equal(steps.on_track, np.concatenate([each.all_wheels_on_track for each in written]))
     np.testing.assert_array_equal(steps.episode, np.repeat([0, 1, 2], [12, 40, 3]))
-    assert [STATUS_NAMES[code] for code in steps.status] == [
-        str(one) for each in written for one in each.episode_status
-    ]
+    np.testing.assert_array_equal(steps.status, np.concatenate([each.status for each in written]))
     assert set(steps.worker) == {2}
     assert set(steps.iteration) == {7}
 
@@ -81,8 +80,8 @@ def test_traces_of_2019_are_in_radians_and_their_endings_are_guessed(text):
     table = list(csv.DictReader(text.splitlines()))
     for row in table:
         row["yaw"], row["steer"] = (str(np.deg2rad(float(row[name]))) for name in ("yaw", "steer"))
-    oldest = ",".join(TRACE_COLUMNS[:15]) + "\n"
-    oldest += "\n".join(",".join(row[name] for name in TRACE_COLUMNS[:15]) for row in table)
+    oldest = ",".join(list(TRACE_COLUMNS)[:15]) + "\n"
+    oldest += "\n".join(",".join(row[name] for name in list(TRACE_COLUMNS)[:15]) for row in table)
     steps, new = read(oldest), read(text)
     np.testing.assert_allclose(steps.yaw, new.yaw, atol=1e-9)
     np.testing.assert_allclose(steps.steer, new.steer, atol=1e-9)
@@ -98,18 +97,8 @@ def test_logs_collected_backwards_are_turned_round(text):
 
 def test_laps_of_a_continuous_evaluation_are_told_apart():
     lap = rows()[1]
-    values = {
-        name: np.tile(getattr(lap, name), 2) for name in ("x", "y", "yaw", "steer", "throttle", "action", "reward")
-    }
-    values |= {name: np.tile(getattr(lap, name), 2) for name in ("done", "all_wheels_on_track", "progress")}
-    twice = TraceRows(
-        episode=0,
-        steps=np.arange(1, 81),
-        closest_waypoint=np.tile(lap.closest_waypoint, 2),
-        track_len=lap.track_len,
-        tstamp=PERIOD * np.arange(80),
-        episode_status=np.tile(lap.episode_status, 2),
-        **values,
+    twice = replace(
+        Written.joined([lap, lap]), episode=np.zeros(80), step=np.arange(1, 81), time=PERIOD * np.arange(80)
     )
     episodes = Episodes.of(read(format_csv([twice])))
     assert episodes.complete.tolist() == [True, True]

@@ -9,6 +9,7 @@ import numpy as np
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.reward_inputs import KEYS
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
@@ -30,7 +31,7 @@ class Listener:
 
 
 def race(listener: Listener, num_worlds: int = 1, **config: Any) -> Race:
-    return Race(RaceConfig(metadata=METADATA, reward=listener, spread=0.0, **config), num_worlds)
+    return Race(RaceConfig(metadata=METADATA, reward=listener, variation=0.0, **config), num_worlds)
 
 
 def drive(driven: Race, num_steps: int) -> list[str]:
@@ -40,8 +41,8 @@ def drive(driven: Race, num_steps: int) -> list[str]:
         active = driven.active
         if not len(active):
             break
-        judged = driven.step(active, np.full(len(active), STRAIGHT))
-        statuses.append(str(judged.columns["status"][0]))
+        step = driven.step(active, np.full(len(active), STRAIGHT))
+        statuses.append(STATUS_NAMES[step.columns["status"][0]])
     return statuses
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.track_objects import Obstacles
-from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.envs.race import Race, RaceConfig, RaceStep
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.errors import RewardError
 from hotlap.rewards import batched
@@ -29,7 +29,7 @@ def begin(driven: Race, worlds: list[int], first_episode: int = 0) -> None:
     driven.reset(worlds, starts, episodes=[first_episode + world for world in worlds])
 
 
-def drive(driven: Race, num_steps: int) -> list[JudgedStep]:
+def drive(driven: Race, num_steps: int) -> list[RaceStep]:
     steps = []
     for number in range(num_steps):
         active = driven.active

@@ -14,12 +14,14 @@ import pytest
 from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
 
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.errors import RecordError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import Replay, drive_of, trials_of
 from hotlap.evaluation.statistics import LapResult
+from hotlap.records.steps import Steps
 from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode
@@ -34,7 +36,9 @@ def episode(*parts: tuple[int, str, float]) -> PlayedEpisode:
     """An episode of parts (number of steps, status, progress at the end of the part)."""
     status = np.concatenate([np.full(num_steps, name) for num_steps, name, _ in parts])
     progress = np.concatenate([np.linspace(end, 0.5 * end, num_steps)[::-1] for num_steps, _, end in parts])
-    return PlayedEpisode(EpisodePlan(0, Start()), {"status": status, "progress": progress}, experience=None)
+    codes = [STATUS_NAMES.index(name) for name in status]
+    steps = Steps.of(step=np.arange(1, len(codes) + 1), status=codes, progress=progress)
+    return PlayedEpisode(EpisodePlan(0, Start()), steps, np.zeros(len(codes)), experience=None)
 
 
 def laps(*parts: tuple[int, str, float], rules: RaceRules = RULES) -> tuple[LapResult, ...]:
@@ -125,9 +129,8 @@ def test_trials_count_through_all_episodes():
 def test_the_drive_of_an_episode_restarts_clock_and_number_at_each_lap():
     """What figures and videos show beside the car."""
     played = episode((4, "in_progress", 100.0), (2, "in_progress", 50.0), (1, "lap_complete", 100.0))
-    columns = ("x", "y", "heading", "speed", "steering_angle", "reward")
-    played.trace |= {name: np.arange(7.0) for name in columns}
-    drive = drive_of(played)
+    steps = replace(played.steps, heading=np.arange(7.0), reward=np.arange(7.0))
+    drive = drive_of(replace(played, steps=steps))
     assert np.asarray(drive.lap).tolist() == [1, 1, 1, 1, 2, 2, 2]
     np.testing.assert_allclose(drive.time * 15, [1, 2, 3, 4, 1, 2, 3])
     np.testing.assert_allclose(drive.yaw, np.deg2rad(np.arange(7)))
@@ -146,9 +149,7 @@ def test_trials_are_cut_at_laps_and_count_their_own_resets():
         (2, "in_progress", 20.0),
         (1, "crashed", 21.0),
     )
-    ones = np.ones(11)
-    played.trace |= {name: ones for name in ("x", "y", "heading", "speed", "steering_angle", "reward")}
-    first, second = trials_of(played, 3, "ring")
+    first, second = trials_of(replace(played, steps=replace(played.steps, speed=np.ones(11))), 3, "ring")
     assert (len(first), first.lap, first.status, first.name) == (8, 3, "lap_complete", "ring")
     assert (len(second), second.lap, second.status) == (3, 4, "crashed")
     assert np.asarray(first.resets).tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
@@ -231,7 +232,7 @@ def test_trials_each_start_anew(good: ModelFolder):
 
 def beginning(played: PlayedEpisode, num_steps: int) -> PlayedEpisode:
     """The first steps of an episode: filming takes its time."""
-    return replace(played, trace={name: column[:num_steps].copy() for name, column in played.trace.items()})
+    return replace(played, steps=played.steps.where(np.arange(num_steps)), actions=played.actions[:num_steps])
 
 
 def count_frames(path: Path) -> int:
@@ -286,7 +287,7 @@ def test_a_later_trial_of_a_continuous_evaluation_is_filmed_alone(good: ModelFol
     evaluator = Evaluator(good, laps=1)
     evaluator.run()
     played = beginning(evaluator.episodes[0], 12)
-    played.trace["progress"][4] = 100.0
+    played.steps.progress[4] = 100.0
     seen: list[tuple[int, int]] = []
     films = film_trials(evaluator.config, [played, played], range(1, 3), on_frame=lambda *count: seen.append(count))
     assert [(number, count_frames(files["top"]) - 15) for number, files in films] == [(1, 7), (2, 5)]

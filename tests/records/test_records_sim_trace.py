@@ -5,48 +5,50 @@ from __future__ import annotations
 import ast
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hotlap.deepracer.statuses import STATUS_NAMES, Status
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import TRAINING_METRICS, EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import (
-    TraceRows,
     evaluation_trace_key,
     format_csv,
     format_log_lines,
     training_trace_key,
     write_trace,
 )
+from hotlap.records.steps import Steps
 
 
-def episode(number: int = 0, num_steps: int = 12, *, continuous: bool = False) -> TraceRows:
+def episode(number: int = 0, num_steps: int = 12, *, continuous: bool = False) -> Steps:
     rng = np.random.default_rng(number)
-    status = np.array(["prepare"] + ["in_progress"] * (num_steps - 2) + ["off_track"])
+    status = [Status.PREPARE] + [Status.IN_PROGRESS] * (num_steps - 2) + [Status.OFF_TRACK]
     steer, speed = rng.uniform(-30, 30, num_steps), rng.uniform(0.5, 4, num_steps)
-    return TraceRows(
+    return Steps.of(
         episode=number,
-        steps=np.arange(1, num_steps + 1),
+        step=np.arange(1, num_steps + 1),
         x=rng.normal(size=num_steps).astype(np.float32),
         y=rng.normal(size=num_steps),
-        yaw=rng.uniform(-180, 180, num_steps),
-        steer=steer,
-        throttle=speed,
-        action=np.stack([steer, speed], 1) if continuous else rng.integers(0, 5, num_steps),
+        heading=rng.uniform(-180, 180, num_steps),
+        steering_angle=steer,
+        speed=speed,
+        action=-1 if continuous else rng.integers(0, 5, num_steps),
         reward=rng.uniform(0, 1, num_steps),
         done=np.arange(num_steps) == num_steps - 1,
         all_wheels_on_track=rng.random(num_steps) < 0.8,
         progress=np.linspace(0.5, 40, num_steps),
-        closest_waypoint=np.arange(num_steps),
-        track_len=17.709159380834848,
-        tstamp=100.0 * number + np.arange(num_steps) / 15,
-        episode_status=status,
+        nearest_waypoint=np.arange(num_steps),
+        track_length=17.709159380834848,
+        time=100.0 * number + np.arange(num_steps) / 15,
+        status=status,
     )
 
 
-def rows_of(table: list[dict[str, str]]) -> TraceRows:
+def rows_of(table: list[dict[str, str]]) -> Steps:
     """One episode of an original file, in the types that a simulator would hand over."""
 
     def column(name: str, dtype: type = float) -> np.ndarray:
@@ -55,30 +57,26 @@ def rows_of(table: list[dict[str, str]]) -> TraceRows:
     def boolean(name: str) -> np.ndarray:
         return np.array([row[name] == "True" for row in table])
 
-    if table[0]["action"].startswith("["):
-        action = np.array([[float(value) for value in row["action"].strip("[]").split()] for row in table])
-    else:
-        action = column("action", int)
-    return TraceRows(
+    return Steps.of(
         episode=int(table[0]["episode"]),
-        steps=column("steps"),
+        step=column("steps"),
         x=column("X"),
         y=column("Y"),
-        yaw=column("yaw"),
-        steer=column("steer"),
-        throttle=column("throttle"),
-        action=action,
+        heading=column("yaw"),
+        steering_angle=column("steer"),
+        speed=column("throttle"),
+        action=-1 if table[0]["action"].startswith("[") else column("action", int),
         reward=column("reward"),
         done=boolean("done"),
         all_wheels_on_track=boolean("all_wheels_on_track"),
         progress=column("progress"),
-        closest_waypoint=column("closest_waypoint", int),
-        track_len=column("track_len"),
-        tstamp=column("tstamp"),
-        episode_status=np.array([row["episode_status"] for row in table]),
+        nearest_waypoint=column("closest_waypoint", int),
+        track_length=column("track_len"),
+        time=column("tstamp"),
+        status=[STATUS_NAMES.index(row["episode_status"]) for row in table],
         pause_duration=column("pause_duration") if "pause_duration" in table[0] else 0.0,
         obstacle_crash_counter=column("obstacle_crash_counter", int) if "obstacle_crash_counter" in table[0] else 0,
-        wall_clock=column("wall_clock") if "wall_clock" in table[0] else None,
+        wall_clock=column("wall_clock") if "wall_clock" in table[0] else np.nan,
     )
 
 
@@ -121,14 +119,14 @@ def test_csv_carries_the_values(continuous):
     """Double precision exactly, single precision to its own resolution."""
     rows = episode(3, continuous=continuous)
     table = read(format_csv([rows]))
-    assert tuple(table[0]) == TRACE_COLUMNS
+    assert tuple(table[0]) == tuple(TRACE_COLUMNS)
     assert [row["steps"] for row in table[:2]] == ["1.0", "2.0"]
     np.testing.assert_array_equal([float(row["Y"]) for row in table], rows.y)
     np.testing.assert_allclose([float(row["X"]) for row in table], rows.x, atol=5e-7)
     assert [ast.literal_eval(row["done"]) for row in table] == rows.done.tolist()
     if continuous:
         pairs = [[float(value) for value in row["action"][1:-1].split(" ")] for row in table]
-        np.testing.assert_array_equal(pairs, rows.action)
+        np.testing.assert_array_equal(pairs, np.stack([rows.steering_angle, rows.speed], axis=1))
 
 
 def test_wall_clock_is_the_simulation_clock_unless_given():
@@ -137,9 +135,8 @@ def test_wall_clock_is_the_simulation_clock_unless_given():
 
 
 def test_columns_of_different_lengths_are_refused():
-    values = {name: getattr(episode(), name) for name in TraceRows.__dataclass_fields__}
-    with pytest.raises(ValueError, match="column y has 3 rows, steps has 12"):
-        TraceRows(**{**values, "y": np.zeros(3)})
+    with pytest.raises(ValueError, match="column y has 3 rows, step has 12"):
+        replace(episode(), y=np.zeros(3))
 
 
 @pytest.mark.parametrize("continuous", [False, True])
@@ -152,7 +149,7 @@ def test_deepracer_utils_reads_our_folder(tmp_path, continuous):
         episodes = [episode(3 * iteration + number, continuous=continuous) for number in range(3)]
         write_trace(folder, training_trace_key(iteration), episodes)
         for number, rows in enumerate(episodes):
-            place = rows.episode + 1, number + 1
+            place = int(rows.episode[0]) + 1, number + 1
             metrics.add([EpisodeMetrics(4.2, 1.0, 2.0, *place, "training", 40.9, "off_track")])
     metrics.add([EpisodeMetrics(9.9, 2.0, 9.5, 6, 3, "evaluation", 100.0, "lap_complete")])
     metrics.save()

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hotlap.records.steps import Steps
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode, within_cap
@@ -13,7 +14,7 @@ from hotlap.sim.simulator import Start
 
 
 def played(plan: EpisodePlan, num_steps: int) -> PlayedEpisode:
-    return PlayedEpisode(plan=plan, trace={"steps": np.arange(num_steps)}, experience=None)
+    return PlayedEpisode(plan, Steps.of(step=np.arange(num_steps)), np.zeros(num_steps), experience=None)
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_evaluation, plan_training
 
-ROUND_ROBIN = StartRule(spread=False)
+ROUND_ROBIN = StartRule(evenly=False)
 
 
 def plans_of(
@@ -32,7 +32,7 @@ def starts(rule: StartRule, num_episodes: int, *, iteration: int = 0, played: in
 
 
 @pytest.mark.parametrize("num_episodes", [1, 3, 20])
-def test_spread_starts_share_the_lap_evenly_and_move_on(num_episodes: int):
+def test_even_starts_share_the_lap_evenly_and_move_on(num_episodes: int):
     """The gaps within an iteration are all alike; no two of many iterations start at the same places."""
     phases = []
     for iteration in range(50):
@@ -47,7 +47,7 @@ def test_spread_starts_share_the_lap_evenly_and_move_on(num_episodes: int):
 
 def test_round_robin_advances_after_every_episode_through_all_iterations():
     """start_ndist = (start_ndist + ROUND_ROBIN_ADVANCE_DIST) mod 1 after each training episode, from the offset."""
-    rule = StartRule(spread=False, offset=0.9, advance=0.05)
+    rule = StartRule(evenly=False, offset=0.9, advance=0.05)
     expected, ndist = [], 0.9
     for _ in range(60):
         expected.append(ndist)
@@ -60,13 +60,13 @@ def test_round_robin_advances_after_every_episode_through_all_iterations():
 
 def test_fixed_starts_stay_at_the_offset():
     """CHANGE_START_POSITION false."""
-    rule = StartRule(spread=False, change_start_position=False, offset=0.25)
+    rule = StartRule(evenly=False, change_start_position=False, offset=0.25)
     assert starts(rule, 4, iteration=7, played=28) == [0.25] * 4
 
 
 @pytest.mark.parametrize("rule", [StartRule(), ROUND_ROBIN])
 def test_open_tracks_are_started_at_their_beginning(rule: StartRule):
-    """There is no lap to spread over: from the middle the end could not be reached as a lap."""
+    """There is no lap to share out: from the middle the end could not be reached as a lap."""
     assert starts(replace(rule, open_track=True), 5, iteration=3, played=15) == [0.0] * 5
 
 
@@ -109,7 +109,7 @@ def test_episodes_are_divided_as_in_the_original(num_episodes: int, num_workers:
 
 def test_round_robin_and_direction_count_the_episodes_of_each_worker():
     """Each worker begins at the same offset and keeps a count of its own through all iterations."""
-    rule = StartRule(spread=False, offset=0.5, advance=0.05, alternate_direction=True)
+    rule = StartRule(evenly=False, offset=0.5, advance=0.05, alternate_direction=True)
     for worker in range(3):
         share = [
             plan
@@ -122,7 +122,7 @@ def test_round_robin_and_direction_count_the_episodes_of_each_worker():
 
 
 @pytest.mark.parametrize("num_workers", [2, 4])
-def test_spread_starts_and_seeds_do_not_depend_on_the_number_of_workers(num_workers: int):
+def test_even_starts_and_seeds_do_not_depend_on_the_number_of_workers(num_workers: int):
     """Our own default: the same episodes, whoever plays them."""
     alone, shared = plans_of(StartRule(), 20), plans_of(StartRule(), 20, num_workers=num_workers)
     assert [plan.start for plan in alone] == [plan.start for plan in shared]
@@ -131,7 +131,7 @@ def test_spread_starts_and_seeds_do_not_depend_on_the_number_of_workers(num_work
 
 def test_each_worker_may_have_a_rule_of_its_own():
     """Multi-config: other directions and offsets per worker."""
-    rules = [StartRule(spread=False, offset=0.1), StartRule(spread=False, offset=0.6, reverse=True)]
+    rules = [StartRule(evenly=False, offset=0.1), StartRule(evenly=False, offset=0.6, reverse=True)]
     plans = plan_training(rules, job_seed=0, iteration=0, num_episodes=4, first_number=0, num_workers=2)
     assert [plan.start.reverse for plan in plans] == [False, True] * 2
     np.testing.assert_allclose([plan.start.ndist for plan in plans], [0.1, 0.6, 0.15, 0.65])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -13,14 +15,15 @@ import pytest
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import RewardError
+from hotlap.records.sim_trace import format_csv
 from hotlap.rl.policy import Policy
 from hotlap.rl.precision import Precision
 from hotlap.rollouts.model import build_network
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
 from hotlap.rollouts.request import CollectRequest
-from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
@@ -80,8 +83,8 @@ def plans(num_episodes: int, *, first_number: int = 0) -> list[EpisodePlan]:
 
 def assert_same(one: PlayedEpisode, other: PlayedEpisode) -> None:
     assert one.plan == other.plan
-    for name, column in one.trace.items():
-        np.testing.assert_array_equal(column, other.trace[name], err_msg=name)
+    for name, column in one.steps.columns.items():
+        np.testing.assert_array_equal(column, other.steps.columns[name], err_msg=name)
     assert one.experience is not None
     assert other.experience is not None
     for sensor, frames in one.experience.obs.items():
@@ -122,29 +125,29 @@ def test_observation_action_and_reward_belong_together(config: RaceConfig, metad
     """
     config = replace(config, metadata=metadata)
     (episode,) = worker(config, 2).collect(CollectRequest(plans(1)))
-    experience, trace = episode.experience, episode.trace
+    experience, steps = episode.experience, episode.steps
     assert experience is not None
     # The prepare step is in the trace only.
-    assert trace["status"][0] == "prepare"
-    assert "prepare" not in trace["status"][1:]
-    assert trace["steps"].tolist() == list(range(1, episode.num_steps + 1))
+    assert steps.status[0] == Status.PREPARE
+    assert Status.PREPARE not in steps.status[1:]
+    assert steps.step.tolist() == list(range(1, episode.num_steps + 1))
     assert experience.num_steps == episode.num_steps - 1
-    assert trace["reward"][0] == 0.0
-    np.testing.assert_array_equal(experience.actions, trace["action"][1:])
-    np.testing.assert_array_equal(experience.rewards, trace["reward"][1:].astype(np.float32))
-    assert trace["done"].tolist() == [False] * (episode.num_steps - 1) + [True]
+    assert steps.reward[0] == 0.0
+    np.testing.assert_array_equal(experience.actions, episode.actions[1:])
+    np.testing.assert_array_equal(experience.rewards, steps.reward[1:].astype(np.float32))
+    assert steps.done.tolist() == [False] * (episode.num_steps - 1) + [True]
     assert (experience.terminated, experience.truncated, experience.final_obs) == (True, False, None)
 
     race = Race(config, 1)
     race.reset([0], [episode.plan.start])
     world = np.array([0])
-    for step, action in enumerate(trace["action"]):
+    for step, action in enumerate(episode.actions):
         image, pose = race.observe(world)["FRONT_FACING_CAMERA"][0], race.poses(world)[0]
-        np.testing.assert_allclose([trace["x"][step], trace["y"][step]], pose[:2], atol=1e-5)
+        np.testing.assert_allclose([steps.x[step], steps.y[step]], pose[:2], atol=1e-5)
         if step > 0:
             np.testing.assert_array_equal(experience.obs["FRONT_FACING_CAMERA"][step - 1], image)
             steering = race.decoder.commands(action[None])[0, 0]
-            assert trace["reward"][step] == pytest.approx(pose[0] + 10 * (step + 1) + 1000 * steering, abs=1e-4)
+            assert steps.reward[step] == pytest.approx(pose[0] + 10 * (step + 1) + 1000 * steering, abs=1e-4)
         race.step(world, action[None])
 
 
@@ -153,7 +156,7 @@ def test_the_last_reward_is_judged_where_the_car_left_the_road(config: RaceConfi
     offtrack = replace(config, reward=lambda params: -1.0 if params["is_offtrack"] else 1.0)
     (episode,) = worker(offtrack, 1).collect(CollectRequest(plans(1)))
     assert episode.status == "off_track"
-    assert episode.trace["reward"].tolist() == [0.0] + [1.0] * (episode.num_steps - 2) + [-1.0]
+    assert episode.steps.reward.tolist() == [0.0] + [1.0] * (episode.num_steps - 2) + [-1.0]
     assert episode.reward == episode.num_steps - 3
 
 
@@ -168,7 +171,7 @@ def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
     assert experience.final_obs is not None
     race = Race(config, 1)
     race.reset([0], [episode.plan.start])
-    for action in episode.trace["action"]:
+    for action in episode.actions:
         race.step(np.array([0]), action[None])
     np.testing.assert_array_equal(
         experience.final_obs["FRONT_FACING_CAMERA"], race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0]
@@ -181,17 +184,19 @@ def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
 def test_continuous_actions_are_kept_unclipped_and_driven_clipped(config: RaceConfig):
     """The learner gets the sample itself; steering and speed in trace and rewards are within the ranges."""
     episodes = worker(replace(config, metadata=CONTINUOUS), 4).collect(CollectRequest(plans(4)))
-    actions = np.concatenate([episode.trace["action"] for episode in episodes])
+    actions = np.concatenate([episode.actions for episode in episodes])
     assert actions.shape[1] == 2
     assert actions.dtype == np.float32
     assert np.abs(actions).max() > 1.0
     clipped = np.clip(actions.astype(float), -1, 1)
-    steering = np.concatenate([episode.trace["steering_angle"] for episode in episodes])
-    speed = np.concatenate([episode.trace["speed"] for episode in episodes])
+    steering = np.concatenate([episode.steps.steering_angle for episode in episodes])
+    speed = np.concatenate([episode.steps.speed for episode in episodes])
     np.testing.assert_allclose(steering, -20 + 50 * (clipped[:, 0] + 1) / 2, atol=1e-5)
     np.testing.assert_allclose(speed, 1.5 + 2 * (clipped[:, 1] + 1) / 2, atol=1e-6)
-    logged = np.concatenate([trace_rows(episode, 8.1).action for episode in episodes])
-    np.testing.assert_array_equal(logged, np.stack([steering, speed], axis=1))
+    assert all((episode.steps.action == -1).all() for episode in episodes)
+    rows = list(csv.DictReader(io.StringIO(format_csv(episode.steps for episode in episodes))))
+    logged = [[float(value) for value in row["action"].strip("[]").split()] for row in rows]
+    np.testing.assert_allclose(logged, np.stack([steering, speed], axis=1), atol=5e-7)  # six decimals
 
 
 def test_the_step_cap_keeps_the_episodes_before_the_one_that_exceeds_it(config: RaceConfig):
@@ -221,15 +226,15 @@ def test_a_dropped_episode_makes_no_room_for_later_ones(config: RaceConfig):
 
 def test_greedy_laps_take_the_best_action_and_keep_nothing_to_learn_from(config: RaceConfig):
     """Without differences between cars, greedy episodes with different seeds are one and the same."""
-    player = worker(replace(config, spread=0.0), 2)
+    player = worker(replace(config, variation=0.0), 2)
     laps = [EpisodePlan(number=k, start=Start(seed=episode_seed(0, 0, k))) for k in range(2)]
     first, second = player.collect(CollectRequest.evaluation(laps))
     assert first.experience is None
-    np.testing.assert_array_equal(first.trace["action"], second.trace["action"])
-    np.testing.assert_array_equal(first.trace["x"], second.trace["x"])
+    np.testing.assert_array_equal(first.actions, second.actions)
+    np.testing.assert_array_equal(first.steps.x, second.steps.x)
     sampled, other = player.collect(CollectRequest(laps))
     num_steps = min(sampled.num_steps, other.num_steps)
-    assert np.any(sampled.trace["action"][:num_steps] != other.trace["action"][:num_steps])
+    assert np.any(sampled.actions[:num_steps] != other.actions[:num_steps])
 
 
 def test_the_given_weights_are_those_that_drive(config: RaceConfig):
@@ -277,7 +282,7 @@ def reward_function(params):
 """
     episodes = worker(replace(config, reward=reward_file(source)), 3).collect(CollectRequest(plans(7)))
     for episode in episodes:
-        assert episode.trace["reward"].tolist() == list(range(episode.num_steps))
+        assert episode.steps.reward.tolist() == list(range(episode.num_steps))
 
 
 def test_a_failing_reward_function_names_file_line_episode_and_step(
@@ -303,4 +308,4 @@ def test_the_clock_runs_on_from_the_plan(config: RaceConfig):
     )
     expected = 100.0 + CONTROL_PERIOD * np.arange(episode.num_steps)
     np.testing.assert_allclose(clocks, expected[1:])
-    np.testing.assert_allclose(trace_rows(episode, 8.1).tstamp, expected + CONTROL_PERIOD)
+    np.testing.assert_allclose(episode.steps.time, expected + CONTROL_PERIOD)

@@ -42,7 +42,7 @@ def stand(sim: Simulator, num_steps: int) -> np.ndarray:
         sim.command(np.zeros(sim.num_worlds), np.zeros(sim.num_worlds))
         for world in range(sim.num_worlds):
             put(sim, world, 0.0, 0.0, 0.0)
-        sim.judge()
+        sim.apply_rules()
         sim.drive()
         history.append(sim.state.host("objects").copy())
     return np.array(history)
@@ -240,7 +240,7 @@ def test_a_bot_car_that_runs_into_the_racing_car_waits_and_all_others_with_it():
     sim = simulator(BotCars(number=2, speed=0.5, penalty=1.0), **FORGIVING)
     sim.reset([0], [Start(prepared=True)])
     meet(sim, 1, ahead=0.25)
-    sim.judge()
+    sim.apply_rules()
     assert status(sim) is Status.IN_PROGRESS
     assert (value(sim, "is_crashed"), value(sim, "terminated")) == (0, 0)
     before = sim.state.host("objects").copy()
@@ -261,7 +261,7 @@ def test_while_they_wait_nothing_is_added():
     for _ in range(20):
         meet(sim, 0, ahead=0.25)
         sim.state.still_count.fill_(0)
-        sim.judge()
+        sim.apply_rules()
         sim.drive()
         pauses.append(round(value(sim, "bot_pause") / CONTROL_PERIOD))
     assert pauses == [5, 4, 3, 2, 1, 0, *([5, 4, 3, 2, 1, 0] * 3)][:20]
@@ -338,8 +338,8 @@ def test_worlds_with_bot_cars_know_nothing_of_each_other():
         Start(ndist=0.13 * k % 1, reverse=k % 3 == 0, track=k % 2, seed=40 + k, prepared=k % 2 == 0)
         for k in range(num_worlds)
     ]
-    many = Simulator(scene, num_worlds, spread=1.0, randomize_domain=True)
-    alone = Simulator(scene, 1, spread=1.0, randomize_domain=True, grounds=many.grounds)
+    many = Simulator(scene, num_worlds, variation=1.0, randomize_domain=True)
+    alone = Simulator(scene, 1, variation=1.0, randomize_domain=True, grounds=many.grounds)
     told = np.random.default_rng(2).uniform([[-12.0], [1.5]], [[12.0], [3.5]], (num_steps, 2, num_worlds))
     many.reset(range(num_worlds), starts)
     history = []

@@ -101,7 +101,7 @@ def test_lights_are_drawn_from_the_whole_range() -> None:
 
 
 def drive(randomize_domain: bool, seeds: list[int], *, num_steps: int = 4) -> Simulator:
-    sim = Simulator(Scene([load_track("first_lap")]), len(seeds), spread=1.0, randomize_domain=randomize_domain)
+    sim = Simulator(Scene([load_track("first_lap")]), len(seeds), variation=1.0, randomize_domain=randomize_domain)
     sim.reset(range(len(seeds)), [Start(ndist=0.2, seed=seed) for seed in seeds])
     for _ in range(num_steps):
         sim.command(np.full(len(seeds), 4.0), np.full(len(seeds), 1.5))

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import shapely
 import warp as wp
-from judge_reference import CameraReference, ObjectReference, RouteReference
-from test_sim_judge import place, poses_around
+from rules_reference import CameraReference, ObjectReference, RouteReference
+from test_sim_reward_inputs import place, poses_around
 from test_sim_rules import drive_along, origin, put, ring, snapshot, status, value
 
 from hotlap.deepracer.statuses import Status
 from hotlap.deepracer.track_objects import Obstacles
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
-from hotlap.sim.judge_objects import judge_objects, locate_objects
+from hotlap.sim.object_rules import check_objects, locate_objects
 from hotlap.sim.objects import OBJECT_DTYPE, SHAPES, place_obstacles
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator, Start
@@ -157,7 +157,7 @@ def test_reward_inputs_and_crashes_are_those_of_the_reference(car: str, bot_car:
             state.objects.assign(rows)
             state.crashed_into.fill_(-1)
             locate_objects(scene, state, wp.array(np.arange(num_poses), dtype=int))
-            judge_objects(scene, state, camera)
+            check_objects(scene, state, camera)
             objects = state.host("objects")
             lines = [line[::-1] if reverse else line for line in (track.center, track.inner, track.outer)]
             reference = RouteReference(*lines, closed=track.closed, reverse=reverse)
@@ -205,12 +205,12 @@ def test_beyond_the_ends_of_the_lap_closest_objects_go_on():
     closest = []
     for ndist in (0.1, 0.3, 0.6, 0.9):
         sim.reset([0], [Start(ndist=ndist, prepared=True)])
-        sim.judge()
+        sim.apply_rules()
         closest.append(sim.state.host("closest_objects")[0].tolist())
     assert closest == [[0, 1], [1, 2], [2, 0], [0, 1]]
     alone = simulator(Obstacles(positions=((0.5, 1),)))
     alone.reset([0], [Start(prepared=True)])
-    alone.judge()
+    alone.apply_rules()
     assert alone.state.host("closest_objects")[0].tolist() == [0, 0]
 
 
@@ -218,16 +218,16 @@ def test_beyond_the_ends_of_the_lap_closest_objects_go_on():
 
 
 def test_a_car_on_which_a_box_is_put_has_crashed():
-    """In training that ends the episode; the step is judged like any other, and in no other world is anything seen."""
+    """In training that ends the episode; the step counts like any other, and in no other world is anything seen."""
     sim = simulator(Obstacles(positions=((0.5, 1),)), 3)
     sim.reset(range(3), [Start(prepared=True)] * 3)
     box = sim.state.host("objects")[1][0]
     put(sim, 1, float(box["x"]), float(box["y"]), 0.3)
-    sim.judge()
+    sim.apply_rules()
     assert [status(sim, world) for world in range(3)] == [Status.IN_PROGRESS, Status.CRASHED, Status.IN_PROGRESS]
     assert sim.state.host("is_crashed").tolist() == [0, 1, 0]
     assert sim.state.host("terminated").tolist() == [0, 1, 0]
-    assert sim.state.host("judged_running")[1] == 1
+    assert sim.state.host("running")[1] == 1
     assert sim.state.host("crashed_into")[1] == 0
 
 
@@ -242,14 +242,14 @@ def test_only_the_cars_corners_count():
     toward = float(box["yaw"]) + np.arctan2(0.2, 0.25)
     x, y = float(box["x"]) - reach * np.cos(toward), float(box["y"]) - reach * np.sin(toward)
     put(sim, 0, x, y, toward)
-    sim.judge()
+    sim.apply_rules()
     assert status(sim) is Status.IN_PROGRESS
     put(sim, 0, x + 0.15 * np.cos(toward), y + 0.15 * np.sin(toward), toward)
-    sim.judge()
+    sim.apply_rules()
     assert status(sim) is Status.CRASHED
     sim.reset([0], [Start()])
     put(sim, 0, float(box["x"]), float(box["y"]), yaw)
-    sim.judge()
+    sim.apply_rules()
     assert status(sim) is Status.PREPARE
     assert value(sim, "is_crashed") == 0
 
@@ -262,7 +262,7 @@ def test_off_the_track_comes_before_a_crash():
     rows["x"], rows["y"] = 5.0, 5.0
     sim.state.objects.assign(rows)
     put(sim, 0, 5.0, 5.0, 0.0)
-    sim.judge()
+    sim.apply_rules()
     assert status(sim) is Status.OFF_TRACK
     assert value(sim, "is_crashed") == 1
 
@@ -379,8 +379,8 @@ def test_worlds_with_objects_know_nothing_of_each_other():
     rules = RaceRules(number_of_resets=2, collision_penalty=0.2)
     scene = Scene([load_track("first_lap"), ring()], rules, obstacles=obstacles)
     num_worlds, num_steps = 24, 25
-    many = Simulator(scene, num_worlds, spread=1.0, randomize_domain=True)
-    alone = Simulator(scene, 1, spread=1.0, randomize_domain=True, grounds=many.grounds)
+    many = Simulator(scene, num_worlds, variation=1.0, randomize_domain=True)
+    alone = Simulator(scene, 1, variation=1.0, randomize_domain=True, grounds=many.grounds)
     told = np.random.default_rng(2).uniform([[-12.0], [1.5]], [[12.0], [3.5]], (num_steps, 2, num_worlds))
     many.reset(range(num_worlds), starts(range(num_worlds)))
     history = []
@@ -426,8 +426,8 @@ def test_without_domain_randomization_colors_are_the_models():
 def test_an_obstacle_far_away_changes_nothing_but_what_is_said_of_it():
     """The same drive with and without: cars, rules and the car's own randomness are the same bytes."""
     track = load_track("first_lap")
-    with_it = Simulator(Scene([track], obstacles=Obstacles(positions=((0.75, 1),))), 4, spread=1.0, camera=None)
-    without = Simulator(Scene([track]), 4, spread=1.0, camera=None)
+    with_it = Simulator(Scene([track], obstacles=Obstacles(positions=((0.75, 1),))), 4, variation=1.0, camera=None)
+    without = Simulator(Scene([track]), 4, variation=1.0, camera=None)
     for sim in (with_it, without):
         sim.reset(range(4), [Start(ndist=0.1 * k, seed=k) for k in range(4)])
         for _ in range(30):

@@ -91,12 +91,12 @@ def test_the_prepare_step_holds_the_car_and_asks_nobody():
     sim.command(np.array([10.0]), np.array([2.0]))
     sim.step()
     assert status(sim) is Status.PREPARE
-    assert (value(sim, "steps"), value(sim, "judged_running"), value(sim, "drives")) == (1, 0, 0)
+    assert (value(sim, "steps"), value(sim, "running"), value(sim, "drives")) == (1, 0, 0)
     assert origin(sim) == start
     sim.step()
     assert status(sim) is Status.IN_PROGRESS
-    assert (value(sim, "steps"), value(sim, "judged_running"), value(sim, "drives")) == (2, 1, 1)
-    # Judged before the action had any effect, moved after.
+    assert (value(sim, "steps"), value(sim, "running"), value(sim, "drives")) == (2, 1, 1)
+    # Seen before the action had any effect, moved after.
     assert value(sim, "progress") == pytest.approx(100 * 0.14 / sim.scene.tracks[0].length, rel=0.05)
     assert origin(sim) != start
 
@@ -119,7 +119,7 @@ def test_a_prepared_start_begins_with_step_2():
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_a_lap_from_any_start_ends_at_exactly_100(reverse: bool):
-    """One complete round from wherever the car was put, either way round; the last step is judged like any other."""
+    """One complete round from wherever the car was put, either way round; the last step counts like any other."""
     sim = simulator(5)
     sim.reset(range(5), [Start(ndist=ndist, reverse=reverse) for ndist in (0.0, 0.2, 0.5, 0.98, 1.0)])
     track = sim.scene.tracks[0]
@@ -133,7 +133,7 @@ def test_a_lap_from_any_start_ends_at_exactly_100(reverse: bool):
             assert status(sim, world) is Status.LAP_COMPLETE
             assert value(sim, "progress", world) == 100.0
             assert (value(sim, "terminated", world), value(sim, "truncated", world)) == (1, 0)
-            assert value(sim, "judged_running", world) == 1
+            assert value(sim, "running", world) == 1
         last[ended] = sim.state.host("steps")[ended]
     assert not sim.state.host("active").any()
     # At 1.2 m/s and 15 steps a second, from rest; a shortcut or a second round would show.
@@ -145,14 +145,14 @@ def test_leaving_the_road_ends_the_episode_when_the_last_wheel_is_off():
     sim = simulator()
     sim.reset([0], [Start()])
     sim.command(np.array([0.0]), np.array([2.0]))
-    judged = []
+    found = []
     while sim.state.host("active")[0]:
         sim.step()
-        judged.append((value(sim, "is_offtrack"), value(sim, "all_wheels_on_track"), status(sim)))
-    assert [row[0] for row in judged] == [0] * (len(judged) - 1) + [1]
-    assert judged[-1] == (1, 0, Status.OFF_TRACK)
-    assert (0, 0, Status.IN_PROGRESS) in judged  # some wheels off
-    assert (value(sim, "terminated"), value(sim, "judged_running")) == (1, 1)
+        found.append((value(sim, "is_offtrack"), value(sim, "all_wheels_on_track"), status(sim)))
+    assert [row[0] for row in found] == [0] * (len(found) - 1) + [1]
+    assert found[-1] == (1, 0, Status.OFF_TRACK)
+    assert (0, 0, Status.IN_PROGRESS) in found  # some wheels off
+    assert (value(sim, "terminated"), value(sim, "running")) == (1, 1)
 
 
 def test_standing_still_for_15_steps_of_the_run_phase_ends_the_episode():
@@ -161,7 +161,7 @@ def test_standing_still_for_15_steps_of_the_run_phase_ends_the_episode():
     for sim in (still, creeping):
         sim.reset([0], [Start()])
         for step in range(1, 17):
-            sim.judge()
+            sim.apply_rules()
             put_at(sim, 0.0 if sim is still else 0.0004 * step)
             assert bool(value(sim, "active")) == (step < 16 or sim is creeping)
     assert status(still) is Status.IMMOBILIZED
@@ -177,7 +177,7 @@ def test_falling_progress_for_15_steps_in_a_row_ends_the_episode():
         for step in range(1, 17):
             put_at(sim, s)
             s += 0.02 if step in forward else -0.02
-            sim.judge()
+            sim.apply_rules()
             assert bool(value(sim, "active")) == (step < 16 or sim is hesitating)
     assert status(straight_back) is Status.REVERSED
     assert status(hesitating) is Status.IN_PROGRESS
@@ -189,7 +189,7 @@ def test_the_number_of_reverse_steps_is_a_rule():
     sim.reset([0], [Start(ndist=0.5)])
     for step in range(1, 5):
         put_at(sim, 3.0 - 0.02 * step)
-        sim.judge()
+        sim.apply_rules()
     assert status(sim) is Status.REVERSED
 
 
@@ -208,7 +208,7 @@ def test_of_several_rules_the_first_in_order_names_the_step():
     x, y, _ = origin(sim, 1)
     state.origin_x.assign(np.array([0, x, 0], dtype=np.float32))
     state.origin_y.assign(np.array([0, y, 0], dtype=np.float32))
-    sim.judge()
+    sim.apply_rules()
     assert state.host("is_offtrack").tolist() == [1, 1, 1]
     assert [status(sim, world) for world in range(3)] == [Status.LAP_COMPLETE, Status.IMMOBILIZED, Status.OFF_TRACK]
 
@@ -228,14 +228,14 @@ def test_a_mishap_that_is_forgiven_costs_its_penalty(penalty: float, num_pauses:
     put_at(sim, 2.2, n=0.9)
     sim.step()
     assert status(sim) is Status.OFF_TRACK
-    assert (value(sim, "terminated"), value(sim, "judged_running"), value(sim, "is_offtrack")) == (0, 1, 1)
+    assert (value(sim, "terminated"), value(sim, "running"), value(sim, "is_offtrack")) == (0, 1, 1)
     assert value(sim, "pause_duration") == pytest.approx(penalty)
     waiting = origin(sim)
     steps = value(sim, "steps")
     for pause in range(1, num_pauses + 1):
         sim.step()
         assert status(sim) is Status.PAUSE
-        assert (value(sim, "judged_running"), value(sim, "drives"), value(sim, "active")) == (0, 0, 1)
+        assert (value(sim, "running"), value(sim, "drives"), value(sim, "active")) == (0, 0, 1)
         assert value(sim, "pause_duration") == pytest.approx(max(penalty - pause * CONTROL_PERIOD, 0), abs=1e-4)
         assert origin(sim) == waiting
     sim.step()
@@ -286,7 +286,7 @@ def test_a_mishap_too_many_ends_the_episode():
     statuses = []
     while value(sim, "active"):
         put_at(sim, 1.0, n=0.9)
-        sim.judge()
+        sim.apply_rules()
         sim.drive()
         statuses.append(status(sim))
     assert statuses == [Status.OFF_TRACK, Status.PAUSE, Status.OFF_TRACK, Status.PAUSE, Status.OFF_TRACK]
@@ -299,7 +299,7 @@ def test_standing_still_costs_no_penalty_and_counts_anew_after_the_reset():
     sim.reset([0], [Start(prepared=True)])
     statuses = []
     for step in range(40):
-        sim.judge()
+        sim.apply_rules()
         statuses.append(status(sim))
         if step == 14:
             sim.drive()
@@ -336,15 +336,15 @@ def test_a_car_put_back_at_the_finish_line_completes_its_lap_in_the_pause(num_la
     length = sim.scene.tracks[0].length
     sim.state.previous_progress.fill_(99.0)
     put_at(sim, 0.995 * length - 0.14)
-    sim.judge()
+    sim.apply_rules()
     put_at(sim, 0.996 * length - 0.14, n=-0.9)
-    sim.judge()
+    sim.apply_rules()
     sim.drive()
     assert status(sim) is Status.OFF_TRACK
     sim.step()
     assert value(sim, "progress") == 100.0
     assert value(sim, "laps") == 1
-    assert value(sim, "judged_running") == 0
+    assert value(sim, "running") == 0
     if num_laps == 1:
         assert status(sim) is Status.LAP_COMPLETE
         assert value(sim, "terminated") == 1
@@ -406,7 +406,7 @@ def snapshot(sim: Simulator, worlds: Sequence[int]) -> dict[str, bytes]:
 def seeing() -> Simulator:
     """Eight cars with cameras and all differences between episodes, on two tracks."""
     scene = Scene([load_track("first_lap"), ring()], RaceRules(number_of_resets=1, off_track_penalty=0.1))
-    return Simulator(scene, 8, spread=1.0)
+    return Simulator(scene, 8, variation=1.0)
 
 
 def starts(num_worlds: int) -> list[Start]:
@@ -426,8 +426,8 @@ def commands(num_worlds: int, num_steps: int) -> np.ndarray:
 def test_64_worlds_at_once_equal_64_worlds_one_by_one(seeing: Simulator):
     """Bit for bit in state and images, through prepare, mishaps, resets and ends; nothing depends on the neighbors."""
     num_worlds, num_steps = 64, 28
-    many = Simulator(seeing.scene, num_worlds, spread=1.0, grounds=seeing.grounds)
-    alone = Simulator(seeing.scene, 1, spread=1.0, grounds=seeing.grounds)
+    many = Simulator(seeing.scene, num_worlds, variation=1.0, grounds=seeing.grounds)
+    alone = Simulator(seeing.scene, 1, variation=1.0, grounds=seeing.grounds)
     told = commands(num_worlds, num_steps)
     many.reset(range(num_worlds), starts(num_worlds))
     history = []
@@ -468,7 +468,7 @@ def test_the_same_seeds_give_the_same_bytes_and_others_do_not(seeing: Simulator)
     assert other["images"] != first["images"]
 
 
-def test_without_spread_every_car_is_the_nominal_one():
+def test_without_variation_every_car_is_the_nominal_one():
     """The seed has no effect then: same car, steps of exactly 1/15 s."""
     sim = simulator(3)
     sim.reset(range(3), [Start(seed=seed) for seed in (0, 1, 2**62)])
@@ -490,11 +490,11 @@ def test_a_reset_touches_its_own_worlds_only(seeing: Simulator):
     before = snapshot(seeing, others)
     seeing.reset([7, 2, 5], [Start(seed=k) for k in range(3)])
     assert snapshot(seeing, others) == before
-    fresh = Simulator(seeing.scene, 3, spread=1.0, grounds=seeing.grounds)
+    fresh = Simulator(seeing.scene, 3, variation=1.0, grounds=seeing.grounds)
     fresh.reset(range(3), [Start(seed=k) for k in range(3)])
-    judged = set(STATE_FIELDS[STATE_FIELDS.index("status") :]) | {"steering", "speed", "drives", "looks"}
+    found = set(STATE_FIELDS[STATE_FIELDS.index("status") :]) | {"steering", "speed", "drives", "looks"}
     new, expected = snapshot(seeing, [7, 2, 5]), snapshot(fresh, range(3))
-    for name in expected.keys() - judged | {"terminated", "truncated"}:
+    for name in expected.keys() - found | {"terminated", "truncated"}:
         assert new[name] == expected[name], name
 
 

@@ -35,7 +35,7 @@ def lap(track: Track, *, num_columns: int = 17, wall: bool = False, radians: boo
     around = track.closest_waypoints(points)
     away = np.hypot(*np.moveaxis(track.center[around] - points[:, None], -1, 0))
     nearest = around[np.arange(num_steps), np.argmin(away, axis=1)]
-    lines = [",".join(TRACE_COLUMNS[:num_columns])]
+    lines = [",".join(list(TRACE_COLUMNS)[:num_columns])]
     for step in range(num_steps):
         stamp = step / 15 + (1.6e9 if wall else 5.0)
         angles = (yaw[step], 0.52) if radians else (np.degrees(yaw[step]), 30.0)
@@ -149,7 +149,7 @@ def drive_round(version: str, folder: Path, *, num_steps: int) -> Path:
     around = ring.closest_waypoints(points)
     away = np.hypot(*np.moveaxis(ring.center[around] - points[:, None], -1, 0))
     nearest = around[np.arange(num_steps), np.argmin(away, axis=1)]
-    lines = [",".join(TRACE_COLUMNS[:17])]
+    lines = [",".join(list(TRACE_COLUMNS)[:17])]
     for step in range(num_steps):
         values = (0, step + 1, x[step], y[step], np.degrees(yaw[step]), np.degrees(steering[step + 1]), speed[step + 1])
         values += (3, 1.0, False, True, 100 * s[step] / ring.length, nearest[step], ring.length, 5 + step / 15)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hotlap.cli import validate_logs
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import Status
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, drive, front_points
 from hotlap.validation.drift import (
@@ -77,7 +78,7 @@ def driven_trace(car, steering, speed) -> Trace:
         closest_waypoint=count,
         track_length=np.full(num_steps, 10.0),
         time=count * CONTROL_PERIOD,
-        status=np.full(num_steps, "in_progress"),
+        status=np.full(num_steps, Status.IN_PROGRESS),
     )
 
 

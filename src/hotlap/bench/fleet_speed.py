@@ -316,7 +316,7 @@ def _collect(crew: _Crew, weights: Mapping[str, torch.Tensor]) -> np.ndarray:
     crew.seconds.append(time.perf_counter() - begin)
     crew.worker_cpu_s.append(crew.cpu_s() - busy)
     crew.episode_steps = [each.num_steps for each in episodes]
-    crew.checksums = {each.plan.number: zlib.crc32(each.trace["action"].tobytes()) for each in episodes}
+    crew.checksums = {each.plan.number: zlib.crc32(each.actions.tobytes()) for each in episodes}
     return np.array(steps)
 
 
@@ -403,7 +403,7 @@ def _collection(crew: _Crew, alone: _Crew) -> dict[str, Any]:
 
 def _bytes(episode: PlayedEpisode) -> int:
     """Of all arrays of an episode."""
-    columns = list(episode.trace.values())
+    columns = [*episode.steps.columns.values(), episode.actions]
     if (experience := episode.experience) is not None:
         columns += [*experience.obs.values(), experience.actions, experience.log_probs, experience.rewards]
         columns += (experience.final_obs or {}).values()

@@ -60,7 +60,7 @@ def bench_sim(
     Returns:
         JSON-ready: ``camera_frames_per_s_per_core``, ``physics_steps_per_s_per_core`` (everything but the camera),
         ``reward_calls_per_s`` (making the dictionary and calling the shipped center-line reward), ``device``,
-        ``batch``; ``median`` with the medians of the first three, ``stage_us`` with the cost per frame of ``judge``,
+        ``batch``; ``median`` with the medians of the first three, ``stage_us`` with the cost per frame of ``rules``,
         ``drive`` and ``render`` [us], ``core_share`` (of the core's time that the process got while frames were timed;
         well below 1 on a busy machine), ``num_drives``, ``track``, ``seconds``, ``pinned`` and ``machine``.
 
@@ -83,7 +83,7 @@ def bench_sim(
         seeing_s: list[float] = []
         blind_s: list[float] = []
         reward_s: list[float] = []
-        judge_s: list[float] = []
+        rules_s: list[float] = []
         drive_s: list[float] = []
         for race in (seeing, blind):
             _drive_again(race.simulator, drive)
@@ -93,8 +93,8 @@ def bench_sim(
             seeing_s.append(_drive_again(seeing.simulator, drive))
             core_shares.append((time.thread_time() - busy) / (time.perf_counter() - begin))
             blind_s.append(_drive_again(blind.simulator, drive))
-            judge, moving = _drive_by_stages(blind.simulator, drive)
-            judge_s.append(judge)
+            rules, moving = _drive_by_stages(blind.simulator, drive)
+            rules_s.append(rules)
             drive_s.append(moving)
             reward_s.append(reward.seconds_per_call())
     frames = drive.num_frames
@@ -111,7 +111,7 @@ def bench_sim(
             "reward_calls_per_s": 1.0 / float(np.median(reward_s)),
         },
         "stage_us": {
-            "judge": min(judge_s) * per_frame,
+            "rules": min(rules_s) * per_frame,
             "drive": min(drive_s) * per_frame,
             "render": (min(seeing_s) - min(blind_s)) * per_frame,
         },
@@ -196,18 +196,18 @@ def _drive_again(simulator: Simulator, drive: Drive) -> float:
 def _drive_by_stages(simulator: Simulator, drive: Drive) -> tuple[float, float]:
     """Wall-clock of a drive's rules with its reward inputs, and of its motion [s]."""
     _start_again(simulator, drive)
-    judging = driving = 0.0
+    in_rules = driving = 0.0
     for steering, speed in drive.commands:
         _command(simulator, steering, speed)
         begin = time.perf_counter()
-        simulator.judge()
+        simulator.apply_rules()
         wp.synchronize_device(simulator.device)
         between = time.perf_counter()
         simulator.drive()
         wp.synchronize_device(simulator.device)
         driving += time.perf_counter() - between
-        judging += between - begin
-    return judging, driving
+        in_rules += between - begin
+    return in_rules, driving
 
 
 def _start_again(simulator: Simulator, drive: Drive) -> None:

@@ -52,7 +52,7 @@ def sim(
             "camera frames/s": _best_and_median(found, median, "camera_frames_per_s_per_core"),
             "physics steps/s": _best_and_median(found, median, "physics_steps_per_s_per_core"),
             "reward calls/s": _best_and_median(found, median, "reward_calls_per_s"),
-            "one frame": ", ".join(f"{name} {stages[name]:.1f}" for name in ("judge", "drive", "render")) + " µs",
+            "one frame": ", ".join(f"{name} {stages[name]:.1f}" for name in ("rules", "drive", "render")) + " µs",
         },
         found,
     )

@@ -1,27 +1,152 @@
-"""model_metadata.json: sensors, action space, network and algorithm of a model."""
+"""model_metadata.json: sensors, action space, network and algorithm of a model.
+
+Rules and defaults are those of the DeepRacer simapp, `markov/boto/s3/files/model_metadata.py`. Validators say what is
+wrong in whole sentences; ``$key`` at their beginning becomes the key as the file spells it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.deepracer.metadata_names import NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
-from hotlap.deepracer.sensors import CAMERAS, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
+from hotlap.deepracer.sensors import CAMERAS, FRONT_CAMERA, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.errors import ConfigError
 
+_SPACE_TYPES: Final = ("discrete", "continuous")
 
-class Action(Config):
+
+def _number(value: Any) -> float:
+    """A finite number, given as a number or as its text."""
+    if not isinstance(value, bool) and isinstance(value, int | float | str):
+        with suppress(ValueError, OverflowError):
+            if math.isfinite(number := float(value)):
+                return number
+    raise ValueError(f"$key must be a finite number, got {shown(value)}.")
+
+
+def _must(expected: str, holds: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """A validator that refuses values for which ``holds`` does not."""
+
+    def check(value: Any) -> Any:
+        if not holds(value):
+            raise ValueError(f"$key must {expected}, got {shown(value)}.")
+        return value
+
+    return check
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict | Config)
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, Config) or (isinstance(value, dict) and {"low", "high"} <= value.keys())
+
+
+def _actions(space: Any) -> Any:
+    if isinstance(space, dict):
+        raise ValueError(
+            "$key is an object with ranges, but action_space_type is 'discrete' (the default). "
+            'Set "action_space_type": "continuous", or give a list of actions.'
+        )
+    if not isinstance(space, list | tuple) or not space:
+        found = "an empty list" if space == [] else shown(space)
+        raise ValueError(f'$key must be a list of at least one {{"steering_angle": …, "speed": …}}, got {found}.')
+    return tuple(space)
+
+
+def _version(value: Any) -> float:
+    version = _number(value)
+    if version not in VERSIONS:
+        known = ", ".join(map(str, VERSIONS))
+        raise ValueError(f'$key must be one of {known}, got {shown(value)}. New models use "5".')
+    return version
+
+
+def _sensor(name: str) -> str:
+    known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
+    if name not in known:
+        raise ValueError(f"sensor {shown(name)} is unknown. {nearest(name, known)}")
+    return name
+
+
+def _sensor_list(sensors: Any, info: ValidationInfo) -> Any:
+    if sensors == () and "version" not in info.data:  # it is wrong, and nobody knows whether it needs sensors
+        return (FRONT_CAMERA,)
+    if sensors == ():
+        raise ValueError(f"version {info.data['version']:g} needs 'sensor', a list such as [\"{FRONT_CAMERA}\"].")
+    if not isinstance(sensors, list | tuple) or not all(isinstance(sensor, str) for sensor in sensors):
+        raise ValueError(f'$key must be a list of names such as ["{FRONT_CAMERA}"], got {shown(sensors)}.')
+    return tuple(sensors)
+
+
+def _one_camera(sensors: tuple[str, ...]) -> tuple[str, ...]:
+    num_cameras, num_lidars = (sum(sensor in kind for sensor in sensors) for kind in (CAMERAS, LIDARS))
+    given, wrong = shown(list(sensors)), []
+    if num_cameras != 1:
+        wrong.append(f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {given}.")
+    if num_lidars > 1:
+        wrong.append(f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {given}.")
+    if wrong:
+        raise ValueError(" ".join(wrong))
+    return sensors
+
+
+def _network(name: Any) -> Any:
+    if name not in NETWORKS:
+        raise ValueError(f"$key is {shown(name)}. {nearest(str(name), NETWORKS)}")
+    return name
+
+
+def _plain(name: Any) -> Any:
+    """A name in lower case and without spaces around it; anything else as it is."""
+    return name.strip().lower() if isinstance(name, str) else name
+
+
+def _algorithm(name: Any) -> Any:
+    if _plain(name) not in (*TRAINABLE, *UNAVAILABLE):
+        raise ValueError(f"$key must be {_either(TRAINABLE)}, got {shown(name)}.")
+    return _plain(name)
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+WholeNumber = Annotated[int, BeforeValidator(lambda value: int(_number(value)))]
+
+
+class _OfFile(Config):
+    """Part of a file that may have more keys than count."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Action(_OfFile):
     """One entry of a discrete action space, with the numbers of the file, unclipped."""
 
-    steering_angle: float
+    steering_angle: Number
     """Degrees, positive left."""
 
-    speed: float
+    speed: Number
     """m/s."""
 
 
@@ -30,7 +155,10 @@ class DiscreteActionSpace(Config):
 
     type: Literal["discrete"] = "discrete"
 
-    actions: tuple[Action, ...]
+    actions: Annotated[
+        tuple[Annotated[Action, BeforeValidator(_must('be {"steering_angle": …, "speed": …}', _is_object))], ...],
+        BeforeValidator(_actions),
+    ]
     """In index order, as in the file."""
 
     @property
@@ -38,60 +166,77 @@ class DiscreteActionSpace(Config):
         return len(self.actions)
 
 
-class Range(Config):
+class Range(_OfFile):
     """A closed interval, low < high."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Range:
+        if self.low >= self.high:
+            raise ValueError(f"$key.low must be below high, got {self.low:g} and {self.high:g}.")
+        return self
 
 
-class ContinuousActionSpace(Config):
+RangeOfFile = Annotated[Range, BeforeValidator(_must('be {"low": …, "high": …}', _is_range))]
+
+
+class ContinuousActionSpace(_OfFile):
     """Steering and speed chosen freely from two intervals; the order in an action is steering, speed."""
 
     type: Literal["continuous"] = "continuous"
 
-    steering_angle: Range
+    steering_angle: RangeOfFile
     """Degrees, positive left."""
 
-    speed: Range
+    speed: RangeOfFile
     """m/s."""
 
 
-class LidarConfig(Config):
+class LidarConfig(_OfFile):
     """How DISCRETIZED_SECTOR_LIDAR encodes a scan."""
 
-    num_sectors: int = LIDAR_SECTORS
+    num_sectors: Annotated[
+        WholeNumber,
+        AfterValidator(_must(f"divide {LIDAR_RAYS}", lambda sectors: sectors > 0 and LIDAR_RAYS % sectors == 0)),
+    ] = LIDAR_SECTORS
     """Sectors of the scan; divides its 64 rays."""
 
-    num_values_per_sector: int = 8
+    num_values_per_sector: Annotated[
+        WholeNumber, AfterValidator(_must("be at least 1", lambda number: number >= 1))
+    ] = 8
     """Distance classes in each sector."""
 
-    clipping_dist: float = 2.0
+    clipping_dist: Number = 2.0
     """Metres; farther counts as nothing there."""
 
 
-class ModelMetadata(Config):
-    """What model_metadata.json says, with every default filled in.
+class ModelMetadata(_OfFile):
+    """What model_metadata.json says, with every default filled in."""
 
-    Rules and defaults are those of the DeepRacer simapp, `markov/boto/s3/files/model_metadata.py`.
-    """
+    model_config = ConfigDict(validate_by_name=True)
 
-    version: float
+    version: Annotated[float, BeforeValidator(_version)]
     """1 to 6; selects the vehicle."""
 
-    sensors: tuple[str, ...]
+    sensors: Annotated[
+        tuple[Annotated[str, AfterValidator(_sensor)], ...], BeforeValidator(_sensor_list), AfterValidator(_one_camera)
+    ] = Field(validation_alias="sensor")
     """Exactly one camera, at most one LiDAR, in the order of the file."""
 
-    action_space: DiscreteActionSpace | ContinuousActionSpace
+    action_space: DiscreteActionSpace | ContinuousActionSpace = Field(discriminator="type")
     """What the policy chooses from."""
 
-    network: str
+    network: Annotated[str, BeforeValidator(_network)] = Field(default=NETWORKS[0], validation_alias="neural_network")
     """One of NETWORKS."""
 
-    algorithm: str
+    algorithm: Annotated[str, BeforeValidator(_algorithm)] = Field(
+        default=TRAINABLE[0], validation_alias="training_algorithm"
+    )
     """How the model learns."""
 
-    lidar_config: LidarConfig = LidarConfig()
+    lidar_config: Annotated[LidarConfig, BeforeValidator(_must("be an object", _is_object))] = LidarConfig()
     """Used by DISCRETIZED_SECTOR_LIDAR only."""
 
     @property
@@ -112,189 +257,60 @@ class ModelMetadata(Config):
     @classmethod
     def from_dict(cls, data: dict[str, Any], *, source: str = "model_metadata.json") -> ModelMetadata:
         """The same from parsed JSON; ``source`` names it in errors. Unknown fields are ignored, as ever."""
-        problems: list[str] = []
-        version = _version(problems, data)
-        algorithm = _choice(problems, data, "training_algorithm", (*TRAINABLE, *UNAVAILABLE), offered=TRAINABLE)
-        space_type = _choice(problems, data, "action_space_type", ("discrete", "continuous"))
-        network = data.get("neural_network", NETWORKS[0])
-        if network not in NETWORKS:
-            problems.append(f"neural_network is {shown(network)}. {nearest(str(network), NETWORKS)}")
-        space = _action_space(problems, data, space_type)
-        sensors = _sensors(problems, data, version)
-        lidar_config = _lidar_config(problems, source, data.get("lidar_config", {}))
-        if problems or space is None or algorithm is None:
-            raise ConfigError(told(source, problems))
-        metadata = cls(
-            version=version,
-            sensors=sensors,
-            action_space=space,
-            network=network,
-            algorithm=algorithm,
-            lidar_config=lidar_config,
-        )
-        _warn_beyond_limits(source, metadata.action_space)
+        try:
+            metadata = cls.model_validate(_arranged(data))
+        except ValidationError as error:
+            raise ConfigError(told(source, [_sentence(problem) for problem in error.errors()])) from None
+        _warn_beyond_limits(source, metadata)
         return metadata
 
 
-def _number(problems: list[str], key: str, value: Any) -> float:
-    """A finite number, given as a number or as its text."""
-    if not isinstance(value, bool) and isinstance(value, int | float | str):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            pass
-        else:
-            if math.isfinite(number):
-                return number
-    problems.append(f"{key} must be a finite number, got {shown(value)}.")
-    return math.nan
+def _arranged(data: dict[str, Any]) -> dict[str, Any]:
+    """A file's fields as the models have them: with defaults that depend on other fields, and a typed action space."""
+    fields = {"version": 2.0 if "sensor" in data else 1.0, "sensor": (), **data}
+    with suppress(ValueError):
+        if _number(fields["version"]) < 2.0:
+            fields["sensor"] = ["observation"]
+    if "action_space" in data:
+        space = data["action_space"]
+        given = data.get("action_space_type", "discrete")
+        kind = _plain(given) if _plain(given) in _SPACE_TYPES else given
+        if kind != "continuous":
+            fields["action_space"] = {"type": kind, "actions": space}
+        elif isinstance(space, dict):
+            fields["action_space"] = {"steering_angle": None, "speed": None, **space, "type": kind}
+    return fields
 
 
-def _version(problems: list[str], data: dict[str, Any]) -> float:
-    if "version" not in data:
-        return 2.0 if "sensor" in data else 1.0
-    version = _number(problems, "version", data["version"])
-    if not math.isnan(version) and version not in VERSIONS:
-        known = ", ".join(map(str, VERSIONS))
-        problems.append(f'version must be one of {known}, got {shown(data["version"])}. New models use "5".')
-    return version
+def _sentence(problem: Any) -> str:
+    """One pydantic problem as a sentence or two."""
+    parts = [part for part in problem["loc"] if part not in (*_SPACE_TYPES, "actions")]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
+    match problem["type"], key:
+        case "missing", "action_space":
+            return '\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.'
+        case "missing", _:
+            entry, _, name = key.rpartition(".")
+            return f"{entry} lacks {name!r}; it has {shown(sorted(problem['input']))}."
+        case "union_tag_invalid" | "union_tag_not_found", _:
+            return f"action_space_type must be {_either(_SPACE_TYPES)}, got {shown(problem['input']['type'])}."
+        case "model_attributes_type", _:
+            return (
+                f"{key} must be an object with steering_angle and speed, each with low and high, because "
+                f"action_space_type is 'continuous'; got a {type(problem['input']).__name__}."
+            )
+    sentence = str(problem["msg"]).removeprefix("Value error, ")
+    return key + sentence.removeprefix("$key") if sentence.startswith("$key") else sentence
 
 
-def _choice(
-    problems: list[str],
-    data: dict[str, Any],
-    key: str,
-    allowed: Sequence[str],
-    *,
-    offered: Sequence[str] | None = None,
-) -> str | None:
-    """One of ``allowed`` in any case, spaces around it ignored; absent: the first. Messages name those ``offered``."""
-    value = data.get(key, allowed[0])
-    name = value.strip().lower() if isinstance(value, str) else ""
-    if name in allowed:
-        return name
-    problems.append(f"{key} must be {' or '.join(map(repr, offered or allowed))}, got {shown(value)}.")
-    return None
-
-
-def _sensors(problems: list[str], data: dict[str, Any], version: float) -> tuple[str, ...]:
-    if version < 2.0:
-        return ("observation",)
-    if "sensor" not in data:
-        if not math.isnan(version):
-            problems.append(f"version {version:g} needs 'sensor', a list such as [\"FRONT_FACING_CAMERA\"].")
-        return ()
-    sensors = data["sensor"]
-    if not isinstance(sensors, list) or not all(isinstance(sensor, str) for sensor in sensors):
-        problems.append(f'sensor must be a list of names such as ["FRONT_FACING_CAMERA"], got {shown(sensors)}.')
-        return ()
-    known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
-    if unknown := [sensor for sensor in sensors if sensor not in known]:
-        problems += [f"sensor {shown(sensor)} is unknown. {nearest(sensor, known)}" for sensor in unknown]
-        return ()
-    num_cameras = sum(sensor in CAMERAS for sensor in sensors)
-    if num_cameras != 1:
-        problems.append(
-            f"sensor must name exactly one camera ({', '.join(CAMERAS)}), got {num_cameras} in {shown(sensors)}."
-        )
-    num_lidars = sum(sensor in LIDARS for sensor in sensors)
-    if num_lidars > 1:
-        problems.append(
-            f"sensor may name at most one LiDAR ({', '.join(LIDARS)}), got {num_lidars} in {shown(sensors)}."
-        )
-    return tuple(sensors)
-
-
-def _action_space(
-    problems: list[str], data: dict[str, Any], space_type: str | None
-) -> DiscreteActionSpace | ContinuousActionSpace | None:
-    """The action space; None if something in it is wrong."""
-    if "action_space" not in data:
-        problems.append('\'action_space\' is missing. Give a list of {"steering_angle": …, "speed": …} objects.')
-        return None
-    if space_type is None:
-        return None  # nobody knows what it should look like
-    of_space: list[str] = []
-    read = _discrete if space_type == "discrete" else _continuous
-    space = read(of_space, data["action_space"])
-    problems += of_space
-    return None if of_space else space
-
-
-def _discrete(problems: list[str], space: Any) -> DiscreteActionSpace | None:
-    if isinstance(space, dict):
-        problems.append(
-            "action_space is an object with ranges, but action_space_type is 'discrete' (the default). "
-            'Set "action_space_type": "continuous", or give a list of actions.'
-        )
-        return None
-    if not isinstance(space, list) or not space:
-        problems.append(
-            'action_space must be a list of at least one {"steering_angle": …, "speed": …}, '
-            f"got {'an empty list' if space == [] else shown(space)}."
-        )
-        return None
-    actions = []
-    for index, entry in enumerate(space):
-        if not isinstance(entry, dict):
-            problems.append(f'action_space[{index}] must be {{"steering_angle": …, "speed": …}}, got {shown(entry)}.')
-            continue
-        values = {}
-        for key in ("steering_angle", "speed"):
-            if key in entry:
-                values[key] = _number(problems, f"action_space[{index}].{key}", entry[key])
-            else:
-                problems.append(f"action_space[{index}] lacks {key!r}; it has {shown(sorted(entry))}.")
-        actions.append(values)
-    return None if problems else DiscreteActionSpace(actions=tuple(Action(**values) for values in actions))
-
-
-def _continuous(problems: list[str], space: Any) -> ContinuousActionSpace | None:
-    if not isinstance(space, dict):
-        problems.append(
-            "action_space must be an object with steering_angle and speed, each with low and high, because "
-            f"action_space_type is 'continuous'; got a {type(space).__name__}."
-        )
-        return None
-    ranges = {}
-    for key in ("steering_angle", "speed"):
-        entry = space.get(key)
-        if not isinstance(entry, dict) or not {"low", "high"} <= entry.keys():
-            problems.append(f'action_space.{key} must be {{"low": …, "high": …}}, got {shown(entry)}.')
-            continue
-        low = _number(problems, f"action_space.{key}.low", entry["low"])
-        high = _number(problems, f"action_space.{key}.high", entry["high"])
-        if low >= high:
-            problems.append(f"action_space.{key}.low must be below high, got {low:g} and {high:g}.")
-        ranges[key] = {"low": low, "high": high}
-    if problems:
-        return None
-    return ContinuousActionSpace(steering_angle=Range(**ranges["steering_angle"]), speed=Range(**ranges["speed"]))
-
-
-def _lidar_config(problems: list[str], source: str, config: Any) -> LidarConfig:
-    if not isinstance(config, dict):
-        problems.append(f"lidar_config must be an object, got {shown(config)}.")
-        return LidarConfig()
-    values: dict[str, Any] = {}
-    for key in LidarConfig.model_fields:
-        if key in config and math.isfinite(number := _number(problems, f"lidar_config.{key}", config[key])):
-            values[key] = number if key == "clipping_dist" else int(number)
-    lidar = LidarConfig(**values)
-    if lidar.num_sectors <= 0 or LIDAR_RAYS % lidar.num_sectors:
-        problems.append(f"lidar_config.num_sectors must divide {LIDAR_RAYS}, got {lidar.num_sectors}.")
-    if lidar.num_values_per_sector < 1:
-        problems.append(f"lidar_config.num_values_per_sector must be at least 1, got {lidar.num_values_per_sector}.")
-    nearest_m, farthest_m = LIDAR_RANGE
-    if not nearest_m <= lidar.clipping_dist <= farthest_m:
+def _warn_beyond_limits(source: str, metadata: ModelMetadata) -> None:
+    clipping, (nearest_m, farthest_m) = metadata.lidar_config.clipping_dist, LIDAR_RANGE
+    if not nearest_m <= clipping <= farthest_m:
         warn(
-            f"{source}: lidar_config.clipping_dist {lidar.clipping_dist:g} is outside the sensor's {nearest_m:g} to "
+            f"{source}: lidar_config.clipping_dist {clipping:g} is outside the sensor's {nearest_m:g} to "
             f"{farthest_m:g} m."
         )
-    return lidar
-
-
-def _warn_beyond_limits(source: str, space: DiscreteActionSpace | ContinuousActionSpace) -> None:
+    space = metadata.action_space
     if isinstance(space, DiscreteActionSpace):
         steering = [action.steering_angle for action in space.actions]
         speed = [action.speed for action in space.actions]

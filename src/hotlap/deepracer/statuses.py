@@ -30,6 +30,6 @@ STATUS_LABELS: Final = {
 }
 """Name in traces to label in metrics and tables."""
 
-MISHAPS: Final = ("off_track", "crashed", "reversed", "immobilized")
-NOT_DRIVING: Final = ("prepare", "pause")
+MISHAPS: Final = (Status.OFF_TRACK, Status.CRASHED, Status.REVERSED, Status.IMMOBILIZED)
+NOT_DRIVING: Final = (Status.PREPARE, Status.PAUSE)
 """Status of steps whose action is not applied."""

@@ -17,6 +17,7 @@ from hotlap.config.metadata import ContinuousActionSpace, DiscreteActionSpace, M
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.reward_inputs import OF_OBJECTS
 from hotlap.deepracer.sensors import FRONT_CAMERA
+from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
@@ -189,7 +190,7 @@ def practice(
         races.append((_AGAIN[1:], RaceRules(number_of_laps=2)))
     for number, (played, rules) in enumerate(races):
         config = RaceConfig(
-            driven, lambda _: 0.0, tuple(tracks), rules=rules, spread=0.0, obstacles=obstacles, bots=bots
+            driven, lambda _: 0.0, tuple(tracks), rules=rules, variation=0.0, obstacles=obstacles, bots=bots
         )
         if not number or tracks[0].closed or played is not _AGAIN[1:]:
             episodes += _drive(config, played, space)
@@ -224,14 +225,14 @@ def _drive(
                 for row, (world, pose) in enumerate(zip(active.tolist(), poses, strict=True))
             ]
         )
-        judged = race.step(active, np.stack([commands[:, 0] / 30.0, commands[:, 1] / 2.0 - 1.0], axis=1))
+        step = race.step(active, np.stack([commands[:, 0] / 30.0, commands[:, 1] / 2.0 - 1.0], axis=1))
         # The exact numbers of the metadata, which the way through [-1, 1] rounds.
-        judged.columns["steering_angle"], judged.columns["speed"] = commands[:, 0], commands[:, 1]
-        for row in np.flatnonzero(judged.running).tolist():
-            rows[active[row]].append({name: column[row] for name, column in judged.columns.items()})
-        ended = judged.terminated | judged.truncated
+        step.columns["steering_angle"], step.columns["speed"] = commands[:, 0], commands[:, 1]
+        for row in np.flatnonzero(step.running).tolist():
+            rows[active[row]].append({name: column[row] for name, column in step.columns.items()})
+        ended = step.terminated | step.truncated
         for row in np.flatnonzero(ended).tolist():
-            endings[active[row]] = str(judged.columns["status"][row])
+            endings[active[row]] = STATUS_NAMES[step.columns["status"][row]]
         still = active[~ended]
         for world in still.tolist():
             if scripts[world].turn and not drivers[world].turned and len(rows[world]) == 20:

@@ -1,4 +1,4 @@
-"""Many cars racing at once, judged by a user's reward function: what environments and rollout workers stand on."""
+"""Many cars racing at once, scored by a user's reward function: what environments and rollout workers stand on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from hotlap.config.availability import refuse, unavailable_sensors
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD, DEFAULT_TRACK, Direction
-from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction, name_of
@@ -27,7 +26,6 @@ from hotlap.tracks.track import Track
 # Reward inputs that the race adds to what the simulator computes.
 _ADDED_INPUTS = ("speed", "steering_angle", "is_reversed", "sim_time")
 _STATE_INPUTS = tuple(name for name in COLUMNS if name not in _ADDED_INPUTS)
-_STATUS_NAMES = np.array(STATUS_NAMES)
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class RaceConfig:
     theme: str | None = None
     """Color theme; None: each track's own."""
     rules: RaceRules = field(default_factory=RaceRules)
-    spread: float = 1.0
+    variation: float = 1.0
     """How far each episode's car differs from the nominal one; see `Simulator`."""
     randomize_domain: bool = False
     """Draw the lights and the objects' colors anew for every episode."""
@@ -56,14 +54,14 @@ class RaceConfig:
 
 
 @dataclass
-class JudgedStep:
+class RaceStep:
     """What a control step found, one row per world that was active in it; arrays are copies."""
 
     worlds: np.ndarray
     """Numbers of the worlds, (n,)."""
     columns: dict[str, np.ndarray]
-    """Reward inputs by name (those of objects only where there are any), and ``status`` (names), ``nearest_waypoint``,
-    ``pause_duration``."""
+    """Reward inputs by name (those of objects only where there are any), and ``status`` (a `Status`),
+    ``nearest_waypoint``, ``pause_duration``."""
     rewards: np.ndarray
     """(n,) float64; 0 where no reward function is asked (prepare and pause, or there is none)."""
     running: np.ndarray
@@ -100,7 +98,7 @@ class Race:
             self.scene,
             num_worlds,
             vehicle=vehicle_for_version(metadata.version),
-            spread=config.spread,
+            variation=config.variation,
             camera=cameras[0] if camera and cameras else None,
             theme=config.theme,
             randomize_domain=config.randomize_domain,
@@ -164,7 +162,7 @@ class Race:
         middle = np.stack([objects["x"], objects["y"]], axis=-1)
         return np.stack([middle + ahead + left, middle + ahead - left, middle - ahead - left, middle - ahead + left], 2)
 
-    def step(self, worlds: np.ndarray, actions: np.ndarray) -> JudgedStep:
+    def step(self, worlds: np.ndarray, actions: np.ndarray) -> RaceStep:
         """Advance the active ``worlds`` by one control step.
 
         Args:
@@ -180,7 +178,7 @@ class Race:
         all_commands = np.zeros((self.num_worlds, 2), dtype=np.float32)
         all_commands[worlds] = commands
         simulator.command(all_commands[:, 0], all_commands[:, 1])
-        simulator.judge()
+        simulator.apply_rules()
         state = simulator.state
         columns = {name: state.host(name)[worlds] for name in _STATE_INPUTS}
         columns["speed"] = commands[:, 1]
@@ -189,15 +187,15 @@ class Race:
         columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
         if state.num_objects:
             columns |= self._object_columns(worlds)
-        running = state.host("judged_running")[worlds] != 0
+        running = state.host("running")[worlds] != 0
         rewards = np.zeros(len(worlds))
         asked = np.flatnonzero(running)
         if len(asked) and self.rewards:
             rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
-        columns["status"] = _STATUS_NAMES[state.host("status")[worlds]]
+        columns["status"] = state.host("status")[worlds]
         columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
         columns["pause_duration"] = state.host("pause_duration")[worlds]
-        judged = JudgedStep(
+        found = RaceStep(
             worlds=worlds,
             columns=columns,
             rewards=rewards,
@@ -206,7 +204,7 @@ class Race:
             truncated=state.host("truncated")[worlds] != 0,
         )
         simulator.drive()
-        return judged
+        return found
 
     def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
         """Reward inputs about objects, of `worlds`."""

@@ -16,7 +16,8 @@ from gymnasium.vector.utils import batch_space
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import DEFAULT_TRACK, Direction
 from hotlap.deepracer.sensors import FRONT_CAMERA
-from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.envs.race import Race, RaceConfig, RaceStep
 from hotlap.sim.camera import CameraRenderer
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
@@ -53,7 +54,7 @@ def _race_config(
         direction=direction,
         theme=theme,
         rules=RaceRules(max_steps=max_steps + 1),  # the original counts the `prepare` step, which is skipped here
-        spread=spread,
+        variation=spread,
         device=device,
     )
 
@@ -108,7 +109,7 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     ## Arguments
     * ``track``: name of a track, or the path of a route file; ``direction``: ``as_is``, ``cw``, ``ccw``, ``reversed``.
     * ``reward``: a function of ``params``, a reward function's file, or the name of a shipped example. Of a file each
-      environment has a copy with globals of its own; a function is shared. A function that judges many cars at once,
+      environment has a copy with globals of its own; a function is shared. A function that scores many cars at once,
       with arrays for values, is given as ``hotlap.rewards.batched(function)``; in a file it is called
       ``reward_function_batch``.
     * ``metadata``: ``model_metadata.json`` as a path or as a dictionary; default five steering angles at 1 m/s.
@@ -158,13 +159,13 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         if not self.race.active.size:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() before step()")
-        judged = self.race.step(self._world, np.asarray(action)[None])
-        info = {name: column[0].item() for name, column in _info(judged).items()}
+        step = self.race.step(self._world, np.asarray(action)[None])
+        info = {name: column[0].item() for name, column in _info(step).items()}
         return (
             self._observe(),
-            float(judged.rewards[0]),
-            bool(judged.terminated[0]),
-            bool(judged.truncated[0]),
+            float(step.rewards[0]),
+            bool(step.terminated[0]),
+            bool(step.truncated[0]),
             info,
         )
 
@@ -244,11 +245,11 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         truncated = np.zeros(self.num_envs, dtype=bool)
         info: dict[str, Any] = {}
         if len(active):
-            judged = self.race.step(active, actions[active])
-            rewards[active], terminated[active], truncated[active] = judged.rewards, judged.terminated, judged.truncated
+            step = self.race.step(active, actions[active])
+            rewards[active], terminated[active], truncated[active] = step.rewards, step.terminated, step.truncated
             present = np.zeros(self.num_envs, dtype=bool)
             present[active] = True
-            for name, column in _info(judged).items():
+            for name, column in _info(step).items():
                 full = np.zeros(self.num_envs, dtype=column.dtype)
                 full[active] = column
                 info[name], info[f"_{name}"] = full, present
@@ -293,10 +294,9 @@ class _Pictures:
         return tuple(pictures.numpy().copy())
 
 
-def _info(judged: JudgedStep) -> dict[str, np.ndarray]:
-    columns = judged.columns
-    info = {
-        name: columns[name] for name in ("progress", "status", "steps", "x", "y", "heading", "distance_from_center")
-    }
+def _info(step: RaceStep) -> dict[str, np.ndarray]:
+    columns = step.columns
+    info = {name: columns[name] for name in ("progress", "steps", "x", "y", "heading", "distance_from_center")}
+    info["status"] = np.array(STATUS_NAMES)[columns["status"]]
     info["all_wheels_on_track"] = columns["all_wheels_on_track"] != 0
     return info

@@ -32,7 +32,6 @@ from hotlap.rollouts.model import RolloutSetup, race_config, saved_network
 from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.run_description import describe
-from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.unfinished import scratch_folder
 
@@ -209,9 +208,9 @@ class Evaluator:
             "log": evaluation_log(stamp),
             "figure": f"evaluation-{stamp}/driven_lines.png",
         }
-        traces = [trace_rows(each, self.track.length) for each in self.episodes]
+        traces = [each.steps for each in self.episodes]
         run = describe(self.model, self.job.race, self.track, job_type="EVALUATION")
-        self.log = [*run.lines(), *(line for rows in traces for line in format_log_lines(rows)), EVALUATION_END]
+        self.log = [*run.lines(), *(line for steps in traces for line in format_log_lines(steps)), EVALUATION_END]
         with evaluation_output(self.place, stamp, self._tell) as store, _scratch("driven_lines.png") as figure:
             for key, content in (launch_files or {}).items():
                 store.put(key, content)

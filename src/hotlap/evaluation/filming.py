@@ -60,7 +60,7 @@ def film_trials(
         drives = trials_of(episode, first + 1, track.name)
         if config.reward is None:
             drives = [replace(drive, reward=math.nan) for drive in drives]
-        numbered = zip(itertools.count(first), lap_steps(episode), drives)
+        numbered = zip(itertools.count(first), lap_steps(episode.steps), drives)
         parts = [part for part in numbered if part[0] in trials]
         first += len(drives)
         if parts:

@@ -8,19 +8,16 @@ from collections.abc import Iterable
 import numpy as np
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.statuses import MISHAPS
+from hotlap.deepracer.statuses import MISHAPS, STATUS_NAMES, Status
 from hotlap.evaluation.statistics import EvaluationReport, LapResult
+from hotlap.records.steps import Steps
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
 
 
-def lap_steps(episode: PlayedEpisode) -> list[range]:
-    """The steps of each lap of an episode, the last of which may be unfinished."""
-    status = episode.trace["status"]
-    ends = np.flatnonzero((episode.trace["progress"] >= 100.0) & (status != "prepare")) + 1
-    cuts = [0, *ends.tolist()]
-    if cuts[-1] != len(status):
-        cuts.append(len(status))
+def lap_steps(steps: Steps) -> list[range]:
+    """Which steps of an episode each of its laps has; the last lap may be unfinished."""
+    cuts = [0, *(np.flatnonzero(np.diff(steps.lap)) + 1).tolist(), len(steps)]
     return [range(begin, end) for begin, end in itertools.pairwise(cuts)]
 
 
@@ -32,26 +29,25 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
     """
     laps: list[LapResult] = []
     for episode in episodes:
-        status = episode.trace["status"]
-        progress = episode.trace["progress"]
-        for lap in lap_steps(episode):
+        status, progress = episode.steps.status, episode.steps.progress
+        for lap in lap_steps(episode.steps):
             begin, end = lap.start, lap.stop - 1
             complete = bool(progress[end] >= 100.0)
             counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in MISHAPS}
             # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
-            forgiven = {name: count - (not complete and name == status[end]) for name, count in counts.items()}
-            off_track = forgiven["off_track"] + forgiven["reversed"]
-            penalty = off_track * rules.off_track_penalty + forgiven["crashed"] * rules.collision_penalty
+            forgiven = {mishap: count - (not complete and mishap == status[end]) for mishap, count in counts.items()}
+            off_track = forgiven[Status.OFF_TRACK] + forgiven[Status.REVERSED]
+            penalty = off_track * rules.off_track_penalty + forgiven[Status.CRASHED] * rules.collision_penalty
             laps.append(
                 LapResult(
                     trial=len(laps) + 1,
                     time_ms=round((end + 1 - begin) * CONTROL_PERIOD * 1000),
                     completion_percentage=float(progress[end]),
-                    status="lap_complete" if complete else str(status[end]),
-                    off_track_count=counts["off_track"],
-                    crash_count=counts["crashed"],
-                    reversed_count=counts["reversed"],
-                    immobilized_count=counts["immobilized"],
+                    status=STATUS_NAMES[Status.LAP_COMPLETE if complete else status[end]],
+                    off_track_count=counts[Status.OFF_TRACK],
+                    crash_count=counts[Status.CRASHED],
+                    reversed_count=counts[Status.REVERSED],
+                    immobilized_count=counts[Status.IMMOBILIZED],
                     reset_count=sum(forgiven.values()),
                     penalty_s=penalty,
                     clean=complete and not any(counts.values()),

@@ -9,7 +9,7 @@ import numpy as np
 
 from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.statuses import MISHAPS, NOT_DRIVING
+from hotlap.deepracer.statuses import MISHAPS, STATUS_NAMES, Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.film.chase_view import ChaseView
@@ -19,40 +19,39 @@ from hotlap.rollouts.worker import PlayedEpisode
 
 def drive_of(episode: PlayedEpisode) -> Drive:
     """The line of an episode, for figures and films."""
-    trace = episode.trace
-    laps = lap_steps(episode)
-    put_back = np.isin(trace["status"], MISHAPS)
+    steps = episode.steps
+    laps = lap_steps(steps)
+    put_back = np.isin(steps.status, MISHAPS)
     put_back[-1] = False  # a mistake that ends the episode
     return Drive(
-        x=trace["x"],
-        y=trace["y"],
-        yaw=np.deg2rad(trace["heading"]),
-        speed=trace["speed"],
-        steer=trace["steering_angle"],
-        progress=trace["progress"],
+        x=steps.x,
+        y=steps.y,
+        yaw=np.deg2rad(steps.heading),
+        speed=steps.speed,
+        steer=steps.steering_angle,
+        progress=steps.progress,
         time=np.concatenate([np.arange(1, len(lap) + 1) for lap in laps]) * CONTROL_PERIOD,
-        lap=np.concatenate([np.full(len(lap), number) for number, lap in enumerate(laps, start=1)]),
+        lap=steps.lap + 1,
         status=episode.status,
-        reward=np.concatenate([np.cumsum(trace["reward"][lap]) for lap in laps]),
+        reward=np.concatenate([np.cumsum(steps.reward[lap]) for lap in laps]),
         resets=np.concatenate([np.cumsum(put_back[lap]) for lap in laps]),
-        statuses=trace["status"],
+        statuses=np.array(STATUS_NAMES)[steps.status],
     )
 
 
 def trials_of(episode: PlayedEpisode, first: int, name: str = "") -> list[Drive]:
     """The laps of an episode as drives of their own, all of one name; ``first`` is the number of the first one."""
-    whole = drive_of(episode)
-    # In these steps the policy is asked, and its speed is in the trace, but nothing moves.
-    stands = np.isin(episode.trace["status"], NOT_DRIVING)
-    whole = replace(whole, speed=np.where(stands, 0.0, whole.speed))
+    whole, status = drive_of(episode), episode.steps.status
+    # Where the action is not applied the policy is asked, and its speed is recorded, but nothing moves.
+    whole = replace(whole, speed=np.where(episode.steps.driving, whole.speed, 0.0))
     return [
         replace(
             whole.part(steps),
             lap=number,
             name=name,
-            status="lap_complete" if whole.progress[steps[-1]] >= 100.0 else str(episode.trace["status"][steps[-1]]),
+            status=STATUS_NAMES[Status.LAP_COMPLETE if whole.progress[steps[-1]] >= 100.0 else status[steps[-1]]],
         )
-        for number, steps in enumerate(lap_steps(episode), start=first)
+        for number, steps in enumerate(lap_steps(episode.steps), start=first)
     ]
 
 
@@ -87,7 +86,7 @@ class Replay:
         race.reset([0], [episode.plan.start])
         world = np.zeros(1, dtype=np.int64)
         chase = ChaseView(simulator, self._camera)
-        for step, action in enumerate(episode.trace["action"][: steps.stop]):
+        for step, action in enumerate(episode.actions[: steps.stop]):
             if step >= steps.start:
                 simulator.look(self._camera, self._images)
                 yield Shot(self._images.numpy()[0], chase.picture(), race.footprints(world)[0])

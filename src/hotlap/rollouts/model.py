@@ -78,7 +78,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
         tracks=(load_track(race.track, direction=race.direction),),
         theme=race.theme,
         rules=rules or RaceRules(),
-        spread=race.randomize_vehicle,
+        variation=race.randomize_vehicle,
         randomize_domain=race.randomize_domain,
         obstacles=Obstacles(**dict(race.obstacles)) if race.race_type == "object_avoidance" else None,
         bots=BotCars(**dict(race.bots)) if race.race_type == "head_to_bot" else None,
@@ -88,7 +88,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
 def start_rule(race: Race, track: Track) -> StartRule:
     """Where the training episodes of a race start."""
     return StartRule(
-        spread=race.start == "spread",
+        evenly=race.start == "spread",
         change_start_position=race.start == "round_robin",
         offset=race.start_position_offset,
         advance=race.round_robin_advance_dist,

@@ -31,12 +31,12 @@ class EpisodePlan:
 
 @dataclass(frozen=True)
 class StartRule:
-    """Where the episodes of a worker start; ``spread`` is ours, the others are the original's."""
+    """Where the episodes of a worker start; ``evenly`` is ours, the others are the original's."""
 
-    spread: bool = True
-    """Spread the starts of an iteration evenly over the lap, at a new offset each iteration."""
+    evenly: bool = True
+    """Space the starts of an iteration evenly over the lap, at a new offset each iteration."""
     change_start_position: bool = True
-    """Without spreading: advance the start by ``advance`` after each episode of the worker, round robin."""
+    """Otherwise advance the start by ``advance`` after each episode of the worker, round robin."""
     offset: float = 0.0
     """Lap fraction of the first start."""
     advance: float = 0.05
@@ -46,7 +46,7 @@ class StartRule:
     alternate_direction: bool = False
     """Turn the direction around after each episode of the worker."""
     open_track: bool = False
-    """Start every episode at ``offset``: an open track has no lap to spread over."""
+    """Start every episode at ``offset``: an open track has no lap to share out."""
 
 
 def episode_seed(job_seed: int, iteration: int, number: int, *, purpose: int = 0) -> int:
@@ -81,15 +81,15 @@ def plan_training(
     """
     earlier = earlier or [0] * num_workers
     plans = []
-    # The golden ratio spreads the offsets of successive iterations without a period.
+    # The golden ratio scatters the offsets of successive iterations without a period.
     shift = (iteration * 0.6180339887498949) % 1.0 / num_episodes
     for k in range(num_episodes):
         number, worker = first_number + k, k % num_workers
         worker_number = earlier[worker] + k // num_workers
         rule = rules[worker % len(rules)]
-        if rule.open_track or not (rule.spread or rule.change_start_position):
+        if rule.open_track or not (rule.evenly or rule.change_start_position):
             ndist = rule.offset
-        elif rule.spread:
+        elif rule.evenly:
             ndist = (rule.offset + shift + k / num_episodes) % 1.0
         else:
             ndist = (rule.offset + rule.advance * worker_number) % 1.0

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from hotlap.envs.race import JudgedStep, Race, RaceConfig
+from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.envs.race import Race, RaceConfig, RaceStep
+from hotlap.records.steps import Steps
 from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
 from hotlap.rl.specs import DiscreteActions
@@ -18,8 +21,7 @@ from hotlap.rollouts.request import CollectRequest
 from hotlap.sim.simulator import Start
 
 _NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
-_TRACE_COLUMNS = (
-    "steps",
+_COLUMNS = (  # of a race that are columns of `Steps`
     "x",
     "y",
     "heading",
@@ -30,7 +32,6 @@ _TRACE_COLUMNS = (
     "nearest_waypoint",
     "status",
     "pause_duration",
-    "sim_time",
 )
 
 
@@ -39,9 +40,10 @@ class PlayedEpisode:
     """What came of an episode: what the learner needs, what the records need."""
 
     plan: EpisodePlan
-    trace: dict[str, np.ndarray]
-    """Columns of one row per step, the `prepare` step included: those of `_TRACE_COLUMNS`, ``action``, ``reward``,
-    ``done``."""
+    steps: Steps
+    """All of them, the `prepare` step included. The laps of a continuous evaluation count as episodes."""
+    actions: np.ndarray
+    """What the policy chose at each: an index, (num_steps,), or the unclipped sample, float32 (num_steps, num_dims)."""
     experience: Episode | None
     """The steps to learn from; None in evaluations, and for episodes without any."""
 
@@ -53,22 +55,22 @@ class PlayedEpisode:
     @property
     def num_steps(self) -> int:
         """Control steps, the `prepare` step included."""
-        return len(self.trace["steps"])
+        return len(self.steps)
 
     @property
     def reward(self) -> float:
         """Sum of rewards."""
-        return float(self.trace["reward"].sum())
+        return float(self.steps.reward.sum())
 
     @property
     def progress(self) -> float:
         """Progress when it ended [%]."""
-        return float(self.trace["progress"][-1])
+        return float(self.steps.progress[-1])
 
     @property
     def status(self) -> str:
-        """Trace status of the last step."""
-        return str(self.trace["status"][-1])
+        """Name of the status of the last step."""
+        return STATUS_NAMES[self.steps.status[-1]]
 
     @property
     def completed(self) -> bool:
@@ -83,7 +85,7 @@ class _Recording:
     plan: EpisodePlan
     rng: np.random.Generator
     noise: np.ndarray
-    rows: list[tuple[JudgedStep, int]] = field(default_factory=list)
+    rows: list[tuple[RaceStep, int]] = field(default_factory=list)
     actions: list[np.ndarray] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     obs: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -156,7 +158,7 @@ class RolloutWorker:
         world = np.zeros(1, dtype=np.int64)
         self.race.reset([0], [Start()])
         self.policy.act(_tensors(self.race.observe(world)), torch.zeros(1, self.policy.noise_size), greedy=True)
-        self.race.simulator.judge()
+        self.race.simulator.apply_rules()
         self.race.simulator.drive()
         self.race.stop([0])
 
@@ -207,11 +209,23 @@ class RolloutWorker:
         return recording.noise[step]
 
     def _finish(self, recording: _Recording, final_obs: dict[str, np.ndarray], *, learn: bool) -> PlayedEpisode:
-        rows = recording.rows
-        trace = {name: np.array([judged.columns[name][row] for judged, row in rows]) for name in _TRACE_COLUMNS}
-        trace["action"] = np.array(recording.actions)
-        trace["reward"] = np.array([judged.rewards[row] for judged, row in rows])
-        trace["done"] = np.array([bool(judged.terminated[row] or judged.truncated[row]) for judged, row in rows])
+        plan, rows = recording.plan, recording.rows
+
+        def column(name: str) -> np.ndarray:
+            return np.array([judged.columns[name][row] for judged, row in rows])
+
+        actions = np.array(recording.actions)
+        steps = Steps.of(
+            step=column("steps"),
+            action=actions if actions.ndim == 1 else -1,
+            reward=[judged.rewards[row] for judged, row in rows],
+            done=[judged.terminated[row] or judged.truncated[row] for judged, row in rows],
+            track_length=self.race.scene.tracks[plan.start.track].length,
+            # The original stamps a row after the step, when the next frame has come.
+            time=column("sim_time") + CONTROL_PERIOD,
+            **{name: column(name) for name in _COLUMNS},
+        )
+        steps = replace(steps, episode=plan.worker_number + steps.lap)
         # The action of a `prepare` step is not executed, so there is nothing to learn from it.
         run = np.flatnonzero([judged.running[row] for judged, row in rows])
         last, row = rows[-1]
@@ -220,14 +234,14 @@ class RolloutWorker:
             truncated = bool(last.truncated[row])
             experience = Episode(
                 obs={sensor: np.stack([recording.obs[k][sensor] for k in run]) for sensor in final_obs},
-                actions=trace["action"][run],
+                actions=actions[run],
                 log_probs=np.array([recording.log_probs[k] for k in run], dtype=np.float32),
-                rewards=trace["reward"][run].astype(np.float32),
+                rewards=steps.reward[run].astype(np.float32),
                 terminated=bool(last.terminated[row]),
                 truncated=truncated,
                 final_obs=final_obs if truncated else None,
             )
-        return PlayedEpisode(plan=recording.plan, trace=trace, experience=experience)
+        return PlayedEpisode(plan, steps, actions, experience)
 
     def _drop_beyond(
         self,

@@ -12,8 +12,8 @@ import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.track_objects import BotCars
-from hotlap.sim.judge_objects import locate
 from hotlap.sim.lanes import lane_point
+from hotlap.sim.object_rules import locate
 from hotlap.sim.objects import Bot, RaceObject
 from hotlap.sim.scene import Scene
 from hotlap.sim.segments import Segment

@@ -125,13 +125,15 @@ def place_obstacles(route: Track, obstacles: Obstacles, rng: np.random.Generator
         distances = [fraction * route.length for fraction, _ in obstacles.positions]
         lanes = [int(lane == -1) for _, lane in obstacles.positions]
     else:
-        distances, lanes = spread_out(route, len(shapes), obstacles.min_distance, rng if obstacles.randomize else None)
+        distances, lanes = choose_spots(
+            route, len(shapes), obstacles.min_distance, rng if obstacles.randomize else None
+        )
     return _stand(route, shapes, distances, lanes)
 
 
 def place_bots(route: Track, bots: BotCars, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """The bot cars of an episode: rows of ``RaceObject``, as of obstacles, and of ``Bot``, each of shape (number,)."""
-    distances, lanes = spread_out(route, bots.number, bots.min_distance, rng if bots.randomize else None)
+    distances, lanes = choose_spots(route, bots.number, bots.min_distance, rng if bots.randomize else None)
     objects = _stand(route, [SHAPES["bot_car"]] * bots.number, distances, lanes)
     objects["moves"] = 1
     rows: np.ndarray = np.zeros(bots.number, dtype=BOT_DTYPE)
@@ -149,7 +151,7 @@ def _stand(route: Track, shapes: list[Shape], distances: list[float], lanes: lis
     return rows
 
 
-def spread_out(
+def choose_spots(
     route: Track, number: int, min_distance: float, rng: np.random.Generator | None
 ) -> tuple[list[float], list[int]]:
     """Places along the center line [m] and lanes of ``number`` objects: evenly on alternate lanes, or random ones.

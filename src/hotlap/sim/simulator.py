@@ -1,4 +1,4 @@
-"""Many worlds in step: judge, drive, look."""
+"""Many worlds in step: rules, drive, look."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.sim.bot_cars import drive_bots
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.sim.camera_objects import ObjectCameraRenderer
-from hotlap.sim.judge import judge
-from hotlap.sim.judge_objects import judge_objects, locate_objects
 from hotlap.sim.light import sample_light
+from hotlap.sim.object_rules import check_objects, locate_objects
 from hotlap.sim.objects import BOT_DTYPE, OBJECT_DTYPE, place_bots, place_obstacles, start_pose
+from hotlap.sim.race_rules import apply_rules
 from hotlap.sim.scene import Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
-from hotlap.sim.vehicle_spread import sample_vehicle, step_period
+from hotlap.sim.vehicle_variation import sample_vehicle, step_period
 from hotlap.tracks.ground import Ground, bake_ground
 from hotlap.tracks.themes import find_theme
 from hotlap.tracks.track import Track
@@ -176,7 +176,7 @@ _PAUSE = wp.constant(int(Phase.PAUSE))
 class Simulator:
     """``num_worlds`` cars on the tracks of a scene, each in a world of its own, with objects of its own.
 
-    ``reset`` starts episodes, ``step`` advances all active worlds by one control step of 1/15 s: the rules judge the
+    ``reset`` starts episodes, ``step`` advances all active worlds by one control step of 1/15 s: the rules see the
     present pose (``state``), the action moves the car, the camera looks (``images``). A world whose episode is over
     stands still and costs nothing until it is reset. An action that a rule forestalls moves nothing; one that the
     time limit meets still does.
@@ -185,7 +185,7 @@ class Simulator:
         scene: Tracks, rules and objects.
         num_worlds: How many worlds.
         vehicle: The car.
-        spread: How far each episode's car differs from the nominal one: 0 not at all, 1 as much as the original's
+        variation: How far each episode's car differs from the nominal one: 0 not at all, 1 as much as the original's
             runs differ among themselves.
         camera: What looks; ``None`` renders nothing.
         theme: Color theme of all tracks; ``None``: each track's own.
@@ -199,7 +199,7 @@ class Simulator:
         num_worlds: int,
         *,
         vehicle: VehicleParams = VEHICLES["v5"],
-        spread: float = 0.0,
+        variation: float = 0.0,
         camera: PinholeCamera | None = DEEPRACER_CAMERA,
         theme: str | None = None,
         randomize_domain: bool = False,
@@ -208,7 +208,7 @@ class Simulator:
         self.scene = scene
         self.num_worlds = num_worlds
         self.vehicle = vehicle
-        self.spread = spread
+        self.variation = variation
         self.randomize_domain = randomize_domain
         self.device = scene.device
         self.state = State(
@@ -243,8 +243,8 @@ class Simulator:
             else:
                 poses.append(track.pose_at(s))
             rng = np.random.default_rng([start.seed, 1])
-            cars.append(sample_vehicle(self.vehicle, rng, scale=self.spread))
-            seeds.append(int(rng.integers(1, 2**32)) if self.spread > 0 else 0)
+            cars.append(sample_vehicle(self.vehicle, rng, scale=self.variation))
+            seeds.append(int(rng.integers(1, 2**32)) if self.variation > 0 else 0)
             routes.append(route)
         world: wp.array = wp.array(list(worlds), dtype=wp.int32, device=device)
         wp.launch(
@@ -307,11 +307,11 @@ class Simulator:
         for field, value in ((self.state.active, 0), (self.state.phase, int(Phase.DONE))):
             _put(field, worlds, value)
 
-    def judge(self) -> None:
+    def apply_rules(self) -> None:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""
         if self.state.num_objects:
-            judge_objects(self.scene, self.state, self._camera)
-        judge(self.scene, self.state)
+            check_objects(self.scene, self.state, self._camera)
+        apply_rules(self.scene, self.state)
 
     def drive(self) -> None:
         """The second half of ``step``: move by the commanded steering and speed, then look."""
@@ -340,7 +340,7 @@ class Simulator:
 
     def step(self) -> None:
         """Advance all active worlds by one control step with ``state.steering`` and ``state.speed`` as commands."""
-        self.judge()
+        self.apply_rules()
         self.drive()
 
     def command(self, steering: np.ndarray, speed: np.ndarray) -> None:

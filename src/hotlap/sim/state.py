@@ -47,9 +47,9 @@ _FIELDS: dict[str, tuple[type, int]] = {
     "pose_x": (wp.float32, 1),
     "pose_y": (wp.float32, 1),
     "pose_yaw": (wp.float32, 1),
-    # What a step was judged to be; valid until the next step.
+    # What the rules found in a step; valid until the next step.
     "status": (wp.int32, 1),
-    "judged_running": (wp.int32, 1),
+    "running": (wp.int32, 1),
     "terminated": (wp.int32, 1),
     "truncated": (wp.int32, 1),
     "x": (wp.float32, 1),
@@ -89,42 +89,42 @@ class State:
     steering                 commanded steering angle [deg, left positive]                         caller
     speed                    commanded speed [m/s]                                                 caller
     bot_steps                steps that the bot cars have driven                                   drive
-    bot_pause                time that they still stand [s]                                        judge
+    bot_pause                time that they still stand [s]                                        rules
     route                    where it races: ``Scene.route``                                       reset
     track                    index in ``Scene.tracks``                                             reset
-    phase                    ``Phase``                                                             judge
-    active                   1 until the episode is over                                           judge
-    drives                   1 if the action takes effect in this step                             judge
-    looks                    1 if the camera looks after this step                                 judge
-    steps                    steps of the episode so far                                           judge
+    phase                    ``Phase``                                                             rules
+    active                   1 until the episode is over                                           rules
+    drives                   1 if the action takes effect in this step                             rules
+    looks                    1 if the camera looks after this step                                 rules
+    steps                    steps of the episode so far                                           rules
     start_ndist              lap fraction at which the episode starts                              reset
-    previous_progress        progress at the step before [%]                                       judge
-    origin_x, origin_y       position of the car's origin at the step before [m]                   judge
-    still_count              steps in a row without motion                                         judge
-    reverse_count            steps in a row with falling progress                                  judge
-    resets                   mishaps forgiven                                                      judge
-    laps                     laps completed                                                        judge
-    pause_left               penalty still to serve [s]                                            judge
-    pose_x, pose_y, pose_yaw pose of the origin during prepare and pause [m, rad]                  judge
-    status                   ``Status`` of the step                                                judge
-    judged_running           1 if the step counts for the reward function                          judge
-    terminated               1 if a rule ended the episode                                         judge
-    truncated                1 if the time limit ended it                                          judge
-    x, y, heading            reward inputs of that name [m, deg], as the reward function gets them judge
-    distance_from_center     reward input [m]                                                      judge
-    projection_distance      reward input [m]                                                      judge
-    progress                 reward input [%]                                                      judge
-    track_width              reward input [m]                                                      judge
-    closest_waypoints        reward input, previous and next: (num_worlds, 2)                      judge
-    nearest_waypoint         the nearer of the two                                                 judge
-    is_left_of_center        reward input, 1 for True                                              judge
-    all_wheels_on_track      reward input, 1 for True                                              judge
-    is_offtrack              reward input, 1 for True                                              judge
-    is_crashed               reward input, 1 for True                                              judge
-    crashed_into             number of the object, where the car has crashed                       judge
-    closest_objects          reward input, behind and ahead: (num_worlds, 2)                       judge
-    object_in_camera         reward input, 1 for True                                              judge
-    pause_duration           penalty still to serve after the step [s]                             judge
+    previous_progress        progress at the step before [%]                                       rules
+    origin_x, origin_y       position of the car's origin at the step before [m]                   rules
+    still_count              steps in a row without motion                                         rules
+    reverse_count            steps in a row with falling progress                                  rules
+    resets                   mishaps forgiven                                                      rules
+    laps                     laps completed                                                        rules
+    pause_left               penalty still to serve [s]                                            rules
+    pose_x, pose_y, pose_yaw pose of the origin during prepare and pause [m, rad]                  rules
+    status                   ``Status`` of the step                                                rules
+    running                  1 if the step counts for the reward function                          rules
+    terminated               1 if a rule ended the episode                                         rules
+    truncated                1 if the time limit ended it                                          rules
+    x, y, heading            reward inputs of that name [m, deg], as the reward function gets them rules
+    distance_from_center     reward input [m]                                                      rules
+    projection_distance      reward input [m]                                                      rules
+    progress                 reward input [%]                                                      rules
+    track_width              reward input [m]                                                      rules
+    closest_waypoints        reward input, previous and next: (num_worlds, 2)                      rules
+    nearest_waypoint         the nearer of the two                                                 rules
+    is_left_of_center        reward input, 1 for True                                              rules
+    all_wheels_on_track      reward input, 1 for True                                              rules
+    is_offtrack              reward input, 1 for True                                              rules
+    is_crashed               reward input, 1 for True                                              rules
+    crashed_into             number of the object, where the car has crashed                       rules
+    closest_objects          reward input, behind and ahead: (num_worlds, 2)                       rules
+    object_in_camera         reward input, 1 for True                                              rules
+    pause_duration           penalty still to serve after the step [s]                             rules
     ======================== ===================================================================== ======
     """
 

@@ -10,10 +10,10 @@ from hotlap.records.episode_log import EPISODES, EpisodeLog, EpisodeRecord, Phas
 from hotlap.records.events import PROGRESS, ProgressLog
 from hotlap.records.log_lines import worker_log
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
-from hotlap.records.sim_trace import TraceRows, training_trace_key, write_trace
+from hotlap.records.sim_trace import training_trace_key, write_trace
+from hotlap.records.steps import Steps
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import TrainerState
-from hotlap.rollouts.trace_rows import trace_rows
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
@@ -56,7 +56,7 @@ class Recorder:
             )
             for worker in range(num_workers)
         ]
-        self._traces: dict[int, list[TraceRows]] = {}
+        self._traces: dict[int, list[Steps]] = {}
         self._records: list[EpisodeRecord] = []
         if state.iteration:
             self._drop_later(state.iteration)
@@ -79,7 +79,7 @@ class Recorder:
             metrics, traces = self.metrics[worker], self._traces[worker]
             number, trial = metrics.num_episodes + 1, len(traces) + 1
             metrics.add([_metrics_of(episode, "training", number, trial, episode.plan.clock)])
-            traces.append(trace_rows(episode, self.track(worker).length))
+            traces.append(episode.steps)
 
     def write_evaluation(
         self, episodes: Sequence[PlayedEpisode], iteration: int, clock: float

@@ -26,7 +26,8 @@ from hotlap.records.log_lines import (
     new_best_lines,
     worker_log,
 )
-from hotlap.records.sim_trace import TraceRows, format_log_lines
+from hotlap.records.sim_trace import format_log_lines
+from hotlap.records.steps import Steps
 from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint
 from hotlap.rl.learner import Update
@@ -106,7 +107,7 @@ class TrainingLog:
         """A checkpoint is about to be written."""
         self._add(checkpoint_lines(str(name), name.number, _NUM_FILES))
 
-    def add_steps(self, iteration: int, worker: int, episodes: Sequence[TraceRows]) -> None:
+    def add_steps(self, iteration: int, worker: int, episodes: Sequence[Steps]) -> None:
         """Write the steps of an iteration, if steps are logged: into a file of their own, beside the worker's.
 
         Raises:
@@ -114,7 +115,7 @@ class TrainingLog:
         """
         if not self.steps:
             return
-        lines = [line for rows in episodes for line in format_log_lines(rows)]
+        lines = [line for steps in episodes for line in format_log_lines(steps)]
         self.store.put(f"{worker_log(worker)}.{iteration + 1}", "".join(f"{line}\n" for line in lines).encode())
         if worker == 0:
             self._echoes = lines + self._echoes

@@ -20,7 +20,7 @@ import numpy as np
 import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.statuses import NOT_DRIVING
+from hotlap.deepracer.statuses import NOT_DRIVING, Status
 from hotlap.sim.vehicle import (
     MOTION_DTYPE,
     NUM_SUBSTEPS,
@@ -282,7 +282,7 @@ def from_rest_errors(
     longest = HORIZONS["1"]
     starts = []
     for trace in traces:
-        for row in np.flatnonzero(trace.first & (trace.status == "prepare")) + 1:
+        for row in np.flatnonzero(trace.first & (trace.status == Status.PREPARE)) + 1:
             end = row + longest
             if end < len(trace) and trace.driving[row : end + 1].all() and not trace.first[row : end + 1].any():
                 starts.append((trace, int(row)))

@@ -1,9 +1,9 @@
 """Reward inputs and off-track rule of the simulator against those that the original logged.
 
-Every logged episode becomes a world of the simulator. Row by row the cars are put on their logged poses and judged by
-the very kernel that judges training, which then carries progress, rules and phases to the next row by itself. Nothing
-but the poses is taken from the log, except what it does not tell: the lap fraction at which an episode started, which
-follows from the progress of its first row.
+Every logged episode becomes a world of the simulator. Row by row the cars are put on their logged poses and seen by
+the very rules of training, which then carry progress and phases to the next row by themselves. Nothing but the poses is
+taken from the log, except what it does not tell: the lap fraction at which an episode started, which follows from the
+progress of its first row.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hotlap.deepracer.statuses import Status
-from hotlap.sim.judge import judge
+from hotlap.sim.race_rules import apply_rules
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
@@ -26,14 +26,14 @@ INPUTS = ("progress", "closest_waypoint", "all_wheels_on_track", "off_track", "t
 DIFFERENCES = {
     "v1": "2019: angles in radians; no status, so off the track is where an episode ended short of a lap; progress "
     "never fell; driven as version 2, whose body it had",
-    "v2": "2020: the same definitions, but physics ran on while a step was judged (as in v3), so the wheels had moved "
-    "a few millimeters on from the logged pose",
+    "v2": "2020: the same definitions, but physics ran on while a step was computed (as in v3), so the wheels "
+    "had moved a few millimeters on from the logged pose",
 }
 """What sets older logs apart."""
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedRows:
+class ComputedRows:
     """What the simulator makes of the rows of a trace; every array has shape (num_rows,)."""
 
     progress: np.ndarray
@@ -45,8 +45,8 @@ class JudgedRows:
     """Whether the off-track rule ended the episode there."""
 
 
-def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> JudgedRows:
-    """Judge every row of a trace in the order logged, all its episodes at once."""
+def compute_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> ComputedRows:
+    """Compute the inputs of every row of a trace in the order logged, all its episodes at once."""
     car = VEHICLES["v2" if version == "v1" else version]
     track = route.track
     first = np.flatnonzero(trace.first)
@@ -56,7 +56,7 @@ def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = 
     scene = Scene([track], RaceRules(), device=device)
     state = State(num_worlds, device=device)
     state.vehicle.assign(np.repeat(vehicle_constants(car)[None], num_worlds))
-    in_prepare = trace.status[first] == "prepare"
+    in_prepare = trace.status[first] == Status.PREPARE
     state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32))
     fraction = track.project(np.stack([trace.x, trace.y], axis=-1)[first]) / track.length
     state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32))
@@ -69,7 +69,7 @@ def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = 
     motion["y"] = trace.y - car.logged_point_ahead_of_cg_m * np.sin(trace.yaw)
     motion["yaw"] = trace.yaw
     fields = ("progress", "nearest_waypoint", "closest_waypoints", "all_wheels_on_track", "status")
-    judged = {name: np.zeros((len(trace), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
+    computed = {name: np.zeros((len(trace), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
     for step in range(num_steps):
         rows = first + np.minimum(step, length - 1)
         present = step < length
@@ -78,28 +78,28 @@ def judge_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = 
         state.active.assign(present.astype(np.int32))
         if step > 0:
             state.phase.fill_(int(Phase.RUN))
-        judge(scene, state)
-        for name, values in judged.items():
+        apply_rules(scene, state)
+        for name, values in computed.items():
             values[rows[present]] = state.host(name)[present]
 
     # As the previous waypoint a repeated point counts with its last row, as the next one with its first.
-    is_next = judged["nearest_waypoint"] != judged["closest_waypoints"][:, 0]
-    return JudgedRows(
-        progress=judged["progress"].astype(np.float64),
-        closest_waypoint=route.file_rows[judged["nearest_waypoint"], np.where(is_next, 0, 1)],
-        all_wheels_on_track=judged["all_wheels_on_track"] != 0,
-        off_track=judged["status"] == int(Status.OFF_TRACK),
+    is_next = computed["nearest_waypoint"] != computed["closest_waypoints"][:, 0]
+    return ComputedRows(
+        progress=computed["progress"].astype(np.float64),
+        closest_waypoint=route.file_rows[computed["nearest_waypoint"], np.where(is_next, 0, 1)],
+        all_wheels_on_track=computed["all_wheels_on_track"] != 0,
+        off_track=computed["status"] == int(Status.OFF_TRACK),
     )
 
 
 def rows_agree(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> dict[str, float]:
     """Share of the rows of a trace for which the simulator and the log agree, by input."""
-    judged = judge_rows(trace, version, route, device=device)
+    computed = compute_rows(trace, version, route, device=device)
     agree = {
-        "progress": np.abs(judged.progress - trace.progress) <= PROGRESS_TOLERANCE,
-        "closest_waypoint": judged.closest_waypoint == trace.closest_waypoint,
-        "all_wheels_on_track": judged.all_wheels_on_track == trace.all_wheels_on_track,
-        "off_track": judged.off_track == logged_off_track(trace),
+        "progress": np.abs(computed.progress - trace.progress) <= PROGRESS_TOLERANCE,
+        "closest_waypoint": computed.closest_waypoint == trace.closest_waypoint,
+        "all_wheels_on_track": computed.all_wheels_on_track == trace.all_wheels_on_track,
+        "off_track": computed.off_track == logged_off_track(trace),
         "track_length": np.abs(route.track.length - trace.track_length) <= LENGTH_TOLERANCE,
     }
     return {name: float(np.mean(agree[name])) for name in INPUTS}
@@ -110,6 +110,6 @@ def logged_off_track(trace: Trace) -> np.ndarray:
 
     Before 2020 there was no status; an episode that was done short of a full lap had left the track.
     """
-    if not np.any(trace.status != ""):
+    if not np.any(trace.status >= 0):
         return trace.done & (trace.progress < 100.0)
-    return trace.status == "off_track"
+    return trace.status == Status.OFF_TRACK

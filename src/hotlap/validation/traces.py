@@ -23,7 +23,7 @@ import numpy as np
 
 from hotlap.analysis.read.trace_table import MAX_BYTES, TraceTable, read_table
 from hotlap.bounded import gunzip, read_bounded, told
-from hotlap.deepracer.statuses import NOT_DRIVING, STATUS_NAMES
+from hotlap.deepracer.statuses import NOT_DRIVING
 from hotlap.errors import DataError, RecordError
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.route_file import read_route
@@ -76,7 +76,7 @@ class Trace:
     closest_waypoint    the nearer of the previous and the next one
     track_length        as logged [m]
     time                stamp [s], see above
-    status              ``in_progress``, …; empty where not logged
+    status              a `Status`; -1 where not logged
     =================== =======================================================
     """
 
@@ -120,7 +120,6 @@ def read_trace(path: Path) -> Trace:
         DataError: If the file cannot be read, is no trace, or has no sound row.
     """
     table = read_rows(path)
-    status = np.array([*STATUS_NAMES, ""])[table.status]  # the last where there is none
     number = table.number
     return Trace(
         iteration=np.maximum(table.iteration, 0),
@@ -137,7 +136,7 @@ def read_trace(path: Path) -> Trace:
         closest_waypoint=number["closest_waypoint"].astype(np.int64),
         track_length=number["track_len"],
         time=number["tstamp"],
-        status=status,
+        status=table.status,
     )
 
 

@@ -26,6 +26,7 @@ MAX_COLUMNS = 200  # ten times those of any version
 MAX_LINE = 1 << 14  # characters; a longer line is no row
 MAX_DAMAGED = 100_000  # rows; kills leave a few
 _MARK = LOG_MARK.encode()
+_COLUMNS = tuple(TRACE_COLUMNS)
 NOT_LOGGED = -1  # in ``status`` and ``iteration``
 _ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
@@ -200,8 +201,8 @@ def _columns_of_log(row: str) -> tuple[str, ...]:
     pair = values[7].startswith("[") and "]" not in values[7] if len(values) > 7 else False
     num = len(values) - pair
     if num == 18 and _number(values[-1]) > _EPOCH:  # a variant without the counter of crashes
-        return (*TRACE_COLUMNS[:17], TRACE_COLUMNS[18])
-    return TRACE_COLUMNS[:num]
+        return (*_COLUMNS[:17], _COLUMNS[18])
+    return _COLUMNS[:num]
 
 
 def _number(text: str) -> float:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import warp as wp
-from judge_reference import RouteReference, Wheels, progress_in_turn
+from rules_reference import RouteReference, Wheels, progress_in_turn
 
-from hotlap.sim.judge import judge
+from hotlap.sim.race_rules import apply_rules
 from hotlap.sim.scene import Scene
 from hotlap.sim.simulator import Simulator, Start
 from hotlap.sim.state import Phase, State
@@ -80,7 +80,7 @@ def disagreements(tracks: list[Track], num_poses: int, *, car: str = "v5", seed:
             jobs.append((scene.route(number, reverse), track, reverse, origin, yaw))
     route = np.concatenate([np.full(num_poses, job[0]) for job in jobs])
     state = place(scene, route, *(np.concatenate([job[k] for job in jobs]) for k in (3, 4)), car=car)
-    judge(scene, state)
+    apply_rules(scene, state)
 
     found, uncertain = [], 0
     for number, (_, track, reverse, origin, yaw) in enumerate(jobs):
@@ -142,11 +142,11 @@ def circle(radius: float = 2.0, num_rows: int = 9) -> Track:
 
 
 def at_front_points(track: Track, front: np.ndarray, yaw: float, *, reverse: bool = False) -> State:
-    """The judged state of cars whose front points are at ``front`` (n, 2)."""
+    """The state that the rules find, of cars whose front points are at ``front`` (n, 2)."""
     scene = Scene([track])
     origin = np.asarray(front) - 0.14 * np.array([np.cos(yaw), np.sin(yaw)])
     state = place(scene, np.full(len(origin), scene.route(0, reverse)), origin, np.full(len(origin), yaw))
-    judge(scene, state)
+    apply_rules(scene, state)
     return state
 
 
@@ -211,14 +211,14 @@ def test_progress_follows_the_recurrence_over_the_start_line_and_back():
     state.start_ndist.assign(starts)
     ndist, progress = np.empty((2, num_steps, num_worlds))
     for step in range(num_steps):
-        state.active.fill_(1)  # off the track or done, it is judged on
+        state.active.fill_(1)  # off the track or done, its rules go on
         state.phase.fill_(int(Phase.RUN))
         state.laps.fill_(0)
         state.resets.fill_(0)
         x, y, yaw = track.pose_at((walk[step] % 1) * track.length)
         moved = place(scene, np.zeros(num_worlds), np.stack([x, y], axis=1), yaw)
         wp.copy(state.motion, moved.motion)
-        judge(scene, state)
+        apply_rules(scene, state)
         ndist[step] = state.host("projection_distance") / np.float32(track.length)
         progress[step] = state.host("progress")
     for world in range(num_worlds):
@@ -233,7 +233,7 @@ def test_the_first_progress_is_that_of_the_front_point():
     track = load_track("first_lap")
     simulator = Simulator(Scene([track]), 20, camera=None)
     simulator.reset(range(20), [Start(ndist=k / 20, reverse=k % 2 == 1) for k in range(20)])
-    simulator.judge()
+    simulator.apply_rules()
     np.testing.assert_allclose(simulator.state.host("progress"), 100 * 0.14 / track.length, rtol=0.1)
 
 
@@ -243,7 +243,7 @@ def test_heading_is_in_degrees_within_half_a_turn():
     yaw = np.array([np.pi - 1e-3, -np.pi + 1e-3, np.pi / 2])
     scene = Scene([track])
     state = place(scene, np.zeros(3), np.zeros((3, 2)), yaw)
-    judge(scene, state)
+    apply_rules(scene, state)
     np.testing.assert_allclose(state.host("heading"), np.rad2deg(yaw), atol=1e-4)
 
 

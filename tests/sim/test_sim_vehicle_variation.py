@@ -7,8 +7,9 @@ import pytest
 import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.statuses import Status
 from hotlap.sim.vehicle import VEHICLES, drive, vehicle_constants
-from hotlap.sim.vehicle_spread import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_period
+from hotlap.sim.vehicle_variation import FRAME_JITTER, sample_vehicle, sample_vehicle_params, step_period
 from hotlap.validation.traces import read_index, read_trace
 
 
@@ -74,7 +75,7 @@ def repeated_starts(logs, version, num_steps):
             continue
         trace = read_trace(file.path)
         seen = Counter()
-        for row in np.flatnonzero(trace.first & (trace.status == "prepare")) + 1:
+        for row in np.flatnonzero(trace.first & (trace.status == Status.PREPARE)) + 1:
             rows = slice(row, row + num_steps)
             if trace.driving[rows].all() and not trace.first[row : row + num_steps + 1].any():
                 seen[tuple(np.stack([trace.steering[rows], trace.speed[rows]]).ravel())] += 1

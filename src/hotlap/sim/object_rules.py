@@ -1,4 +1,4 @@
-"""What a control step finds out about the objects on the track, before the rules are judged: crashes, reward inputs.
+"""What a control step finds out about the objects on the track, before the rules are applied: crashes, reward inputs.
 
 Worlds without objects have nothing to do here. Sources: DeepRacer simapp, ``markov/track_geom/track_data.py``,
 ``markov/cameras/frustum.py``.
@@ -151,7 +151,7 @@ def locate_objects(scene: Scene, state: State, worlds: wp.array) -> None:
 
 @wp.kernel
 @no_type_check
-def _judge_objects(
+def _check_objects(
     # Scene:
     segments: wp.array2d(dtype=Segment),
     num_segments: wp.array(dtype=wp.int32),
@@ -236,7 +236,7 @@ def _view(camera: PinholeCamera) -> Any:
     return view
 
 
-def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
+def check_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
     """Find out into which object each active world's car has crashed, which are closest, and whether it sees one.
 
     Args:
@@ -245,7 +245,7 @@ def judge_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
         camera: Where the camera is that `object_in_camera` asks about.
     """
     wp.launch(
-        _judge_objects,
+        _check_objects,
         dim=state.num_worlds,
         inputs=[
             scene.segments,

@@ -1,7 +1,7 @@
 """What a control step finds before the action takes effect: reward inputs, race rules, phase of the episode.
 
 The order within a step is the original's: the pose is read, the reward inputs are computed from it, the rules are
-judged on it, and only then the action moves the car. Sources: DeepRacer simapp, ``markov/track_geom/track_data.py``,
+applied to it, and only then the action moves the car. Sources: DeepRacer simapp, ``markov/track_geom/track_data.py``,
 ``markov/agent_ctrl/rollout_agent_ctrl.py``, ``markov/reset``.
 """
 
@@ -133,7 +133,7 @@ def lane_pose(
 
 @wp.kernel
 @no_type_check
-def _judge(
+def _apply_rules(
     # Scene:
     segments: wp.array2d(dtype=Segment),
     num_segments: wp.array(dtype=wp.int32),
@@ -174,7 +174,7 @@ def _judge(
     pose_yaw: wp.array(dtype=wp.float32),
     # State out:
     status_out: wp.array(dtype=wp.int32),
-    judged_running: wp.array(dtype=wp.int32),
+    running: wp.array(dtype=wp.int32),
     terminated: wp.array(dtype=wp.int32),
     truncated: wp.array(dtype=wp.int32),
     x_out: wp.array(dtype=wp.float32),
@@ -255,7 +255,7 @@ def _judge(
     next_phase = was
     status = int(_IN_PROGRESS)
     done = int(0)
-    judged_running[i] = wp.where(was == _RUN, 1, 0)
+    running[i] = wp.where(was == _RUN, 1, 0)
     if was != _PREPARE and progress >= 100.0:
         # Also in a pause: a car put back just before the finish line has its front point beyond it.
         laps[i] = laps[i] + 1
@@ -344,14 +344,14 @@ def _judge(
     previous_progress[i] = wp.where(progress >= 100.0, 0.0, progress)
 
 
-def judge(scene: Scene, state: State) -> None:
+def apply_rules(scene: Scene, state: State) -> None:
     """Compute the reward inputs of every active world, apply the race rules and advance the phases.
 
-    What concerns objects must be found out before: `hotlap.sim.judge_objects`.
+    What concerns objects must be found out before: `hotlap.sim.object_rules`.
     """
     rules = scene.rules
     wp.launch(
-        _judge,
+        _apply_rules,
         dim=state.num_worlds,
         inputs=[
             scene.segments,
@@ -391,7 +391,7 @@ def judge(scene: Scene, state: State) -> None:
         ],
         outputs=[
             state.status,
-            state.judged_running,
+            state.running,
             state.terminated,
             state.truncated,
             state.x,

@@ -35,17 +35,17 @@ _CLIP = 2.5  # standard deviations; keeps a step between 25 and 109 ms
 
 
 @dataclass(frozen=True)
-class Spread:
+class Variation:
     """Standard deviations between episodes, as shares."""
 
     friction: float
     friction_bias: float
 
 
-DIRECT_SPREAD = Spread(friction=0.055, friction_bias=0.08)
+DIRECT_VARIATION = Variation(friction=0.055, friction_bias=0.08)
 """For cars whose wheels and steering go where they are told (version 5 and later)."""
 
-EFFORT_SPREAD = Spread(friction=0.07, friction_bias=0.17)
+EFFORT_VARIATION = Variation(friction=0.07, friction_bias=0.17)
 """For cars driven by torques (up to version 4), which the original repeats less well."""
 
 
@@ -57,15 +57,15 @@ def sample_vehicle_params(params: VehicleParams, rng: np.random.Generator, *, sc
         rng: Where the randomness of the episode comes from; the same number of draws at every scale.
         scale: How large the differences are: 0 none at all, 1 those between runs of the original.
     """
-    spread = EFFORT_SPREAD if params.effort_driven else DIRECT_SPREAD
+    variation = EFFORT_VARIATION if params.effort_driven else DIRECT_VARIATION
     along, across, bias = scale * np.clip(rng.standard_normal(3), -_CLIP, _CLIP)
     if scale == 0.0:
         return params
     return replace(
         params,
-        long_friction_mps2=params.long_friction_mps2 * float(np.exp(spread.friction * along)),
-        lat_friction_mps2=params.lat_friction_mps2 * float(np.exp(spread.friction * across)),
-        friction_bias=params.friction_bias + spread.friction_bias * float(bias),
+        long_friction_mps2=params.long_friction_mps2 * float(np.exp(variation.friction * along)),
+        lat_friction_mps2=params.lat_friction_mps2 * float(np.exp(variation.friction * across)),
+        friction_bias=params.friction_bias + variation.friction_bias * float(bias),
     )
 
 
