@@ -22,6 +22,7 @@ def beginning(folder: Path, *, num_iterations: int = 0, run: str = "0123456789ab
         num_iterations=num_iterations,
         num_steps=100 * num_iterations,
         num_episodes=2 * num_iterations,
+        measures={"policy_loss": "Surrogate [nat]"},
     )
 
 

@@ -63,6 +63,8 @@ def test_the_endpoint_tells_of_the_last_iteration(endpoint: PrometheusEndpoint, 
     assert found["hotlap_episodes_total", "training", "off_track", "0"] == 6
     assert found["hotlap_episodes_total", "evaluation", "lap_complete", "0"] == 3
     assert not [name for name, *_ in found if "lap_time_best" in name]  # nobody drove a lap
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        assert "# HELP hotlap_loss Means over the last update; policy_loss: Surrogate [nat]\n" in answer.read().decode()
 
 
 def test_a_port_in_use_is_said_before_anything_begins(endpoint: PrometheusEndpoint, port: int):

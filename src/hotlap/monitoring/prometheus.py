@@ -47,6 +47,7 @@ class PrometheusEndpoint(Collector):
     def __init__(self, host: str, port: int) -> None:
         self.name = f"Prometheus at {host}:{port}"
         self._model = ""
+        self._losses = ""
         self._last: IterationRecord | None = None
         self._episodes: Counter[tuple[str, ...]] = Counter()
         registry = CollectorRegistry()
@@ -81,11 +82,12 @@ class PrometheusEndpoint(Collector):
                 gauge = GaugeMetricFamily(f"hotlap_{name}", text, labels=("model",))
                 gauge.add_metric((model,), found)
                 yield gauge
-        yield _by(model, "loss", "Means over the last update", "name", last.losses)
+        yield _by(model, "loss", self._losses, "name", last.losses)
         yield _by(model, "stage_seconds", "Wall-clock of each stage of the last iteration", "stage", last.stages_s)
 
     def begin(self, training: Beginning) -> None:
         self._model = training.model
+        self._losses = "; ".join(["Means over the last update", *map(": ".join, training.measures.items())])
 
     def send(self, news: Sequence[News]) -> None:
         for _, record in iterations(news):
