@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
+from hotlap.training.listener import Listener
 
 
 def say(message: str) -> None:
@@ -26,17 +26,8 @@ def _print(text: str) -> None:
         rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
-class LogLines:
+class LogLines(Listener):
     """Prints a line per iteration, as ``name=value`` for the filters of log services, and the original's lines."""
-
-    def on_stage(self, stage: str, total: int | None) -> None:
-        """Stages are over too soon to be worth a line."""
-
-    def on_advance(self, done: int, steps: int) -> None:
-        """See `on_stage`."""
-
-    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
-        """Their lines come with those of the log."""
 
     def on_iteration(self, record: IterationRecord) -> None:
         """See `hotlap.training.listener.Listener.on_iteration`."""
