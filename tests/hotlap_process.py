@@ -61,9 +61,9 @@ class Hotlap:
         return [sys.executable, "-P", "-m", "hotlap.cli.main", *map(str, words)]
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, *, limit_s: int = WAIT_S) -> Any:
     """The first true value of ``condition``."""
-    for _ in range(10 * WAIT_S):
+    for _ in range(10 * limit_s):
         if value := condition():
             return value
         time.sleep(0.1)

@@ -25,6 +25,7 @@ pytest.importorskip("ray")
 pytestmark = pytest.mark.timeout(600)
 
 NUM_ITERATIONS = 6
+START_S = 300  # for Ray, a trainer and two workers to load and play on a machine that has other work
 # Waits in the middle of an episode as long as it is told to.
 WAITING = """
 import pathlib
@@ -79,7 +80,7 @@ def test_a_process_of_ray_that_is_lost_costs_nothing(tmp_path: Path, name: str, 
     model = model_in(tmp_path / "model")
     wait = model.path / "wait"
     with Hotlap(tmp_path).start("train", model.path) as process:
-        wait_for(lambda: len(curve(model.path)) >= 1, "an iteration")
+        wait_for(lambda: len(curve(model.path)) >= 1, "an iteration", limit_s=START_S)
         wait.touch()
         wait_for((model.path / "waiting").exists, "an episode")
         children = psutil.Process(process.pid).children(recursive=True)
@@ -173,7 +174,7 @@ def test_a_cluster_that_comes_again_is_joined_again(tmp_path: Path, monkeypatch:
         head.wait_until_up()
         node = psutil.Process(head._process.pid)
         with Hotlap(tmp_path).start("train", model.path, "--cluster", f"127.0.0.6:{port}") as process:
-            wait_for(lambda: len(curve(model.path)) >= 1, "an iteration")
+            wait_for(lambda: len(curve(model.path)) >= 1, "an iteration", limit_s=START_S)
             wait.touch()
             wait_for((model.path / "waiting").exists, "an episode")
             for each in [node, *node.children(recursive=True)]:
