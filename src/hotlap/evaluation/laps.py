@@ -35,7 +35,7 @@ def laps_of(episodes: Iterable[PlayedEpisode], rules: RaceRules) -> EvaluationRe
             complete = bool(progress[end] >= 100.0)
             counts = {mishap: int(np.sum(status[begin : end + 1] == mishap)) for mishap in MISHAPS}
             # The mishap that ends an attempt is not forgiven: nobody puts the car back, and no penalty is served.
-            forgiven = {mishap: count - (not complete and mishap == status[end]) for mishap, count in counts.items()}
+            forgiven = {mishap: count - int(not complete and mishap == status[end]) for mishap, count in counts.items()}
             off_track = forgiven[Status.OFF_TRACK] + forgiven[Status.REVERSED]
             penalty = off_track * rules.off_track_penalty + forgiven[Status.CRASHED] * rules.collision_penalty
             laps.append(
