@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from hotlap.records.events import IterationRecord
-from hotlap.training.listener import Listener
+from hotlap.training.listener import Silence
 
 
 def say(message: str) -> None:
@@ -26,7 +26,7 @@ def _print(text: str) -> None:
         rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
-class LogLines(Listener):
+class LogLines(Silence):
     """Prints a line per iteration, as ``name=value`` for the filters of log services, and the original's lines."""
 
     def on_iteration(self, record: IterationRecord) -> None:

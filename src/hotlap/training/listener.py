@@ -31,11 +31,29 @@ class Listener(Protocol):
         """Lines of the log as the original prints them; see `hotlap.training.training_log`."""
 
 
-class Silence(Listener):
+class Silence:
     """Listens and says nothing."""
 
+    def on_stage(self, stage: str, total: int | None) -> None:
+        pass
 
-class Listeners(Listener):
+    def on_advance(self, done: int, steps: int) -> None:
+        pass
+
+    def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
+        pass
+
+    def on_iteration(self, record: IterationRecord) -> None:
+        pass
+
+    def on_message(self, message: str) -> None:
+        pass
+
+    def on_log(self, lines: Sequence[str]) -> None:
+        pass
+
+
+class Listeners:
     """Several listeners that are told the same, in order."""
 
     def __init__(self, *listeners: Listener) -> None:
