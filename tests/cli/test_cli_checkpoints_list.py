@@ -48,6 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
         actions=ROUND_AND_ROUND,
         hyperparameters=SHORT,
         training={"max_iterations": 2, "eval_laps": 2},
+        built_in_network=True,
     )
     Trainer(model).run()
     return model
