@@ -18,6 +18,14 @@ def jobs_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def modules_for_processes() -> Iterator[None]:
+    """Let processes that tests start, and Ray's, find the small network of the tests."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        yield
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """Folder of real DeepRacer recordings; the test is skipped where they are absent."""

@@ -48,6 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
         actions=ROUND_AND_ROUND,
         hyperparameters=SHORT,
         training={"max_iterations": 2, "eval_laps": 2},
+        built_in_network=True,
     )
     Trainer(model).run()
     return model
@@ -152,7 +153,11 @@ def test_a_checkpoint_is_named_in_every_form_where_one_is_asked_for(model: Model
 def test_an_iteration_and_its_checkpoint_bear_one_number(model: ModelFolder, tmp_path: Path):
     """In the lines of a training, its last words, the list, the records and the report; also in a clone."""
     clone = write_model(
-        tmp_path, actions=ROUND_AND_ROUND, hyperparameters=SHORT, training={"max_iterations": 2, "eval_laps": 1}
+        tmp_path,
+        actions=ROUND_AND_ROUND,
+        hyperparameters=SHORT,
+        training={"max_iterations": 2, "eval_laps": 1},
+        built_in_network=True,
     )
     told = hotlap("train", clone.path, "--clone", model.path, "--clone-checkpoint", "last").output
     lines = [line.split() for line in told.splitlines() if re.match(r"\s*\d+\s+\d+\s+[\d,]+\s", line)]

@@ -29,7 +29,7 @@ from hotlap.rollouts.model import build_network
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     """Three checkpoints, of which the middle one is the best."""
-    folder = write_model(tmp_path_factory.mktemp("models") / "mine")
+    folder = write_model(tmp_path_factory.mktemp("models") / "mine", built_in_network=True)
     store = CheckpointStore(folder.path)
     for number in (0, 1, 2):
         network = build_network(folder.metadata, seed=number)
@@ -116,7 +116,7 @@ def test_refusals_name_the_way_out(model: ModelFolder, tmp_path: Path, monkeypat
 
 def test_broken_weights_are_not_exported(tmp_path: Path):
     """Nothing is written."""
-    folder = write_model(tmp_path / "broken")
+    folder = write_model(tmp_path / "broken", built_in_network=True)
     state = build_network(folder.metadata).state_dict()
     state["policy.head.logits.bias"][0] = np.nan
     CheckpointStore(folder.path).save(0, 0, state, metadata={})
@@ -127,7 +127,7 @@ def test_broken_weights_are_not_exported(tmp_path: Path):
 def test_continuous_actions_and_their_doubts(tmp_path: Path):
     """A range that is not the same on both sides drives otherwise on the car."""
     space = {"steering_angle": {"low": -30, "high": 15}, "speed": {"low": 0.5, "high": 2}}
-    folder = write_model(tmp_path / "continuous", actions=space)
+    folder = write_model(tmp_path / "continuous", actions=space, built_in_network=True)
     CheckpointStore(folder.path).save(0, 0, build_network(folder.metadata).state_dict(), metadata={})
     out = run("export", folder.path, "--checkpoint", "last")
     assert out["largest_difference"] <= 1e-5
@@ -160,7 +160,7 @@ def test_an_archive_of_a_model_folder_is_unpacked(model: ModelFolder, tmp_path: 
 
 def test_an_archive_of_the_files_alone_is_unpacked_too(model: ModelFolder, tmp_path: Path):
     """A model that is not trained yet; with a graph of DeepRacer in it the graph is what is imported."""
-    source = write_model(tmp_path / "source").path
+    source = write_model(tmp_path / "source", built_in_network=True).path
     out = run("import", shutil.make_archive(str(tmp_path / "packed"), "zip", source), tmp_path / "new")
     assert out["checkpoint"] is None
     assert ModelFolder(tmp_path / "new").metadata == ModelFolder(source).metadata

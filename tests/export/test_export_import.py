@@ -105,7 +105,7 @@ def test_layers_are_found_in_graphs_of_the_original(network: str):
 def test_archive_of_a_car_becomes_a_model(tmp_path: Path):
     """import(export(policy)) has every bit of the policy; the value, which is not in it, begins anew and says so."""
     policy = make_policy(SHALLOW, THREE)
-    metadata = write_model(tmp_path / "own").metadata
+    metadata = write_model(tmp_path / "own", built_in_network=True).metadata
     (tmp_path / "car.tar.gz").write_bytes(pack_archive(car_graph(layers_of(policy)), car_metadata(metadata)))
     result = import_model(tmp_path / "car.tar.gz", tmp_path / "new", track="needle_eye")
     assert same(policy, weights(tmp_path / "new"), "policy")
@@ -249,7 +249,7 @@ def test_imported_model_drives_trains_on_and_is_cloned(tmp_path: Path):
     """The numbers of its checkpoints go on where they were."""
     policy, value = make_policy(SHALLOW, THREE), value_tower()
     source = write_prefix(tmp_path / "prefix", policy, value)
-    model = write_model(tmp_path / "new")  # brings a small track and short settings
+    model = write_model(tmp_path / "new", built_in_network=True)  # brings a small track and short settings
     result = import_model(source, model.path)
     assert sorted(result.kept) == sorted(
         ["model_metadata.json", "reward_function.py", "hyperparameters.json", "job.toml"]
@@ -265,7 +265,11 @@ def test_imported_model_drives_trains_on_and_is_cloned(tmp_path: Path):
     assert not same(policy, weights(model.path), "policy")  # it learned
 
     import_model(source, tmp_path / "origin")
-    clone = write_model(tmp_path / "clone", training={"clone_from": str(tmp_path / "origin"), "max_iterations": 1})
+    clone = write_model(
+        tmp_path / "clone",
+        training={"clone_from": str(tmp_path / "origin"), "max_iterations": 1},
+        built_in_network=True,
+    )
     Trainer(clone).run()
     first = CheckpointStore(clone.path).load(12)
     assert same(policy, first.weights, "policy")
@@ -283,7 +287,11 @@ def test_folder_with_a_model_is_left_alone(tmp_path: Path):
 
 def test_metadata_of_the_folder_must_not_contradict(tmp_path: Path):
     source = write_prefix(tmp_path / "prefix", make_policy(SHALLOW, THREE), value_tower())
-    write_model(tmp_path / "new", actions=[{"steering_angle": angle, "speed": 1} for angle in (-20, 0, 20)])
+    write_model(
+        tmp_path / "new",
+        actions=[{"steering_angle": angle, "speed": 1} for angle in (-20, 0, 20)],
+        built_in_network=True,
+    )
     with pytest.raises(ConfigError, match=r"says something else than the model_metadata\.json of the model"):
         import_model(source, tmp_path / "new")
 

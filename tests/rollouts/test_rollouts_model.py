@@ -13,7 +13,7 @@ from hotlap.rollouts.model import race_config
 
 
 def race_of(folder: Path, **race: Any) -> RaceConfig:
-    model = write_model(folder, race=race)
+    model = write_model(folder, race=race, built_in_network=True)
     return race_config(model, model.job.race)
 
 

@@ -115,7 +115,9 @@ class Rig:
 
 @pytest.fixture(scope="module")
 def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    rig = Rig(write_model(tmp_path_factory.mktemp("rig"), reward=STEERED, actions=ROUND_AND_ROUND))
+    rig = Rig(
+        write_model(tmp_path_factory.mktemp("rig"), reward=STEERED, actions=ROUND_AND_ROUND, built_in_network=True)
+    )
     yield rig
     rig.fleet.close()
 
@@ -288,7 +290,7 @@ def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: P
     reward = (
         f"import os\nassert os.getpid() == {os.getpid()}, 'not here'\ndef reward_function(params):\n    return 1.0\n"
     )
-    model = write_model(tmp_path, reward=reward)
+    model = write_model(tmp_path, reward=reward, built_in_network=True)
     with pytest.raises(RewardError, match=r"reward_function.py, line 2: .*not here"):
         RayFleet(rollout_setup(model, model.job), 2)
 
@@ -297,7 +299,7 @@ def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: P
 def test_a_reward_file_that_never_ends_loading_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With the line where it is, instead of a training that never begins."""
     monkeypatch.setattr("hotlap.rollouts.ray_fleet.START_TIMEOUT_S", 20.0)
-    model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n")
+    model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n", built_in_network=True)
     with pytest.raises(RewardError, match=r"reward_function.py, line [23]: after \d+ s the reward function has not"):
         RayFleet(rollout_setup(model, model.job), 2)
 
@@ -314,7 +316,9 @@ except OSError:
 def reward_function(params):
     return 1.0
 """
-    model = write_model(tmp_path, reward=reward, hyperparameters={"num_episodes_between_training": 1})
+    model = write_model(
+        tmp_path, reward=reward, hyperparameters={"num_episodes_between_training": 1}, built_in_network=True
+    )
     job = model.job.updated(training={"eval_laps": 1})
     messages: list[str] = []
     with pytest.raises(TrainingError, match="3 attempts in a row failed"):

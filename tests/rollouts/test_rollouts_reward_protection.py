@@ -41,7 +41,7 @@ def setup_of(folder: Path, deed: str) -> RolloutSetup:
     """Of a function that does it from its fifth step on."""
     body = textwrap.indent(deed.strip(), "        ")
     reward = f"import os, time\ndef reward_function(params):\n    if params['steps'] > 4:\n{body}\n    return 1.0\n"
-    model = write_model(folder, reward=reward, actions=ROUND_AND_ROUND)
+    model = write_model(folder, reward=reward, actions=ROUND_AND_ROUND, built_in_network=True)
     setup = rollout_setup(model, model.job.updated(training={"workers": 2}))
     return dataclasses.replace(setup, reward_limit_s=2.0)
 

@@ -50,7 +50,7 @@ def play(setup: RolloutSetup, num_episodes: int, *, explore: bool = True) -> lis
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
-    folder = write_model(tmp_path_factory.mktemp("models") / "tiny")
+    folder = write_model(tmp_path_factory.mktemp("models") / "tiny", built_in_network=True)
     return rollout_setup(folder, folder.job)
 
 

@@ -35,7 +35,7 @@ def run_command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     """A model with the checkpoints 0 and 1, of which 1 is the best."""
-    model = write_model(tmp_path_factory.mktemp("source"), training={"max_iterations": 1})
+    model = write_model(tmp_path_factory.mktemp("source"), training={"max_iterations": 1}, built_in_network=True)
     Trainer(model).run()
     return model
 
@@ -44,7 +44,7 @@ def model_in(folder: Path, source: ModelFolder | Path, which: str | int = "best"
     """A model that is to begin with weights of ``source``, for one iteration."""
     place = source.path if isinstance(source, ModelFolder) else source
     training = {"max_iterations": 1, "clone_from": str(place), "clone_checkpoint": which}
-    return write_model(folder, training=training | changes.pop("training", {}), **changes)
+    return write_model(folder, training=training | changes.pop("training", {}), **changes, built_in_network=True)
 
 
 def bytes_below(folder: Path) -> dict[Path, bytes]:
@@ -148,7 +148,7 @@ def test_an_earlier_training_is_not_replaced_unless_it_is_wiped(source: ModelFol
 
 def test_a_model_of_deepracer_is_not_written_over(tmp_path: Path):
     """Its files would be mixed with ours, so neither a new training nor --resume begins; --wipe does."""
-    model = write_model(tmp_path, training={"max_iterations": 1})
+    model = write_model(tmp_path, training={"max_iterations": 1}, built_in_network=True)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "11_Step-38428.ckpt.index").write_bytes(b"theirs")
     for settings in ({}, {"resume": True}):
@@ -163,7 +163,7 @@ def test_an_archive_is_cloned_as_it_is(
 ):
     """What `hotlap import` reads; the folder names its source, not what was made of it meanwhile."""
     assert run_command(monkeypatch, "export", source.path, "--output", tmp_path / "car.tar.gz") == 0
-    model = write_model(tmp_path / "model", training={"max_iterations": 1})
+    model = write_model(tmp_path / "model", training={"max_iterations": 1}, built_in_network=True)
     capsys.readouterr()
     place = tmp_path / "car.tar.gz"
     assert run_command(monkeypatch, "train", model.path, "--clone", place) == 0
@@ -177,7 +177,9 @@ def test_an_archive_is_cloned_as_it_is(
     policy = {name: weight for name, weight in theirs.weights.items() if name.startswith("policy.")}
     assert all(torch.equal(first.weights[name], weight) for name, weight in policy.items())
 
-    again = write_model(tmp_path / "again", training={"max_minutes": 1e-6, "clone_from": str(place)})
+    again = write_model(
+        tmp_path / "again", training={"max_minutes": 1e-6, "clone_from": str(place)}, built_in_network=True
+    )
     hotlap.train(again.path)
     assert CheckpointStore(again.path).load(first.name.number).weights.keys() == first.weights.keys()
 
@@ -202,7 +204,7 @@ def test_mistakes_name_the_way_out(
     words: tuple[str, ...],
     says: str,
 ):
-    model = write_model(tmp_path)
+    model = write_model(tmp_path, built_in_network=True)
     words = tuple(str(source.path) if word == "SOURCE" else word for word in words)
     assert run_command(monkeypatch, "train", model.path, *words) == 2
     assert says in " ".join(capsys.readouterr().err.split())

@@ -110,6 +110,7 @@ def model_in(folder: Path, *, workers: int, iterations: int = 0) -> ModelFolder:
         reward=TELLING,
         hyperparameters={"num_episodes_between_training": 4},
         training={"workers": workers, "precision": "float32", "max_iterations": iterations},
+        built_in_network=True,
     )
 
 

@@ -26,7 +26,12 @@ NUM_ITERATIONS = 3
 def model_in(folder: Path, workers: int, **training: Any) -> ModelFolder:
     """Single precision, because bfloat16 is not to be had everywhere."""
     settings = {"workers": workers, "precision": "float32", "max_iterations": NUM_ITERATIONS} | training
-    return write_model(folder, hyperparameters={"num_episodes_between_training": NUM_EPISODES}, training=settings)
+    return write_model(
+        folder,
+        hyperparameters={"num_episodes_between_training": NUM_EPISODES},
+        training=settings,
+        built_in_network=True,
+    )
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,10 @@ def _registered() -> Iterator[None]:
 def test_a_sensor_of_ones_own_is_seen_learned_from_and_driven_with(tmp_path: Path):
     """Beside the camera; the network gets an embedder for it, whose weights learn."""
     model = write_model(
-        tmp_path, metadata={"sensor": ["FRONT_FACING_CAMERA", NAME]}, training={"max_iterations": 1, "eval_laps": 2}
+        tmp_path,
+        metadata={"sensor": ["FRONT_FACING_CAMERA", NAME]},
+        training={"max_iterations": 1, "eval_laps": 2},
+        built_in_network=True,
     )
     name = f"policy.embedder.{NAME}.dense1.weight"
     with Trainer(model) as trainer:
