@@ -23,6 +23,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     model = write_model(
         tmp_path_factory.mktemp("model"),
         hyperparameters={"lr": 0.01, "num_epochs": 3},
+        built_in_network=True,
         training={"max_iterations": 1, "eval_laps": 1, "precision": "float32"},
     )
     Trainer(model).run()
