@@ -79,21 +79,14 @@ class RewardFunction:
         """
         function = self.function
         if function is None:
-            return self._alone(params, where)
-        value = self._answer(function, params, where)
-        if type(value) is not float:
-            value = self._as_float(function, value, params, where)
+            value = float(self._batch_answer(batch_of_one(params), 1, where or _where(None, params))[0])
+        else:
+            value = self._answer(function, params, where)
+            if type(value) is not float:
+                value = self._as_float(function, value, params, where)
         if -LIMIT <= value <= LIMIT:  # not so for NaN
             return value
-        self._refused(function, f"returned {_number_word(value)}", params, where)
-
-    def _alone(self, params: dict[str, Any], where: Where) -> float:
-        """The reward of one step by the batch function."""
-        assert self.batch_function is not None
-        value = float(self._batch_answer(batch_of_one(params), 1, where or _where(None, params))[0])
-        if -LIMIT <= value <= LIMIT:
-            return value
-        self._refused(self.batch_function, f"returned {_number_word(value)}", params, where)
+        self._refused(function or self.batch_function, f"returned {_number_word(value)}", params, where)
 
     def call_batch(
         self, params: RewardParams, columns: Mapping[str, np.ndarray], episodes: Sequence[int | str]
@@ -127,8 +120,7 @@ class RewardFunction:
 
     def _answer(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any], where: Where) -> Any:
         """What the user's function returns, whatever that is."""
-        running.where, running.folder, running.thread = where, self._folder, _get_ident()
-        running.number += 1
+        running.call = where, self._folder, _get_ident()
         try:
             if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
                 guard.prepare()
@@ -167,7 +159,7 @@ class RewardFunction:
 
     def _refused(
         self,
-        function: Callable[[dict[str, Any]], Any],
+        function: Callable[[dict[str, Any]], Any] | None,
         what: str,
         params: dict[str, Any],
         where: Where,

@@ -65,24 +65,18 @@ class Stopped(BaseException):
 class Running:
     """What runs now. A reward function sets these around each call, which must cost next to nothing."""
 
-    __slots__ = ("active", "armed", "errors", "folder", "number", "output", "thread", "where")
+    __slots__ = ("active", "armed", "call", "errors", "output")
 
     def __init__(self) -> None:
         self.active = False
+        self.call: tuple[object, str, int] = (None, "", 0)
+        """The latest: where the run stood, the folder of the user's files, the thread as of `threading.get_ident`."""
         self.armed = False
         """Whether the processor's clock runs out if the watchdog does not wind it; see `prepare`."""
         self.output: object = None
         """The `sys.stdout` whose lines are counted."""
         self.errors: object = None
         """The `sys.stderr` whose lines are counted."""
-        self.number = 0
-        """Counts calls."""
-        self.thread = 0
-        """The one that calls, as of `threading.get_ident`."""
-        self.folder = ""
-        """Where the user's files lie."""
-        self.where: object = None
-        """Where the run stands, for errors."""
 
 
 running = Running()
@@ -93,8 +87,8 @@ class _UserThread:
     """A thread that the function started."""
 
     thread: threading.Thread
-    number: int
-    """The call."""
+    call: object
+    """The one that started it."""
     where: str
     told: bool = False
     """Whether it was named as one that stays."""
@@ -109,15 +103,15 @@ class _Watch:
         self.most = sys.maxsize  # memory that the process may have
         self.installed = 0  # process that the watchdog runs in: a child made by fork has none
         self.signals = False  # whether exceptions come to the main thread by a signal
-        self.number = -1  # the call seen last
+        self.call: object = None  # the one seen last
         self.since = 0.0  # when it was first seen
         self.memory = 0  # of the process then
         self.first_memory = 0  # and when it was first protected
         self.full = ""  # why no further call may begin
-        self.stopping = -1  # the call that is being stopped
+        self.stopping: object = None  # the call that is being stopped
         self.why = ""
         self.sentence: str | None = None
-        self.wound_number = -1  # the last call when the clock was wound
+        self.wound: object = None  # the latest call when the clock was wound
         self.winds = False  # whether the processor's clock is ours
         self.ends_stuck = True  # whether a process ends that compiled code keeps
         self.job: object = None
@@ -228,19 +222,18 @@ def protected(path: Path, where: object = None) -> Iterator[None]:
     install()
     _count_growth_from_now()
     prepare()
-    outer = running.active, running.folder, running.where, running.thread
-    running.folder, running.where, running.thread = str(path.parent), where, threading.get_ident()
-    running.number += 1
+    outer = running.active, running.call
+    running.call = where, str(path.parent), threading.get_ident()
     running.active = True
     try:
         yield
     finally:
-        running.active, running.folder, running.where, running.thread = outer
+        running.active, running.call = outer
 
 
 def overdue() -> str | None:
     """What the call that is being stopped at the moment does, as a sentence with file and line; None: none is."""
-    return _watch.sentence if running.active and _watch.stopping == running.number else None
+    return _watch.sentence if running.active and _watch.stopping is running.call else None
 
 
 def explained(error: Stopped) -> str:
@@ -271,7 +264,7 @@ def is_interrupt(error: BaseException, folder: Path) -> bool:
 
 def _in_user_code() -> bool:
     thread = threading.get_ident()
-    return (running.active and thread == running.thread) or any(thread == each.thread.ident for each in _watch.threads)
+    return (running.active and thread == running.call[2]) or any(thread == each.thread.ident for each in _watch.threads)
 
 
 def _stop(what: str) -> NoReturn:
@@ -322,7 +315,7 @@ def _replace_functions() -> None:
                     f"starts a thread, but {left} that it started before still run; end each in the call that starts it"
                 )
             self.daemon = True  # it never keeps the process from ending
-            _watch.threads.append(_UserThread(self, running.number, place()))
+            _watch.threads.append(_UserThread(self, running.call, place()))
         begin(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
@@ -382,12 +375,13 @@ def _within_limits(text: str) -> str:
 
 def place(thread: int | None = None) -> str:
     """The innermost line of the user's files that a thread (this one) is in, as ``FILE, line 7``."""
+    folder = running.call[1]
     frame: FrameType | None = sys._getframe() if thread is None else sys._current_frames().get(thread)
     while frame is not None:
-        if str(Path(frame.f_code.co_filename).parent) == running.folder:
+        if str(Path(frame.f_code.co_filename).parent) == folder:
             return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
         frame = frame.f_back
-    return running.folder
+    return folder
 
 
 def _look_after() -> None:
@@ -399,17 +393,17 @@ def _look_after() -> None:
             _wind_clock()
             _notice_growth()
             if running.active:
-                _look_at(running.number)
+                _look_at(running.call)
             else:
-                _watch.number = -1
+                _watch.call = None
 
 
 def _wind_clock() -> None:
     """Who cannot do so for as long as a call may take is kept from it by compiled code; nobody is while none calls."""
     if not _watch.winds or not running.armed:
         return
-    idle = not running.active and running.number == _watch.wound_number
-    _watch.wound_number = running.number
+    idle = not running.active and running.call is _watch.wound
+    _watch.wound = running.call
     signal.setitimer(signal.ITIMER_PROF, 0 if idle else _watch.limit_s + GRACE_S)
     running.armed = not idle
 
@@ -425,23 +419,23 @@ def _stop_clocks() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _look_at(number: int) -> None:
+def _look_at(call: tuple[object, str, int]) -> None:
     """End the call that runs if it has to be."""
     now = time.monotonic()
-    if number != _watch.number:
-        _watch.number, _watch.since, _watch.memory = number, now, _own_memory()
+    if call is not _watch.call:
+        _watch.call, _watch.since, _watch.memory = call, now, _own_memory()
         return
     seconds = now - _watch.since
-    if _watch.stopping != number:
+    if _watch.stopping is not call:
         why = _reason(seconds)
         if why is None:
             return
-        _begin_to_stop(number, why)
+        _begin_to_stop(call, why)
         _watch.since = now - _watch.limit_s  # from here on it has its grace
     elif seconds > _watch.limit_s + GRACE_S:
         os.write(2, f"\nhotlap: {_watch.sentence} It does not let itself be stopped: the process ends.\n".encode())
         _exit(EXIT_CODE)
-    _raise_in(running.thread)
+    _raise_in(call[2])
 
 
 def _reason(seconds: float) -> str | None:
@@ -481,12 +475,12 @@ def _too_long() -> str:
     return f"{_TOO_LONG} after {_watch.limit_s:g} s; expected an answer within milliseconds"
 
 
-def _begin_to_stop(number: int, why: str) -> None:
-    where = running.where
+def _begin_to_stop(call: tuple[object, str, int], why: str) -> None:
+    where, _, thread = call
     step = f", episode {where[0]}, step {int(where[1])}" if isinstance(where, tuple) else f", {where}" if where else ""
     _watch.why = why
-    _watch.sentence = f"{place(running.thread)}{step}: {why}."
-    _watch.stopping = number
+    _watch.sentence = f"{place(thread)}{step}: {why}."
+    _watch.stopping = call
 
 
 def _raise_in(thread: int) -> None:
@@ -500,14 +494,15 @@ def _raise_in(thread: int) -> None:
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
     """In the main thread: by the watchdog, or by the clock of the processor while the watchdog cannot run."""
-    if not running.active or running.thread != threading.get_ident():
+    call = running.call
+    if not running.active or call[2] != threading.get_ident():
         return
-    if _watch.stopping != running.number:
-        if _watch.number != running.number:
-            _watch.number, _watch.since, _watch.memory = running.number, time.monotonic(), _own_memory()
+    if _watch.stopping is not call:
+        if _watch.call is not call:
+            _watch.call, _watch.since, _watch.memory = call, time.monotonic(), _own_memory()
         if time.monotonic() - _watch.since <= _watch.limit_s:
             return
-        _begin_to_stop(running.number, _too_long())
+        _begin_to_stop(call, _too_long())
     raise Stopped(_watch.why)
 
 
@@ -515,7 +510,7 @@ def _name_threads_that_stay() -> None:
     for each in list(_watch.threads):
         if not each.thread.is_alive() and each.thread.ident is not None:
             _watch.threads.remove(each)
-        elif not each.told and (not running.active or running.number > each.number + 1):
+        elif not each.told and (not running.active or running.call is not each.call):
             told = any(other.told and other.where == each.where for other in _watch.threads)
             each.told = True
             if futures := sys.modules.get("concurrent.futures.thread"):

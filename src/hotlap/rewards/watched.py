@@ -174,7 +174,7 @@ def _note_places(file: Path) -> None:
             with contextlib.suppress(MemoryError):
                 if guard.running.active:
                     notes.seek(0)
-                    notes.write(f"{guard.place(guard.running.thread)}\n")
+                    notes.write(f"{guard.place(guard.running.call[2])}\n")
                     notes.truncate()
                     notes.flush()
 
