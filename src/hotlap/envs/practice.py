@@ -23,8 +23,8 @@ from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
 from hotlap.rewards.loader import read_reward
 from hotlap.rewards.params import COLUMNS
+from hotlap.rewards.reading import read
 from hotlap.rewards.recorded_episodes import Episode
-from hotlap.rewards.source_check import reads_objects
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
 from hotlap.tracks.track import Track
@@ -119,7 +119,7 @@ class Practice:
             source = ""
         asked = set(needed)
         if not needed:
-            asked = set(_KINDS) if reads_objects(source) else {"time_trial"}
+            asked = set(_KINDS) if read(source).mentions(OF_OBJECTS) else {"time_trial"}
         races = {kind: self._race(kind, metadata) for kind in _KINDS if kind in asked}
         return races, self.routes, needed
 

@@ -24,8 +24,9 @@ from hotlap.rewards.function import RewardFunction, describe, line_of
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
 from hotlap.rewards.profile import HotSpot, RewardCost, hot_spots
+from hotlap.rewards.reading import read
 from hotlap.rewards.recorded_episodes import Episode
-from hotlap.rewards.source_check import CONSOLE, Problem, check_source, rare_names, reads_the_border
+from hotlap.rewards.source_check import CONSOLE, Problem, check_source, rare_names
 
 SLOW_US = 2000.0
 """A median cost per call [µs] from which on training feels it."""
@@ -172,8 +173,8 @@ def check_reward(
     report.path = str(reward.path)
     source = read_reward(path).text.decode("utf-8-sig", errors="replace")
     params = RewardParams(routes)
-    read = check_source(source, reward.namespace)
-    never = next((each for each in read if "is never true: the first call" in each.message), None)
+    found = check_source(source, reward.namespace)
+    never = next((each for each in found if "is never true: the first call" in each.message), None)
     threads = threading.active_count()
 
     # As training does: loaded once, one episode after another.
@@ -186,7 +187,7 @@ def check_reward(
                 play.episode(episode)
     _sum_up(report, played)
     report.problems += _failures(report, played, needed, never)
-    report.problems += _not_told_yet(read, played, never)
+    report.problems += _not_told_yet(found, played, never)
     report.problems += _prints(report)
     if threading.active_count() > threads:
         report.problems.append(
@@ -622,7 +623,7 @@ class _Doubts:
         if off.any() and len(inside) and self.values[off].mean() >= max(0.999 * inside.mean(), 1e-9):
             reason = (
                 "look at how it uses 'all_wheels_on_track', 'is_offtrack' and 'distance_from_center'"
-                if reads_the_border(self.source)
+                if read(self.source).mentions(("all_wheels_on_track", "is_offtrack", "distance_from_center"))
                 else "it reads none of 'all_wheels_on_track', 'is_offtrack' and 'distance_from_center'"
             )
             first = self.rows[int(np.flatnonzero(off)[0])]
