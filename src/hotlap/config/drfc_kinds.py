@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from hotlap.config.base import shown
 
@@ -124,7 +124,7 @@ def _positions(text: str) -> list[list[float]]:
         fraction, comma, lane = entry.partition(",")
         if not comma:
             raise ValueError
-        places.append([FRACTION.parse(fraction), number(-math.inf).parse(lane)])
+        places.append([_KINDS["fraction"].parse(fraction), number(-math.inf).parse(lane)])
     return places
 
 
@@ -145,18 +145,36 @@ def _range(low: float, high: float | None) -> str:
 
 _PART = r"(?!\.\.?(/|$))[^/\s\\'\"$`]+"  # of a path: neither . nor .., no blank, nothing that a shell would change
 
-TEXT = Kind("anything", lambda text: text)
-FRACTION = number(0, 1, unit="fraction of the lap")
-SECONDS = number(0, unit="seconds")
-METERS = number(0, above=True, unit="meters")
-# The console's names of tracks have blanks: "A to Z Speedway".
-TRACK = _matching("the name of a track, without quotes", rf"/?{_PART}(/{_PART})*|{_PART}( {_PART})*")
-NAME = _matching("a plain name, without blanks, quotes and slashes", _PART)
-KEY = _matching("names with / between them, without blanks and quotes, none of them . or ..", rf"{_PART}(/{_PART})*")
-RESETS = Kind("0, or a whole number of at least 2", _resets)
-RACE_TYPE = Kind("TIME_TRIAL, OBJECT_AVOIDANCE, HEAD_TO_BOT", _race_type)
-SCRIPT_BOOLEAN = Kind("True, yes, t, 1, False, no, f, 0", _script_boolean)
-MULTI_CONFIG = Kind("True, False", _multi_config)
-POSITIONS = Kind("lap fraction (0 to 1), a comma and the lane (-1: outer), with ; between two places", _positions)
-HOST = _matching("the name or the address of a machine", r"[A-Za-z0-9._:-]+")
-STREAM_PREFIX = _matching("text without : and *, at most 256 characters", r"[^:*]{0,256}")
+_KINDS: Final = {
+    "text": Kind("anything", lambda text: text),
+    "boolean": boolean(),
+    "start": boolean(true="round_robin", false="fixed"),
+    "log_group": boolean(true="/deepracer-for-cloud", false=None),
+    "fraction": number(0, 1, unit="fraction of the lap"),
+    "seconds": number(0, unit="seconds"),
+    "meters": number(0, above=True, unit="meters"),
+    "bot_speed": number(0, 4, unit="m/s"),
+    # The console's names of tracks have blanks: "A to Z Speedway".
+    "track": _matching("the name of a track, without quotes", rf"/?{_PART}(/{_PART})*|{_PART}( {_PART})*"),
+    "name": _matching("a plain name, without blanks, quotes and slashes", _PART),
+    "key": _matching(
+        "names with / between them, without blanks and quotes, none of them . or ..", rf"{_PART}(/{_PART})*"
+    ),
+    "resets": Kind("0, or a whole number of at least 2", _resets),
+    "race_type": Kind("TIME_TRIAL, OBJECT_AVOIDANCE, HEAD_TO_BOT", _race_type),
+    "script_boolean": Kind("True, yes, t, 1, False, no, f, 0", _script_boolean),
+    "multi_config": Kind("True, False", _multi_config),
+    "positions": Kind("lap fraction (0 to 1), a comma and the lane (-1: outer), with ; between two places", _positions),
+    "host": _matching("the name or the address of a machine", r"[A-Za-z0-9._:-]+"),
+    "stream_prefix": _matching("text without : and *, at most 256 characters", r"[^:*]{0,256}"),
+}
+
+
+def kind_called(words: str) -> Kind:
+    """The kind that is called so, as ``meters``, ``whole 0 50``, ``choice last best``, ``optional key``."""
+    first, *rest = words.split()
+    if first == "optional":
+        return optional(kind_called(" ".join(rest)))
+    if first == "whole":
+        return whole(*map(int, rest))
+    return choice(*rest) if first == "choice" else _KINDS[first]
