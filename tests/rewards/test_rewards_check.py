@@ -23,11 +23,12 @@ from hotlap.envs import practice
 from hotlap.envs.practice import Practice
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
-from hotlap.rewards.check import RewardReport, check_reward
+from hotlap.rewards.check import check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
 from hotlap.rewards.reading import read
+from hotlap.rewards.report import RewardReport
 from hotlap.rewards.source_check import CONSOLE
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import Track, load_track

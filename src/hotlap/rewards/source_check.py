@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 import symtable
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -49,6 +50,11 @@ class Problem:
     """Those of `inputs` that the line reads."""
 
 
+def warning(message: str, line: int | None = None) -> Problem:
+    """What runs, but should be looked at."""
+    return Problem("warning", message, line)
+
+
 def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
     """Problems that show without calling the function.
 
@@ -60,7 +66,7 @@ def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
     problems = [
         *_undefined_names(source, reading, namespace),
         *_unknown_keys(reading.tree),
-        *(Problem("warning", sentence, line) for sentence, line in wrong_units(reading)),
+        *itertools.starmap(warning, wrong_units(reading)),
         *_reaches_out(reading),
         *_refused_by_the_console(source, reading),
     ]
@@ -97,7 +103,7 @@ def _unknown_keys(tree: ast.Module) -> Iterator[Problem]:
             stored = isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)
             holder = node.value if isinstance(node, ast.Subscript) else getattr(node.func, "value", None)
             if isinstance(holder, ast.Name) and holder.id == arguments[0].arg and not stored:
-                yield Problem("warning", f"there is no key {key!r} in the inputs.{meant(key)}", node.lineno)
+                yield warning(f"there is no key {key!r} in the inputs.{meant(key)}", node.lineno)
 
 
 def _imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:

@@ -20,9 +20,10 @@ from typing import Any
 import psutil
 
 from hotlap.rewards import guard
-from hotlap.rewards.check import RewardReport, check_reward
+from hotlap.rewards.check import check_reward
 from hotlap.rewards.lines import hanging, source_of
 from hotlap.rewards.recorded_episodes import Episode
+from hotlap.rewards.report import RewardReport
 from hotlap.rewards.source_check import Problem
 from hotlap.unfinished import scratch_folder, write_whole
 
