@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from hotlap.errors import RewardError
-from hotlap.rewards import guard, old_names
+from hotlap.rewards import old_names
 from hotlap.rewards.function import line_of
 from hotlap.rewards.hardly_meant import hardly_meant
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
 from hotlap.rewards.play import Clock, Failure, Play
+from hotlap.rewards.printed_lines import MAX_LINES, printed_lines
 from hotlap.rewards.profile import RewardCost, hot_spots
 from hotlap.rewards.recorded_episodes import Episode
 from hotlap.rewards.report import PlayedEpisode, RewardReport
@@ -57,7 +58,7 @@ def check_reward(
         A report; a file that cannot even be loaded is its only problem.
     """
     old_names.told.clear()  # what other functions of this process asked for
-    guard.forget_lines()
+    printed_lines.forget()
     whole = Clock(time.monotonic() + WHOLE_S if end is None else end)
     report = RewardReport(str(path), num_episodes=sum(map(len, races.values())))
     try:
@@ -190,12 +191,12 @@ def _plain(value: Any) -> Any:
 
 def _prints(report: RewardReport) -> Iterator[Problem]:
     """Whether the function prints more than anybody reads."""
-    report.num_printed, place = guard.lines_written()
+    report.num_printed, place = printed_lines.written, printed_lines.where
     lines = report.num_printed / max(report.calls, 1)
     if lines >= FLOOD:
         _, _, line = place.rpartition(", line ")
         yield warning(
-            f"the function prints {lines:.0f} lines a call: a training shows {guard.MAX_LINES} lines and waits for all "
+            f"the function prints {lines:.0f} lines a call: a training shows {MAX_LINES} lines and waits for all "
             'the others too; print less, such as only `if params["steps"] == 2`',
             int(line) if line.isdigit() else None,
         )

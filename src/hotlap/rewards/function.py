@@ -16,9 +16,10 @@ import numpy as np
 from hotlap.deepracer.reward_inputs import KEYS, OLD_KEYS
 from hotlap.errors import FailedCall, RewardError, RewardStopped
 from hotlap.rewards import guard
-from hotlap.rewards.guard import Stopped, is_interrupt, running
+from hotlap.rewards.guard import is_interrupt
 from hotlap.rewards.lines import hanging, keys_read, source_of
 from hotlap.rewards.params import RewardParams, batch_of_one
+from hotlap.rewards.running import Stopped, running
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""

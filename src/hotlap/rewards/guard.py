@@ -32,7 +32,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -40,11 +39,11 @@ from typing import Any, Final, NoReturn
 import psutil
 
 from hotlap.resources import memory_left
+from hotlap.rewards.printed_lines import MAX_LINES, printed_lines
+from hotlap.rewards.running import Call, Stopped, UserThread, in_user_code, place, running, user_threads
 
 LIMIT_S: Final = 30.0
 GRACE_S: Final = 5.0  # from the first exception until the process is ended
-MAX_LINES: Final = 100
-MAX_LINE: Final = 1000  # characters
 EXIT_CODE: Final = 2  # of a process that has to be ended, as of every command after an error of the user's
 MAX_THREADS: Final = 40  # that one function may leave running; a pool of Python's has at most 32
 _POLL_S: Final = 0.1
@@ -58,48 +57,11 @@ _TOO_LONG: Final = "the reward function has not returned"
 _exit = os._exit
 
 
-class Stopped(BaseException):
-    """The function was stopped, or did what it must not; not an `Exception`, so that fewer functions swallow it."""
-
-
-class Running:
-    """What runs now. A reward function sets these around each call, which must cost next to nothing."""
-
-    __slots__ = ("active", "armed", "call", "errors", "output")
-
-    def __init__(self) -> None:
-        self.active = False
-        self.call: tuple[object, str, int] = (None, "", 0)
-        """The latest: where the run stood, the folder of the user's files, the thread as of `threading.get_ident`."""
-        self.armed = False
-        """Whether the processor's clock runs out if the watchdog does not wind it; see `prepare`."""
-        self.output: object = None
-        """The `sys.stdout` whose lines are counted."""
-        self.errors: object = None
-        """The `sys.stderr` whose lines are counted."""
-
-
-running = Running()
-
-
-@dataclass
-class _UserThread:
-    """A thread that the function started."""
-
-    thread: threading.Thread
-    call: object
-    """The one that started it."""
-    where: str
-    told: bool = False
-    """Whether it was named as one that stays."""
-
-
 class _Watch:
     """The settings and the memory of the process's only watchdog."""
 
     def __init__(self) -> None:
         self.limit_s = LIMIT_S
-        self.max_lines = MAX_LINES
         self.most = sys.maxsize  # memory that the process may have
         self.installed = 0  # process that the watchdog runs in: a child made by fork has none
         self.signals = False  # whether exceptions come to the main thread by a signal
@@ -115,12 +77,6 @@ class _Watch:
         self.winds = False  # whether the processor's clock is ours
         self.ends_stuck = True  # whether a process ends that compiled code keeps
         self.job: object = None
-        self.lines = 0  # written, as far as they are shown
-        self.written = 0  # all of them
-        self.wrote_at = ""  # where
-        self.column = 0  # characters of the line that is being written
-        self.writing = False  # one stream may write by another
-        self.threads: list[_UserThread] = []
 
 
 _watch = _Watch()
@@ -143,14 +99,14 @@ def configure(
         job: The count begins anew when this is not equal to what it was.
         ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
-    _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    _watch.limit_s, printed_lines.limit = limit_s, max_lines
     _count_growth_from_now()
     _watch.most = sys.maxsize if memory is None else _own_memory() + memory
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
     if job != _watch.job:
         _watch.job = job
-        forget_lines()
+        printed_lines.forget()
     running.armed = False
     install()
 
@@ -179,17 +135,6 @@ def install() -> None:
         _watch.signals = True
 
 
-def lines_written() -> tuple[int, str]:
-    """How many lines user code has written since `forget_lines`, and where it does so most."""
-    return _watch.written, _watch.wrote_at
-
-
-def forget_lines() -> None:
-    """Count from zero."""
-    _watch.lines = _watch.column = _watch.written = 0
-    _watch.wrote_at = ""
-
-
 def is_full() -> bool:
     """Whether the process has grown beyond what `configure` has set."""
     return _own_memory() > _watch.most
@@ -206,7 +151,7 @@ def prepare() -> None:
     running.output, running.errors = sys.stdout, sys.stderr
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            _count_lines_of(stream)
+            printed_lines.count(stream)
     # The handler runs in spite of Python's lock. Where somebody else, such as a profiler, has one, it is left alone.
     if not running.armed and _STUCK_SIGNAL is not None and signal.getsignal(_STUCK_SIGNAL) is signal.SIG_DFL:
         faulthandler.unregister(_STUCK_SIGNAL)
@@ -262,11 +207,6 @@ def is_interrupt(error: BaseException, folder: Path) -> bool:
 # What the function calls
 
 
-def _in_user_code() -> bool:
-    thread = threading.get_ident()
-    return (running.active and thread == running.call[2]) or any(thread == each.thread.ident for each in _watch.threads)
-
-
 def _stop(what: str) -> NoReturn:
     raise Stopped(what)
 
@@ -281,7 +221,7 @@ def _replace_functions() -> None:
 
         @functools.wraps(original)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if _in_user_code():
+            if in_user_code():
                 _stop(what)
             return original(*args, **kwargs)
 
@@ -308,80 +248,20 @@ def _replace_functions() -> None:
 
     @functools.wraps(begin)
     def start(self: threading.Thread) -> None:
-        if _in_user_code():
-            left = sum(each.thread.is_alive() for each in _watch.threads)
+        if in_user_code():
+            left = sum(each.thread.is_alive() for each in user_threads)
             if left >= MAX_THREADS:
                 _stop(
                     f"starts a thread, but {left} that it started before still run; end each in the call that starts it"
                 )
             self.daemon = True  # it never keeps the process from ending
-            _watch.threads.append(_UserThread(self, running.call, place()))
+            user_threads.append(UserThread(self, running.call, place()))
         begin(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
 
 
-def _count_lines_of(stream: Any) -> None:
-    """Let a stream write only so much of what user code gives it, whoever holds the stream."""
-    write = stream.write
-    if getattr(write, "counts", False):
-        return
-
-    def counted(text: str) -> int:
-        if _watch.writing or not isinstance(text, str) or not _in_user_code():
-            return int(write(text) or 0)
-        _watch.writing = True
-        _watch.written += text.count("\n")
-        try:
-            if not _watch.wrote_at:
-                _watch.wrote_at = place()
-            if shown := _within_limits(text):
-                write(shown)
-        finally:
-            _watch.writing = False
-        return len(text)
-
-    counted.counts = True  # type: ignore[attr-defined]
-    with contextlib.suppress(AttributeError, TypeError):  # a stream of somebody's own that takes no attributes
-        stream.write = counted
-
-
-def _within_limits(text: str) -> str:
-    """What is shown of a text; counts it."""
-    shown = []
-    for part in text.splitlines(keepends=True):
-        if _watch.lines > _watch.max_lines:
-            break
-        if _watch.lines == _watch.max_lines:
-            _watch.lines += 1
-            _watch.wrote_at = place()
-            shown.append(
-                f"[The reward function has written {_watch.max_lines} lines here, the last at {_watch.wrote_at}; what "
-                "it writes from now on is not shown.]\n"
-            )
-            break
-        line = part.rstrip("\r\n")
-        room = max(MAX_LINE - _watch.column, 0)
-        shown.append(line[:room] + ("…" if room and len(line) > room else ""))
-        _watch.column += len(line)
-        if line != part:  # it ends here
-            shown.append(part[len(line) :])
-            _watch.lines, _watch.column = _watch.lines + 1, 0
-    return "".join(shown)
-
-
 # The watchdog
-
-
-def place(thread: int | None = None) -> str:
-    """The innermost line of the user's files that a thread (this one) is in, as ``FILE, line 7``."""
-    folder = running.call[1]
-    frame: FrameType | None = sys._getframe() if thread is None else sys._current_frames().get(thread)
-    while frame is not None:
-        if str(Path(frame.f_code.co_filename).parent) == folder:
-            return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
-        frame = frame.f_back
-    return folder
 
 
 def _look_after() -> None:
@@ -419,7 +299,7 @@ def _stop_clocks() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _look_at(call: tuple[object, str, int]) -> None:
+def _look_at(call: Call) -> None:
     """End the call that runs if it has to be."""
     now = time.monotonic()
     if call is not _watch.call:
@@ -475,7 +355,7 @@ def _too_long() -> str:
     return f"{_TOO_LONG} after {_watch.limit_s:g} s; expected an answer within milliseconds"
 
 
-def _begin_to_stop(call: tuple[object, str, int], why: str) -> None:
+def _begin_to_stop(call: Call, why: str) -> None:
     where, _, thread = call
     step = f", episode {where[0]}, step {int(where[1])}" if isinstance(where, tuple) else f", {where}" if where else ""
     _watch.why = why
@@ -507,11 +387,11 @@ def _on_signal(_number: int, _frame: FrameType | None) -> None:
 
 
 def _name_threads_that_stay() -> None:
-    for each in list(_watch.threads):
+    for each in list(user_threads):
         if not each.thread.is_alive() and each.thread.ident is not None:
-            _watch.threads.remove(each)
+            user_threads.remove(each)
         elif not each.told and (not running.active or running.call is not each.call):
-            told = any(other.told and other.where == each.where for other in _watch.threads)
+            told = any(other.told and other.where == each.where for other in user_threads)
             each.told = True
             if futures := sys.modules.get("concurrent.futures.thread"):
                 futures._threads_queues.pop(each.thread, None)  # at exit it would be waited for
