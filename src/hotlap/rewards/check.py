@@ -18,10 +18,9 @@ from hotlap.rewards.function import line_of
 from hotlap.rewards.hardly_meant import hardly_meant
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route
-from hotlap.rewards.play import Clock, Failure, Play
+from hotlap.rewards.play import Clock, Episode, Failure, Play
 from hotlap.rewards.printed_lines import MAX_LINES, printed_lines
 from hotlap.rewards.profile import RewardCost, hot_spots
-from hotlap.rewards.recorded_episodes import Episode
 from hotlap.rewards.report import PlayedEpisode, RewardReport
 from hotlap.rewards.source_check import Problem, check_source, warning
 

@@ -14,7 +14,18 @@ from hotlap.errors import FailedCall, RewardError
 from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.params import RewardParams
-from hotlap.rewards.recorded_episodes import Episode
+
+
+@dataclass(frozen=True)
+class Episode:
+    """The steps of a recorded episode, in order, that a reward function is asked about."""
+
+    name: str
+    """What is driven, such as "a good lap"."""
+    ending: str
+    """Status of the last step, such as "off_track"."""
+    columns: dict[str, np.ndarray]
+    """Rows for `RewardParams`."""
 
 
 class Clock:

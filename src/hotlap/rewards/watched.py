@@ -22,7 +22,7 @@ import psutil
 from hotlap.rewards import guard
 from hotlap.rewards.check import check_reward
 from hotlap.rewards.lines import hanging, source_of
-from hotlap.rewards.recorded_episodes import Episode
+from hotlap.rewards.play import Episode
 from hotlap.rewards.report import RewardReport
 from hotlap.rewards.running import place, running
 from hotlap.rewards.source_check import Problem
