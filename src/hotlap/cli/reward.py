@@ -209,7 +209,7 @@ def _time(us: float) -> str:
 
 
 def _inputs_read(problem: Problem) -> str:
-    from hotlap.rewards.function import describe
+    from hotlap.rewards.explain import describe
 
     return describe({key: problem.inputs[key] for key in problem.reads if key in problem.inputs})
 

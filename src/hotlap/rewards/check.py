@@ -14,7 +14,7 @@ import numpy as np
 
 from hotlap.errors import RewardError
 from hotlap.rewards import old_names
-from hotlap.rewards.function import line_of
+from hotlap.rewards.explain import line_of
 from hotlap.rewards.hardly_meant import hardly_meant
 from hotlap.rewards.loader import load_reward, read_reward
 from hotlap.rewards.params import RewardParams, Route

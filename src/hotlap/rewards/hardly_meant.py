@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hotlap.errors import RewardError
-from hotlap.rewards.function import describe
+from hotlap.rewards.explain import describe
 from hotlap.rewards.loader import load_reward
 from hotlap.rewards.play import Clock, Play
 from hotlap.rewards.reading import read

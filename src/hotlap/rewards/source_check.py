@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hotlap.deepracer.reward_inputs import KEYS
-from hotlap.rewards.function import meant
+from hotlap.rewards.explain import meant
 from hotlap.rewards.reading import Reading, called, is_name, key_of, read
 from hotlap.rewards.units import wrong_units
 
