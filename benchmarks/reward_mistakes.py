@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from hotlap.envs.practice import Practice
-from hotlap.rewards.check import RewardReport
+from hotlap.rewards.report import RewardReport
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks.catalog import load_track
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +234,27 @@ def test_columns_of_other_number_types_become_the_same_types():
     assert row["steps"] == 2.0
     assert type(row["steps"]) is float
     assert row["x"] == float(np.float32(0.1))
+
+
+def test_a_new_input_is_a_row_of_the_table():
+    """Whoever computes it gives its column; it is in what single calls and batches are given."""
+    program = """
+import numpy as np
+from hotlap.deepracer import reward_inputs
+reward_inputs.REWARD_INPUTS["yaw_rate"] = reward_inputs.RewardInput("float", "rad/s")
+reward_inputs.KEYS = tuple(reward_inputs.REWARD_INPUTS)
+from hotlap.rewards.params import COLUMNS, RewardParams, batch_of_one
+from hotlap.tracks import load_track
+columns = {key: np.zeros(3) for key in COLUMNS}
+columns |= {"closest_waypoints": np.zeros((3, 2)), "route": np.zeros(3, dtype=int)}
+params = RewardParams([load_track("first_lap")])
+columns["yaw_rate"] = np.arange(3.0)
+rows = list(params.rows(columns))
+((_, batch),) = params.batches(columns)
+print([row["yaw_rate"] for row in rows], batch["yaw_rate"], batch_of_one(rows[2])["yaw_rate"])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[0.0, 1.0, 2.0] [0. 1. 2.] [2.]\n"
 
 
 BATCH = """\

@@ -18,16 +18,18 @@ from tiny_model import write_model
 from typer.testing import CliRunner
 
 from hotlap.cli.reward import app
-from hotlap.deepracer.reward_inputs import KEYS
+from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.envs import practice
 from hotlap.envs.practice import Practice
 from hotlap.errors import HotlapError
 from hotlap.rewards import RewardParams, load_reward
-from hotlap.rewards.check import RewardReport, check_reward
+from hotlap.rewards.check import check_reward
 from hotlap.rewards.loader import EXAMPLES_FOLDER, example_names
 from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.profile import RewardCost
-from hotlap.rewards.source_check import CONSOLE, reads_objects
+from hotlap.rewards.reading import read
+from hotlap.rewards.report import RewardReport
+from hotlap.rewards.source_check import CONSOLE
 from hotlap.rewards.watched import check_watched
 from hotlap.tracks import Track, load_track
 
@@ -42,7 +44,7 @@ def races(with_objects: bool) -> tuple:
 
 
 def check(path: Path | str, *, watched: bool = False, **options: bool) -> RewardReport:
-    with_objects = Path(path).is_file() and reads_objects(Path(path).read_text(errors="replace"))
+    with_objects = Path(path).is_file() and read(Path(path).read_text(errors="replace")).mentions(OF_OBJECTS)
     episodes, routes, needed = races(with_objects)
     return (check_watched if watched else check_reward)(path, episodes, routes, needed=needed, **options)
 

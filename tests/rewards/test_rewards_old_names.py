@@ -68,6 +68,16 @@ def test_every_form_of_import_finds_them_in_the_file_and_beside_it(tmp_path: Pat
     assert load_reward(path)(dict(ROW)) == pytest.approx(2 + 0.5 + 0.5 + 2 + 2 + 1)
 
 
+def test_a_loop_over_a_collection_of_geometries_goes_over_its_parts(tmp_path: Path):
+    path = tmp_path / "reward_function.py"
+    path.write_text(
+        "from shapely.geometry import MultiPoint\n\ndef reward_function(params):\n"
+        "    return sum(part.x for part in MultiPoint([(1, 0), (2, 0)]))\n"
+    )
+    with pytest.warns(UserWarning, match=r"write geometry\.geoms; hotlap understands both"):
+        assert load_reward(path)(dict(ROW)) == 3.0
+
+
 def test_each_name_is_told_once_with_todays_word(tmp_path: Path):
     path = tmp_path / "reward_function.py"
     path.write_text(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import textwrap
 
 import pytest
 
+from hotlap.rewards.reading import read
 from hotlap.rewards.units import wrong_units
 
 BEGIN = """
@@ -27,7 +27,7 @@ def reward_function(params):
 
 
 def told(body: str) -> list[str]:
-    return [sentence for sentence, _ in wrong_units(ast.parse(BEGIN + textwrap.indent(textwrap.dedent(body), "    ")))]
+    return [sentence for sentence, _ in wrong_units(read(BEGIN + textwrap.indent(textwrap.dedent(body), "    ")))]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from shapely.geometry import LineString, Polygon
+from track_designs import DESIGNS, Design
 
 from hotlap.tracks import DEFAULT_TRACK, list_tracks, load_track
-from hotlap.tracks.designs import DESIGNS, Design
 
 BY_NAME = {design.name: design for design in DESIGNS}
 

@@ -145,8 +145,8 @@ def test_left_is_left_in_driving_direction() -> None:
             x, y, yaw = direction.pose_at(np.linspace(0.1, 0.9, 17) * track.length)
             left = np.stack([x - 0.2 * np.sin(yaw), y + 0.2 * np.cos(yaw)], axis=1)
             right = np.stack([x + 0.2 * np.sin(yaw), y - 0.2 * np.cos(yaw)], axis=1)
-            assert direction.is_left_of_center(left).all()
-            assert not direction.is_left_of_center(right).any()
+            assert direction.locate(left).is_left.all()
+            assert not direction.locate(right).is_left.any()
 
 
 def test_reversed_twice_is_the_same_track() -> None:

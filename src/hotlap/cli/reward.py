@@ -14,7 +14,7 @@ from hotlap.cli.console import JsonOption, print_json, screen
 
 if TYPE_CHECKING:
     from hotlap.envs.practice import Practice
-    from hotlap.rewards.check import RewardReport
+    from hotlap.rewards.report import RewardReport
     from hotlap.rewards.source_check import Problem
 
 # A loop and an open track.
@@ -85,7 +85,7 @@ def _check(name: str, practice: Callable[[], Practice], profile: bool, end: floa
     from hotlap.envs.cornering import speed_doubts
     from hotlap.envs.practice import model_around
     from hotlap.errors import RewardError
-    from hotlap.rewards.check import RewardReport
+    from hotlap.rewards.report import RewardReport
     from hotlap.rewards.source_check import Problem
     from hotlap.rewards.watched import check_watched
 
@@ -209,7 +209,7 @@ def _time(us: float) -> str:
 
 
 def _inputs_read(problem: Problem) -> str:
-    from hotlap.rewards.function import describe
+    from hotlap.rewards.explain import describe
 
     return describe({key: problem.inputs[key] for key in problem.reads if key in problem.inputs})
 

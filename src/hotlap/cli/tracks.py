@@ -177,7 +177,7 @@ def get(
     if fetched is None:
         opened = open_source(source, original_routes(), Downloader())
         place = opened.shown
-        chosen = choose_names(names or [], opened.names(), all_of_them=everything)
+        chosen = choose_names(names or [], opened.names, all_of_them=everything)
         with progress_bar(out) as bar:
             task = bar.add_task("get", total=len(chosen), note="")
 
@@ -224,8 +224,8 @@ def add(
     keys: those of `show`, and file; of several a list of such objects, or of name and error, under tracks.
     """
     from hotlap.archives.archive import is_archive
-    from hotlap.tracks.archives import routes_in_archive, routes_in_folder
     from hotlap.tracks.catalog import add_route, add_track, user_folder
+    from hotlap.tracks.found_routes import routes_in_archive, routes_in_folder
 
     closed = True if close else None
     if len(files) == 1 and not files[0].is_dir() and not is_archive(files[0]):

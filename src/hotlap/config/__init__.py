@@ -12,7 +12,7 @@ from hotlap.config.metadata import (
     Range,
 )
 from hotlap.config.model_folder import ModelFolder
-from hotlap.config.race import BotCars, Obstacles, Race
+from hotlap.config.race_settings import BotCars, Obstacles, Race
 
 __all__ = [
     "Action",

@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from hotlap.config.base import shown
+
+T = TypeVar("T", int, float)
 
 
 @dataclass(frozen=True)
@@ -23,26 +25,15 @@ class Kind:
 
 def whole(low: int, high: int | None = None) -> Kind:
     """A whole number within bounds."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[+-]?[0-9]+", text):
-            raise ValueError
-        value = int(text)
-        if value < low or (high is not None and value > high):
-            raise ValueError
-        return value
-
-    return Kind(f"a whole number {_range(low, high)}", parse)
+    return Kind(f"a whole number {_range(low, high)}", lambda text: _bounded(text, r"[+-]?[0-9]+", int, low, high))
 
 
 def number(low: float, high: float | None = None, *, above: bool = False, unit: str = "") -> Kind:
     """A number within bounds; ``above`` leaves ``low`` itself out."""
 
     def parse(text: str) -> float:
-        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
-            raise ValueError
-        value = float(text)
-        if not math.isfinite(value) or value < low or (above and value == low) or (high is not None and value > high):
+        value = _bounded(text, r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", float, low, high)
+        if not math.isfinite(value) or (above and value == low):
             raise ValueError
         return value
 
@@ -66,39 +57,32 @@ def optional(kind: Kind) -> Kind:
     return Kind(f"{kind.allowed}, or nothing", lambda text: kind.parse(text) if text else None)
 
 
+_NO = ("false", "no", "f", "0", "n", "off", "")
+
+
+def _boolean(
+    allowed: str, yes: tuple[str, ...], no: tuple[str, ...], refusal: str, values: Any = (True, False)
+) -> Kind:
+    """Words for one value and the other, in any case; ``refusal`` says what the original makes of others."""
+
+    def parse(text: str) -> Any:
+        if text in yes or text.lower() in yes:
+            return values[0]
+        if text.lower() in no:
+            return values[1]
+        raise ValueError(refusal.format(shown(text, 60)) if text else "")
+
+    return Kind(allowed, parse)
+
+
 def boolean(true: Any = True, false: Any = False) -> Kind:
     """True or False in any case.
 
     The original takes every other text for true as well. What plainly means yes may stay; what does not, such as
     ``no`` or ``0``, is refused, because nobody who wrote it wanted true.
     """
-
-    def parse(text: str) -> Any:
-        word = text.lower()
-        if word in ("true", "yes", "y", "t", "1", "on"):
-            return true
-        if word == "false":
-            return false
-        raise ValueError(f"the original takes {shown(text, 60)} for true, like all that is not False" if text else "")
-
-    return Kind("True, False", parse)
-
-
-def _script_boolean(text: str) -> bool:
-    word = text.lower()
-    if word in ("true", "yes", "t", "1"):
-        return True
-    if word in ("false", "no", "f", "0", "n", "off", ""):
-        return False
-    raise ValueError(f"the original takes {shown(text, 60)} for false, like all that is not True, yes, t or 1")
-
-
-def _multi_config(text: str) -> bool:
-    if text == "True":
-        return True
-    if text.lower() in ("false", "no", "f", "0", "n", "off", ""):
-        return False
-    raise ValueError(f"only True, exactly so, switches it on; the original takes {shown(text, 60)} for False")
+    refusal = "the original takes {} for true, like all that is not False"
+    return _boolean("True, False", ("true", "yes", "y", "t", "1", "on"), ("false",), refusal, (true, false))
 
 
 def _resets(text: str) -> int:
@@ -124,7 +108,7 @@ def _positions(text: str) -> list[list[float]]:
         fraction, comma, lane = entry.partition(",")
         if not comma:
             raise ValueError
-        places.append([FRACTION.parse(fraction), number(-math.inf).parse(lane)])
+        places.append([_KINDS["fraction"].parse(fraction), number(-math.inf).parse(lane)])
     return places
 
 
@@ -137,6 +121,15 @@ def _matching(allowed: str, pattern: str) -> Kind:
     return Kind(allowed, parse)
 
 
+def _bounded(text: str, pattern: str, kind: type[T], low: float, high: float | None) -> T:
+    if not re.fullmatch(pattern, text):
+        raise ValueError
+    value = kind(text)
+    if value < low or (high is not None and value > high):
+        raise ValueError
+    return value
+
+
 def _range(low: float, high: float | None) -> str:
     if math.isinf(low):
         return "of any size"
@@ -145,18 +138,43 @@ def _range(low: float, high: float | None) -> str:
 
 _PART = r"(?!\.\.?(/|$))[^/\s\\'\"$`]+"  # of a path: neither . nor .., no blank, nothing that a shell would change
 
-TEXT = Kind("anything", lambda text: text)
-FRACTION = number(0, 1, unit="fraction of the lap")
-SECONDS = number(0, unit="seconds")
-METERS = number(0, above=True, unit="meters")
-# The console's names of tracks have blanks: "A to Z Speedway".
-TRACK = _matching("the name of a track, without quotes", rf"/?{_PART}(/{_PART})*|{_PART}( {_PART})*")
-NAME = _matching("a plain name, without blanks, quotes and slashes", _PART)
-KEY = _matching("names with / between them, without blanks and quotes, none of them . or ..", rf"{_PART}(/{_PART})*")
-RESETS = Kind("0, or a whole number of at least 2", _resets)
-RACE_TYPE = Kind("TIME_TRIAL, OBJECT_AVOIDANCE, HEAD_TO_BOT", _race_type)
-SCRIPT_BOOLEAN = Kind("True, yes, t, 1, False, no, f, 0", _script_boolean)
-MULTI_CONFIG = Kind("True, False", _multi_config)
-POSITIONS = Kind("lap fraction (0 to 1), a comma and the lane (-1: outer), with ; between two places", _positions)
-HOST = _matching("the name or the address of a machine", r"[A-Za-z0-9._:-]+")
-STREAM_PREFIX = _matching("text without : and *, at most 256 characters", r"[^:*]{0,256}")
+_KINDS: Final = {
+    "text": Kind("anything", lambda text: text),
+    "boolean": boolean(),
+    "start": boolean(true="round_robin", false="fixed"),
+    "log_group": boolean(true="/deepracer-for-cloud", false=None),
+    "fraction": number(0, 1, unit="fraction of the lap"),
+    "seconds": number(0, unit="seconds"),
+    "meters": number(0, above=True, unit="meters"),
+    "bot_speed": number(0, 4, unit="m/s"),
+    # The console's names of tracks have blanks: "A to Z Speedway".
+    "track": _matching("the name of a track, without quotes", rf"/?{_PART}(/{_PART})*|{_PART}( {_PART})*"),
+    "name": _matching("a plain name, without blanks, quotes and slashes", _PART),
+    "key": _matching(
+        "names with / between them, without blanks and quotes, none of them . or ..", rf"{_PART}(/{_PART})*"
+    ),
+    "resets": Kind("0, or a whole number of at least 2", _resets),
+    "race_type": Kind("TIME_TRIAL, OBJECT_AVOIDANCE, HEAD_TO_BOT", _race_type),
+    "script_boolean": _boolean(
+        "True, yes, t, 1, False, no, f, 0",
+        ("true", "yes", "t", "1"),
+        _NO,
+        "the original takes {} for false, like all that is not True, yes, t or 1",
+    ),
+    "multi_config": _boolean(
+        "True, False", ("True",), _NO, "only True, exactly so, switches it on; the original takes {} for False"
+    ),
+    "positions": Kind("lap fraction (0 to 1), a comma and the lane (-1: outer), with ; between two places", _positions),
+    "host": _matching("the name or the address of a machine", r"[A-Za-z0-9._:-]+"),
+    "stream_prefix": _matching("text without : and *, at most 256 characters", r"[^:*]{0,256}"),
+}
+
+
+def kind_called(words: str) -> Kind:
+    """The kind that is called so, as ``meters``, ``whole 0 50``, ``choice last best``, ``optional key``."""
+    first, *rest = words.split()
+    if first == "optional":
+        return optional(kind_called(" ".join(rest)))
+    if first == "whole":
+        return whole(*map(int, rest))
+    return choice(*rest) if first == "choice" else _KINDS[first]

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import key_lines, read_toml
 from hotlap.config.monitoring import Monitoring
-from hotlap.config.race import Race
+from hotlap.config.race_settings import Race
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError
 

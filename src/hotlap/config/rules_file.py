@@ -8,7 +8,7 @@ from pathlib import Path
 from hotlap.config.base import Config, build
 from hotlap.config.files import key_lines, read_toml
 from hotlap.config.job import Evaluation, Job
-from hotlap.config.race import Race
+from hotlap.config.race_settings import Race
 
 
 class Rules(Config):

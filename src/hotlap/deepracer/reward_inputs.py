@@ -14,6 +14,8 @@ class RewardInput(NamedTuple):
     kind: Literal["bool", "float", "ints", "points", "bools", "floats"]
     """``float`` and ``bool``; ``ints`` a list of two; ``points`` a list of (x, y); of objects: lists of one each."""
     unit: str = ""
+    of: Literal["car", "track", "objects"] = "car"
+    """``track``: the same at every step of a track; ``objects``: there is a value only where there are some."""
 
 
 REWARD_INPUTS: Final = {
@@ -28,19 +30,19 @@ REWARD_INPUTS: Final = {
     "speed": RewardInput("float", "m/s"),
     "steering_angle": RewardInput("float", "deg"),
     "track_width": RewardInput("float", "m"),
-    "track_length": RewardInput("float", "m"),
-    "waypoints": RewardInput("points", "m"),
+    "track_length": RewardInput("float", "m", of="track"),
+    "waypoints": RewardInput("points", "m", of="track"),
     "closest_waypoints": RewardInput("ints"),
     "is_left_of_center": RewardInput("bool"),
     "is_reversed": RewardInput("bool"),
-    "closest_objects": RewardInput("ints"),
-    "objects_location": RewardInput("points", "m"),
-    "objects_left_of_center": RewardInput("bools"),
-    "object_in_camera": RewardInput("bool"),
-    "objects_speed": RewardInput("floats", "m/s"),
-    "objects_heading": RewardInput("floats", "rad"),
-    "objects_distance_from_center": RewardInput("floats", "m"),
-    "objects_distance": RewardInput("floats", "m"),
+    "closest_objects": RewardInput("ints", of="objects"),
+    "objects_location": RewardInput("points", "m", of="objects"),
+    "objects_left_of_center": RewardInput("bools", of="objects"),
+    "object_in_camera": RewardInput("bool", of="objects"),
+    "objects_speed": RewardInput("floats", "m/s", of="objects"),
+    "objects_heading": RewardInput("floats", "rad", of="objects"),
+    "objects_distance_from_center": RewardInput("floats", "m", of="objects"),
+    "objects_distance": RewardInput("floats", "m", of="objects"),
     "is_crashed": RewardInput("bool"),
     "is_offtrack": RewardInput("bool"),
     "sim_time": RewardInput("float", "s"),
@@ -48,19 +50,8 @@ REWARD_INPUTS: Final = {
 
 KEYS: Final = tuple(REWARD_INPUTS)
 
-OF_TRACK: Final = ("track_length", "waypoints")
-"""Keys that are the same at every step of a track."""
-OF_OBJECTS: Final = (
-    "closest_objects",
-    "objects_location",
-    "objects_left_of_center",
-    "object_in_camera",
-    "objects_speed",
-    "objects_heading",
-    "objects_distance_from_center",
-    "objects_distance",
-)
-"""Keys that have a value only where there are objects."""
+OF_TRACK: Final = tuple(key for key, each in REWARD_INPUTS.items() if each.of == "track")
+OF_OBJECTS: Final = tuple(key for key, each in REWARD_INPUTS.items() if each.of == "objects")
 
 OLD_KEYS: Final = {
     "on_track": "'all_wheels_on_track'",

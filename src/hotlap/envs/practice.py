@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,8 @@ from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError, RewardError
 from hotlap.rewards.loader import read_reward
 from hotlap.rewards.params import COLUMNS
-from hotlap.rewards.recorded_episodes import Episode
-from hotlap.rewards.source_check import reads_objects
+from hotlap.rewards.play import Episode
+from hotlap.rewards.reading import read
 from hotlap.sim.scene import RaceRules
 from hotlap.sim.simulator import Start
 from hotlap.tracks.track import Track
@@ -76,7 +76,8 @@ _ALONE = (
     _Script("leaving the track", straight=True, speed=4.0),
     _Script("a lap in the other direction", start=Start(reverse=True)),
 )
-_AGAIN = (_Script("an evaluation with resets", straight=True, max_steps=150), _Script("a lap after another"))
+_WITH_RESETS = _Script("an evaluation with resets", straight=True, max_steps=150)
+_TWO_LAPS = _Script("a lap after another")
 _AMONG_OBJECTS = (
     _Script("a good lap around the objects", lanes=True, speed=1.2),
     _Script("running into an object", offset=0.25),
@@ -119,7 +120,7 @@ class Practice:
             source = ""
         asked = set(needed)
         if not needed:
-            asked = set(_KINDS) if reads_objects(source) else {"time_trial"}
+            asked = set(_KINDS) if read(source).mentions(OF_OBJECTS) else {"time_trial"}
         races = {kind: self._race(kind, metadata) for kind in _KINDS if kind in asked}
         return races, self.routes, needed
 
@@ -183,29 +184,25 @@ def practice(
     scripts: tuple[_Script, ...] = _AMONG_OBJECTS if with_objects else _ALONE
     scripts += tuple(_Script(f"a good lap of {track.name}", track=number, lanes=with_objects)
                      for number, track in enumerate(tracks) if number)  # fmt: skip
-    episodes: list[Episode] = []
-    races: list[tuple[tuple[_Script, ...], RaceRules]] = [(scripts, RaceRules())]
+    races = [(scripts, RaceRules())]
     if not with_objects:
-        races.append((_AGAIN[:1], RaceRules(number_of_resets=100, off_track_penalty=0.5)))
-        races.append((_AGAIN[1:], RaceRules(number_of_laps=2)))
-    for number, (played, rules) in enumerate(races):
+        races.append(((_WITH_RESETS,), RaceRules(number_of_resets=100, off_track_penalty=0.5)))
+        if tracks[0].closed:
+            races.append(((_TWO_LAPS,), RaceRules(number_of_laps=2)))
+    episodes: list[Episode] = []
+    for played, rules in races:
         config = RaceConfig(
             driven, lambda _: 0.0, tuple(tracks), rules=rules, variation=0.0, obstacles=obstacles, bots=bots
         )
-        if not number or tracks[0].closed or played is not _AGAIN[1:]:
-            episodes += _drive(config, played, space)
-    first = [each for name in _FIRST for each in episodes if each.name == name]
-    return first + [each for each in episodes if each.name not in _FIRST]
+        episodes += _drive(config, played, space)
+    return sorted(episodes, key=lambda each: (*_FIRST, each.name).index(each.name))
 
 
 def _drive(
     config: RaceConfig, scripts: Sequence[_Script], space: DiscreteActionSpace | ContinuousActionSpace
 ) -> list[Episode]:
     race = Race(config, len(scripts), camera=False)
-    starts = [
-        Start(script.start.ndist, script.start.reverse, script.track, seed=number)
-        for number, script in enumerate(scripts)
-    ]
+    starts = [replace(each.start, track=each.track, seed=number) for number, each in enumerate(scripts)]
     race.reset(range(len(scripts)), starts)
     lines: dict[int, _Line] = {}
     drivers = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hotlap.config.job import Job
-from hotlap.config.race import Race
+from hotlap.config.race_settings import Race
 from hotlap.sim.scene import RaceRules
 
 

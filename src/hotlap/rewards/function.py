@@ -1,10 +1,7 @@
-"""A loaded reward function: calls it, checks what it returns, and explains its failures."""
+"""A loaded reward function: calls it, and checks what it returns."""
 
 from __future__ import annotations
 
-import difflib
-import math
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,26 +10,18 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 
-from hotlap.deepracer.reward_inputs import KEYS, OLD_KEYS
-from hotlap.errors import FailedCall, RewardError, RewardStopped
+from hotlap.errors import FailedCall, RewardError
 from hotlap.rewards import guard
-from hotlap.rewards.guard import Stopped, is_interrupt, running
-from hotlap.rewards.lines import hanging, keys_read, source_of
+from hotlap.rewards.explain import Where, explain_at, failed, kind_of, line_of, number_word, value_word, where_of
+from hotlap.rewards.guard import is_interrupt
+from hotlap.rewards.lines import keys_read
 from hotlap.rewards.params import RewardParams, batch_of_one
+from hotlap.rewards.running import running
 
 LIMIT: Final = 1e5
 """Rewards lie within [-LIMIT, LIMIT]."""
 
 _get_ident = threading.get_ident
-
-Where = tuple[int | str, float] | str | None
-"""An (episode, step) pair, or any text; it is only read when something fails."""
-
-_TOLD: Final = (
-    "steps", "progress", "x", "y", "heading", "speed", "steering_angle", "distance_from_center", "track_width",
-    "all_wheels_on_track", "is_offtrack", "closest_waypoints",
-)  # fmt: skip
-"""The inputs that an error tells, whatever the line reads."""
 
 
 class RewardFunction:
@@ -79,21 +68,14 @@ class RewardFunction:
         """
         function = self.function
         if function is None:
-            return self._alone(params, where)
-        value = self._answer(function, params, where)
-        if type(value) is not float:
-            value = self._as_float(function, value, params, where)
+            value = float(self._batch_answer(batch_of_one(params), 1, where or where_of(None, params))[0])
+        else:
+            value = self._answer(function, params, where)
+            if type(value) is not float:
+                value = self._as_float(function, value, params, where)
         if -LIMIT <= value <= LIMIT:  # not so for NaN
             return value
-        self._refused(function, f"returned {_number_word(value)}", params, where)
-
-    def _alone(self, params: dict[str, Any], where: Where) -> float:
-        """The reward of one step by the batch function."""
-        assert self.batch_function is not None
-        value = float(self._batch_answer(batch_of_one(params), 1, where or _where(None, params))[0])
-        if -LIMIT <= value <= LIMIT:
-            return value
-        self._refused(self.batch_function, f"returned {_number_word(value)}", params, where)
+        self._refused(function or self.batch_function, f"returned {number_word(value)}", params, where)
 
     def call_batch(
         self, params: RewardParams, columns: Mapping[str, np.ndarray], episodes: Sequence[int | str]
@@ -112,7 +94,7 @@ class RewardFunction:
         steps = columns["steps"]
         rewards = np.empty(len(steps))
         for rows, inputs in params.batches(columns):
-            where = _where((episodes[rows[0]], steps[rows[0]]), inputs)
+            where = where_of((episodes[rows[0]], steps[rows[0]]), inputs)
             if len(rows) > 1:
                 where += f" (the first of {len(rows)} in the batch)"
             values = self._batch_answer(inputs, len(rows), where)
@@ -120,15 +102,14 @@ class RewardFunction:
             if len(wrong):
                 row = rows[wrong[0]]
                 one = next(params.rows({key: column[[row]] for key, column in columns.items()}))
-                what = f"returned {_number_word(values[wrong[0]])}"
+                what = f"returned {number_word(values[wrong[0]])}"
                 self._refused(self.batch_function, what, one, (episodes[row], steps[row]))
             rewards[rows] = values
         return rewards
 
     def _answer(self, function: Callable[[dict[str, Any]], Any], inputs: dict[str, Any], where: Where) -> Any:
         """What the user's function returns, whatever that is."""
-        running.where, running.folder, running.thread = where, self._folder, _get_ident()
-        running.number += 1
+        running.call = where, self._folder, _get_ident()
         try:
             if not running.armed or sys.stdout is not running.output or sys.stderr is not running.errors:
                 guard.prepare()
@@ -150,9 +131,9 @@ class RewardFunction:
         except (TypeError, ValueError, OverflowError):
             values = None
         if value is None or values is None:
-            self._refused(self.batch_function, f"returned {_value_word(value)}", inputs, where, expected)
+            self._refused(self.batch_function, f"returned {value_word(value)}", inputs, where, expected)
         if values.shape != (count,):
-            what = f"returned an array of shape {values.shape}" if values.ndim else f"returned {_value_word(value)}"
+            what = f"returned an array of shape {values.shape}" if values.ndim else f"returned {value_word(value)}"
             self._refused(self.batch_function, what, inputs, where, expected)
         return values
 
@@ -163,11 +144,11 @@ class RewardFunction:
             return float(value.item() if isinstance(value, np.ndarray) else value)
         except (TypeError, ValueError, OverflowError):
             pass
-        self._refused(function, f"returned {_value_word(value)}", params, where)
+        self._refused(function, f"returned {value_word(value)}", params, where)
 
     def _refused(
         self,
-        function: Callable[[dict[str, Any]], Any],
+        function: Callable[[dict[str, Any]], Any] | None,
         what: str,
         params: dict[str, Any],
         where: Where,
@@ -178,7 +159,7 @@ class RewardFunction:
         line = None if code is None else code.co_firstlineno
         place = str(self.path) if line is None else f"{self.path}, line {line}"
         reads = keys_read(self.path, 0, params)
-        raise _failed(RewardError, FailedCall(place, line, _where(where, params), sentence, params, reads))
+        raise failed(RewardError, FailedCall(place, line, where_of(where, params), sentence, params, reads))
 
     def _raised(self, error: BaseException, params: dict[str, Any], where: Where) -> NoReturn:
         if is_interrupt(error, Path(self._folder)):
@@ -187,8 +168,8 @@ class RewardFunction:
         place = f"{file}, line {line}" if line else str(self.path)
         reads = keys_read(file, line, params) if line else ()
         sentence = explain_at(error, file, line)
-        raise _failed(
-            kind_of(error), FailedCall(place, line or None, _where(where, params), sentence, params, reads)
+        raise failed(
+            kind_of(error), FailedCall(place, line or None, where_of(where, params), sentence, params, reads)
         ) from error
 
 
@@ -207,129 +188,6 @@ def name_of(function: Callable[..., Any]) -> Path:
     return Path(getattr(function, "__name__", "reward"))
 
 
-def _failed(kind: type[RewardError], call: FailedCall) -> RewardError:
-    where = f", {call.where}" if call.where else ""
-    told = dict.fromkeys((*call.reads, *_TOLD))
-    inputs = describe({key: call.inputs[key] for key in told if key in call.inputs} or call.inputs)
-    error = kind(f"{call.place}{where}: {call.what}\n    Inputs: {inputs}.")
-    error.call = call
-    return error
-
-
 def _file_of(function: Callable[..., Any]) -> str:
     code = getattr(function, "__code__", None)
     return code.co_filename if code is not None else ""
-
-
-def line_of(error: BaseException, path: Path) -> tuple[Path, int]:
-    """The innermost place of a traceback that lies in the folder of ``path``: file and line; line 0 without one."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).parent == path.parent:
-        return Path(error.filename), error.lineno or 0
-    place = path, 0
-    step = error.__traceback__
-    while step is not None:
-        file = Path(step.tb_frame.f_code.co_filename)
-        if file.parent == path.parent:
-            place = file, step.tb_lineno
-        step = step.tb_next
-    return place
-
-
-def kind_of(error: BaseException) -> type[RewardError]:
-    """`RewardStopped` for what ends a process, such as SystemExit; other exceptions may be due to the machine."""
-    return RewardError if isinstance(error, Exception) else RewardStopped
-
-
-def explain_at(error: BaseException, file: Path, line: int) -> str:
-    """What an exception says, the line that raised it, and the way out: a sentence or two."""
-    if guard.is_too_long(error) and (hangs := hanging(file, line)):
-        return f"{explain(error)}; {hangs}."
-    source = source_of(file, line)
-    joined = ":" if isinstance(error, Stopped) else " in"  # what stopped it is a sentence
-    return f"{explain(error)}{f'{joined} `{source}`' if source else ''}.{way_out(error)}"
-
-
-def explain(error: BaseException) -> str:
-    """What an exception says, in plain words where Python's own are bare."""
-    if isinstance(error, Stopped):
-        return guard.explained(error)
-    text = " ".join(str(error).split()).removesuffix(".")
-    kind = type(error).__name__
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
-        return f"{kind}: there is no key {error.args[0]!r}"
-    if isinstance(error, MemoryError):
-        return f"the reward function needs more memory than there is for it ({kind})"
-    if isinstance(error, SystemExit | KeyboardInterrupt):
-        return f"the reward function ends the program ({kind}{f': {text}' if text not in ('', 'None') else ''})"
-    if isinstance(error, RecursionError):
-        return f"the reward function calls itself again and again ({kind}: {text})"
-    if isinstance(error, FileNotFoundError) and error.filename is not None:
-        return f"the reward function reads {str(error.filename)!r}, and there is no such file ({kind})"
-    if isinstance(error, AttributeError) and isinstance(error.obj, dict):
-        return f"{kind}: a dictionary has no attribute {error.name!r}"
-    return f"{kind}: {text}" if text else kind
-
-
-def way_out(error: BaseException) -> str:
-    """A sentence that begins with a space, or nothing."""
-    if isinstance(error, KeyError) and error.args and isinstance(error.args[0], str) and error.args[0] not in KEYS:
-        return meant(error.args[0])
-    if isinstance(error, SystemExit | KeyboardInterrupt):
-        return " Expected it to return a number."
-    if isinstance(error, FileNotFoundError) and not os.path.isabs(str(error.filename or "/")):
-        return (
-            f" It is looked for in {os.getcwd()}, where hotlap was started; to read what lies beside the reward file "
-            f"write os.path.join(os.path.dirname(__file__), {str(error.filename)!r})."
-        )
-    if isinstance(error, AttributeError) and isinstance(error.obj, dict) and "speed" in error.obj:
-        close = difflib.get_close_matches(str(error.name).lower(), KEYS, n=1)
-        return f' Write params["{close[0] if close else error.name}"].'
-    return ""
-
-
-def meant(key: str) -> str:
-    """Names the key of the dictionary that ``key`` resembles or was replaced by, or nothing."""
-    if key in OLD_KEYS:
-        return f" It is a key of 2018 or 2019; today's name for it is {OLD_KEYS[key]}."
-    close = difflib.get_close_matches(key.lower(), KEYS, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
-
-
-def describe(inputs: Mapping[str, Any]) -> str:
-    """Inputs in one short line; long lists show their ends."""
-    return ", ".join(f"{key}={_shortened(value)}" for key, value in inputs.items())
-
-
-def _shortened(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_shortened, value))})"
-    if isinstance(value, list) and len(value) > 4:
-        return f"[{_shortened(value[0])}, … {len(value)} in all …, {_shortened(value[-1])}]"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shortened, value))}]"
-    if isinstance(value, np.ndarray) and value.size > 4:
-        return f"array of shape {value.shape}"
-    text = repr(value).replace("\n", " ")
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _value_word(value: Any) -> str:
-    return "None (is a `return` missing?)" if value is None else f"{_shortened(value)} ({type(value).__name__})"
-
-
-def _number_word(value: float) -> str:
-    if math.isnan(value):
-        return "NaN (a division 0/0, or infinity minus infinity?)"
-    return f"{value:g}"
-
-
-def _where(where: Where, params: Mapping[str, Any]) -> str:
-    if isinstance(where, tuple):
-        episode, step = where
-        return f"episode {repr(episode) if isinstance(episode, str) else episode}, step {int(step)}"
-    if where:
-        return where
-    steps = params.get("steps")
-    return f"step {steps:g}" if isinstance(steps, float) else ""

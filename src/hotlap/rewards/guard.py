@@ -32,7 +32,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -40,11 +39,11 @@ from typing import Any, Final, NoReturn
 import psutil
 
 from hotlap.resources import memory_left
+from hotlap.rewards.printed_lines import MAX_LINES, printed_lines
+from hotlap.rewards.running import Call, Stopped, UserThread, in_user_code, place, running, user_threads
 
 LIMIT_S: Final = 30.0
 GRACE_S: Final = 5.0  # from the first exception until the process is ended
-MAX_LINES: Final = 100
-MAX_LINE: Final = 1000  # characters
 EXIT_CODE: Final = 2  # of a process that has to be ended, as of every command after an error of the user's
 MAX_THREADS: Final = 40  # that one function may leave running; a pool of Python's has at most 32
 _POLL_S: Final = 0.1
@@ -58,75 +57,26 @@ _TOO_LONG: Final = "the reward function has not returned"
 _exit = os._exit
 
 
-class Stopped(BaseException):
-    """The function was stopped, or did what it must not; not an `Exception`, so that fewer functions swallow it."""
-
-
-class Running:
-    """What runs now. A reward function sets these around each call, which must cost next to nothing."""
-
-    __slots__ = ("active", "armed", "errors", "folder", "number", "output", "thread", "where")
-
-    def __init__(self) -> None:
-        self.active = False
-        self.armed = False
-        """Whether the processor's clock runs out if the watchdog does not wind it; see `prepare`."""
-        self.output: object = None
-        """The `sys.stdout` whose lines are counted."""
-        self.errors: object = None
-        """The `sys.stderr` whose lines are counted."""
-        self.number = 0
-        """Counts calls."""
-        self.thread = 0
-        """The one that calls, as of `threading.get_ident`."""
-        self.folder = ""
-        """Where the user's files lie."""
-        self.where: object = None
-        """Where the run stands, for errors."""
-
-
-running = Running()
-
-
-@dataclass
-class _UserThread:
-    """A thread that the function started."""
-
-    thread: threading.Thread
-    number: int
-    """The call."""
-    where: str
-    told: bool = False
-    """Whether it was named as one that stays."""
-
-
 class _Watch:
     """The settings and the memory of the process's only watchdog."""
 
     def __init__(self) -> None:
         self.limit_s = LIMIT_S
-        self.max_lines = MAX_LINES
         self.most = sys.maxsize  # memory that the process may have
         self.installed = 0  # process that the watchdog runs in: a child made by fork has none
         self.signals = False  # whether exceptions come to the main thread by a signal
-        self.number = -1  # the call seen last
+        self.call: object = None  # the one seen last
         self.since = 0.0  # when it was first seen
         self.memory = 0  # of the process then
         self.first_memory = 0  # and when it was first protected
         self.full = ""  # why no further call may begin
-        self.stopping = -1  # the call that is being stopped
+        self.stopping: object = None  # the call that is being stopped
         self.why = ""
         self.sentence: str | None = None
-        self.wound_number = -1  # the last call when the clock was wound
+        self.wound: object = None  # the latest call when the clock was wound
         self.winds = False  # whether the processor's clock is ours
         self.ends_stuck = True  # whether a process ends that compiled code keeps
         self.job: object = None
-        self.lines = 0  # written, as far as they are shown
-        self.written = 0  # all of them
-        self.wrote_at = ""  # where
-        self.column = 0  # characters of the line that is being written
-        self.writing = False  # one stream may write by another
-        self.threads: list[_UserThread] = []
 
 
 _watch = _Watch()
@@ -149,14 +99,14 @@ def configure(
         job: The count begins anew when this is not equal to what it was.
         ends_stuck: Whether a process ends that compiled code keeps, as when nobody else would end it; None: as it was.
     """
-    _watch.limit_s, _watch.max_lines = limit_s, max_lines
+    _watch.limit_s, printed_lines.limit = limit_s, max_lines
     _count_growth_from_now()
     _watch.most = sys.maxsize if memory is None else _own_memory() + memory
     if ends_stuck is not None:
         _watch.ends_stuck = ends_stuck
     if job != _watch.job:
         _watch.job = job
-        forget_lines()
+        printed_lines.forget()
     running.armed = False
     install()
 
@@ -185,17 +135,6 @@ def install() -> None:
         _watch.signals = True
 
 
-def lines_written() -> tuple[int, str]:
-    """How many lines user code has written since `forget_lines`, and where it does so most."""
-    return _watch.written, _watch.wrote_at
-
-
-def forget_lines() -> None:
-    """Count from zero."""
-    _watch.lines = _watch.column = _watch.written = 0
-    _watch.wrote_at = ""
-
-
 def is_full() -> bool:
     """Whether the process has grown beyond what `configure` has set."""
     return _own_memory() > _watch.most
@@ -212,7 +151,7 @@ def prepare() -> None:
     running.output, running.errors = sys.stdout, sys.stderr
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            _count_lines_of(stream)
+            printed_lines.count(stream)
     # The handler runs in spite of Python's lock. Where somebody else, such as a profiler, has one, it is left alone.
     if not running.armed and _STUCK_SIGNAL is not None and signal.getsignal(_STUCK_SIGNAL) is signal.SIG_DFL:
         faulthandler.unregister(_STUCK_SIGNAL)
@@ -228,19 +167,18 @@ def protected(path: Path, where: object = None) -> Iterator[None]:
     install()
     _count_growth_from_now()
     prepare()
-    outer = running.active, running.folder, running.where, running.thread
-    running.folder, running.where, running.thread = str(path.parent), where, threading.get_ident()
-    running.number += 1
+    outer = running.active, running.call
+    running.call = where, str(path.parent), threading.get_ident()
     running.active = True
     try:
         yield
     finally:
-        running.active, running.folder, running.where, running.thread = outer
+        running.active, running.call = outer
 
 
 def overdue() -> str | None:
     """What the call that is being stopped at the moment does, as a sentence with file and line; None: none is."""
-    return _watch.sentence if running.active and _watch.stopping == running.number else None
+    return _watch.sentence if running.active and _watch.stopping is running.call else None
 
 
 def explained(error: Stopped) -> str:
@@ -269,11 +207,6 @@ def is_interrupt(error: BaseException, folder: Path) -> bool:
 # What the function calls
 
 
-def _in_user_code() -> bool:
-    thread = threading.get_ident()
-    return (running.active and thread == running.thread) or any(thread == each.thread.ident for each in _watch.threads)
-
-
 def _stop(what: str) -> NoReturn:
     raise Stopped(what)
 
@@ -288,7 +221,7 @@ def _replace_functions() -> None:
 
         @functools.wraps(original)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if _in_user_code():
+            if in_user_code():
                 _stop(what)
             return original(*args, **kwargs)
 
@@ -315,79 +248,20 @@ def _replace_functions() -> None:
 
     @functools.wraps(begin)
     def start(self: threading.Thread) -> None:
-        if _in_user_code():
-            left = sum(each.thread.is_alive() for each in _watch.threads)
+        if in_user_code():
+            left = sum(each.thread.is_alive() for each in user_threads)
             if left >= MAX_THREADS:
                 _stop(
                     f"starts a thread, but {left} that it started before still run; end each in the call that starts it"
                 )
             self.daemon = True  # it never keeps the process from ending
-            _watch.threads.append(_UserThread(self, running.number, place()))
+            user_threads.append(UserThread(self, running.call, place()))
         begin(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]
 
 
-def _count_lines_of(stream: Any) -> None:
-    """Let a stream write only so much of what user code gives it, whoever holds the stream."""
-    write = stream.write
-    if getattr(write, "counts", False):
-        return
-
-    def counted(text: str) -> int:
-        if _watch.writing or not isinstance(text, str) or not _in_user_code():
-            return int(write(text) or 0)
-        _watch.writing = True
-        _watch.written += text.count("\n")
-        try:
-            if not _watch.wrote_at:
-                _watch.wrote_at = place()
-            if shown := _within_limits(text):
-                write(shown)
-        finally:
-            _watch.writing = False
-        return len(text)
-
-    counted.counts = True  # type: ignore[attr-defined]
-    with contextlib.suppress(AttributeError, TypeError):  # a stream of somebody's own that takes no attributes
-        stream.write = counted
-
-
-def _within_limits(text: str) -> str:
-    """What is shown of a text; counts it."""
-    shown = []
-    for part in text.splitlines(keepends=True):
-        if _watch.lines > _watch.max_lines:
-            break
-        if _watch.lines == _watch.max_lines:
-            _watch.lines += 1
-            _watch.wrote_at = place()
-            shown.append(
-                f"[The reward function has written {_watch.max_lines} lines here, the last at {_watch.wrote_at}; what "
-                "it writes from now on is not shown.]\n"
-            )
-            break
-        line = part.rstrip("\r\n")
-        room = max(MAX_LINE - _watch.column, 0)
-        shown.append(line[:room] + ("…" if room and len(line) > room else ""))
-        _watch.column += len(line)
-        if line != part:  # it ends here
-            shown.append(part[len(line) :])
-            _watch.lines, _watch.column = _watch.lines + 1, 0
-    return "".join(shown)
-
-
 # The watchdog
-
-
-def place(thread: int | None = None) -> str:
-    """The innermost line of the user's files that a thread (this one) is in, as ``FILE, line 7``."""
-    frame: FrameType | None = sys._getframe() if thread is None else sys._current_frames().get(thread)
-    while frame is not None:
-        if str(Path(frame.f_code.co_filename).parent) == running.folder:
-            return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
-        frame = frame.f_back
-    return running.folder
 
 
 def _look_after() -> None:
@@ -399,17 +273,17 @@ def _look_after() -> None:
             _wind_clock()
             _notice_growth()
             if running.active:
-                _look_at(running.number)
+                _look_at(running.call)
             else:
-                _watch.number = -1
+                _watch.call = None
 
 
 def _wind_clock() -> None:
     """Who cannot do so for as long as a call may take is kept from it by compiled code; nobody is while none calls."""
     if not _watch.winds or not running.armed:
         return
-    idle = not running.active and running.number == _watch.wound_number
-    _watch.wound_number = running.number
+    idle = not running.active and running.call is _watch.wound
+    _watch.wound = running.call
     signal.setitimer(signal.ITIMER_PROF, 0 if idle else _watch.limit_s + GRACE_S)
     running.armed = not idle
 
@@ -425,23 +299,23 @@ def _stop_clocks() -> None:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
-def _look_at(number: int) -> None:
+def _look_at(call: Call) -> None:
     """End the call that runs if it has to be."""
     now = time.monotonic()
-    if number != _watch.number:
-        _watch.number, _watch.since, _watch.memory = number, now, _own_memory()
+    if call is not _watch.call:
+        _watch.call, _watch.since, _watch.memory = call, now, _own_memory()
         return
     seconds = now - _watch.since
-    if _watch.stopping != number:
+    if _watch.stopping is not call:
         why = _reason(seconds)
         if why is None:
             return
-        _begin_to_stop(number, why)
+        _begin_to_stop(call, why)
         _watch.since = now - _watch.limit_s  # from here on it has its grace
     elif seconds > _watch.limit_s + GRACE_S:
         os.write(2, f"\nhotlap: {_watch.sentence} It does not let itself be stopped: the process ends.\n".encode())
         _exit(EXIT_CODE)
-    _raise_in(running.thread)
+    _raise_in(call[2])
 
 
 def _reason(seconds: float) -> str | None:
@@ -481,12 +355,12 @@ def _too_long() -> str:
     return f"{_TOO_LONG} after {_watch.limit_s:g} s; expected an answer within milliseconds"
 
 
-def _begin_to_stop(number: int, why: str) -> None:
-    where = running.where
+def _begin_to_stop(call: Call, why: str) -> None:
+    where, _, thread = call
     step = f", episode {where[0]}, step {int(where[1])}" if isinstance(where, tuple) else f", {where}" if where else ""
     _watch.why = why
-    _watch.sentence = f"{place(running.thread)}{step}: {why}."
-    _watch.stopping = number
+    _watch.sentence = f"{place(thread)}{step}: {why}."
+    _watch.stopping = call
 
 
 def _raise_in(thread: int) -> None:
@@ -500,23 +374,24 @@ def _raise_in(thread: int) -> None:
 
 def _on_signal(_number: int, _frame: FrameType | None) -> None:
     """In the main thread: by the watchdog, or by the clock of the processor while the watchdog cannot run."""
-    if not running.active or running.thread != threading.get_ident():
+    call = running.call
+    if not running.active or call[2] != threading.get_ident():
         return
-    if _watch.stopping != running.number:
-        if _watch.number != running.number:
-            _watch.number, _watch.since, _watch.memory = running.number, time.monotonic(), _own_memory()
+    if _watch.stopping is not call:
+        if _watch.call is not call:
+            _watch.call, _watch.since, _watch.memory = call, time.monotonic(), _own_memory()
         if time.monotonic() - _watch.since <= _watch.limit_s:
             return
-        _begin_to_stop(running.number, _too_long())
+        _begin_to_stop(call, _too_long())
     raise Stopped(_watch.why)
 
 
 def _name_threads_that_stay() -> None:
-    for each in list(_watch.threads):
+    for each in list(user_threads):
         if not each.thread.is_alive() and each.thread.ident is not None:
-            _watch.threads.remove(each)
-        elif not each.told and (not running.active or running.number > each.number + 1):
-            told = any(other.told and other.where == each.where for other in _watch.threads)
+            user_threads.remove(each)
+        elif not each.told and (not running.active or running.call is not each.call):
+            told = any(other.told and other.where == each.where for other in user_threads)
             each.told = True
             if futures := sys.modules.get("concurrent.futures.thread"):
                 futures._threads_queues.pop(each.thread, None)  # at exit it would be waited for

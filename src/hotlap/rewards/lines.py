@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from hotlap.rewards.reading import Reading, called, is_name, read
+
 _WAITING: Final = (
     "accept", "acquire", "check_call", "check_output", "communicate", "connect", "create_connection", "getaddrinfo",
     "input", "recv", "select", "sleep", "system", "urlopen", "wait",
@@ -29,16 +31,7 @@ def keys_read(file: Path | str, line: int, keys: Collection[str]) -> tuple[str, 
 
 @functools.lru_cache(maxsize=64)
 def _keys_read(source: str, line: int) -> tuple[str, ...]:
-    tree = _parsed(source)
-    given: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                    for each, value in zip(target.elts, node.value.elts, strict=False):
-                        given.setdefault(ast.unparse(each), []).append(value)
-                else:
-                    given.setdefault(ast.unparse(target), []).append(node.value)
+    reading = read(source)
     found: dict[str, None] = {}
     followed: set[str] = set()
 
@@ -46,12 +39,13 @@ def _keys_read(source: str, line: int) -> tuple[str, ...]:
         for each in ast.walk(node):
             if isinstance(each, ast.Constant) and isinstance(each.value, str):
                 found[each.value] = None
-            elif isinstance(each, ast.Name | ast.Attribute) and (name := ast.unparse(each)) not in followed:
+            elif is_name(each) and (name := ast.unparse(each)) not in followed:
                 followed.add(name)
-                for value in given.get(name, []):
-                    follow(value)
+                for value in reading.given.get(name, []):
+                    if value is not None:
+                        follow(value)
 
-    for part in _parts(tree, line) if line else [tree]:
+    for part in _parts(reading, line) if line else [reading.tree]:
         follow(part)
     return tuple(found)
 
@@ -61,11 +55,10 @@ def hanging(file: Path | str, line: int) -> str:
     source = source_of(file, line)
     if not source:
         return ""
-    tree = _parsed("".join(linecache.getlines(str(file))))
-    calls = [each for part in _parts(tree, line) for each in ast.walk(part) if isinstance(each, ast.Call)]
-    if any(map(_waits, calls)):
+    reading = read("".join(linecache.getlines(str(file))))
+    if any(_waits(each) for part in _parts(reading, line) for each in ast.walk(part) if isinstance(each, ast.Call)):
         return f"it waits in line {line}: `{source}`"
-    loops = [node for node in ast.walk(tree) if isinstance(node, ast.While) and _holds(node, line)]
+    loops = [node for node in reading.nodes if isinstance(node, ast.While) and _holds(node, line)]
     if loops:
         line = max(loop.lineno for loop in loops)
         source = source_of(file, line)
@@ -73,25 +66,17 @@ def hanging(file: Path | str, line: int) -> str:
 
 
 def _waits(call: ast.Call) -> bool:
-    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-    joins = name == "join" and not call.args  # a thread; with words it joins these
-    return joins or name in _WAITING or ast.unparse(call.func) in _WAITING_IN_FULL
-
-
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
+    joins = called(call) == "join" and not call.args  # a thread; with words it joins these
+    return joins or called(call) in _WAITING or ast.unparse(call.func) in _WAITING_IN_FULL
 
 
 def _holds(node: ast.AST, line: int) -> bool:
     return getattr(node, "lineno", 0) <= line <= (getattr(node, "end_lineno", None) or 0)
 
 
-def _parts(tree: ast.Module, line: int) -> Iterator[ast.AST]:
+def _parts(reading: Reading, line: int) -> Iterator[ast.AST]:
     """What is executed in a line: a statement, or the head of one that has others within it."""
-    for node in ast.walk(tree):
+    for node in reading.nodes:
         if not isinstance(node, ast.stmt) or not _holds(node, line):
             continue
         heads = [each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.stmt | ast.excepthandler)]

@@ -21,7 +21,8 @@ from hotlap.bounded import read_bounded
 from hotlap.deepracer.reward_inputs import OLD_KEYS
 from hotlap.errors import RewardError
 from hotlap.rewards import guard
-from hotlap.rewards.function import RewardFunction, explain_at, kind_of, line_of
+from hotlap.rewards.explain import explain_at, kind_of, line_of
+from hotlap.rewards.function import RewardFunction
 from hotlap.rewards.old_names import user_builtins
 
 EXAMPLES_FOLDER: Final = Path(__file__).parent / "examples"

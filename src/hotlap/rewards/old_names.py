@@ -16,6 +16,8 @@ import warnings
 from types import ModuleType
 from typing import Any, Final
 
+import numpy as np
+
 _NUMPY: Final = {
     # Gone with 1.24: they were Python's own types.
     **{name: name for name in ("float", "int", "object", "complex", "str")},
@@ -34,84 +36,12 @@ _NUMPY: Final = {
     **{"find_common_type": "np.result_type", "issubclass_": "issubclass", "cast": "np.asarray", "disp": "print"},
     "math": "math",
 }
-_SCIPY_TOP: Final = (  # NumPy's functions, which SciPy gave under its own name until 1.12
-    "sqrt",
-    "log",
-    "log2",
-    "log10",
-    "power",
-    "arccos",
-    "arcsin",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "sin",
-    "cos",
-    "tan",
-    "exp",
-    "pi",
-    "inf",
-    "nan",
-    "mean",
-    "std",
-    "sum",
-    "cumsum",
-    "abs",
-    "absolute",
-    "array",
-    "asarray",
-    "zeros",
-    "ones",
-    "zeros_like",
-    "ones_like",
-    "arange",
-    "linspace",
-    "interp",
-    "diff",
-    "dot",
-    "cross",
-    "hypot",
-    "sign",
-    "clip",
-    "minimum",
-    "maximum",
-    "amin",
-    "amax",
-    "argmin",
-    "argmax",
-    "where",
-    "concatenate",
-    "vstack",
-    "hstack",
-    "floor",
-    "ceil",
-    "sort",
-    "argsort",
-    "radians",
-    "degrees",
-    "deg2rad",
-    "rad2deg",
-    "polyfit",
-    "polyval",
-    "poly1d",
-    "median",
-    "var",
-    "prod",
-    "any",
-    "all",
-    "isnan",
-    "isinf",
-    "roll",
-    "append",
-    "unique",
-    "average",
-    "eye",
-)
 _WINDOWS: Final = ["hann", "hamming", "gaussian", "boxcar", "triang", "blackman", "bartlett", "kaiser", "tukey"]
 
 OLD_NAMES: Final[dict[str, dict[str, str]]] = {
     "numpy": _NUMPY,
-    "scipy": {name: f"np.{name}" for name in _SCIPY_TOP},
+    # SciPy gave NumPy's functions and constants under its own name until 1.12.
+    "scipy": {name: f"np.{name}" for name in np.__all__ if not isinstance(getattr(np, name), ModuleType)},
     "scipy.integrate": {
         "trapz": "scipy.integrate.trapezoid",
         "simps": "scipy.integrate.simpson",
@@ -156,8 +86,8 @@ def _import(
         return builtins.__import__(name, globals, locals, fromlist or (), level)
     # `from scipy import misc`: what is gone as a whole is there as a copy alone.
     module: Any = builtins.__import__(name, globals, locals, (), 0)
-    if package == "shapely" and "numpy" in sys.modules:
-        _read_geometries(_copy(sys.modules["numpy"]))
+    if package == "shapely":
+        _read_geometries(_copy(np))
     if not fromlist:
         return _copy(module)
     for part in name.split(".")[1:]:
@@ -258,8 +188,6 @@ def _named(today: str) -> Any:
 
 def _special(module: str, name: str) -> Any:
     """Those whose successor is called in another way."""
-    import numpy as np
-
     match module, name:
         case "numpy", "asfarray":
             return lambda a, dtype=np.float64: np.asarray(a, dtype if np.issubdtype(dtype, np.inexact) else np.float64)
@@ -302,14 +230,11 @@ class _Casts(dict[Any, Any]):
     """`np.cast[dtype](values)`."""
 
     def __missing__(self, dtype: Any) -> Any:
-        import numpy as np
-
         return lambda values: np.asarray(values).astype(dtype)
 
 
 def _interp2d(x: Any, y: Any, z: Any, kind: str = "linear", **_: Any) -> Any:
     """On a regular grid, as SciPy's transition guide says."""
-    import numpy as np
     from scipy.interpolate import RectBivariateSpline
 
     degree = {"linear": 1, "cubic": 3, "quintic": 5}[kind]
@@ -324,9 +249,19 @@ def _interp2d(x: Any, y: Any, z: Any, kind: str = "linear", **_: Any) -> Any:
 
 
 def _read_geometries(copy: ModuleType) -> None:
-    """Let the user's `np.array` and `np.asarray` read a geometry's coordinates, as they did with Shapely 1.x."""
-    import numpy as np
+    """Let geometries be read as they were with Shapely 1.x.
+
+    That is their coordinates by the user's `np.array` and `np.asarray`, and the parts of a collection by a loop. A loop
+    asks the collection's class, which is everybody's; without this it is an error for all.
+    """
     from shapely.geometry import LineString, Point
+    from shapely.geometry.base import BaseMultipartGeometry
+
+    def parts(collection: Any) -> Any:
+        tell("a geometry is no longer a sequence of its parts; write geometry.geoms")
+        return iter(collection.geoms)
+
+    BaseMultipartGeometry.__iter__ = parts
 
     def reading(convert: Any, name: str) -> Any:
         def array(values: Any, *args: Any, **options: Any) -> Any:

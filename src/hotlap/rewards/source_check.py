@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import ast
 import builtins
+import itertools
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
-from hotlap.rewards.function import meant
-from hotlap.rewards.units import called, wrong_units
+from hotlap.deepracer.reward_inputs import KEYS
+from hotlap.rewards.explain import meant
+from hotlap.rewards.reading import Reading, called, is_name, key_of, read
+from hotlap.rewards.units import wrong_units
 
 # The console's pre-check: DeepRacer simapp, `docker/files/ml-code/reward_func_validator`.
 ALLOWED_PACKAGES: Final = ("math", "random", "numpy", "scipy", "shapely")
 FORBIDDEN_NAMES: Final = ("open", "exec", "eval", "compile", "input")
 FORBIDDEN_TEXTS: Final = (
-    "__import__",
-    "load",
-    "fromfile",
-    "genfromtxt",
-    "loadtxt",
-    "tofile",
-    "savez",
-    "save",
-    "savetxt",
-    "memmap",
-)
+    "__import__", "load", "fromfile", "genfromtxt", "loadtxt", "tofile", "savez", "save", "savetxt", "memmap",
+)  # fmt: skip
 
 CONSOLE: Final = "the DeepRacer console, now shut down, would have refused: "
 """How a note about the console's validator begins."""
@@ -57,6 +50,11 @@ class Problem:
     """Those of `inputs` that the line reads."""
 
 
+def warning(message: str, line: int | None = None) -> Problem:
+    """What runs, but should be looked at."""
+    return Problem("warning", message, line)
+
+
 def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
     """Problems that show without calling the function.
 
@@ -64,18 +62,18 @@ def check_source(source: str, namespace: dict[str, Any]) -> list[Problem]:
         source: The text of a reward file that loads.
         namespace: The globals of the loaded module.
     """
-    tree = ast.parse(source)
+    reading = read(source)
     problems = [
-        *_undefined_names(source, tree, namespace),
-        *_unknown_keys(tree),
-        *(Problem("warning", sentence, line) for sentence, line in wrong_units(tree)),
-        *_reaches_out(tree),
-        *_refused_by_the_console(source, tree),
+        *_undefined_names(source, reading, namespace),
+        *_unknown_keys(reading.tree),
+        *itertools.starmap(warning, wrong_units(reading)),
+        *_reaches_out(reading),
+        *_refused_by_the_console(source, reading),
     ]
     return sorted(problems, key=lambda problem: (problem.level, problem.line or 0))
 
 
-def _undefined_names(source: str, tree: ast.Module, namespace: dict[str, Any]) -> Iterator[Problem]:
+def _undefined_names(source: str, reading: Reading, namespace: dict[str, Any]) -> Iterator[Problem]:
     """Names that nothing defines: they fail when the run first comes by, perhaps hours later."""
     tables, defined = [symtable.symtable(source, "reward", "exec")], set(namespace) | set(vars(builtins))
     wanted = set()
@@ -88,7 +86,7 @@ def _undefined_names(source: str, tree: ast.Module, namespace: dict[str, Any]) -
             elif symbol.is_global() and symbol.is_referenced():
                 wanted.add(symbol.get_name())
     for name in sorted(wanted - defined):
-        uses = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name]
+        uses = [node.lineno for node in reading.nodes if isinstance(node, ast.Name) and node.id == name]
         yield Problem("error", f"the name {name!r} is not defined anywhere", min(uses, default=None))
 
 
@@ -98,41 +96,36 @@ def _unknown_keys(tree: ast.Module) -> Iterator[Problem]:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in names]
     for function in functions:
         arguments = function.args.posonlyargs + function.args.args
-        if not arguments:
-            continue
-        for node in ast.walk(function):
-            key = _key_read(node, arguments[0].arg)
-            if key is not None and key not in KEYS:
-                line = getattr(node, "lineno", None)
-                yield Problem("warning", f"there is no key {key!r} in the inputs.{meant(key)}", line)
+        for node in ast.walk(function) if arguments else ():
+            key = key_of(node)
+            if key is None or key in KEYS or not isinstance(node, ast.Subscript | ast.Call):
+                continue
+            stored = isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load)
+            holder = node.value if isinstance(node, ast.Subscript) else getattr(node.func, "value", None)
+            if isinstance(holder, ast.Name) and holder.id == arguments[0].arg and not stored:
+                yield warning(f"there is no key {key!r} in the inputs.{meant(key)}", node.lineno)
 
 
-def _key_read(node: Any, argument: str) -> str | None:
-    """The text in ``argument["text"]`` or ``argument.get("text")``."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-        holder, key = node.value, node.slice
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
-        holder, key = node.func.value, node.args[0]
-    else:
-        return None
-    if isinstance(holder, ast.Name) and holder.id == argument and isinstance(key, ast.Constant):
-        return key.value if isinstance(key.value, str) else None
-    return None
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int]]:
+    """The modules that are imported, and where."""
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ".", node.lineno
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
 
 
-def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
+def _refused_by_the_console(source: str, reading: Reading) -> Iterator[Problem]:
     """What runs here, but the validator of the DeepRacer console, which was shut down, would have refused."""
 
     def refused(message: str, line: int) -> Problem:
         return Problem("note", CONSOLE + message, line)
 
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [node.module or "."] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            for name in names:
-                if name.split(".")[0] not in ALLOWED_PACKAGES:
-                    yield refused(f"import of {name!r} (allowed: {', '.join(ALLOWED_PACKAGES)})", node.lineno)
-        elif isinstance(node, ast.Name | ast.Attribute):
+    for name, line in _imports(reading.nodes):
+        if name.split(".")[0] not in ALLOWED_PACKAGES:
+            yield refused(f"import of {name!r} (allowed: {', '.join(ALLOWED_PACKAGES)})", line)
+    for node in reading.nodes:
+        if is_name(node):
             name = node.id if isinstance(node, ast.Name) else node.attr
             if name in FORBIDDEN_NAMES:
                 yield refused(f"use of {name!r}", node.lineno)
@@ -140,24 +133,22 @@ def _refused_by_the_console(source: str, tree: ast.Module) -> Iterator[Problem]:
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Import | ast.ImportFrom):
                     yield refused("import inside a function", inner.lineno)
-    for number, line in enumerate(source.splitlines(), start=1):
-        found = [text for text in FORBIDDEN_TEXTS if text in line]
+    for number, text in enumerate(source.splitlines(), start=1):
+        found = [word for word in FORBIDDEN_TEXTS if word in text]
         if found:
             yield refused(f"the text {max(found, key=len)!r}, even within a word or a comment", number)
 
 
-def _reaches_out(tree: ast.Module) -> Iterator[Problem]:
+def _reaches_out(reading: Reading) -> Iterator[Problem]:
     """What touches files, starts programs or talks to other machines: whoever runs the file should know."""
-    found: list[tuple[int, str]] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-            found += [(node.lineno, f"imports {name}") for name in names if name.split(".")[0] in _POWERFUL_MODULES]
-            if names == ["os"] and isinstance(node, ast.ImportFrom):
-                calls = (f"os.{alias.name}" for alias in node.names)
-                found += [(node.lineno, f"imports {name}") for name in calls if name in _POWERFUL_CALLS]
+    found = [(line, f"imports {name}") for name, line in _imports(reading.nodes)
+             if name.split(".")[0] in _POWERFUL_MODULES]  # fmt: skip
+    for node in reading.nodes:
+        if isinstance(node, ast.ImportFrom) and node.module == "os":
+            calls = (f"os.{alias.name}" for alias in node.names)
+            found += [(node.lineno, f"imports {name}") for name in calls if name in _POWERFUL_CALLS]
         elif isinstance(node, ast.Call):
-            name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
+            name = ast.unparse(node.func) if is_name(node.func) else ""
             if name in _POWERFUL_CALLS or (isinstance(node.func, ast.Attribute) and called(node) in _WRITING_METHODS):
                 found.append((node.lineno, f"calls {called(node) if '(' in name else name}()"))
             elif called(node) == "open" and (mode := _mode(node)) and set(mode) & set("wax+"):
@@ -181,23 +172,6 @@ def _mode(call: ast.Call) -> str:
     return given[0].value if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str) else ""
 
 
-def reads_objects(source: str) -> bool:
-    """Whether a file names an input about objects."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return any(isinstance(node, ast.Constant) and node.value in OF_OBJECTS for node in ast.walk(tree))
-
-
-def reads_the_border(source: str) -> bool:
-    """Whether a file names an input that tells whether the car is on the track."""
-    return any(
-        isinstance(node, ast.Constant) and node.value in ("all_wheels_on_track", "is_offtrack", "distance_from_center")
-        for node in ast.walk(ast.parse(source))
-    )
-
-
 @dataclass(frozen=True)
 class RareName:
     """A variable that has a value only where a branch was taken."""
@@ -212,7 +186,7 @@ class RareName:
 def rare_names(source: str) -> list[RareName]:
     """Variables of functions that can be read on a way on which nothing was assigned to them."""
     found: list[RareName] = []
-    for function in ast.walk(ast.parse(source)):
+    for function in read(source).nodes:
         if isinstance(function, ast.FunctionDef):
             found += _Ways(function).found
     return found

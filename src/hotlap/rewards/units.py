@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from hotlap.deepracer.driving import MAX_SPEED, STEERING_LIMIT_DEG
+from hotlap.rewards.reading import Given, Reading, called, is_name, key_of
 
 Doubt = tuple[str, int]
 """What to say, and the line."""
@@ -30,12 +31,12 @@ _MOST_LOOK_UPS: Final = 10_000  # in a file whose variables all depend on each o
 _DEEPEST: Final = 12  # variables of variables
 
 
-def wrong_units(tree: ast.Module) -> Iterator[Doubt]:
+def wrong_units(reading: Reading) -> Iterator[Doubt]:
     """Radians where degrees are needed or the other way round, and numbers that an input never reaches."""
     with contextlib.suppress(RecursionError):  # a sum of a thousand terms is not looked into
-        yield from _mixed_angles(tree)
-        yield from _steps_that_never_come(tree)
-        yield from _numbers_that_never_come(tree)
+        angles = _Angles(reading)
+        yield from _mixed_angles(angles)
+        yield from _numbers_that_never_come(angles)
 
 
 # Angles
@@ -56,37 +57,9 @@ _Unit = _Angle | Literal["any", "unknown"]
 class _Angles:
     """Follows angles from where their unit is known through variables, sums and functions of the file."""
 
-    def __init__(self, tree: ast.Module) -> None:
-        self.given: dict[str, list[ast.expr | None]] = {}
-        """What each variable is given anywhere; None: something that is not followed."""
-        self.returned: dict[str, list[ast.expr | None]] = {}
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
         self.looked_up = 0
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    self._give(target, node.value)
-            elif isinstance(node, ast.AnnAssign | ast.NamedExpr):
-                self._give(node.target, node.value)
-            elif isinstance(node, ast.AugAssign):
-                self._give(node.target, ast.BinOp(node.target, node.op, node.value))
-            elif isinstance(node, ast.For | ast.comprehension):
-                self._give(node.target, None)
-            elif isinstance(node, ast.withitem) and node.optional_vars is not None:
-                self._give(node.optional_vars, None)
-            elif isinstance(node, ast.FunctionDef):
-                returns = [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]
-                self.returned.setdefault(node.name, []).extend(returns or [None])
-            elif isinstance(node, ast.arg):
-                self.given.setdefault(node.arg, []).append(None)
-
-    def _give(self, target: ast.expr, value: ast.expr | None) -> None:
-        if isinstance(target, ast.Tuple | ast.List):
-            fits = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
-            values = value.elts if fits and isinstance(value, ast.Tuple | ast.List) else [None] * len(target.elts)
-            for each, part in zip(target.elts, values, strict=True):
-                self._give(each, part)
-        elif isinstance(target, ast.Name | ast.Attribute):
-            self.given.setdefault(ast.unparse(target), []).append(value)
 
     def of(self, node: ast.expr | None, seen: frozenset[str] = frozenset()) -> _Unit:
         if isinstance(node, ast.Constant):
@@ -101,16 +74,16 @@ class _Angles:
             return _common([self.of(node.body, seen), self.of(node.orelse, seen)])
         if isinstance(node, ast.NamedExpr):
             return self.of(node.value, seen)
-        key = _input(node)
+        key = key_of(node)
         if key in _IN_DEGREES:
             assert node is not None
             return _Angle("degrees", node)
-        if isinstance(node, ast.Subscript) and _input(node.value) in _IN_RADIANS:
+        if isinstance(node, ast.Subscript) and key_of(node.value) in _IN_RADIANS:
             return _Angle("radians", node.value)
         if isinstance(node, ast.Call):
             return self._call(node, seen)
-        if isinstance(node, ast.Name | ast.Attribute):
-            return self._followed(ast.unparse(node), self.given, seen)
+        if is_name(node):
+            return self._followed(ast.unparse(node), self.reading.given, seen)
         return "unknown"
 
     def _call(self, node: ast.Call, seen: frozenset[str]) -> _Unit:
@@ -121,10 +94,10 @@ class _Angles:
             return _Angle("degrees", node)
         if name in _SAME_UNIT and node.args:
             return self.of(node.args[0], seen)
-        return self._followed(name, self.returned, seen)
+        return self._followed(name, self.reading.returned, seen)
 
-    def _followed(self, name: str, table: dict[str, list[ast.expr | None]], seen: frozenset[str]) -> _Unit:
-        label = f"{name} {table is self.returned}"
+    def _followed(self, name: str, table: Given, seen: frozenset[str]) -> _Unit:
+        label = f"{name} {table is self.reading.returned}"
         if label in seen:
             return "any"  # in `angle = abs(angle)` what else it is given decides
         self.looked_up += 1
@@ -147,25 +120,9 @@ def _common(units: list[_Unit]) -> _Unit:
     return known[0] if known else "any"
 
 
-def _input(node: ast.AST | None) -> str | None:
-    """The text in ``…["text"]`` or ``….get("text")``."""
-    key: ast.AST | None = None
-    if isinstance(node, ast.Subscript):
-        key = node.slice
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
-        key = node.args[0]
-    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
-
-
-def called(call: ast.Call) -> str:
-    """The last name of what is called."""
-    return getattr(call.func, "attr", getattr(call.func, "id", ""))
-
-
-def _mixed_angles(tree: ast.Module) -> Iterator[Doubt]:
-    angles = _Angles(tree)
+def _mixed_angles(angles: _Angles) -> Iterator[Doubt]:
     told: set[str] = set()
-    for node in ast.walk(tree):
+    for node in angles.reading.nodes:
         pairs: list[tuple[ast.expr, ast.expr]] = []
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             pairs = [(node.left, node.right)]
@@ -200,7 +157,7 @@ def _difference(*sides: tuple[ast.expr, _Unit]) -> str | None:
         return None
     node, radians = known["radians"]
     source = radians.source
-    variable = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+    variable = ast.unparse(node) if is_name(node) else ""
     who = _who(radians, variable)
     way_out = "change one of them with math.degrees() or math.radians()"
     if isinstance(source, ast.Call) and called(source) in _INVERSES:
@@ -212,7 +169,7 @@ def _difference(*sides: tuple[ast.expr, _Unit]) -> str | None:
 
 def _who(angle: _Angle, variable: str = "") -> str:
     """Such as "'heading' is in degrees (-180 to 180)"."""
-    key = _input(angle.source)
+    key = key_of(angle.source)
     if key is not None:
         scope = (_IN_DEGREES | _IN_RADIANS)[key]
         return f"{key!r} is in {angle.unit} ({scope})"
@@ -268,74 +225,74 @@ class _Threshold(NamedTuple):
 _TURNED: Final = {ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Lt: ast.Gt, ast.LtE: ast.GtE}
 
 
-def _thresholds(tree: ast.Module) -> Iterator[_Threshold]:
-    stored: dict[str, list[ast.expr | None]] = _Angles(tree).given
+class _Numbers:
+    """What a file compares with numbers."""
 
-    def number(node: ast.expr | None) -> float | None:
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.inputs: dict[str, str] = {}
+        """By name, the input that it was given, and nothing else."""
+        for name, values in reading.given.items():
+            keys = {self.input_of(value) for value in values}
+            if len(keys) == 1 and (key := keys.pop()) is not None:
+                self.inputs[name] = key
+
+    def input_of(self, node: ast.expr | None) -> str | None:
+        """The input that an expression is, by itself or by a name."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("int", "float", "abs"):
+            key = self.input_of(node.args[0]) if len(node.args) == 1 else None
+            return key if node.func.id != "int" or key == "steps" else None  # the others it changes
+        return key_of(node) or (self.inputs.get(ast.unparse(node)) if is_name(node) else None)
+
+    def number(self, node: ast.expr | None) -> float | None:
         if isinstance(node, ast.Constant):
             value = node.value
             return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            positive = number(node.operand)
+            positive = self.number(node.operand)
             return None if positive is None else -positive
-        if isinstance(node, ast.Name) and len(values := stored.get(node.id, [])) == 1:
-            return number(values[0]) if not isinstance(values[0], ast.Name) else None
+        if isinstance(node, ast.Name) and len(values := self.reading.given.get(node.id, [])) == 1:
+            return self.number(values[0]) if not isinstance(values[0], ast.Name) else None
         return None
 
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Compare):
-            continue
-        sides = [node.left, *node.comparators]
-        for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
-            if (value := number(right)) is not None:
-                yield _Threshold(node, left, type(operator), value, isinstance(right, ast.Name))
-            elif (value := number(left)) is not None:
-                turned = _TURNED.get(type(operator), type(operator))
-                yield _Threshold(node, right, turned, value, isinstance(left, ast.Name))
+    def thresholds(self) -> Iterator[_Threshold]:
+        for node in self.reading.nodes:
+            if not isinstance(node, ast.Compare):
+                continue
+            sides = [node.left, *node.comparators]
+            for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
+                if (value := self.number(right)) is not None:
+                    yield _Threshold(node, left, type(operator), value, isinstance(right, ast.Name))
+                elif (value := self.number(left)) is not None:
+                    turned = _TURNED.get(type(operator), type(operator))
+                    yield _Threshold(node, right, turned, value, isinstance(left, ast.Name))
 
 
-def _readers(tree: ast.Module, key: str, through: tuple[str, ...] = ("float", "abs")) -> Callable[[ast.expr], bool]:
-    """Tells whether an expression is the input ``key``, or a name that was given it, and nothing else."""
-    names: set[str] = set()
-
-    def reads(node: ast.expr) -> bool:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in through:
-            return len(node.args) == 1 and reads(node.args[0])
-        return _input(node) == key or (isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in names)
-
-    given = _Angles(tree).given
-    names.update(name for name, values in given.items() if all(value is not None and reads(value) for value in values))
-    return reads
-
-
-def _steps_that_never_come(tree: ast.Module) -> Iterator[Doubt]:
-    reads = _readers(tree, "steps", ("int", "float", "abs"))
-    for node, left, operator, value, _ in _thresholds(tree):
-        never = (operator in (ast.Eq, ast.LtE) and value < 2) or (operator is ast.Lt and value <= 2)
-        if never and reads(left):
-            yield (
-                f"`{ast.unparse(node)}` is never true: the first call of an episode has steps = 2, as the first step "
-                "only prepares the car; write `steps <= 2`",
-                node.lineno,
-            )
-
-
-def _numbers_that_never_come(tree: ast.Module) -> Iterator[Doubt]:
-    readers = {key: _readers(tree, key) for key in _RANGES}
-    angles = _Angles(tree)
-    for threshold in _thresholds(tree):
-        key = next((key for key, reads in readers.items() if reads(threshold.left)), None)
-        unit = angles.of(threshold.left)
-        sentence = None
-        if key is not None:
+def _numbers_that_never_come(angles: _Angles) -> Iterator[Doubt]:
+    numbers = _Numbers(angles.reading)
+    for threshold in numbers.thresholds():
+        key, sentence = numbers.input_of(threshold.left), None
+        if key == "steps":
+            sentence = _step_that_never_comes(threshold)
+        elif key is not None and key in _RANGES:
             sentence = _outside(threshold, _RANGES[key], _RANGES[key].words)
             if sentence is None and key == "progress":
                 sentence = _fraction(threshold)
-        elif isinstance(unit, _Angle) and unit.unit == "radians":
-            variable = ast.unparse(threshold.left) if isinstance(threshold.left, ast.Name | ast.Attribute) else ""
+        elif isinstance(unit := angles.of(threshold.left), _Angle) and unit.unit == "radians":
+            variable = ast.unparse(threshold.left) if is_name(threshold.left) else ""
             sentence = _outside(threshold, _RADIANS, _who(unit, variable))
         if sentence:
             yield sentence, threshold.node.lineno
+
+
+def _step_that_never_comes(threshold: _Threshold) -> str | None:
+    operator, value = threshold.operator, threshold.value
+    if (operator in (ast.Eq, ast.LtE) and value < 2) or (operator is ast.Lt and value <= 2):
+        return (
+            f"`{ast.unparse(threshold.node)}` is never true: the first call of an episode has steps = 2, as the first "
+            "step only prepares the car; write `steps <= 2`"
+        )
+    return None
 
 
 def _outside(threshold: _Threshold, allowed: _Range, words: str) -> str | None:

@@ -20,9 +20,11 @@ from typing import Any
 import psutil
 
 from hotlap.rewards import guard
-from hotlap.rewards.check import RewardReport, check_reward
+from hotlap.rewards.check import check_reward
 from hotlap.rewards.lines import hanging, source_of
-from hotlap.rewards.recorded_episodes import Episode
+from hotlap.rewards.play import Episode
+from hotlap.rewards.report import RewardReport
+from hotlap.rewards.running import place, running
 from hotlap.rewards.source_check import Problem
 from hotlap.unfinished import scratch_folder, write_whole
 
@@ -172,9 +174,9 @@ def _note_places(file: Path) -> None:
         while True:
             time.sleep(0.1)
             with contextlib.suppress(MemoryError):
-                if guard.running.active:
+                if running.active:
                     notes.seek(0)
-                    notes.write(f"{guard.place(guard.running.thread)}\n")
+                    notes.write(f"{place(running.call[2])}\n")
                     notes.truncate()
                     notes.flush()
 

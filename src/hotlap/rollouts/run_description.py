@@ -8,7 +8,7 @@ from typing import Any, Literal
 from hotlap.config.job import Job
 from hotlap.config.metadata import DiscreteActionSpace
 from hotlap.config.model_folder import ModelFolder
-from hotlap.config.race import Race
+from hotlap.config.race_settings import Race
 from hotlap.records.log_lines import RunDescription
 from hotlap.tracks.track import Track
 

@@ -1,4 +1,4 @@
-"""Tracks: geometry, route files, our own designs, random tracks, ground appearance."""
+"""Tracks: geometry, route files, tracks by name, random tracks, ground appearance."""
 
 from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.tracks.catalog import add_track, list_tracks, load_track

@@ -1,4 +1,4 @@
-"""Plane geometry of polylines and rings, in float64: nearest points, arc length, inside tests, crossings.
+"""Plane geometry of polylines and rings, in float64: nearest points, arc length, crossings.
 
 A polyline is an array (N, 2) [m] of its vertices in order. A ring is a polyline whose last vertex repeats the first.
 """
@@ -79,27 +79,6 @@ def signed_area(ring: np.ndarray) -> float:
     """Area of a ring [m²], positive when it runs counter-clockwise."""
     x, y = (ring - ring[0]).T  # about its own first vertex, or far-away rings lose digits
     return float(0.5 * np.sum(x[:-1] * y[1:] - x[1:] * y[:-1]))
-
-
-def ring_inside_and_on(ring: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whether ``points`` (..., 2) lie inside the ring (even-odd rule) and whether they lie exactly on it."""
-    points = np.asarray(points, dtype=np.float64)
-    flat = points.reshape(-1, 2)
-    inside = np.empty(len(flat), dtype=bool)
-    on = np.empty(len(flat), dtype=bool)
-    (x0, y0), (x1, y1) = ring[:-1].T, ring[1:].T
-    block = max(1, PAIRS_AT_ONCE // len(x0))
-    for first in range(0, len(flat), block):
-        x, y = flat[first : first + block, :, None].transpose(1, 0, 2)
-        side = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
-        spans = (y0 <= y) != (y1 <= y)
-        crossings = spans & ((side > 0.0) == (y1 > y0))
-        inside[first : first + block] = crossings.sum(axis=1) % 2 == 1
-        touches = (side == 0.0) & (np.minimum(x0, x1) <= x) & (x <= np.maximum(x0, x1))
-        touches &= (np.minimum(y0, y1) <= y) & (y <= np.maximum(y0, y1))
-        on[first : first + block] = touches.any(axis=1)
-    shape = points.shape[:-1]
-    return inside.reshape(shape), on.reshape(shape)
 
 
 class Crossing(NamedTuple):

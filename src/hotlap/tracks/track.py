@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
+import shapely
 
 from hotlap.tracks import polyline
 
@@ -185,10 +186,6 @@ class Track:
         outer = polyline.nearest(self.outer, center).point
         return np.hypot(*np.moveaxis(inner - outer, -1, 0)), inner, outer
 
-    def is_left_of_center(self, points: np.ndarray) -> np.ndarray:
-        """Whether points are left of the center line in driving direction: nearer to the border on that side."""
-        return self.locate(points).is_left
-
     @cached_property
     def waypoint_fractions(self) -> np.ndarray:
         """Lap fraction of every waypoint, shape (N,): its projection on the center line, and exactly 1 for the last."""
@@ -232,13 +229,16 @@ class Track:
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Whether points are strictly inside the road; a point exactly on a border is not."""
-        road, *holes = self.road_rings
-        inside, on_border = polyline.ring_inside_and_on(road, points)
-        contained = inside & ~on_border
-        for hole in holes:
-            inside, on_border = polyline.ring_inside_and_on(hole, points)
-            contained &= ~inside & ~on_border
-        return contained
+        points = np.asarray(points, dtype=np.float64)
+        inside: np.ndarray = shapely.contains_xy(self._road, points[..., 0], points[..., 1])
+        return inside
+
+    @cached_property
+    def _road(self) -> shapely.Polygon:
+        outside, *holes = self.road_rings
+        road = shapely.Polygon(outside, holes)
+        shapely.prepare(road)
+        return road
 
     @cached_property
     def bounds(self) -> tuple[float, float, float, float]:

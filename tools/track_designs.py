@@ -4,7 +4,7 @@ A design is a list of corners with the radius of the bend at each. Corners are r
 start line is in the middle of the straight that leads from the first corner to the second. Two corners 2 R apart with
 radius R make a hairpin.
 
-``python -m hotlap.tracks.designs`` writes the route files of all designs into the package.
+``python tools/track_designs.py`` writes the route files of all designs into the package.
 """
 
 from __future__ import annotations
