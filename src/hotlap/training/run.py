@@ -177,6 +177,10 @@ class Run:
 
     def advance(self, episodes: Sequence[PlayedEpisode], next_state: TrainerState, update: Update) -> None:
         """Open the record of an iteration that was just learned from; ``next_state`` is what its episodes tell."""
+        if RUN_OFF in self.state.extra:  # had training gone on at once, there would have been none
+            extra = {name: value for name, value in self.state.extra.items() if name != RUN_OFF}
+            self.state = replace(self.state, extra=extra)
+            self.checkpoints.save_state(self.checkpoint_name, self.state)
         self.recorder.add(episodes, self.state.iteration)
         iteration, elapsed_s = self.state.iteration, self.elapsed()
         extra = dict(self.state.extra)
@@ -185,8 +189,6 @@ class Run:
         # What the evaluation before has changed meanwhile stays.
         self.state = replace(next_state, best=self.state.best, elapsed_s=elapsed_s)
         record = summarize(iteration, episodes, update, self.state, self.checkpoint_name, self.tracks, self.num_workers)
-        if extra.pop(RUN_OFF, None):  # had training gone on at once, there would have been none
-            self.checkpoints.save_state(self.checkpoint_name, replace(self.state, extra=extra))
         for of_the_last in (BACK_TO, CLOSED):
             extra.pop(of_the_last, None)
         if math.isfinite(record.reward_mean):
