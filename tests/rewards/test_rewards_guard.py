@@ -274,6 +274,26 @@ for _ in range(3):
 
 
 @needs_signals
+def test_a_process_that_begins_another_job_may_work_for_long_before_its_first_call(tmp_path: Path):
+    """The clock of the last job's calls does not end it."""
+    program = f"""
+import time
+from pathlib import Path
+from hotlap.rewards import guard
+guard.GRACE_S = 0.2
+guard.configure(limit_s=0.3, ends_stuck=True)
+with guard.protected(Path({str(tmp_path / "reward_function.py")!r})):
+    guard.configure(limit_s=0.3, ends_stuck=True)
+end = time.process_time() + 2.0
+while time.process_time() < end:
+    pass
+print("still here")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "still here\n", (ended.returncode, ended.stderr)
+
+
+@needs_signals
 @pytest.mark.parametrize("ends", [True, False])
 def test_compiled_code_that_keeps_the_lock_is_shown_with_its_line(tmp_path: Path, ends: bool):
     """Nobody else can run; the process ends, unless its fleet does that."""

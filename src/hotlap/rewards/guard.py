@@ -107,7 +107,7 @@ def configure(
     if job != _watch.job:
         _watch.job = job
         printed_lines.forget()
-    running.armed = False
+    _disarm()
     install()
 
 
@@ -124,7 +124,7 @@ def install() -> None:
         if first:
             _replace_functions()
             atexit.register(_stop_clocks)
-        running.armed = False
+        _disarm()
         threading.Thread(target=_look_after, name="reward watchdog", daemon=True).start()
     if _SIGNAL is None or _watch.signals or threading.current_thread() is not threading.main_thread():
         return
@@ -288,6 +288,13 @@ def _wind_clock() -> None:
     running.armed = not idle
 
 
+def _disarm() -> None:
+    """Let the next call be prepared, and no clock run until then: it would end a process that does other work."""
+    if _watch.winds:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    running.armed = False
+
+
 def _stop_clocks() -> None:
     """Before Python ends: it gives the signals back to the system, which would end the process."""
     if _watch.signals:
@@ -348,7 +355,7 @@ def _notice_growth() -> None:
             f"the memory is full: the process has grown by {grown / 2**30:.1f} GiB, and {left / 2**30:.1f} GiB are "
             "left; look for what the reward function keeps from call to call, such as a list that grows"
         )
-        running.armed = False
+        _disarm()
 
 
 def _too_long() -> str:
