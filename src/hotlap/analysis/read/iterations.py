@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from hotlap.analysis.read.episodes import Episodes
-from hotlap.analysis.read.steps import Steps
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
 from hotlap.records.events import EvaluationSummary, IterationRecord, WorkerSummary
+from hotlap.records.steps import Steps
 
 _CODES = {label.lower(): STATUS_NAMES.index(name) for name, label in STATUS_LABELS.items()}
 _LAP_COMPLETE = STATUS_NAMES.index("lap_complete")

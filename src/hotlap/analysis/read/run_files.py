@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hotlap.analysis.read.trace_table import MAX_BYTES, MAX_LINE, is_trace
 from hotlap.bounded import gunzip
 from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import RecordError
+from hotlap.records.trace_reader import MAX_BYTES, MAX_LINE, is_trace
 
 MAX_DEPTH: Final = 8  # folders below the one that is named
 MAX_ENTRIES: Final = 200_000

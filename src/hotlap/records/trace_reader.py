@@ -1,4 +1,4 @@
-"""Simulation traces of any age and form as columns: ours and those of every version of the original.
+"""Simulation traces of any age and form as steps: ours and those of every version of the original.
 
 They come as CSV, gzipped or not, or as the lines ``SIM_TRACE_LOG:…`` of a log, whatever else stands in it. The number
 of columns has grown with the versions, from 15 in 2019 to 19. Rows that a kill tore, or that are not a step for another
@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import chain, islice
+from itertools import chain, compress, islice
 
 import numpy as np
 
 from hotlap.bounded import gunzip
-from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.deepracer.statuses import STATUS_NAMES, Status
 from hotlap.deepracer.trace import LOG_MARK, TRACE_COLUMNS
 from hotlap.errors import RecordError
+from hotlap.records.steps import Steps
 
 MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
 MAX_COLUMNS = 200  # ten times those of any version
 MAX_LINE = 1 << 14  # characters; a longer line is no row
 MAX_DAMAGED = 100_000  # rows; kills leave a few
 _MARK = LOG_MARK.encode()
-_COLUMNS = tuple(TRACE_COLUMNS)
-NOT_LOGGED = -1  # in ``status`` and ``iteration``
+_NAMES = tuple(TRACE_COLUMNS)
 _ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
 # Columns of numbers, and what no sound value reaches: a row with a wilder one is damaged, and would blow up a figure.
@@ -52,42 +52,27 @@ _EPISODES = 20  # of an iteration, by default
 _EPOCH = 1e8  # [s] the clock of a simulation never gets there, that of a wall is far beyond
 _LARGEST_RADIANS = 1.0  # the greatest steering in radians is half of it; in degrees every car has had many
 _CODES = {name: code for code, name in enumerate(STATUS_NAMES)}
-_UNKNOWN = _CODES["unknown"]
+_NOT_LOGGED = -1
 
 
 @dataclass(frozen=True, eq=False)
-class TraceTable:
-    """The sound rows of a trace, in the order logged; every array has shape (num_rows,).
+class Trace:
+    """What a trace holds."""
 
-    Angles are in degrees here, also where 2019 logged radians.
-    """
-
-    number: Mapping[str, np.ndarray]
-    """The columns of numbers by name, float64."""
-    action: np.ndarray
-    """Index of the action; -1 for what is none, such as the pair of a continuous action."""
-    done: np.ndarray
-    on_track: np.ndarray
-    status: np.ndarray
-    """Index into ``STATUS_NAMES``, int8; `NOT_LOGGED` where there is none."""
-    iteration: np.ndarray
-    """Of the job; `NOT_LOGGED` where the file does not tell."""
-    wall_clock: np.ndarray
-    """[s] since the epoch; NaN where not logged."""
+    steps: Steps
+    """The sound rows, in the order and with the episodes logged. Angles are in degrees where 2019 had radians, and the
+    status is what it would have been where 2019 had none."""
     columns: frozenset[str]
-    """Those that hold something."""
+    """Names in the file of the columns that hold something."""
     in_radians: bool
     """Whether the angles were logged in radians, as in 2019."""
     num_damaged: int
     """Rows that were left out."""
 
-    def __len__(self) -> int:
-        return len(self.done)
-
     @property
     def on_wall_clock(self) -> bool:
         """Whether the stamps are those of a wall clock, as until 2021."""
-        return bool(len(self)) and float(np.median(self.number["tstamp"])) > _EPOCH
+        return bool(len(self.steps)) and float(np.median(self.steps.time)) > _EPOCH
 
 
 def is_trace(head: bytes) -> bool:
@@ -96,12 +81,14 @@ def is_trace(head: bytes) -> bool:
     return set(REQUIRED) <= set(header)
 
 
-def read_table(data: bytes, *, source: str) -> TraceTable:
+def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int | None = None) -> Trace:
     """Read a trace.
 
     Args:
         data: The file: a CSV with a header, or a log with ``SIM_TRACE_LOG`` lines; either may be gzipped.
         source: Its name, for the error.
+        worker: Whose it is.
+        iteration: Of which iteration; None: of those that the file itself tells, or the first.
 
     Raises:
         RecordError: If it is no trace.
@@ -115,45 +102,51 @@ def read_table(data: bytes, *, source: str) -> TraceTable:
         raise RecordError(
             f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
         )
-    rows = csv.reader(_lines_of_log(data) if _MARK in data else _lines(data))
-    parts: list[TraceTable] = []
+    is_log = _MARK in data
+    rows = csv.reader(_lines_of_log(data) if is_log else _lines(data))
+    parts: list[Steps] = []
+    columns: set[str] = set()
+    num_rows = num_damaged = 0
     try:
         header = next(rows, [])
         absent = [name for name in REQUIRED if name not in header]
         if absent or len(header) > MAX_COLUMNS:
             raise _no_trace(source, header, absent)
         while some := list(islice(rows, _ROWS_AT_ONCE)):
-            parts.append(_part(header, some))
-            num_damaged = sum(part.num_damaged for part in parts)
+            steps, filled = _part(header, some)
+            parts.append(steps)
+            columns |= filled
+            num_rows += len(some)
+            num_damaged = num_rows - sum(map(len, parts))
             if num_damaged > MAX_DAMAGED:
                 raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
-    table = _joined(parts or [_part(header, [])])
-    if _MARK in data:
-        table = replace(table, iteration=_iterations_in_log(data, table.number["episode"].astype(np.int64)))
-    return _in_degrees(table)
-
-
-def _joined(parts: Sequence[TraceTable]) -> TraceTable:
-    arrays = ("action", "done", "on_track", "status", "iteration", "wall_clock")
-    return TraceTable(
-        number={name: np.concatenate([part.number[name] for part in parts]) for name in _NUMBERS},
-        columns=frozenset().union(*(part.columns for part in parts)),
-        in_radians=False,
-        num_damaged=sum(part.num_damaged for part in parts),
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in arrays},
-    )
-
-
-def _in_degrees(table: TraceTable) -> TraceTable:
-    """The rows of a whole file, whose angles are as logged."""
-    steer = np.abs(table.number["steer"])
+    steps = Steps.joined(parts)
+    if iteration is not None:
+        steps = replace(steps, iteration=np.full(len(steps), iteration))
+    elif is_log:
+        steps = replace(steps, iteration=_iterations_in_log(data, steps.episode))
     # 2019 had no status.
-    if (table.status != NOT_LOGGED).any() or float(steer.max(initial=0.0)) >= _LARGEST_RADIANS:
-        return table
-    turned = {name: np.rad2deg(table.number[name]) for name in ("yaw", "steer")}
-    return replace(table, number={**table.number, **turned}, in_radians=True)
+    in_radians = (
+        "episode_status" not in columns and float(np.abs(steps.steering_angle).max(initial=0.0)) < _LARGEST_RADIANS
+    )
+    if in_radians:
+        steps = replace(steps, heading=np.rad2deg(steps.heading), steering_angle=np.rad2deg(steps.steering_angle))
+    steps = replace(steps, worker=np.full(len(steps), worker), status=_known_status(steps))
+    return Trace(steps, frozenset(columns), in_radians, num_damaged)
+
+
+def _known_status(steps: Steps) -> np.ndarray:
+    """The status, or what it would have been where there is none."""
+    logged = steps.status != _NOT_LOGGED
+    if logged.any():
+        return np.where(logged, steps.status, np.int8(Status.UNKNOWN))
+    status = np.full(len(steps), Status.IN_PROGRESS, dtype=np.int8)
+    status[steps.done] = Status.UNKNOWN
+    status[steps.done & ~steps.all_wheels_on_track] = Status.OFF_TRACK
+    status[steps.done & (steps.progress >= 100.0)] = Status.LAP_COMPLETE
+    return status
 
 
 def _no_trace(source: str, header: list[str], absent: list[str]) -> RecordError:
@@ -200,88 +193,68 @@ def _columns_of_log(row: str) -> tuple[str, ...]:
     values = row.split(",")
     pair = values[7].startswith("[") and "]" not in values[7] if len(values) > 7 else False
     num = len(values) - pair
-    if num == 18 and _number(values[-1]) > _EPOCH:  # a variant without the counter of crashes
-        return (*_COLUMNS[:17], _COLUMNS[18])
-    return _COLUMNS[:num]
+    if num == 18 and _measured(values[-1:], np.nan)[0] > _EPOCH:  # a variant without the counter of crashes
+        return (*_NAMES[:17], _NAMES[18])
+    return _NAMES[:num]
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
-
-
-def _part(header: list[str], rows: list[list[str]]) -> TraceTable:
-    """Some rows as columns, angles as logged."""
+def _part(header: list[str], rows: list[list[str]]) -> tuple[Steps, set[str]]:
+    """The sound ones of some rows, angles as logged, and the names of the columns that hold something."""
     action = header.index("action")
     for row in rows:
         # Text logs print continuous actions with a comma: [-21.59, 3.45].
         if len(row) == len(header) + 1 and row[action].startswith("["):
             row[action : action + 2] = [" ".join(row[action : action + 2])]
     whole = [row for row in rows if len(row) == len(header)]
-    columns = _parsed(header, whole)
-    if columns is None:  # one by one, to find the rows that cannot be read
-        whole = [row for row in whole if _parsed(header, [row]) is not None]
-        columns = _parsed(header, whole)
-        assert columns is not None
-    sound = np.ones(len(whole), dtype=bool)
+    numbers = _numbers(header, whole)
+    if numbers is None:  # one by one, to find the rows that cannot be read
+        whole = [row for row in whole if _numbers(header, [row]) is not None]
+        numbers = _numbers(header, whole)
+        assert numbers is not None
+    sound = numbers["closest_waypoint"] >= 0
     for name, limit in _NUMBERS.items():
-        sound &= np.abs(np.asarray(columns[name])) < limit  # which NaN is not either
-    sound &= np.asarray(columns["closest_waypoint"]) >= 0
-    if not sound.all():
-        whole = [row for row, kept in zip(whole, sound, strict=True) if kept]
-        columns = _parsed(header, whole)
-        assert columns is not None
-    texts = {name: values for name, values in columns.items() if name not in _NUMBERS}
-    return TraceTable(
-        number={name: np.asarray(columns[name], dtype=np.float64) for name in _NUMBERS},
-        action=np.fromiter(map(_action, columns["action"]), dtype=np.int64, count=len(whole)),
-        done=_booleans(columns["done"]),
-        on_track=_booleans(columns["all_wheels_on_track"]),
-        status=np.fromiter(map(_status, texts.get("episode_status", [""] * len(whole))), np.int8, len(whole)),
-        iteration=np.fromiter(map(_iteration, texts.get("iteration", [""] * len(whole))), np.int64, len(whole)),
-        wall_clock=_wall_clock(columns.get("wall_clock"), len(whole)),
-        columns=frozenset({*_NUMBERS, *(name for name, values in texts.items() if any(values))}),
-        in_radians=False,
-        num_damaged=len(rows) - len(whole),
+        sound &= np.abs(numbers[name]) < limit  # which NaN is not either
+    texts = dict(zip(header, zip(*compress(whole, sound), strict=True), strict=False))
+
+    def column(name: str) -> Sequence[str]:
+        return texts.get(name, ("",) * int(sound.sum()))
+
+    steps = Steps.of(
+        **{TRACE_COLUMNS[name]: values[sound] for name, values in numbers.items()},
+        iteration=[max(_index(text, 6), 0) for text in column("iteration")],
+        action=[_index(text, 4) for text in column("action")],
+        done=_booleans(column("done")),
+        all_wheels_on_track=_booleans(column("all_wheels_on_track")),
+        status=[_CODES.get(text, Status.UNKNOWN) if text else _NOT_LOGGED for text in column("episode_status")],
+        pause_duration=_measured(column("pause_duration"), 0.0),
+        obstacle_crash_counter=_measured(column("obstacle_crash_counter"), 0.0),
+        wall_clock=_measured(column("wall_clock"), np.nan),
     )
+    return steps, {*_NUMBERS, *(name for name, values in texts.items() if any(values))}
 
 
-def _parsed(header: list[str], rows: list[list[str]]) -> dict[str, np.ndarray | Sequence[str]] | None:
-    """Columns of rows as long as the header; None if something that must be a number is none."""
-    texts: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * len(header)
-    columns: dict[str, np.ndarray | Sequence[str]] = dict(zip(header, texts, strict=True))
+def _numbers(header: list[str], rows: list[list[str]]) -> dict[str, np.ndarray] | None:
+    """The columns of numbers of rows as long as the header; None if something is no number."""
+    places = {name: place for place, name in enumerate(header)}
     try:
-        for name in _NUMBERS:
-            columns[name] = np.fromiter(map(float, columns[name]), dtype=np.float64, count=len(rows))
+        return {name: np.array([float(row[places[name]]) for row in rows], dtype=np.float64) for name in _NUMBERS}
     except (ValueError, OverflowError):
         return None
-    return columns
 
 
-def _booleans(texts: np.ndarray | Sequence[str]) -> np.ndarray:
-    return np.array([text.strip() in ("True", "true", "1") for text in texts], dtype=bool)
-
-
-def _action(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 5 else -1
-
-
-def _status(text: str) -> int:
-    return _CODES.get(text, _UNKNOWN) if text else NOT_LOGGED
-
-
-def _iteration(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else NOT_LOGGED
-
-
-def _wall_clock(texts: np.ndarray | Sequence[str] | None, num_steps: int) -> np.ndarray:
-    """The column, NaN where it is absent or this version left it empty."""
+def _measured(texts: Sequence[str], missing: float) -> np.ndarray:
+    """A column that need not be there, and that some versions left empty."""
     try:
-        clock = np.array([float(text) for text in texts], dtype=np.float64) if texts is not None else np.zeros(0)
+        values = np.array([float(text) for text in texts], dtype=np.float64)
     except ValueError:
-        clock = np.zeros(0)
-    if len(clock) != num_steps:
-        return np.full(num_steps, np.nan)
-    return np.where(np.abs(clock) < _NUMBERS["tstamp"], clock, np.nan)
+        return np.full(len(texts), missing)
+    return np.where(np.abs(values) < _NUMBERS["tstamp"], values, missing)
+
+
+def _booleans(texts: Sequence[str]) -> list[bool]:
+    return [text.strip() in ("True", "true", "1") for text in texts]
+
+
+def _index(text: str, most_digits: int) -> int:
+    """A whole number; -1 for what is none, such as the pair of a continuous action."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= most_digits else -1
