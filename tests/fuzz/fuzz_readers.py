@@ -7,7 +7,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -43,7 +43,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.lock import _holder
 from hotlap.records.log_file import LogFile
 from hotlap.records.log_lines import TRAINER_LOG
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, TrialMetrics, read_metrics
+from hotlap.records.metrics import TrainingMetrics, TrialMetrics, _in_file, read_metrics
 from hotlap.records.ownership import _read_note
 from hotlap.records.spool_folder import SpoolNote
 from hotlap.records.steps import Steps
@@ -136,7 +136,7 @@ RECORD = IterationRecord(
 )
 EPISODE = EpisodeRecord(0, "training", 0, 0, "ring", False, 0.5, 7, 34, 1.5, 100.0, "lap_complete", 0.0, 2.25, 2.25)
 EPISODES = [
-    EpisodeMetrics(1.5, 0.0, 3.0, number, number, "training", 30.0 * number, status).to_record()
+    _in_file(replace(EPISODE, progress=30.0 * number, status=status), number=number, trial=number)
     for number, status in ((1, "off_track"), (2, "lap_complete"))
 ]
 TALLY = {
