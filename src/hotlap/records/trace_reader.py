@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
-from itertools import chain, compress, islice
+from itertools import chain, compress, islice, repeat
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -23,29 +25,31 @@ from hotlap.errors import RecordError
 from hotlap.records.steps import Steps
 
 MAX_BYTES = 256 * 1024**2  # a hundred times an ordinary trace
-MAX_COLUMNS = 200  # ten times those of any version
-MAX_LINE = 1 << 14  # characters; a longer line is no row
-MAX_DAMAGED = 100_000  # rows; kills leave a few
+_MAX_COLUMNS = 200  # ten times those of any version
+_MAX_LINE = 1 << 14  # characters; a longer line is no row
+_MAX_DAMAGED = 100_000  # rows; kills leave a few
 _MARK = LOG_MARK.encode()
 _NAMES = tuple(TRACE_COLUMNS)
 _ROWS_AT_ONCE = 50_000  # as texts they take twenty times the room of the numbers
 
+_REQUIRED = _NAMES[:15]  # those of 2019
+_KNOWN = {**TRACE_COLUMNS, "iteration": "iteration"}  # a column that some tools add
+
 # Columns of numbers, and what no sound value reaches: a row with a wilder one is damaged, and would blow up a figure.
-_NUMBERS = {
+_LIMITS = {
     "episode": 1e9,
-    "steps": 1e9,
-    "X": 1e4,
-    "Y": 1e4,
-    "yaw": 1e6,
-    "steer": 1e6,
-    "throttle": 1e3,
+    "step": 1e9,
+    "x": 1e4,
+    "y": 1e4,
+    "heading": 1e6,
+    "steering_angle": 1e6,
+    "speed": 1e3,
     "reward": 1e12,
     "progress": 1e6,
-    "closest_waypoint": 1e5,
-    "track_len": 1e5,
-    "tstamp": 1e12,
+    "nearest_waypoint": 1e5,
+    "track_length": 1e5,
+    "time": 1e12,
 }
-REQUIRED = (*_NUMBERS, "action", "done", "all_wheels_on_track")
 _TRAINING_LINE = re.compile(rb"Training> Name=[^\n]{0,200}?Episode=(\d{1,9}),[^\n]{0,200}?Training iteration=(\d{1,9})")
 _EPISODES_LINE = re.compile(rb"num_episodes_between_training[\"']?\s{0,9}[:=]\s{0,9}[\"']?(\d{1,6})")
 _EPISODES = 20  # of an iteration, by default
@@ -63,7 +67,7 @@ class Trace:
     """The sound rows, in the order and with the episodes logged. Angles are in degrees where 2019 had radians, and the
     status is what it would have been where 2019 had none."""
     columns: frozenset[str]
-    """Names in the file of the columns that hold something."""
+    """Names of the columns that hold something."""
     in_radians: bool
     """Whether the angles were logged in radians, as in 2019."""
     num_damaged: int
@@ -75,10 +79,36 @@ class Trace:
         return bool(len(self.steps)) and float(np.median(self.steps.time)) > _EPOCH
 
 
-def is_trace(head: bytes) -> bool:
-    """Whether the first bytes of a file, unpacked, are those of a trace in CSV form."""
+def kind_of_trace(path: Path) -> Literal["csv", "log"] | None:
+    """In which form a file is a trace, by what is in it; None if it is none."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            head = file.read(_MAX_LINE)
+            if head.startswith(b"\x1f\x8b"):
+                if path.stat().st_size > MAX_BYTES:
+                    return None
+                head = gunzip(head + file.read(), MAX_BYTES)
+                return "csv" if _is_csv(head) else "log" if _MARK in head else None
+            if _is_csv(head):
+                return "csv"
+            read = len(head)
+            while head and read < MAX_BYTES:
+                if _MARK in head:
+                    return "log"
+                more = file.read(1 << 20)
+                read += len(more)
+                head = head[-len(_MARK) :] + more if more else b""
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def _is_csv(head: bytes) -> bool:
+    """Whether a file, unpacked, begins like a trace in CSV form."""
     header = head.split(b"\n", 1)[0].decode("utf-8-sig", errors="replace").strip().split(",")
-    return set(REQUIRED) <= set(header)
+    return set(_REQUIRED) <= set(header)
 
 
 def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int | None = None) -> Trace:
@@ -93,6 +123,22 @@ def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int | No
     Raises:
         RecordError: If it is no trace.
     """
+    data = _unpacked(data, source)
+    is_log = _MARK in data
+    steps, columns, num_damaged = _rows(csv.reader(_lines_of_log(data) if is_log else _lines(data)), source)
+    # 2019 had no status.
+    in_radians = "status" not in columns and float(np.abs(steps.steering_angle).max(initial=0.0)) < _LARGEST_RADIANS
+    known = {"worker": np.full(len(steps), worker), "status": _known_status(steps)}
+    if in_radians:
+        known |= {name: np.rad2deg(steps.columns[name]) for name in ("heading", "steering_angle")}
+    if iteration is not None:
+        known["iteration"] = np.full(len(steps), iteration)
+    elif is_log:
+        known["iteration"] = _iterations_in_log(data, steps.episode)
+    return Trace(replace(steps, **known), frozenset(columns), in_radians, num_damaged)
+
+
+def _unpacked(data: bytes, source: str) -> bytes:
     if data.startswith(b"\x1f\x8b"):
         try:
             data = gunzip(data, MAX_BYTES)
@@ -102,39 +148,35 @@ def read_trace(data: bytes, *, source: str, worker: int = 0, iteration: int | No
         raise RecordError(
             f"{source} has {len(data) >> 20} MiB, more than any trace (at most {MAX_BYTES >> 20} MiB). Move it away."
         )
-    is_log = _MARK in data
-    rows = csv.reader(_lines_of_log(data) if is_log else _lines(data))
+    return data
+
+
+def _rows(rows: Iterator[list[str]], source: str) -> tuple[Steps, set[str], int]:
+    """The sound rows, angles as logged; the columns that hold something; how many rows are damaged.
+
+    Args:
+        rows: Their texts, the header first.
+        source: The file's name, for the error.
+    """
     parts: list[Steps] = []
     columns: set[str] = set()
-    num_rows = num_damaged = 0
+    num_damaged = 0
     try:
         header = next(rows, [])
-        absent = [name for name in REQUIRED if name not in header]
-        if absent or len(header) > MAX_COLUMNS:
+        absent = [name for name in _REQUIRED if name not in header]
+        if absent or len(header) > _MAX_COLUMNS:
             raise _no_trace(source, header, absent)
+        names = [_KNOWN.get(name, "") for name in header]
         while some := list(islice(rows, _ROWS_AT_ONCE)):
-            steps, filled = _part(header, some)
-            parts.append(steps)
+            part, filled = _part(names, some)
+            parts.append(part)
             columns |= filled
-            num_rows += len(some)
-            num_damaged = num_rows - sum(map(len, parts))
-            if num_damaged > MAX_DAMAGED:
+            num_damaged += len(some) - len(part)
+            if num_damaged > _MAX_DAMAGED:
                 raise RecordError(f"{source} is no trace: {num_damaged} of its rows are damaged. Move it away.")
     except csv.Error as error:
         raise RecordError(f"{source} is no trace: it is no CSV file ({error}). Move it away.") from error
-    steps = Steps.joined(parts)
-    if iteration is not None:
-        steps = replace(steps, iteration=np.full(len(steps), iteration))
-    elif is_log:
-        steps = replace(steps, iteration=_iterations_in_log(data, steps.episode))
-    # 2019 had no status.
-    in_radians = (
-        "episode_status" not in columns and float(np.abs(steps.steering_angle).max(initial=0.0)) < _LARGEST_RADIANS
-    )
-    if in_radians:
-        steps = replace(steps, heading=np.rad2deg(steps.heading), steering_angle=np.rad2deg(steps.steering_angle))
-    steps = replace(steps, worker=np.full(len(steps), worker), status=_known_status(steps))
-    return Trace(steps, frozenset(columns), in_radians, num_damaged)
+    return Steps.joined(parts), columns, num_damaged
 
 
 def _known_status(steps: Steps) -> np.ndarray:
@@ -160,7 +202,7 @@ def _no_trace(source: str, header: list[str], absent: list[str]) -> RecordError:
 def _lines(data: bytes) -> Iterator[str]:
     """The lines of a file; one that is too long for a row is empty."""
     for line in BytesIO(data.removeprefix(b"\xef\xbb\xbf")):
-        if len(line) > MAX_LINE:
+        if len(line) > _MAX_LINE:
             yield ""
         else:
             yield from line.decode(errors="replace").splitlines()
@@ -185,7 +227,7 @@ def _iterations_in_log(data: bytes, episode: np.ndarray) -> np.ndarray:
 
 
 def _row_of_log(line: bytes) -> str:
-    return "" if len(line) > MAX_LINE else line.partition(_MARK)[2].decode(errors="replace").strip()
+    return "" if len(line) > _MAX_LINE else line.partition(_MARK)[2].decode(errors="replace").strip()
 
 
 def _columns_of_log(row: str) -> tuple[str, ...]:
@@ -198,46 +240,55 @@ def _columns_of_log(row: str) -> tuple[str, ...]:
     return _NAMES[:num]
 
 
-def _part(header: list[str], rows: list[list[str]]) -> tuple[Steps, set[str]]:
-    """The sound ones of some rows, angles as logged, and the names of the columns that hold something."""
-    action = header.index("action")
+def _part(names: list[str], rows: list[list[str]]) -> tuple[Steps, set[str]]:
+    """The sound ones of some rows, and the columns that hold something.
+
+    Args:
+        names: Of the columns; empty for those that mean nothing to us.
+        rows: Their texts.
+    """
+    action = names.index("action")
     for row in rows:
         # Text logs print continuous actions with a comma: [-21.59, 3.45].
-        if len(row) == len(header) + 1 and row[action].startswith("["):
+        if len(row) == len(names) + 1 and row[action].startswith("["):
             row[action : action + 2] = [" ".join(row[action : action + 2])]
-    whole = [row for row in rows if len(row) == len(header)]
-    numbers = _numbers(header, whole)
+    whole = [row for row in rows if len(row) == len(names)]
+    numbers = _numbers(_in_columns(names, whole))
     if numbers is None:  # one by one, to find the rows that cannot be read
-        whole = [row for row in whole if _numbers(header, [row]) is not None]
-        numbers = _numbers(header, whole)
+        whole = [row for row in whole if _numbers(_in_columns(names, [row])) is not None]
+        numbers = _numbers(_in_columns(names, whole))
         assert numbers is not None
-    sound = numbers["closest_waypoint"] >= 0
-    for name, limit in _NUMBERS.items():
+    sound = numbers["nearest_waypoint"] >= 0
+    for name, limit in _LIMITS.items():
         sound &= np.abs(numbers[name]) < limit  # which NaN is not either
-    texts = dict(zip(header, zip(*compress(whole, sound), strict=True), strict=False))
+    texts = _in_columns(names, list(compress(whole, sound)))
 
     def column(name: str) -> Sequence[str]:
         return texts.get(name, ("",) * int(sound.sum()))
 
     steps = Steps.of(
-        **{TRACE_COLUMNS[name]: values[sound] for name, values in numbers.items()},
+        **{name: values[sound] for name, values in numbers.items()},
         iteration=[max(_index(text, 6), 0) for text in column("iteration")],
         action=[_index(text, 4) for text in column("action")],
         done=_booleans(column("done")),
         all_wheels_on_track=_booleans(column("all_wheels_on_track")),
-        status=[_CODES.get(text, Status.UNKNOWN) if text else _NOT_LOGGED for text in column("episode_status")],
+        status=[_CODES.get(text, Status.UNKNOWN) if text else _NOT_LOGGED for text in column("status")],
         pause_duration=_measured(column("pause_duration"), 0.0),
         obstacle_crash_counter=_measured(column("obstacle_crash_counter"), 0.0),
         wall_clock=_measured(column("wall_clock"), np.nan),
     )
-    return steps, {*_NUMBERS, *(name for name, values in texts.items() if any(values))}
+    return steps, {*_LIMITS, *(name for name, values in texts.items() if any(values))}
 
 
-def _numbers(header: list[str], rows: list[list[str]]) -> dict[str, np.ndarray] | None:
-    """The columns of numbers of rows as long as the header; None if something is no number."""
-    places = {name: place for place, name in enumerate(header)}
+def _in_columns(names: list[str], rows: list[list[str]]) -> dict[str, Sequence[str]]:
+    """The texts of whole rows."""
+    return dict(zip(names, zip(*rows, strict=True) if rows else repeat(()), strict=False))
+
+
+def _numbers(texts: Mapping[str, Sequence[str]]) -> dict[str, np.ndarray] | None:
+    """The columns of numbers; None if something in them is no number."""
     try:
-        return {name: np.array([float(row[places[name]]) for row in rows], dtype=np.float64) for name in _NUMBERS}
+        return {name: np.fromiter(map(float, texts[name]), np.float64, len(texts[name])) for name in _LIMITS}
     except (ValueError, OverflowError):
         return None
 
@@ -248,7 +299,7 @@ def _measured(texts: Sequence[str], missing: float) -> np.ndarray:
         values = np.array([float(text) for text in texts], dtype=np.float64)
     except ValueError:
         return np.full(len(texts), missing)
-    return np.where(np.abs(values) < _NUMBERS["tstamp"], values, missing)
+    return np.where(np.abs(values) < _LIMITS["time"], values, missing)
 
 
 def _booleans(texts: Sequence[str]) -> list[bool]:

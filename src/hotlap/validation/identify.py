@@ -42,7 +42,7 @@ class Candidate:
 
 def versions_of(trace: Trace) -> tuple[str, ...]:
     """The versions that log these columns with such stamps; more than one where they cannot be told apart."""
-    if "episode_status" not in trace.columns:
+    if "status" not in trace.columns:
         return ("v1",) if trace.in_radians else ("v1", "v2")
     if "wall_clock" in trace.columns:
         return ("droa",)

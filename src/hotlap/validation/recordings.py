@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.run_files import RunFiles, find_run, kind_of_trace, wanted_size
+from hotlap.analysis.read.run_files import RunFiles, find_run, wanted_size
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded
 from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import DataError, HotlapError, RecordError, TrackError
-from hotlap.records.trace_reader import MAX_BYTES
+from hotlap.records.trace_reader import MAX_BYTES, kind_of_trace
 from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, versions_of
 from hotlap.validation.traces import VERSIONS, TraceFile, read_drive, read_index, read_trace
 from hotlap.validation.which_car import car_errors, clearly_best, different_cars

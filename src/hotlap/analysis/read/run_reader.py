@@ -20,7 +20,7 @@ from hotlap.analysis.read.iterations import (
     with_wall_clock,
 )
 from hotlap.analysis.read.run_data import Evaluation, Run
-from hotlap.analysis.read.run_files import find_run, kind_of_trace, metrics_files, wanted_size
+from hotlap.analysis.read.run_files import find_run, metrics_files, wanted_size
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
 from hotlap.deepracer.trace import LOG_MARK
@@ -31,7 +31,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
 from hotlap.records.steps import Steps
 from hotlap.records.tallies import Tally, TallyLog
-from hotlap.records.trace_reader import MAX_BYTES, read_trace
+from hotlap.records.trace_reader import MAX_BYTES, kind_of_trace, read_trace
 from hotlap.tracks.track import Track
 from hotlap.wording import counted
 
