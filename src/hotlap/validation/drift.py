@@ -37,7 +37,7 @@ from hotlap.sim.vehicle import (
     substep,
     vehicle_constants,
 )
-from hotlap.validation.traces import TraceFile
+from hotlap.validation.traces import Recording
 
 WARM_UP = 15  # steps
 HORIZONS = {"0.5": 8, "1": 15, "2": 30, "5": 75}  # seconds, roughly, and steps
@@ -319,7 +319,7 @@ def from_rest_errors(
     return errors
 
 
-def is_reference(file: TraceFile) -> bool:
+def is_reference(file: Recording) -> bool:
     """Whether the replay error of a trace counts: it was not used in the fit.
 
     ``droa`` has but one long trace, so for it the fitted trace is the reference. Traces without a role all count.
@@ -327,7 +327,7 @@ def is_reference(file: TraceFile) -> bool:
     return file.role in ("", "fit" if file.version == "droa" else "check")
 
 
-def why_no_replay(files: Sequence[TraceFile]) -> str:
+def why_no_replay(files: Sequence[Recording]) -> str:
     """Why traces of one version have no replay errors, in a sentence."""
     version = files[0].version
     if version not in GROUPS:
@@ -342,7 +342,7 @@ def why_no_replay(files: Sequence[TraceFile]) -> str:
     )
 
 
-def validate_replay(drives: Sequence[tuple[TraceFile, Steps]], *, device: str = "cpu") -> dict[str, dict[str, object]]:
+def validate_replay(drives: Sequence[tuple[Recording, Steps]], *, device: str = "cpu") -> dict[str, dict[str, object]]:
     """Replay errors of all reference traces, by group (``v2`` … ``droa``); a group without windows is left out.
 
     Returns:

@@ -10,15 +10,15 @@ from hotlap.errors import DataError
 from hotlap.validation.drift import validate_replay, why_no_replay
 from hotlap.validation.logged_inputs import DIFFERENCES, INPUTS, rows_agree
 from hotlap.validation.recordings import Problems
-from hotlap.validation.traces import TraceFile, find_route, read_drive
+from hotlap.validation.traces import Recording, find_route, read_drive
 
 
 def validate_logs(
-    files: Sequence[TraceFile],
+    files: Sequence[Recording],
     *,
     tracks: Path | None = None,
     device: str = "cpu",
-    on_trace: Callable[[TraceFile], None] = lambda file: None,
+    on_trace: Callable[[Recording], None] = lambda file: None,
 ) -> dict[str, Any]:
     """Compare the simulator with recorded traces.
 

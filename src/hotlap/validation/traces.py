@@ -38,11 +38,12 @@ LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
 
 
 @dataclass(frozen=True)
-class TraceFile:
-    """A recorded trace on disk; ``version`` names a car of ``sim.vehicle.VEHICLES`` (``v1`` is driven as ``v2``)."""
+class Recording:
+    """A recorded drive: where its traces are, which car it was and on which track."""
 
     path: Path
     version: str
+    """Names a car of ``sim.vehicle.VEHICLES``; ``v1`` is driven as ``v2``."""
     track: str
     role: str = ""
     """``fit`` if the vehicle's parameters were fitted to it, ``check`` or ``extra`` if not."""
@@ -81,7 +82,7 @@ def read_trace(path: Path) -> Trace:
     return trace
 
 
-def read_drive(file: TraceFile) -> Steps:
+def read_drive(file: Recording) -> Steps:
     """All that was recorded of a drive; where that is in several files, each is an iteration.
 
     Raises:
@@ -105,7 +106,7 @@ class DrivenRoute:
     """First and last row of the file, in driving order, that is this waypoint, shape (num_waypoints, 2)."""
 
 
-def find_route(file: TraceFile, steps: Steps, folder: Path | None = None) -> DrivenRoute:
+def find_route(file: Recording, steps: Steps, folder: Path | None = None) -> DrivenRoute:
     """Find the route file of a trace, and which way it was driven.
 
     Where there are several of a name, ending in ``_cw``, ``_ccw`` or neither, it is not always the one that was asked
@@ -164,7 +165,7 @@ def _rows_of_waypoints(rows: np.ndarray, num_waypoints: int) -> np.ndarray:
     return np.stack([first, np.searchsorted(waypoint, numbers, side="right") - 1], axis=-1)
 
 
-def read_index(path: Path) -> list[TraceFile]:
+def read_index(path: Path) -> list[Recording]:
     header, rows = read_csv(path, INDEX_COLUMNS)
     files = []
     for row in rows:
@@ -180,7 +181,7 @@ def read_index(path: Path) -> list[TraceFile]:
                 f"{path}: lists {entry['file'][:100]!r}, but there is no such file in {path.parent}. Copy it there, or "
                 "remove the line."
             )
-        files.append(TraceFile(trace, entry["version"], entry["track"], entry["role"]))
+        files.append(Recording(trace, entry["version"], entry["track"], entry["role"]))
     return files
 
 
