@@ -110,8 +110,9 @@ class Steps:
     def begins(self) -> np.ndarray:
         """Whether an episode begins with the step (bool); that of the first one may have begun before."""
         begins = np.ones(len(self), dtype=bool)
-        same = (np.diff(self.iteration) == 0) & (np.diff(self.episode) == 0) & (np.diff(self.step) > 0)
-        begins[1:] = ~same
+        begins[1:] = np.diff(self.step) <= 0
+        for column in (self.iteration, self.worker, self.episode):
+            begins[1:] |= np.diff(column) != 0
         return begins
 
     @cached_property

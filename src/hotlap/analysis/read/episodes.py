@@ -62,7 +62,7 @@ class Episodes:
             num_steps=ends - first,
             reward=np.add.reduceat(steps.reward, first) if len(first) else np.zeros(0),
             progress=np.clip(steps.progress[last], 0.0, 100.0),
-            status=np.where(steps.progress[last] >= 100.0, Status.LAP_COMPLETE, steps.status[last]),
+            status=np.where(steps.progress[last] >= 100.0, np.int8(Status.LAP_COMPLETE), steps.status[last]),
             seconds=np.maximum(steps.time[last] - steps.time[first], 0.0) + CONTROL_PERIOD,
             x=steps.x[last],
             y=steps.y[last],
