@@ -47,7 +47,7 @@ ARROWS = {
     "monitoring": {"config", "deepracer", "records"},
     "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"archives", "config", "deepracer", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
-    "validation": {"analysis.figures", "analysis.read", "archives", "deepracer", "sim", "tracks"},
+    "validation": {"analysis.figures", "analysis.read", "archives", "deepracer", "records", "sim", "tracks"},
     "deploy": {"config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from episode_records import episode_record
 
 from hotlap.deepracer.statuses import Status
 from hotlap.records.events import EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
 from hotlap.records.folder import Folder
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
+from hotlap.records.metrics import TrainingMetrics
 from hotlap.records.sim_trace import evaluation_trace_key, training_trace_key, write_trace
 from hotlap.records.steps import Steps
 from hotlap.tracks.route_file import write_route
@@ -96,26 +97,22 @@ def write_run(
             track, at = tracks[worker % len(tracks)], clock
             reach = 4 + 40 * iteration / max(num_iterations - 1, 1)
             lengths.append(np.clip(rng.normal(reach, 6, num_episodes).astype(int), 3, 40).tolist())
-            rows, first = [], iteration * num_episodes
+            rows, episodes, first = [], [], iteration * num_episodes
             for i, num_steps in enumerate(lengths[-1]):
                 rows.append(episode_rows(first + i, num_steps, track=track, clock=at, rng=rng))
                 end = at + PERIOD * num_steps
                 complete = num_steps >= 40
-                metrics[worker].add(
-                    [
-                        EpisodeMetrics(
-                            reward=float(rows[-1].reward.sum()),
-                            start_time=at,
-                            end_time=end,
-                            episode=metrics[worker].num_episodes + 1,
-                            trial=i + 1,
-                            phase="training",
-                            progress=float(rows[-1].progress[-1]),
-                            status="lap_complete" if complete else "off_track",
-                        )
-                    ]
+                episodes.append(
+                    episode_record(
+                        reward=float(rows[-1].reward.sum()),
+                        progress=float(rows[-1].progress[-1]),
+                        status="lap_complete" if complete else "off_track",
+                        start_s=at,
+                        end_s=end,
+                    )
                 )
                 at = end + 0.2
+            metrics[worker].add(episodes)
             write_trace(store, training_trace_key(iteration, worker if num_workers > 1 else None), rows)
         clock = at
         steps = [num for share in lengths for num in share]

@@ -16,10 +16,10 @@ from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.phases import bins_of, early_and_late, phase_names
 from hotlap.analysis.read.run_data import Run
 from hotlap.analysis.read.run_reader import read_run
-from hotlap.analysis.read.steps import Steps
 from hotlap.analysis.report.findings import findings
 from hotlap.analysis.report.headline import headline
 from hotlap.records.events import EvaluationSummary
+from hotlap.records.steps import Steps
 from hotlap.records.tallies import Tally
 
 
@@ -47,10 +47,10 @@ def test_bins_hold_every_value_between_their_edges(values, max_bins):
 
 def test_driven_speed_is_the_speed_on_the_ring(run):
     """Of a car that drives a fortieth of a lap in each step, and unknown across resets."""
-    known = np.isfinite(run.steps.speed)
+    known = np.isfinite(run.steps.driven_speed)
     radius = np.hypot(run.steps.x, run.steps.y)[known]
     chord = 2 * radius * np.sin(np.pi * 2.5 / 100 * 2) / 2
-    np.testing.assert_allclose(run.steps.speed[known], 15 * chord, rtol=1e-6)
+    np.testing.assert_allclose(run.steps.driven_speed[known], 15 * chord, rtol=1e-6)
     first_or_last = np.diff(run.steps.episode, prepend=-1).astype(bool) | np.diff(run.steps.episode, append=-1).astype(
         bool
     )
@@ -99,9 +99,7 @@ def test_lines_have_a_mark_where_they_start(run, draw):
 
 def test_maps_show_the_mean_of_each_place(run):
     """A reward that is the same everywhere gives a map of that color alone."""
-    same = Steps(
-        **{**{name: getattr(run.steps, name) for name in Steps.__dataclass_fields__}, "reward": run.steps.x * 0 + 3}
-    )
+    same = replace(run.steps, reward=run.steps.x * 0 + 3)
     (image,) = figures.reward_map(same, run.tracks[0]).axes[0].images
     np.testing.assert_allclose(np.asarray(image.get_array().compressed()), 3.0)
 
@@ -109,7 +107,7 @@ def test_maps_show_the_mean_of_each_place(run):
 def test_waypoint_figure_shows_means_and_counts(run):
     reward, _, exits = figures.waypoint_figure(run.steps, run.episodes).axes[:3]
     late = run.steps.episode >= len(run.episodes) - 48
-    expected = [run.steps.reward[late & (run.steps.waypoint == point)].mean() for point in range(1, 40)]
+    expected = [run.steps.reward[late & (run.steps.nearest_waypoint == point)].mean() for point in range(1, 40)]
     np.testing.assert_allclose(np.asarray(reward.get_lines()[1].get_ydata(), dtype=float)[1:40], expected)
     assert sum(bar.get_height() for bar in exits.containers[1]) == run.episodes.failed[-48:].sum()
 
@@ -129,8 +127,7 @@ def test_actions_that_are_never_taken_have_a_row(run):
 
 
 def test_continuous_commands_are_drawn_as_densities(run):
-    values = {name: getattr(run.steps, name) for name in Steps.__dataclass_fields__}
-    continuous = Steps(**{**values, "action": np.full(len(run.steps), -1)})
+    continuous = replace(run.steps, action=np.full(len(run.steps), -1))
     for draw in (figures.actions_over_time, figures.actions_around_track):
         for axes in draw(continuous).axes[:2]:
             np.testing.assert_allclose(np.ma.sum(axes.images[0].get_array(), axis=0), 100.0)

@@ -7,7 +7,7 @@ import json
 import warnings
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -22,10 +22,8 @@ from fuzz_settings import odd_env, odd_toml
 from fuzz_tables import odd_table, zipped
 
 from hotlap.analysis.read.action_space import action_space_of
-from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.episodes import Episodes, in_order
 from hotlap.analysis.read.iterations import records_of, results_of, sound_records
-from hotlap.analysis.read.steps import Steps
-from hotlap.analysis.read.trace_file import MAX_BYTES, read_trace
 from hotlap.archives.archive import as_folder
 from hotlap.bounded import read_bounded
 from hotlap.config.drfc import DrfcFolder
@@ -45,10 +43,12 @@ from hotlap.records.folder import Folder
 from hotlap.records.lock import _holder
 from hotlap.records.log_file import LogFile
 from hotlap.records.log_lines import TRAINER_LOG
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, TrialMetrics, read_metrics
+from hotlap.records.metrics import TrainingMetrics, TrialMetrics, _in_file, read_metrics
 from hotlap.records.ownership import _read_note
 from hotlap.records.spool_folder import SpoolNote
+from hotlap.records.steps import Steps
 from hotlap.records.tallies import Moments, Tally, TallyLog
+from hotlap.records.trace_reader import MAX_BYTES, read_trace
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
@@ -136,7 +136,7 @@ RECORD = IterationRecord(
 )
 EPISODE = EpisodeRecord(0, "training", 0, 0, "ring", False, 0.5, 7, 34, 1.5, 100.0, "lap_complete", 0.0, 2.25, 2.25)
 EPISODES = [
-    EpisodeMetrics(1.5, 0.0, 3.0, number, number, "training", 30.0 * number, status).to_record()
+    _in_file(replace(EPISODE, progress=30.0 * number, status=status), number=number, trial=number)
     for number, status in ((1, "off_track"), (2, "lap_complete"))
 ]
 TALLY = {
@@ -246,13 +246,14 @@ def read_training_metrics(folder: Path) -> None:
     """As an analysis reads it, and as a resumed training does."""
     key = "metrics/TrainingMetrics.json"
     results, _ = results_of(read_metrics(Folder(folder), key), 0)
-    for record in records_of(results, Steps.none(), Episodes.of(Steps.none()), best_number=None):
+    for record in records_of(results, Steps.joined([]), Episodes.of(Steps.joined([])), best_number=None):
         json.loads(record.to_line())
     TrainingMetrics(Folder(folder, sync=False), num_episodes=2)
 
 
 def read_own_trace(folder: Path) -> None:
-    steps, _ = read_trace(read_bounded_trace(folder / "trace.csv"), source="trace.csv", worker=1, iteration=2)
+    data = read_bounded_trace(folder / "trace.csv")
+    steps = in_order([read_trace(data, source="trace.csv", worker=1, iteration=2).steps])
     episodes = Episodes.of(steps)
     assert int(episodes.num_steps.sum()) == len(steps)
     assert len(records_of(results_of((), 0)[0], steps, episodes, best_number=1)) <= len(steps)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
+from episode_records import episode_record
 
 from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.errors import RecordError
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import (
     TRAINING_METRICS,
-    EpisodeMetrics,
     TrainingMetrics,
     TrialMetrics,
     evaluation_metrics_key,
@@ -28,11 +29,22 @@ def test_original_training_metrics_are_reproduced_to_the_byte(reference_data, tm
     data = (reference_data / "formats" / name).read_bytes()
     folder = Folder(tmp_path)
     metrics = TrainingMetrics(folder)
-    for record in json.loads(data)["metrics"]:
-        times = record["start_time"] / 1000, record["metric_time"] / 1000
-        place = record["episode"], record["trial"], record["phase"]
-        status = STATUS_OF[record["episode_status"]]
-        metrics.add([EpisodeMetrics(record["reward_score"], *times, *place, record["completion_percentage"], status)])
+    records = json.loads(data)["metrics"]
+    begins = [number for number, record in enumerate(records) if record["phase"] == "training" and record["trial"] == 1]
+    for begin, end in itertools.pairwise([*begins, len(records)]):
+        of_iteration = [
+            episode_record(
+                record["phase"],
+                reward=record["reward_score"],
+                progress=record["completion_percentage"],
+                status=STATUS_OF[record["episode_status"]],
+                start_s=record["start_time"] / 1000,
+                end_s=record["metric_time"] / 1000,
+            )
+            for record in records[begin:end]
+        ]
+        metrics.add(record for record in of_iteration if record.phase == "training")
+        metrics.set_evaluation(record for record in of_iteration if record.phase == "evaluation")
     metrics.save()
     assert folder.get(TRAINING_METRICS) == data
 
@@ -59,8 +71,11 @@ def test_original_evaluation_metrics_are_reproduced_to_the_byte(reference_data, 
     assert folder.get(evaluation_metrics_key("20260102030405")) == data
 
 
-def test_percent_is_truncated_reward_rounded_and_resets_summed():
-    record = EpisodeMetrics(12.6, 1.0, 3.5004, 7, 2, "training", 99.99, "off_track").to_record()
+def test_percent_is_truncated_reward_rounded_and_resets_summed(tmp_path):
+    metrics = TrainingMetrics(Folder(tmp_path))
+    metrics.add([episode_record(reward=12.6, progress=99.99, status="off_track", start_s=1.0, end_s=3.5004)])
+    metrics.save()
+    (record,) = read_metrics(Folder(tmp_path), TRAINING_METRICS)
     assert (record["reward_score"], record["completion_percentage"]) == (13, 99)
     assert record["elapsed_time_in_milliseconds"] == 2500
     trial = TrialMetrics(0.0, 9.0, 100.0, "lap_complete", 1, 1, 2, 3, 4).to_record()
@@ -70,12 +85,14 @@ def test_percent_is_truncated_reward_rounded_and_resets_summed():
 def test_resume_keeps_the_records_of_the_checkpoint(tmp_path):
     folder = Folder(tmp_path)
     metrics = TrainingMetrics(folder, best_model_metric="laptime")
-    metrics.add([EpisodeMetrics(1, 0, 1, number, 1, "training", 5, "crashed") for number in (1, 2, 3)])
+    metrics.add(episode_record(reward=number) for number in (1, 2, 3))
     metrics.save()
     resumed = TrainingMetrics(folder, best_model_metric="laptime", num_episodes=2)
-    resumed.add([EpisodeMetrics(1, 0, 1, 9, 1, "training", 5, "crashed")])
+    resumed.add([episode_record(reward=9)])
     resumed.save()
-    assert [record["episode"] for record in read_metrics(folder, TRAINING_METRICS)] == [1, 2, 9]
+    records = read_metrics(folder, TRAINING_METRICS)
+    assert [record["reward_score"] for record in records] == [1, 2, 9]
+    assert [(record["episode"], record["trial"]) for record in records] == [(1, 1), (2, 2), (3, 1)]
     assert json.loads(folder.get(TRAINING_METRICS))["best_model_metric"] == "laptime"
     with pytest.raises(RecordError, match="holds 3 training episodes"):
         TrainingMetrics(folder, num_episodes=4)
@@ -83,15 +100,12 @@ def test_resume_keeps_the_records_of_the_checkpoint(tmp_path):
 
 def test_an_evaluation_follows_its_episodes_and_is_repeated_only_once(tmp_path):
     """A run killed after it wrote an evaluation, but before it said so, evaluates again and writes the same file."""
-
-    def episodes(phase, *numbers):
-        return [EpisodeMetrics(1, 0, 1, number, number, phase, 5, "crashed") for number in numbers]
-
+    one = episode_record
     metrics = TrainingMetrics(Folder(tmp_path))
-    metrics.add(episodes("training", 1, 2))
-    metrics.set_evaluation(episodes("evaluation", 2, 2))
-    metrics.add(episodes("training", 3))
-    metrics.set_evaluation(episodes("evaluation", 3))
+    metrics.add([one(), one()])
+    metrics.set_evaluation([one("evaluation"), one("evaluation")])
+    metrics.add([one()])
+    metrics.set_evaluation([one("evaluation")])
     metrics.save()
     written = (tmp_path / TRAINING_METRICS).read_bytes()
     phases = [(record["phase"], record["episode"]) for record in read_metrics(Folder(tmp_path), TRAINING_METRICS)]
@@ -104,13 +118,13 @@ def test_an_evaluation_follows_its_episodes_and_is_repeated_only_once(tmp_path):
         ("evaluation", 3),
     ]
     again = TrainingMetrics(Folder(tmp_path), num_episodes=3)
-    assert (again.num_episodes, again.trial) == (3, 3)
-    again.set_evaluation(episodes("evaluation", 3))
+    assert (again.num_episodes, again.trial) == (3, 1)
+    again.set_evaluation([one("evaluation")])
     again.save()
     assert (tmp_path / TRAINING_METRICS).read_bytes() == written
     earlier = TrainingMetrics(Folder(tmp_path), num_episodes=2)
-    earlier.add(episodes("training", 3))
-    earlier.set_evaluation(episodes("evaluation", 3))
+    earlier.add([one()])
+    earlier.set_evaluation([one("evaluation")])
     earlier.save()
     assert (tmp_path / TRAINING_METRICS).read_bytes() == written
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from episode_records import episode_record
 
 from hotlap.deepracer.statuses import STATUS_NAMES, Status
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.records.folder import Folder
-from hotlap.records.metrics import TRAINING_METRICS, EpisodeMetrics, TrainingMetrics
+from hotlap.records.metrics import TRAINING_METRICS, TrainingMetrics
 from hotlap.records.sim_trace import (
     evaluation_trace_key,
     format_csv,
@@ -148,10 +149,8 @@ def test_deepracer_utils_reads_our_folder(tmp_path, continuous):
     for iteration in range(2):
         episodes = [episode(3 * iteration + number, continuous=continuous) for number in range(3)]
         write_trace(folder, training_trace_key(iteration), episodes)
-        for number, rows in enumerate(episodes):
-            place = int(rows.episode[0]) + 1, number + 1
-            metrics.add([EpisodeMetrics(4.2, 1.0, 2.0, *place, "training", 40.9, "off_track")])
-    metrics.add([EpisodeMetrics(9.9, 2.0, 9.5, 6, 3, "evaluation", 100.0, "lap_complete")])
+        metrics.add([episode_record(progress=40.9, status="off_track")] * 3)
+    metrics.set_evaluation([episode_record("evaluation", progress=100.0, status="lap_complete")])
     metrics.save()
     write_trace(folder, evaluation_trace_key("20260102030405"), [episode(0, continuous=continuous)])
 

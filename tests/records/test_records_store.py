@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from episode_records import episode_record
 
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, read_metrics
+from hotlap.records.metrics import TrainingMetrics, read_metrics
 from hotlap.records.opening import open_store
 from hotlap.records.s3 import Bucket
 from hotlap.records.spool import Spool
@@ -174,7 +175,7 @@ def test_checkpoints_live_there(opened: Opener):
 def test_growing_records_live_there(opened: Opener):
     """The progress and the metrics of a training go on where the resumed one begins."""
     record = IterationRecord(0, "1_Step-1.ckpt", 1, 1, 1.0, 1, 1, 1.0, 1.0, 0)
-    episode = EpisodeMetrics(1.0, 0.0, 1.0, 1, 1, "training", 10.0, "off_track")
+    episode = episode_record(progress=10.0, status="off_track")
     store = opened()
     log, metrics = ProgressLog(store, num_iterations=0), TrainingMetrics(store)
     for _ in range(3):

@@ -73,12 +73,13 @@ def repeated_starts(logs, version, num_steps):
     for file in read_index(logs / "index.csv"):
         if file.version != version:
             continue
-        trace = read_trace(file.path)
+        steps = read_trace(file.path).steps
         seen = Counter()
-        for row in np.flatnonzero(trace.first & (trace.status == Status.PREPARE)) + 1:
+        for row in np.flatnonzero(steps.begins & (steps.status == Status.PREPARE)) + 1:
             rows = slice(row, row + num_steps)
-            if trace.driving[rows].all() and not trace.first[row : row + num_steps + 1].any():
-                seen[tuple(np.stack([trace.steering[rows], trace.speed[rows]]).ravel())] += 1
+            if steps.driving[rows].all() and not steps.begins[row : row + num_steps + 1].any():
+                steering = np.deg2rad(steps.steering_angle[rows])
+                seen[tuple(np.stack([steering, steps.speed[rows]]).ravel())] += 1
         starts += [(np.reshape(key, (2, num_steps)), n * (n - 1) // 2) for key, n in seen.items() if n > 1]
     return starts
 

@@ -11,10 +11,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hotlap.analysis.read.trace_table import TraceTable, read_table
 from hotlap.cli.validate_logs import logs
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError
+from hotlap.records.trace_reader import Trace
+from hotlap.records.trace_reader import read_trace as read
 from hotlap.sim.vehicle import VEHICLES, drive, front_points
 from hotlap.tracks.catalog import list_tracks, load_track, user_folder
 from hotlap.tracks.route_file import write_route
@@ -22,7 +23,7 @@ from hotlap.tracks.track import Track
 from hotlap.validation.identify import routes_of, the_route, versions_of
 from hotlap.validation.logs import validate_logs
 from hotlap.validation.recordings import open_traces
-from hotlap.validation.traces import find_route, read_index, read_rows, read_trace
+from hotlap.validation.traces import find_route, read_index, read_trace
 
 LAST_COLUMN = {"v1": 15, "v3": 16, "v5": 17, "droa": 19}
 
@@ -45,8 +46,8 @@ def lap(track: Track, *, num_columns: int = 17, wall: bool = False, radians: boo
     return "\n".join(lines) + "\n"
 
 
-def table(text: str) -> TraceTable:
-    return read_table(text.encode(), source="trace")
+def trace(text: str) -> Trace:
+    return read(text.encode(), source="trace")
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_the_route_and_the_way_it_was_driven(name: str, backwards: bool):
     track = load_track(name)
     if not track.closed:
         pytest.skip("an open track is driven one way")
-    found = routes_of(table(lap(track.reversed() if backwards else track)))
+    found = routes_of(trace(lap(track.reversed() if backwards else track)).steps)
     route = the_route(found, "trace", track.length, None)
     assert route.name == (f"{name} (reversed)" if backwards else name)
     assert found[0].agreement > 0.97
@@ -75,7 +76,7 @@ def test_waypoints_tell_routes_of_one_length_apart(own_tracks: Path):
     turned = np.concatenate([track.to_rows()[40:-1], track.to_rows()[:41]])
     np.save(own_tracks / "begins_later.npy", turned)
     for name in ("first_lap", "begins_later"):
-        found = routes_of(table(lap(load_track(name))))
+        found = routes_of(trace(lap(load_track(name))).steps)
         assert {each.route.name for each in found} == {"first_lap", "begins_later"}
         assert the_route(found, "trace", track.length, None).name == name
 
@@ -84,13 +85,13 @@ def test_two_that_fit_are_asked_for(own_tracks: Path):
     """Two roads of one center line; the same rows under two names need no question."""
     track = load_track("first_lap")
     np.save(own_tracks / "copy.npy", track.to_rows())
-    assert the_route(routes_of(table(lap(track))), "trace", track.length, None).name in ("copy", "first_lap")
+    assert the_route(routes_of(trace(lap(track)).steps), "trace", track.length, None).name in ("copy", "first_lap")
     rows = track.to_rows()
     rows[:, 2:] = rows[:, :2].repeat(2, axis=0).reshape(len(rows), 4) + 1.05 * (rows[:, 2:] - np.tile(rows[:, :2], 2))
     np.save(own_tracks / "wider.npy", rows)
     with pytest.raises(DataError, match=r"may have been driven on .*wider.*Say which with --track"):
-        the_route(routes_of(table(lap(track))), "trace", track.length, None)
-    only = routes_of(table(lap(track)), track="wider")
+        the_route(routes_of(trace(lap(track)).steps), "trace", track.length, None)
+    only = routes_of(trace(lap(track)).steps, track="wider")
     assert the_route(only, "trace", track.length, None).name == "wider"
     with pytest.raises(DataError, match="no known track is"):
         the_route(only, "trace", track.length, "reversed")
@@ -107,7 +108,7 @@ def test_two_that_fit_are_asked_for(own_tracks: Path):
     ],
 )
 def test_columns_and_stamps_tell_the_version(options: dict, versions: tuple[str, ...]):
-    assert versions_of(table(lap(load_track("first_lap"), num_steps=40, **options))) == versions
+    assert versions_of(trace(lap(load_track("first_lap"), num_steps=40, **options))) == versions
 
 
 def test_metadata_tells_the_version_also_in_an_archive(tmp_path: Path):
@@ -243,10 +244,10 @@ def test_what_is_found_is_what_the_index_says(reference_data: Path, monkeypatch:
     monkeypatch.setenv("HOTLAP_TRACKS", str(reference_data / "tracks"))
     wrong = []
     for file in read_index(reference_data / folder / "index.csv"):
-        rows = read_rows(file.path)
-        length = float(np.median(rows.number["track_len"]))
-        route = the_route(routes_of(rows), file.name, length, None).name
-        listed = find_route(file, read_trace(file.path), reference_data / "tracks").name
-        if route != listed or file.version not in versions_of(rows):
-            wrong.append((file.name, route, listed, versions_of(rows)))
+        recorded = read_trace(file.path)
+        length = float(np.median(recorded.steps.track_length))
+        route = the_route(routes_of(recorded.steps), file.name, length, None).name
+        listed = find_route(file, recorded.steps, reference_data / "tracks").name
+        if route != listed or file.version not in versions_of(recorded):
+            wrong.append((file.name, route, listed, versions_of(recorded)))
     assert not wrong

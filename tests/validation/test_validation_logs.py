@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from hotlap.cli import validate_logs
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.statuses import Status
 from hotlap.errors import DataError
+from hotlap.records.steps import Steps
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, drive, front_points
 from hotlap.validation.drift import (
     BICYCLES,
@@ -31,7 +31,7 @@ from hotlap.validation.drift import (
 )
 from hotlap.validation.logged_inputs import INPUTS, rows_agree
 from hotlap.validation.recordings import open_traces
-from hotlap.validation.traces import Trace, find_route, read_index, read_trace
+from hotlap.validation.traces import find_route, read_index, read_trace
 
 # Errors of the four-wheel model that the parameters were published with: median m, 90 % m, median deg, 90 % deg, for
 # 8, 15, 30 and 75 steps.
@@ -56,29 +56,26 @@ HEADER = (
 )
 
 
-def driven_trace(car, steering, speed) -> Trace:
+def driven_trace(car, steering, speed) -> Steps:
     """What a log would hold of a drive from rest: the poses before each action."""
     num_steps = len(steering)
     motions = drive(car, steering[None], speed[None])[0, :-1]
     start = np.zeros(1, dtype=MOTION_DTYPE)
     x, y, yaw = front_points(car, np.concatenate([start, motions])).T.astype(np.float64)
     count = np.arange(num_steps)
-    return Trace(
-        iteration=np.zeros(num_steps, dtype=int),
-        episode=np.zeros(num_steps, dtype=int),
-        steps=count + 1,
+    return Steps.of(
+        step=count + 1,
         x=x,
         y=y,
-        yaw=yaw,
-        steering=steering,
+        heading=np.rad2deg(yaw),
+        steering_angle=np.rad2deg(steering),
         speed=speed,
         done=count == num_steps - 1,
-        all_wheels_on_track=np.ones(num_steps, dtype=bool),
+        all_wheels_on_track=True,
         progress=count.astype(float),
-        closest_waypoint=count,
-        track_length=np.full(num_steps, 10.0),
+        nearest_waypoint=count,
+        track_length=10.0,
         time=count * CONTROL_PERIOD,
-        status=np.full(num_steps, Status.IN_PROGRESS),
     )
 
 
@@ -110,7 +107,7 @@ def test_windows_hold_the_rows_of_their_trace():
 def test_windows_stop_at_a_break():
     trace = driven_trace(VEHICLES["v5"], np.zeros(120), np.full(120, 1.0))
     assert find_windows(trace)[0] == (1, 75)  # the time of the first pose is unknown
-    for damage in ("steps", "time", "x"):
+    for damage in ("step", "time", "x"):
         values = getattr(trace, damage).astype(float).copy()
         values[61:] += 1.0
         broken = replace(trace, **{damage: values})
@@ -152,17 +149,19 @@ ROW = "0,1.0,3.2,0.68,90.0,-30.0,1.0,2,0.0,False,True,0.79,1,17.71,6.9,prepare"
 
 
 def test_reading_converts_units(tmp_path):
-    trace = read_trace(write_trace(tmp_path, [ROW, ROW.replace(",1.0,3.2", ",2.0,3.2")]))
-    assert trace.yaw[0] == pytest.approx(np.pi / 2)
-    assert trace.steering[0] == pytest.approx(-np.pi / 6)
-    assert trace.steps.tolist() == [1, 2]
-    assert trace.driving.tolist() == [False, False]
-    assert trace.first.tolist() == [True, False]
+    rows = [ROW, ROW.replace(",1.0,3.2", ",2.0,3.2"), *[ROW.replace(",1.0,3.2", f",{k}.0,3.2") for k in range(3, 60)]]
+    steps = read_trace(write_trace(tmp_path, rows)).steps
+    windows = cut_windows([(steps, [(0, 8)])])
+    assert windows.yaw[0, 0] == pytest.approx(np.pi / 2)
+    assert windows.steering[0, 0] == pytest.approx(-np.pi / 6)
+    assert steps.step[:2].tolist() == [1, 2]
+    assert steps.driving[:2].tolist() == [False, False]
+    assert steps.begins[:2].tolist() == [True, False]
 
 
 def test_continuous_action_with_a_comma_is_one_value(tmp_path):
     trace = read_trace(write_trace(tmp_path, [ROW.replace(",2,0.0,", ",[-30.0, 1.0],0.0,")]))
-    assert trace.progress[0] == 0.79
+    assert trace.steps.progress[0] == 0.79
 
 
 @pytest.mark.parametrize(
@@ -229,13 +228,13 @@ def test_windows_are_those_of_the_published_errors(reference_data):
         "droa_spain-train.csv.gz",
     )
     for name in names:
-        assert set(find_windows(read_trace(reference_data / "logs" / name))) == listed[name]
+        assert set(find_windows(read_trace(reference_data / "logs" / name).steps)) == listed[name]
 
 
 @pytest.mark.data
 def test_replay_errors_are_at_most_the_published_ones(reference_data):
     files = [file for file in read_index(reference_data / "logs" / "index.csv") if is_reference(file)]
-    result = validate_replay([(file, read_trace(file.path)) for file in files])
+    result = validate_replay([(file, read_trace(file.path).steps) for file in files])
     assert set(result) == set(PUBLISHED)
     for group, errors in result.items():
         digits = {"median_m": 3, "p90_m": 3, "heading_deg": 1, "heading_p90_deg": 1}
@@ -251,8 +250,8 @@ def test_replay_errors_are_at_most_the_published_ones(reference_data):
 )
 def test_reward_inputs_agree_with_the_log(reference_data, name):
     (file,) = find_traces([reference_data / "logs" / f"{name}.csv.gz"])
-    trace = read_trace(file.path)
-    shares = rows_agree(trace, file.version, find_route(file, trace))
+    steps = read_trace(file.path).steps
+    shares = rows_agree(steps, file.version, find_route(file, steps))
     assert min(shares.values()) >= 0.995, shares
 
 

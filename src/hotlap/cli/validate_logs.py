@@ -44,7 +44,7 @@ def logs(
 
     from hotlap.validation.logs import validate_logs
     from hotlap.validation.recordings import open_traces
-    from hotlap.validation.traces import TraceFile
+    from hotlap.validation.traces import Recording
 
     out = console()
     with open_traces(paths, version=version, track=track, direction=direction, tracks=tracks) as recordings:
@@ -55,7 +55,7 @@ def logs(
         with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as progress:
             task = progress.add_task("reading traces", total=len(files))
 
-            def on_trace(file: TraceFile) -> None:
+            def on_trace(file: Recording) -> None:
                 progress.update(task, advance=1, description=file.name)
 
             result = validate_logs(files, tracks=tracks, device=device, on_trace=on_trace)

@@ -8,59 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from hotlap.bounded import load_json
 from hotlap.deepracer.metadata_names import BestModelMetric
 from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.errors import RecordError
+from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.store import Store
 
 TRAINING_METRICS = "metrics/TrainingMetrics.json"
 METRICS_VERSION = 2.0
-
-
-@dataclass(frozen=True)
-class EpisodeMetrics:
-    """One episode of training, or of an evaluation within the training."""
-
-    reward: float
-    """Sum of rewards."""
-
-    start_time: float
-    """Simulation clock at reset [s]."""
-
-    end_time: float
-    """Simulation clock at the end [s]."""
-
-    episode: int
-    """Count of finished training episodes of this worker, from 1; an evaluation repeats the last."""
-
-    trial: int
-    """Training episode of this worker within the iteration, from 1; an evaluation repeats the last."""
-
-    phase: Literal["training", "evaluation"]
-
-    progress: float
-    """Percent of the lap at the end."""
-
-    status: str
-    """Internal status at the end, a key of `STATUS_LABELS`."""
-
-    def to_record(self) -> dict[str, int | str]:
-        """The record as it stands in the file."""
-        start, end = _milliseconds(self.start_time), _milliseconds(self.end_time)
-        return {
-            "reward_score": round(self.reward),
-            "metric_time": end,
-            "start_time": start,
-            "elapsed_time_in_milliseconds": end - start,
-            "episode": self.episode,
-            "trial": self.trial,
-            "phase": self.phase,
-            "completion_percentage": int(self.progress),
-            "episode_status": STATUS_LABELS[self.status],
-        }
 
 
 @dataclass(frozen=True)
@@ -144,15 +101,16 @@ class TrainingMetrics:
                     "resuming it."
                 )
 
-    def add(self, episodes: Iterable[EpisodeMetrics]) -> None:
-        """Append records, in the order in which the episodes ended."""
-        for episode in episodes:
-            self._append(episode.to_record())
+    def add(self, episodes: Iterable[EpisodeRecord]) -> None:
+        """Append the training episodes of an iteration, in their order."""
+        for trial, episode in enumerate(episodes, start=1):
+            self._append(_in_file(episode, number=self.num_episodes + 1, trial=trial))
 
-    def set_evaluation(self, episodes: Iterable[EpisodeMetrics]) -> None:
+    def set_evaluation(self, episodes: Iterable[EpisodeRecord]) -> None:
         """Let these follow the last training episode, instead of what a killed run may have left there."""
         del self._records[self._num_settled :]
-        self.add(episodes)
+        for episode in episodes:
+            self._append(_in_file(episode, number=self.num_episodes, trial=self.trial))
 
     def _append(self, record: Mapping[str, int | str]) -> None:
         self._records.append(json.dumps(record))
@@ -175,6 +133,28 @@ class TrainingMetrics:
         """
         tail = f'"version": {METRICS_VERSION}, "best_model_metric": {json.dumps(self.best_model_metric)}'
         self.store.put(self.key, f'{{"metrics": [{", ".join(self._records)}], {tail}}}'.encode())
+
+
+def _in_file(episode: EpisodeRecord, *, number: int, trial: int) -> dict[str, int | str]:
+    """The record of an episode as it stands in the file.
+
+    Args:
+        episode: Of training, or of an evaluation within the training.
+        number: Count of finished training episodes of this worker, from 1; an evaluation repeats the last.
+        trial: Training episode of this worker within the iteration, from 1; an evaluation repeats the last.
+    """
+    start, end = _milliseconds(episode.start_s), _milliseconds(episode.start_s + episode.sim_s)
+    return {
+        "reward_score": round(episode.reward),
+        "metric_time": end,
+        "start_time": start,
+        "elapsed_time_in_milliseconds": end - start,
+        "episode": number,
+        "trial": trial,
+        "phase": episode.phase,
+        "completion_percentage": int(episode.progress),
+        "episode_status": STATUS_LABELS[episode.status],
+    }
 
 
 def evaluation_metrics_key(stamp: str) -> str:

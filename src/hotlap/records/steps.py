@@ -78,21 +78,17 @@ class Steps:
         return len(self.step)
 
     @classmethod
-    def of(cls, *, step: ArrayLike, **columns: ArrayLike) -> Steps:
+    def of(cls, **columns: ArrayLike) -> Steps:
         """Steps from columns of any type.
 
-        Args:
-            step: Gives the number of rows.
-            columns: One value stands for all rows. Those that are not given are 0, and ``wall_clock`` NaN.
+        ``step`` gives the number of rows; one value stands for all of them. What is not given is 0, and ``wall_clock``
+        NaN.
         """
-        num_steps = len(np.asarray(step))
-        given = {name: np.asarray(column) for name, column in {**columns, "step": step}.items()}
-        missing = {each.name: np.asarray(np.nan if each.name == "wall_clock" else 0) for each in fields(cls)}
-        full = {
-            name: np.full(num_steps, column) if column.ndim == 0 else column
-            for name, column in (missing | given).items()
-        }
-        return cls(**{name: column.astype(_dtype(name, column), copy=False) for name, column in full.items()})
+        num_steps = len(np.asarray(columns["step"]))
+        arrays = {each.name: np.asarray(np.nan if each.name == "wall_clock" else 0) for each in fields(cls)}
+        arrays |= {name: np.asarray(column) for name, column in columns.items()}
+        full = {name: np.full(num_steps, array) if array.ndim == 0 else array for name, array in arrays.items()}
+        return cls(**{name: array.astype(_dtype(name, array), copy=False) for name, array in full.items()})
 
     @classmethod
     def joined(cls, parts: Sequence[Steps]) -> Steps:
@@ -114,8 +110,9 @@ class Steps:
     def begins(self) -> np.ndarray:
         """Whether an episode begins with the step (bool); that of the first one may have begun before."""
         begins = np.ones(len(self), dtype=bool)
-        same = (np.diff(self.iteration) == 0) & (np.diff(self.episode) == 0) & (np.diff(self.step) > 0)
-        begins[1:] = ~same
+        begins[1:] = np.diff(self.step) <= 0
+        for column in (self.iteration, self.worker, self.episode):
+            begins[1:] |= np.diff(column) != 0
         return begins
 
     @cached_property

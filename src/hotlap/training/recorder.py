@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.metadata_names import BestModelMetric
 from hotlap.records.episode_log import EPISODES, EpisodeLog, EpisodeRecord, Phase
 from hotlap.records.events import PROGRESS, ProgressLog
 from hotlap.records.log_lines import worker_log
-from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
+from hotlap.records.metrics import TrainingMetrics
 from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.steps import Steps
 from hotlap.records.store import Store
@@ -75,11 +75,9 @@ class Recorder:
         self._records = [self._record(episode, iteration, "training", episode.plan.clock) for episode in episodes]
         self._traces = {worker: [] for worker in range(self.num_workers)}
         for episode in episodes:
-            worker = episode.plan.worker
-            metrics, traces = self.metrics[worker], self._traces[worker]
-            number, trial = metrics.num_episodes + 1, len(traces) + 1
-            metrics.add([_metrics_of(episode, "training", number, trial, episode.plan.clock)])
-            traces.append(episode.steps)
+            self._traces[episode.plan.worker].append(episode.steps)
+        for worker, records in _by_worker(self._records).items():
+            self.metrics[worker].add(records)
 
     def write_evaluation(
         self, episodes: Sequence[PlayedEpisode], iteration: int, clock: float
@@ -97,15 +95,10 @@ class Recorder:
         Raises:
             RecordError: If a file could not be written; what was there before is untouched.
         """
-        for worker in sorted({episode.plan.worker for episode in episodes}):
-            metrics = self.metrics[worker]
-            metrics.set_evaluation(
-                _metrics_of(episode, "evaluation", metrics.num_episodes, metrics.trial, clock)
-                for episode in episodes
-                if episode.plan.worker == worker
-            )
-            metrics.save()
         records = [self._record(episode, iteration, "evaluation", clock) for episode in episodes]
+        for worker, of_worker in _by_worker(records).items():
+            self.metrics[worker].set_evaluation(of_worker)
+            self.metrics[worker].save()
         self.episodes.append(records)
         return records
 
@@ -158,14 +151,8 @@ class Recorder:
         )
 
 
-def _metrics_of(episode: PlayedEpisode, phase: Phase, number: int, trial: int, clock: float) -> EpisodeMetrics:
-    return EpisodeMetrics(
-        reward=episode.reward,
-        start_time=clock,
-        end_time=clock + episode.num_steps * CONTROL_PERIOD,
-        episode=number,
-        trial=trial,
-        phase=phase,
-        progress=episode.progress,
-        status=episode.status,
-    )
+def _by_worker(records: Iterable[EpisodeRecord]) -> dict[int, list[EpisodeRecord]]:
+    shares: dict[int, list[EpisodeRecord]] = {}
+    for record in sorted(records, key=lambda record: record.worker):
+        shares.setdefault(record.worker, []).append(record)
+    return shares

@@ -20,7 +20,8 @@ import numpy as np
 import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.statuses import NOT_DRIVING, Status
+from hotlap.deepracer.statuses import Status
+from hotlap.records.steps import Steps
 from hotlap.sim.vehicle import (
     MOTION_DTYPE,
     NUM_SUBSTEPS,
@@ -36,13 +37,14 @@ from hotlap.sim.vehicle import (
     substep,
     vehicle_constants,
 )
-from hotlap.validation.traces import Trace, TraceFile
+from hotlap.validation.traces import Recording
 
 WARM_UP = 15  # steps
 HORIZONS = {"0.5": 8, "1": 15, "2": 30, "5": 75}  # seconds, roughly, and steps
 STRIDE = 15  # rows between the starts of windows
 SHORTEST_STEP, LONGEST_STEP = 0.02, 0.16  # [s] between the poses of two rows without a break
 LONGEST_JUMP = 0.6  # [m]
+_MOTION = ("x", "y", "yaw", "steering", "speed")
 GROUPS = ("v2", "v3", "v4", "v5", "droa")
 
 
@@ -96,45 +98,52 @@ class Windows:
         return len(self.horizon)
 
 
-def find_windows(trace: Trace) -> list[tuple[int, int]]:
+def find_windows(steps: Steps) -> list[tuple[int, int]]:
     """First row and horizon of the windows of a trace, one every 15 rows of a stretch without a break.
 
     A break is a new episode, a missing step, a row whose action is not applied, a pose time difference outside 0.02 to
     0.16 s, and a jump of more than 0.6 m.
     """
     longest = max(HORIZONS.values())
-    jump = np.hypot(np.diff(trace.x), np.diff(trace.y))
-    idle = np.isin(trace.status, NOT_DRIVING)
-    joined = ~trace.first[1:] & (np.diff(trace.steps) == 1) & (jump <= LONGEST_JUMP) & ~idle[1:] & ~idle[:-1]
+    jump = np.hypot(np.diff(steps.x), np.diff(steps.y))
+    driving = steps.driving[1:] & steps.driving[:-1]
+    joined = ~steps.begins[1:] & (np.diff(steps.step) == 1) & (jump <= LONGEST_JUMP) & driving
     # The pose of a row was taken at the stamp of the row before; that of an episode's first row is unknown.
-    joined &= ~trace.first[:-1]
-    period = np.diff(trace.time)[:-1]
+    joined &= ~steps.begins[:-1]
+    period = np.diff(steps.time)[:-1]
     joined[1:] &= (period >= SHORTEST_STEP) & (period <= LONGEST_STEP)
     breaks = np.flatnonzero(~joined) + 1
     windows = []
-    for start, end in zip(np.concatenate(([0], breaks)), np.concatenate((breaks, [len(trace)])), strict=True):
+    for start, end in zip(np.concatenate(([0], breaks)), np.concatenate((breaks, [len(steps)])), strict=True):
         for row in range(int(start), int(end), STRIDE):
-            fits = [steps for steps in HORIZONS.values() if row + WARM_UP + steps < end]
+            fits = [length for length in HORIZONS.values() if row + WARM_UP + length < end]
             if fits:
                 windows.append((row, min(max(fits), longest)))
     return windows
 
 
-def cut_windows(pieces: Sequence[tuple[Trace, Sequence[tuple[int, int]]]]) -> Windows:
+def cut_windows(pieces: Sequence[tuple[Steps, Sequence[tuple[int, int]]]]) -> Windows:
     """Cut windows, given by first row and horizon, out of their traces."""
     count = sum(len(windows) for _, windows in pieces)
     columns = WARM_UP + 1 + max(HORIZONS.values())
-    cut = {name: np.full((count, columns), np.nan) for name in ("x", "y", "yaw", "steering", "speed")}
+    cut = {name: np.full((count, columns), np.nan) for name in _MOTION}
     horizon = np.zeros(count, dtype=np.int64)
     number = 0
-    for trace, windows in pieces:
-        for row, steps in windows:
-            length = WARM_UP + 1 + steps
+    for steps, windows in pieces:
+        motion = _motion(steps)
+        for row, each in windows:
+            length = WARM_UP + 1 + each
             for name, values in cut.items():
-                values[number, :length] = getattr(trace, name)[row : row + length]
-            horizon[number] = steps
+                values[number, :length] = motion[name][row : row + length]
+            horizon[number] = each
             number += 1
     return Windows(**cut, horizon=horizon)
+
+
+def _motion(steps: Steps) -> dict[str, np.ndarray]:
+    """Poses and commands in the simulator's units: x, y [m], yaw, steering [rad], speed [m/s]."""
+    yaw, steering = np.deg2rad(steps.heading), np.deg2rad(steps.steering_angle)
+    return dict(zip(_MOTION, (steps.x, steps.y, yaw, steering, steps.speed), strict=True))
 
 
 @wp.func
@@ -273,7 +282,7 @@ def replay_errors(windows: Windows, poses: np.ndarray) -> dict[str, dict[str, fl
 
 
 def from_rest_errors(
-    traces: Sequence[Trace], car: VehicleParams, *, device: str = "cpu"
+    drives: Sequence[Steps], car: VehicleParams, *, device: str = "cpu"
 ) -> dict[str, dict[str, float]]:
     """Like ``replay_errors``, from the first driving row of every episode that begins with a ``prepare`` row.
 
@@ -281,16 +290,16 @@ def from_rest_errors(
     """
     longest = HORIZONS["1"]
     starts = []
-    for trace in traces:
-        for row in np.flatnonzero(trace.first & (trace.status == Status.PREPARE)) + 1:
+    for steps in drives:
+        for row in np.flatnonzero(steps.begins & (steps.status == Status.PREPARE)) + 1:
             end = row + longest
-            if end < len(trace) and trace.driving[row : end + 1].all() and not trace.first[row : end + 1].any():
-                starts.append((trace, int(row)))
+            if end < len(steps) and steps.driving[row : end + 1].all() and not steps.begins[row : end + 1].any():
+                starts.append((_motion(steps), int(row)))
     if not starts:
         return {}
 
     def rows(name: str) -> np.ndarray:
-        return np.stack([getattr(trace, name)[row : row + longest + 1] for trace, row in starts])
+        return np.stack([motion[name][row : row + longest + 1] for motion, row in starts])
 
     x, y, yaw = rows("x"), rows("y"), rows("yaw")
     still: np.ndarray = np.zeros(len(starts), dtype=MOTION_DTYPE)
@@ -310,7 +319,7 @@ def from_rest_errors(
     return errors
 
 
-def is_reference(file: TraceFile) -> bool:
+def is_reference(file: Recording) -> bool:
     """Whether the replay error of a trace counts: it was not used in the fit.
 
     ``droa`` has but one long trace, so for it the fitted trace is the reference. Traces without a role all count.
@@ -318,7 +327,7 @@ def is_reference(file: TraceFile) -> bool:
     return file.role in ("", "fit" if file.version == "droa" else "check")
 
 
-def why_no_replay(files: Sequence[TraceFile]) -> str:
+def why_no_replay(files: Sequence[Recording]) -> str:
     """Why traces of one version have no replay errors, in a sentence."""
     version = files[0].version
     if version not in GROUPS:
@@ -333,7 +342,7 @@ def why_no_replay(files: Sequence[TraceFile]) -> str:
     )
 
 
-def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = "cpu") -> dict[str, dict[str, object]]:
+def validate_replay(drives: Sequence[tuple[Recording, Steps]], *, device: str = "cpu") -> dict[str, dict[str, object]]:
     """Replay errors of all reference traces, by group (``v2`` … ``droa``); a group without windows is left out.
 
     Returns:
@@ -345,8 +354,8 @@ def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = 
     """
     result: dict[str, dict[str, object]] = {}
     for group in GROUPS:
-        ours = [(file, trace) for file, trace in traces if file.version == group and is_reference(file)]
-        windows = cut_windows([(trace, find_windows(trace)) for _, trace in ours])
+        ours = [(file, steps) for file, steps in drives if file.version == group and is_reference(file)]
+        windows = cut_windows([(steps, find_windows(steps)) for _, steps in ours])
         if len(windows) == 0:
             continue
         poses = replay(windows, VEHICLES[group], OBSERVER_GAINS[group], device=device)
@@ -356,7 +365,7 @@ def validate_replay(traces: Sequence[tuple[TraceFile, Trace]], *, device: str = 
             **replay_errors(windows, poses),
             "bicycle": replay_errors(windows, replay_bicycle(windows, BICYCLES[group])),
             "from_rest": from_rest_errors(
-                [trace for file, trace in traces if file.version == group], VEHICLES[group], device=device
+                [steps for file, steps in drives if file.version == group], VEHICLES[group], device=device
             ),
         }
     return result

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.trace_table import NOT_LOGGED, TraceTable
 from hotlap.errors import DataError, TrackError
+from hotlap.records.steps import Steps
+from hotlap.records.trace_reader import Trace
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.route_file import read_route
 from hotlap.tracks.track import Track
@@ -39,31 +40,31 @@ class Candidate:
     agreement: float
 
 
-def versions_of(table: TraceTable) -> tuple[str, ...]:
+def versions_of(trace: Trace) -> tuple[str, ...]:
     """The versions that log these columns with such stamps; more than one where they cannot be told apart."""
-    if (table.status == NOT_LOGGED).all():
-        return ("v1",) if table.in_radians else ("v1", "v2")
-    if "wall_clock" in table.columns:
+    if "status" not in trace.columns:
+        return ("v1",) if trace.in_radians else ("v1", "v2")
+    if "wall_clock" in trace.columns:
         return ("droa",)
-    if "obstacle_crash_counter" in table.columns:
+    if "obstacle_crash_counter" in trace.columns:
         return ("v4", "v5", "droa")  # simulators of 2023 and later, whatever the model asks for
-    if table.on_wall_clock:
+    if trace.on_wall_clock:
         return ("v2", "v3")
     # Continuous actions began with version 4.
-    return ("v4", "v5") if "pause_duration" in table.columns else ("v3", "v4")
+    return ("v4", "v5") if "pause_duration" in trace.columns else ("v3", "v4")
 
 
-def routes_of(table: TraceTable, tracks: Path | None = None, track: str | None = None) -> list[Candidate]:
+def routes_of(steps: Steps, tracks: Path | None = None, track: str | None = None) -> list[Candidate]:
     """The routes that fit a trace, the best first.
 
     Args:
-        table: Its rows.
+        steps: What it recorded.
         tracks: A folder of route files that are looked at too.
         track: Only this one.
     """
-    logged = float(np.median(table.number["track_len"]))
-    points = np.stack([table.number["X"], table.number["Y"]], axis=-1)
-    rows = np.flatnonzero(table.on_track)
+    logged = float(np.median(steps.track_length))
+    points = np.stack([steps.x, steps.y], axis=-1)
+    rows = np.flatnonzero(steps.all_wheels_on_track)
     if not len(rows):
         return []
     rows = rows[np.linspace(0, len(rows) - 1, min(_SAMPLE, len(rows))).astype(np.int64)]
@@ -78,8 +79,8 @@ def routes_of(table: TraceTable, tracks: Path | None = None, track: str | None =
         place = road.locate(points[rows])
         if np.mean(place.distance <= 0.5 * place.width + _BESIDE) < _ON_ROAD:
             continue
-        route, backwards = driven_route(road, path, points, table.number["progress"], _first(table))
-        agreement = _agreement(route, points[rows], table.number["closest_waypoint"][rows].astype(np.int64))
+        route, backwards = driven_route(road, path, steps)
+        agreement = _agreement(route, points[rows], steps.nearest_waypoint[rows])
         found.append(Candidate(route, backwards, agreement))
     return sorted(found, key=lambda each: -each.agreement)
 
@@ -131,12 +132,6 @@ def _paths(tracks: Path | None, track: str | None) -> Iterable[Path]:
     if not named:
         load_track(track)  # says which there are
     return named
-
-
-def _first(table: TraceTable) -> np.ndarray:
-    begins = np.ones(len(table), dtype=bool)
-    begins[1:] = (np.diff(table.number["episode"]) != 0) | (np.diff(table.number["steps"]) <= 0)
-    return begins
 
 
 def _agreement(route: DrivenRoute, points: np.ndarray, logged: np.ndarray) -> float:

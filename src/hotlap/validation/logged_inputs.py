@@ -13,19 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from hotlap.deepracer.statuses import Status
+from hotlap.records.steps import Steps
 from hotlap.sim.race_rules import apply_rules
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
-from hotlap.validation.traces import DrivenRoute, Trace
+from hotlap.validation.traces import DrivenRoute
 
 PROGRESS_TOLERANCE = 0.005  # [%] logged positions are rounded to 0.1 mm, progress to 0.0001 %
 LENGTH_TOLERANCE = 0.0051  # [m] logged lengths have two decimals
 INPUTS = ("progress", "closest_waypoint", "all_wheels_on_track", "off_track", "track_length")
 
 DIFFERENCES = {
-    "v1": "2019: angles in radians; no status, so off the track is where an episode ended short of a lap; progress "
-    "never fell; driven as version 2, whose body it had",
+    "v1": "2019: angles in radians; no status, so off the track is where an episode ended with a wheel beside it; "
+    "progress never fell; driven as version 2, whose body it had",
     "v2": "2020: the same definitions, but physics ran on while a step was computed (as in v3), so the wheels "
     "had moved a few millimeters on from the logged pose",
 }
@@ -45,31 +46,32 @@ class ComputedRows:
     """Whether the off-track rule ended the episode there."""
 
 
-def compute_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> ComputedRows:
+def compute_rows(steps: Steps, version: str, route: DrivenRoute, *, device: str = "cpu") -> ComputedRows:
     """Compute the inputs of every row of a trace in the order logged, all its episodes at once."""
     car = VEHICLES["v2" if version == "v1" else version]
     track = route.track
-    first = np.flatnonzero(trace.first)
-    length = np.diff(np.append(first, len(trace)))
+    first = np.flatnonzero(steps.begins)
+    length = np.diff(np.append(first, len(steps)))
     num_worlds, num_steps = len(first), int(length.max())
 
     scene = Scene([track], RaceRules(), device=device)
     state = State(num_worlds, device=device)
     state.vehicle.assign(np.repeat(vehicle_constants(car)[None], num_worlds))
-    in_prepare = trace.status[first] == Status.PREPARE
+    in_prepare = steps.status[first] == Status.PREPARE
     state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32))
-    fraction = track.project(np.stack([trace.x, trace.y], axis=-1)[first]) / track.length
-    state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32))
+    fraction = track.project(np.stack([steps.x, steps.y], axis=-1)[first]) / track.length
+    state.start_ndist.assign(np.mod(fraction - 0.01 * steps.progress[first], 1.0).astype(np.float32))
     # A log that begins in the middle of an episode has its first progress to go on from.
-    before = np.where(trace.steps[first] > 2, trace.progress[first], 0.0)
+    before = np.where(steps.step[first] > 2, steps.progress[first], 0.0)
     state.previous_progress.assign(before.astype(np.float32))
 
-    motion: np.ndarray = np.zeros(len(trace), dtype=MOTION_DTYPE)
-    motion["x"] = trace.x - car.logged_point_ahead_of_cg_m * np.cos(trace.yaw)
-    motion["y"] = trace.y - car.logged_point_ahead_of_cg_m * np.sin(trace.yaw)
-    motion["yaw"] = trace.yaw
+    yaw = np.deg2rad(steps.heading)
+    motion: np.ndarray = np.zeros(len(steps), dtype=MOTION_DTYPE)
+    motion["x"] = steps.x - car.logged_point_ahead_of_cg_m * np.cos(yaw)
+    motion["y"] = steps.y - car.logged_point_ahead_of_cg_m * np.sin(yaw)
+    motion["yaw"] = yaw
     fields = ("progress", "nearest_waypoint", "closest_waypoints", "all_wheels_on_track", "status")
-    computed = {name: np.zeros((len(trace), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
+    computed = {name: np.zeros((len(steps), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
     for step in range(num_steps):
         rows = first + np.minimum(step, length - 1)
         present = step < length
@@ -92,24 +94,14 @@ def compute_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str 
     )
 
 
-def rows_agree(trace: Trace, version: str, route: DrivenRoute, *, device: str = "cpu") -> dict[str, float]:
+def rows_agree(steps: Steps, version: str, route: DrivenRoute, *, device: str = "cpu") -> dict[str, float]:
     """Share of the rows of a trace for which the simulator and the log agree, by input."""
-    computed = compute_rows(trace, version, route, device=device)
+    computed = compute_rows(steps, version, route, device=device)
     agree = {
-        "progress": np.abs(computed.progress - trace.progress) <= PROGRESS_TOLERANCE,
-        "closest_waypoint": computed.closest_waypoint == trace.closest_waypoint,
-        "all_wheels_on_track": computed.all_wheels_on_track == trace.all_wheels_on_track,
-        "off_track": computed.off_track == logged_off_track(trace),
-        "track_length": np.abs(route.track.length - trace.track_length) <= LENGTH_TOLERANCE,
+        "progress": np.abs(computed.progress - steps.progress) <= PROGRESS_TOLERANCE,
+        "closest_waypoint": computed.closest_waypoint == steps.nearest_waypoint,
+        "all_wheels_on_track": computed.all_wheels_on_track == steps.all_wheels_on_track,
+        "off_track": computed.off_track == (steps.status == Status.OFF_TRACK),
+        "track_length": np.abs(route.track.length - steps.track_length) <= LENGTH_TOLERANCE,
     }
     return {name: float(np.mean(agree[name])) for name in INPUTS}
-
-
-def logged_off_track(trace: Trace) -> np.ndarray:
-    """Whether the log says that a row ended its episode off the track, shape (num_rows,).
-
-    Before 2020 there was no status; an episode that was done short of a full lap had left the track.
-    """
-    if not np.any(trace.status >= 0):
-        return trace.done & (trace.progress < 100.0)
-    return trace.status == Status.OFF_TRACK

@@ -10,15 +10,15 @@ from hotlap.errors import DataError
 from hotlap.validation.drift import validate_replay, why_no_replay
 from hotlap.validation.logged_inputs import DIFFERENCES, INPUTS, rows_agree
 from hotlap.validation.recordings import Problems
-from hotlap.validation.traces import TraceFile, find_route, read_traces
+from hotlap.validation.traces import Recording, find_route, read_drive
 
 
 def validate_logs(
-    files: Sequence[TraceFile],
+    files: Sequence[Recording],
     *,
     tracks: Path | None = None,
     device: str = "cpu",
-    on_trace: Callable[[TraceFile], None] = lambda file: None,
+    on_trace: Callable[[Recording], None] = lambda file: None,
 ) -> dict[str, Any]:
     """Compare the simulator with recorded traces.
 
@@ -54,11 +54,11 @@ def validate_logs(
     problems = Problems()
     for file in files:
         with problems.gathered():
-            trace = read_traces(file)
-            route = find_route(file, trace, tracks)
-            agree[file.name] = rows_agree(trace, file.version, route, device=device)
-            logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(trace)}
-            traces.append((file, trace))
+            steps = read_drive(file)
+            route = find_route(file, steps, tracks)
+            agree[file.name] = rows_agree(steps, file.version, route, device=device)
+            logs[file.name] = {"version": file.version, "role": file.role, "route": route.name, "rows": len(steps)}
+            traces.append((file, steps))
         on_trace(file)
     if not traces:
         problems.raise_all()

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.run_files import RunFiles, find_run, kind_of_trace, wanted_size
-from hotlap.analysis.read.trace_table import MAX_BYTES
+from hotlap.analysis.read.run_files import RunFiles, find_run, wanted_size
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.archives.tar import GZIP
 from hotlap.bounded import gunzip, load_json, read_bounded
 from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import DataError, HotlapError, RecordError, TrackError
+from hotlap.records.trace_reader import MAX_BYTES, kind_of_trace
 from hotlap.validation.identify import METADATA_VERSIONS, routes_of, the_route, versions_of
-from hotlap.validation.traces import VERSIONS, TraceFile, read_index, read_rows, read_traces
+from hotlap.validation.traces import VERSIONS, Recording, read_drive, read_index, read_trace
 from hotlap.validation.which_car import car_errors, clearly_best, different_cars
 
 DIRECTIONS = ("as_is", "reversed")
@@ -38,7 +38,7 @@ class Recordings:
         left_out: Why others cannot be compared, in sentences.
     """
 
-    files: list[TraceFile] = field(default_factory=list)
+    files: list[Recording] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -148,7 +148,7 @@ def _places(paths: Sequence[str | Path]) -> Iterator[Path]:
         yield from map(Path, matches)
 
 
-def _listed(path: Path, known: Known) -> TraceFile | None:
+def _listed(path: Path, known: Known) -> Recording | None:
     """A single trace, as the index beside it says; None if there is none that lists it, or the user knows better."""
     index = path.parent / "index.csv"
     if path.is_dir() or not index.is_file() or known.version or known.track:
@@ -172,7 +172,7 @@ def _add(recordings: Recordings, place: Path, inside: Path, known: Known, proble
             f"{place}: there are no traces in it. Expected CSV files with the columns episode,steps,X,Y,… (such as "
             f"training-simtrace/N-iteration.csv), or logs with {LOG_MARK} lines."
         )
-    found: list[TraceFile] = []
+    found: list[Recording] = []
     doubts: list[str] = []
     for title, paths in drives:
         with problems.gathered():
@@ -198,24 +198,24 @@ def _drives(run: RunFiles) -> list[tuple[str, list[Path]]]:
 
 def _identified(
     place: Path, title: str, paths: list[Path], root: Path, known: Known
-) -> tuple[list[TraceFile], str | None]:
+) -> tuple[list[Recording], str | None]:
     """A drive by the version that logged it, or for each that may have; and a sentence where that was not told."""
     source = str(place) if place.is_file() and place in paths else f"{place}, {title}"
-    table = read_rows(paths[0])
+    trace = read_trace(paths[0])
     tracks = known.tracks or next((each for each in (root / "tracks", root.parent / "tracks") if each.is_dir()), None)
-    length = float(np.median(table.number["track_len"]))
-    route = the_route(routes_of(table, tracks, known.track), source, length, known.direction)
+    length = float(np.median(trace.steps.track_length))
+    route = the_route(routes_of(trace.steps, tracks, known.track), source, length, known.direction)
     title = "" if len(paths) == 1 and place in paths else f"{place.name} {title}"
     told = known.version or _told_version(root) or _version_in_log(paths[0])
-    versions = [told] if told else different_cars(versions_of(table))
+    versions = [told] if told else different_cars(versions_of(trace))
     files = [
-        TraceFile(paths[0], version, route.name, route=route, parts=tuple(paths[1:]), title=title)
+        Recording(paths[0], version, route.name, route=route, parts=tuple(paths[1:]), title=title)
         for version in versions
     ]
     if len(versions) == 1:
         return files, None
     alike = f"{source}: the cars of versions {' and '.join(versions)} log alike"
-    errors = car_errors(read_traces(files[0]), versions)
+    errors = car_errors(read_drive(files[0]), versions)
     off = ", ".join(f"that of {version} is {errors[version]['1']:.2f} m off" for version in errors)
     best = clearly_best(errors)
     if best:

@@ -24,13 +24,13 @@ from hotlap.validation.drift import (
     replay,
     replay_bicycle,
 )
-from hotlap.validation.traces import TraceFile, read_traces
+from hotlap.validation.traces import Recording, read_drive
 
 PANELS = 4  # windows drawn per car
 SECONDS = "2"
 
 
-def draw_replays(files: Sequence[TraceFile], path: Path, *, device: str = "cpu") -> None:
+def draw_replays(files: Sequence[Recording], path: Path, *, device: str = "cpu") -> None:
     """Draw a few windows of each car: recorded, repeated by the simulator, repeated by the bicycle, over two seconds.
 
     The windows of a car are those whose errors stand at the 20th, 50th, 80th and 95th percentile, so the picture
@@ -42,7 +42,7 @@ def draw_replays(files: Sequence[TraceFile], path: Path, *, device: str = "cpu")
     steps = HORIZONS[SECONDS]
     rows: list[tuple[str, Windows, np.ndarray, np.ndarray, list[int]]] = []
     for group in GROUPS:
-        ours = [read_traces(file) for file in files if file.version == group and is_reference(file)]
+        ours = [read_drive(file) for file in files if file.version == group and is_reference(file)]
         windows = cut_windows(
             [(trace, [window for window in find_windows(trace) if window[1] >= steps]) for trace in ours]
         )

@@ -14,17 +14,18 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.trace_table import MAX_BYTES, TraceTable, read_table
+from hotlap.analysis.read.driven_track import driven_backwards
 from hotlap.bounded import gunzip, read_bounded, told
-from hotlap.deepracer.statuses import NOT_DRIVING
 from hotlap.errors import DataError, RecordError
+from hotlap.records import trace_reader
+from hotlap.records.steps import Steps
+from hotlap.records.trace_reader import MAX_BYTES, Trace
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.route_file import read_route
 from hotlap.tracks.track import DUPLICATE_DISTANCE, Track
@@ -34,15 +35,15 @@ MAX_COLUMNS = 100
 VERSIONS = ("v1", "v2", "v3", "v4", "v5", "droa")
 INDEX_COLUMNS = ("file", "version", "role", "track")
 LENGTH_TOLERANCE = 0.006  # [m] two printed decimals, and a little
-_SOME_ROWS = 4000  # tell the direction as well as all
 
 
 @dataclass(frozen=True)
-class TraceFile:
-    """A recorded trace on disk; ``version`` names a car of ``sim.vehicle.VEHICLES`` (``v1`` is driven as ``v2``)."""
+class Recording:
+    """A recorded drive: where its traces are, which car it was and on which track."""
 
     path: Path
     version: str
+    """Names a car of ``sim.vehicle.VEHICLES``; ``v1`` is driven as ``v2``."""
     track: str
     role: str = ""
     """``fit`` if the vehicle's parameters were fitted to it, ``check`` or ``extra`` if not."""
@@ -61,117 +62,37 @@ class TraceFile:
         return self.path.name.removesuffix(".gz").removesuffix(".csv")
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """The rows of a trace, in the order logged; every array has shape (num_rows,).
-
-    =================== =======================================================
-    iteration           number of the job's iteration, 0 where not logged
-    episode, steps      as logged, integers
-    x, y, yaw           front point [m] and heading [rad] before the action
-    steering, speed     the action: steering angle [rad], left positive; [m/s]
-    done                whether the episode ended with this step
-    all_wheels_on_track as logged
-    progress            as logged [%]
-    closest_waypoint    the nearer of the previous and the next one
-    track_length        as logged [m]
-    time                stamp [s], see above
-    status              a `Status`; -1 where not logged
-    =================== =======================================================
-    """
-
-    iteration: np.ndarray
-    episode: np.ndarray
-    steps: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    yaw: np.ndarray
-    steering: np.ndarray
-    speed: np.ndarray
-    done: np.ndarray
-    all_wheels_on_track: np.ndarray
-    progress: np.ndarray
-    closest_waypoint: np.ndarray
-    track_length: np.ndarray
-    time: np.ndarray
-    status: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @cached_property
-    def first(self) -> np.ndarray:
-        """Rows at which an episode begins (bool); at the head of a log that may be in its middle."""
-        begins = np.ones(len(self), dtype=bool)
-        same = (np.diff(self.iteration) == 0) & (np.diff(self.episode) == 0) & (np.diff(self.steps) > 0)
-        begins[1:] = ~same
-        return begins
-
-    @cached_property
-    def driving(self) -> np.ndarray:
-        """Rows whose action is applied (bool)."""
-        return ~np.isin(self.status, NOT_DRIVING)
-
-
 def read_trace(path: Path) -> Trace:
     """Read a trace: a CSV or a log, gzipped or not; damaged rows are left out.
 
     Raises:
         DataError: If the file cannot be read, is no trace, or has no sound row.
     """
-    table = read_rows(path)
-    number = table.number
-    return Trace(
-        iteration=np.maximum(table.iteration, 0),
-        episode=number["episode"].astype(np.int64),
-        steps=number["steps"].astype(np.int64),
-        x=number["X"],
-        y=number["Y"],
-        yaw=np.deg2rad(number["yaw"]),
-        steering=np.deg2rad(number["steer"]),
-        speed=number["throttle"],
-        done=table.done,
-        all_wheels_on_track=table.on_track,
-        progress=number["progress"],
-        closest_waypoint=number["closest_waypoint"].astype(np.int64),
-        track_length=number["track_len"],
-        time=number["tstamp"],
-        status=table.status,
-    )
-
-
-def read_traces(file: TraceFile) -> Trace:
-    """All that was recorded of a drive.
-
-    Raises:
-        DataError: See ``read_trace``.
-    """
-    parts = [read_trace(path) for path in (file.path, *file.parts)]
-    if len(parts) == 1:
-        return parts[0]
-    columns = {each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Trace)}
-    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return Trace(**columns | {"iteration": number})
-
-
-def read_rows(path: Path) -> TraceTable:
-    """The rows of a trace as they are logged.
-
-    Raises:
-        DataError: If the file cannot be read, is no trace, or has no sound row.
-    """
     try:
-        table = read_table(read_bounded(path, MAX_BYTES), source=str(path))
+        trace = trace_reader.read_trace(read_bounded(path, MAX_BYTES), source=str(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error}).") from error
     except RecordError as error:
         raise DataError(str(error)) from error
-    if not len(table):
+    if not len(trace.steps):
         raise DataError(
-            f"{path}: the trace has no sound rows ({table.num_damaged} are damaged). Copy the file again, or leave it "
+            f"{path}: the trace has no sound rows ({trace.num_damaged} are damaged). Copy the file again, or leave it "
             "out."
         )
-    return table
+    return trace
+
+
+def read_drive(file: Recording) -> Steps:
+    """All that was recorded of a drive; where that is in several files, each is an iteration.
+
+    Raises:
+        DataError: See ``read_trace``.
+    """
+    parts = [read_trace(path).steps for path in (file.path, *file.parts)]
+    if len(parts) == 1:
+        return parts[0]
+    number = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return replace(Steps.joined(parts), iteration=number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +106,7 @@ class DrivenRoute:
     """First and last row of the file, in driving order, that is this waypoint, shape (num_waypoints, 2)."""
 
 
-def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> DrivenRoute:
+def find_route(file: Recording, steps: Steps, folder: Path | None = None) -> DrivenRoute:
     """Find the route file of a trace, and which way it was driven.
 
     Where there are several of a name, ending in ``_cw``, ``_ccw`` or neither, it is not always the one that was asked
@@ -194,7 +115,7 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
 
     Args:
         file: The trace's place and track name.
-        trace: Its rows.
+        steps: What it recorded.
         folder: Where to look for the route; by default in ``tracks`` beside the trace or its folder, then by its name
             among all tracks.
 
@@ -211,29 +132,19 @@ def find_route(file: TraceFile, trace: Trace, folder: Path | None = None) -> Dri
     if not candidates:
         named = load_track(file.track)
         candidates = [(named, named.center)]
-    logged = float(np.median(trace.track_length))
+    logged = float(np.median(steps.track_length))
 
     def misfit(candidate: tuple[Track, np.ndarray]) -> tuple[int, bool]:
         track, _ = candidate
-        return round(abs(track.length - logged) / LENGTH_TOLERANCE), _driven_backwards(trace, track)
+        return round(abs(track.length - logged) / LENGTH_TOLERANCE), driven_backwards(steps, track)
 
     track, rows = min(candidates, key=misfit)  # of those equally good the first
     return _in_direction(track, rows, misfit((track, rows))[1])
 
 
-def driven_route(
-    track: Track, path: Path, points: np.ndarray, progress: np.ndarray, first: np.ndarray
-) -> tuple[DrivenRoute, bool]:
-    """The route in a file, in the direction in which progress grew, and whether this is against its rows.
-
-    Args:
-        track: What the file holds.
-        path: The file.
-        points: Where the car was [m], shape (num_rows, 2).
-        progress: As logged [%].
-        first: Rows at which an episode begins.
-    """
-    backwards = _backwards(points[:_SOME_ROWS], progress[:_SOME_ROWS], first[:_SOME_ROWS], track)
+def driven_route(track: Track, path: Path, steps: Steps) -> tuple[DrivenRoute, bool]:
+    """The route ``track`` in a file, in the direction in which it was driven, and whether this is against its rows."""
+    backwards = driven_backwards(steps, track)
     return _in_direction(track, np.load(path, allow_pickle=False)[:, :2], backwards), backwards
 
 
@@ -242,17 +153,6 @@ def _in_direction(track: Track, rows: np.ndarray, backwards: bool) -> DrivenRout
     if backwards:
         name, track, rows = f"{name} (reversed)", track.reversed(), rows[::-1]
     return DrivenRoute(name, track, _rows_of_waypoints(rows, len(track.center)))
-
-
-def _driven_backwards(trace: Trace, track: Track) -> bool:
-    return _backwards(np.stack([trace.x, trace.y], axis=-1), trace.progress, trace.first, track)
-
-
-def _backwards(points: np.ndarray, progress: np.ndarray, first: np.ndarray, track: Track) -> bool:
-    s = track.project(points) / track.length
-    along, gained = np.diff(s), np.diff(progress)
-    ordinary = ~first[1:] & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
-    return bool(np.sum(along[ordinary] * gained[ordinary]) < 0.0)
 
 
 def _rows_of_waypoints(rows: np.ndarray, num_waypoints: int) -> np.ndarray:
@@ -265,7 +165,7 @@ def _rows_of_waypoints(rows: np.ndarray, num_waypoints: int) -> np.ndarray:
     return np.stack([first, np.searchsorted(waypoint, numbers, side="right") - 1], axis=-1)
 
 
-def read_index(path: Path) -> list[TraceFile]:
+def read_index(path: Path) -> list[Recording]:
     header, rows = read_csv(path, INDEX_COLUMNS)
     files = []
     for row in rows:
@@ -281,7 +181,7 @@ def read_index(path: Path) -> list[TraceFile]:
                 f"{path}: lists {entry['file'][:100]!r}, but there is no such file in {path.parent}. Copy it there, or "
                 "remove the line."
             )
-        files.append(TraceFile(trace, entry["version"], entry["track"], entry["role"]))
+        files.append(Recording(trace, entry["version"], entry["track"], entry["role"]))
     return files
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from hotlap.records.steps import Steps
 from hotlap.sim.vehicle import VEHICLES
 from hotlap.validation.drift import HORIZONS, OBSERVER_GAINS, cut_windows, find_windows, replay, replay_errors
-from hotlap.validation.traces import Trace
 
 FEWEST = 10  # windows of a second
 _CLEARLY = 0.9  # of the next best car's error: below it, at every horizon, the best one is the one that drove
@@ -22,9 +22,9 @@ def different_cars(versions: Sequence[str]) -> list[str]:
     return list(found.values())
 
 
-def car_errors(trace: Trace, versions: Sequence[str]) -> dict[str, dict[str, float]]:
+def car_errors(steps: Steps, versions: Sequence[str]) -> dict[str, dict[str, float]]:
     """Median error [m] with which the car of each version repeats a drive, by horizon; empty if it is too short."""
-    windows = cut_windows([(trace, find_windows(trace))])
+    windows = cut_windows([(steps, find_windows(steps))])
     if sum(windows.horizon >= HORIZONS["1"]) < FEWEST:
         return {}
     return {

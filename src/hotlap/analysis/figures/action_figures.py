@@ -19,7 +19,7 @@ from hotlap.analysis.figures.style import (
 )
 from hotlap.analysis.read.action_space import actions_taken
 from hotlap.analysis.read.phases import bins_of, num_episodes, phase_names, steps_early_and_late
-from hotlap.analysis.read.steps import Steps
+from hotlap.records.steps import Steps
 
 _MAX_BINS = 60
 _NUM_ROWS = 30  # of the densities of continuous commands
@@ -48,7 +48,7 @@ def actions_over_time(steps: Steps, actions: ActionSpace = None, *, first: int =
 def actions_around_track(steps: Steps, actions: ActionSpace = None) -> Figure:
     """Which action was chosen at each waypoint in the last episodes; see `actions_over_time`."""
     recent = steps.where(steps_early_and_late(steps)[1])
-    bins, edges = bins_of(recent.waypoint, 4 * _MAX_BINS)
+    bins, edges = bins_of(recent.nearest_waypoint, 4 * _MAX_BINS)
     _, late = phase_names(num_episodes(steps))
     return _choices(f"Actions along the track, {late}", recent, actions, bins, edges, "waypoint")
 
@@ -95,7 +95,7 @@ def _choices(title: str, steps: Steps, actions: ActionSpace, bins: np.ndarray, e
         _label_rows(axes, names)
     else:
         figure, panels = new_cards([f"{title}: steering [deg]", "Speed [m/s]"], 5.2)
-        for axes, values in zip(panels, (steps.steer, steps.throttle), strict=True):
+        for axes, values in zip(panels, (steps.steering_angle, steps.speed), strict=True):
             low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 0.0)
             high = max(high, low + 0.1)
             row = np.clip(((values - low) / (high - low) * _NUM_ROWS).astype(np.int64), 0, _NUM_ROWS - 1)

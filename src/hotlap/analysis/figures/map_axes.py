@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from hotlap.analysis.figures.style import CARD_DPI, CARD_WIDTH, tidy
-from hotlap.analysis.read.steps import Steps
+from hotlap.records.steps import Steps
 from hotlap.tracks.figure import FIELD_MARGIN, draw_track_on
 from hotlap.tracks.track import Track
 
@@ -54,7 +54,7 @@ def new_map(
     axes.set_xticks([])
     axes.set_yticks([])
     size = cell_size(bounds) * 1.5
-    number = count_cells(steps.x[steps.on_track], steps.y[steps.on_track], bounds, size)
+    number = count_cells(steps.x[steps.all_wheels_on_track], steps.y[steps.all_wheels_on_track], bounds, size)
     draw_cells(axes, np.where(number > 0, 1.0, np.nan), bounds, size, ListedColormap([ROAD]), zorder=1.0)
     return figure, axes
 

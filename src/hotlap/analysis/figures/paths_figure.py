@@ -9,8 +9,8 @@ from hotlap.analysis.figures.driven_lines import draw_lines
 from hotlap.analysis.figures.map_axes import new_map
 from hotlap.analysis.read.drives import Drive
 from hotlap.analysis.read.episodes import Episodes
-from hotlap.analysis.read.steps import Steps
 from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.records.steps import Steps
 from hotlap.tracks.track import Track
 
 
@@ -46,16 +46,16 @@ def drives_of(steps: Steps, episodes: Episodes) -> list[Drive]:
     drives = []
     for first, num_steps, status in zip(episodes.first, episodes.num_steps, episodes.status, strict=True):
         rows = slice(first, first + num_steps)
-        speed = steps.speed[rows]
+        speed = steps.driven_speed[rows]
         known = np.flatnonzero(np.isfinite(speed))
         at_ends = np.interp(np.arange(num_steps), known, speed[known]) if len(known) else np.zeros(num_steps)
         drives.append(
             Drive(
                 x=steps.x[rows],
                 y=steps.y[rows],
-                yaw=np.deg2rad(steps.yaw[rows]),
+                yaw=np.deg2rad(steps.heading[rows]),
                 speed=at_ends,
-                steer=steps.steer[rows],
+                steer=steps.steering_angle[rows],
                 progress=steps.progress[rows],
                 time=steps.time[rows] - steps.time[first],
                 status=STATUS_NAMES[status],

@@ -23,10 +23,10 @@ from hotlap.analysis.figures.style import (
     whole_numbers,
 )
 from hotlap.analysis.read.phases import bins_of, first_number
-from hotlap.analysis.read.steps import Steps
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.records.events import IterationRecord
+from hotlap.records.steps import Steps
 
 STAGE_COLORS = {
     "collect": EVALUATION,

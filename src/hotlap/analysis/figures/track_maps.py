@@ -11,7 +11,7 @@ from hotlap.analysis.figures.map_axes import cell_size, count_cells, draw_cells,
 from hotlap.analysis.figures.style import INK, REWARD_COLORS, SPEED_COLORS, color_bar, legend_below
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.phases import early_and_late, num_episodes, phase_names, steps_early_and_late
-from hotlap.analysis.read.steps import Steps
+from hotlap.records.steps import Steps
 from hotlap.tracks.track import Track
 
 _BLUR = 0.3  # [m]
@@ -26,9 +26,11 @@ def reward_map(steps: Steps, track: Track | None) -> Figure:
 
 def speed_map(steps: Steps, track: Track | None) -> Figure:
     """Mean driven speed at each place in the last episodes."""
-    recent = steps_early_and_late(steps)[1] & np.isfinite(steps.speed)
+    recent = steps_early_and_late(steps)[1] & np.isfinite(steps.driven_speed)
     _, late = phase_names(num_episodes(steps))
-    return _mean_map(f"Driven speed, {late}", steps.where(recent), steps.speed[recent], track, SPEED_COLORS, "m/s")
+    return _mean_map(
+        f"Driven speed, {late}", steps.where(recent), steps.driven_speed[recent], track, SPEED_COLORS, "m/s"
+    )
 
 
 def exit_map(episodes: Episodes, steps: Steps, track: Track | None) -> Figure:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hotlap.analysis.figures.style import BAD, EVALUATION, GRAY, TRAINING, name_axes, new_cards, smoothed, whole_numbers
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.phases import bins_of, early_and_late, phase_names, steps_early_and_late
-from hotlap.analysis.read.steps import Steps
+from hotlap.records.steps import Steps
 
 _MAX_BARS = 80
 
@@ -21,14 +21,14 @@ def waypoint_figure(steps: Steps, episodes: Episodes) -> Figure:
         episodes: Its episodes.
     """
     figure, axes = new_cards(["Reward of a step", "Driven speed [m/s]", "Episodes ended by a mistake"], 5.6)
-    num_waypoints = int(max(steps.waypoint.max(initial=0), episodes.waypoint.max(initial=0))) + 1
+    num_waypoints = int(max(steps.nearest_waypoint.max(initial=0), episodes.waypoint.max(initial=0))) + 1
     edges = bins_of(np.arange(num_waypoints), _MAX_BARS)[1]
     phases = zip(steps_early_and_late(steps), early_and_late(len(episodes)), strict=True)
     names, colors = phase_names(len(episodes)), ((TRAINING, TRAINING), (EVALUATION, BAD))
     for (chosen, phase), name, (color, bar) in zip(phases, names, colors, strict=True):
-        for panel, values in ((axes[0], steps.reward), (axes[1], steps.speed)):
+        for panel, values in ((axes[0], steps.reward), (axes[1], steps.driven_speed)):
             known = chosen & np.isfinite(values)
-            course = smoothed(_means(steps.waypoint[known], values[known], num_waypoints), num_waypoints // 100)
+            course = smoothed(_means(steps.nearest_waypoint[known], values[known], num_waypoints), num_waypoints // 100)
             panel.plot(course, color=color, linewidth=1.6, label=name)
         number = np.histogram(episodes.waypoint[phase & episodes.failed], edges)[0]
         axes[2].bar(edges[:-1], number, width=np.diff(edges), align="edge", color=bar, alpha=0.75, label=name)

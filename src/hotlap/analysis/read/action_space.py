@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.steps import Steps
 from hotlap.bounded import load_json, read_bounded
+from hotlap.records.steps import Steps
 
 _MAX_ACTIONS = 1000
 
@@ -31,5 +31,5 @@ def actions_taken(steps: Steps) -> list[tuple[float, float]]:
     space = [(np.nan, np.nan)] * (numbers[-1] + 1 if numbers else 0)
     for number in numbers:
         taken = steps.action == number
-        space[number] = (float(np.median(steps.steer[taken])), float(np.median(steps.throttle[taken])))
+        space[number] = (float(np.median(steps.steering_angle[taken])), float(np.median(steps.speed[taken])))
     return space

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.read.steps import Steps
 from hotlap.errors import TrackError
+from hotlap.records.steps import Steps
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.track import Track
 
@@ -48,7 +48,7 @@ def driven_track(steps: Steps, candidates: Candidates) -> Track | None:
 
     None if there is none.
     """
-    on_track = np.flatnonzero(steps.on_track)
+    on_track = np.flatnonzero(steps.all_wheels_on_track)
     if not len(on_track):
         return None
     logged = float(np.median(steps.track_length))
@@ -60,16 +60,16 @@ def driven_track(steps: Steps, candidates: Candidates) -> Track | None:
             continue
         place = track.locate(points)
         if np.mean(place.distance <= 0.5 * place.width + _BESIDE) >= _NEEDED:
-            if not _driven_backwards(steps, track):
+            if not driven_backwards(steps, track):
                 return track
             turned = turned or replace(track.reversed(), name=f"{track.name} (reversed)")
     return turned
 
 
-def _driven_backwards(steps: Steps, track: Track) -> bool:
+def driven_backwards(steps: Steps, track: Track) -> bool:
     """Whether progress grows against the track's rows, in most of the first thousands of steps."""
     some = steps.where(np.arange(min(len(steps), 4000)))
     s = track.project(np.stack([some.x, some.y], axis=1)) / track.length
     along, gained = np.diff(s), np.diff(some.progress)
-    ordinary = (np.diff(some.episode) == 0) & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
+    ordinary = ~some.begins[1:] & (np.abs(along) < 0.05) & (np.abs(gained) < 5.0)
     return bool(np.sum(along[ordinary] * gained[ordinary]) < 0.0)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from hotlap.analysis.read.episodes import Episodes
-from hotlap.analysis.read.steps import Steps
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_LABELS, STATUS_NAMES
 from hotlap.records.events import EvaluationSummary, IterationRecord, WorkerSummary
+from hotlap.records.steps import Steps
 
 _CODES = {label.lower(): STATUS_NAMES.index(name) for name, label in STATUS_LABELS.items()}
 _LAP_COMPLETE = STATUS_NAMES.index("lap_complete")
@@ -165,67 +165,33 @@ def with_wall_clock(records: Sequence[IterationRecord], steps: Steps) -> tuple[b
 
 
 def sound_records(records: Iterable[IterationRecord]) -> tuple[list[IterationRecord], int]:
-    """Records whose values are what they should be, and how many were left out; a progress file may be damaged."""
+    """Records whose numbers a figure can show, and how many were left out; a progress file may be damaged.
+
+    A measurement that no training reaches is NaN, like one that was not finite; with a count like that a record is
+    damaged.
+    """
     kept, num_damaged = [], 0
     for record in records:
         try:
             kept.append(_sound(record))
-        except (TypeError, ValueError, OverflowError):
+        except ValueError:
             num_damaged += 1
     return kept, num_damaged
 
 
-def _sound(record: IterationRecord) -> IterationRecord:
-    """The record with numbers that are numbers. Raises TypeError or ValueError if it cannot be one."""
-    for name in ("iteration", "total_episodes", "total_steps", "num_episodes", "num_steps", "laps_completed"):
-        if not isinstance(getattr(record, name), int) or not 0 <= getattr(record, name) < _LARGEST:
-            raise ValueError(name)
-    evaluation = record.evaluation
-    if evaluation is not None:
-        if not isinstance(evaluation.num_laps, int):
-            raise TypeError("num_laps")
-        evaluation = EvaluationSummary(
-            num_laps=evaluation.num_laps,
-            completion_mean=_number(evaluation.completion_mean),
-            clean_rate=_number(evaluation.clean_rate),
-            reward_mean=_number(evaluation.reward_mean),
-            lap_time_median_s=_number_or_none(evaluation.lap_time_median_s),
-            lap_time_best_s=_number_or_none(evaluation.lap_time_best_s),
-        )
-    return replace(
-        record,
-        checkpoint=str(record.checkpoint),
-        elapsed_s=_number(record.elapsed_s),
-        reward_mean=_number(record.reward_mean),
-        completion_mean=_number(record.completion_mean),
-        lap_time_best_s=_number_or_none(record.lap_time_best_s),
-        evaluation=evaluation,
-        is_best=bool(record.is_best),
-        losses={str(name): _number(value) for name, value in dict(record.losses).items()},
-        stages_s={str(name): _number(value) for name, value in dict(record.stages_s).items()},
-        workers=[_sound_worker(each) for each in record.workers],
-    )
-
-
-def _sound_worker(worker: WorkerSummary) -> WorkerSummary:
-    if not isinstance(worker.worker, int) or not isinstance(worker.laps_completed, int):
-        raise TypeError("worker")
-    return replace(
-        worker,
-        track=str(worker.track),
-        reward_mean=_number_or_none(worker.reward_mean),
-        completion_mean=_number_or_none(worker.completion_mean),
-    )
-
-
-def _number(value: float | None) -> float:
-    """A number of a record; one that was not finite was written as null and is NaN again."""
-    number = np.nan if value is None else float(value)
-    return number if abs(number) < _LARGEST else np.nan
-
-
-def _number_or_none(value: float | None) -> float | None:
-    return None if value is None else float(value)
+def _sound(value: Any) -> Any:
+    """A record, or a value of one. Raises ValueError if it cannot be sound."""
+    if isinstance(value, float):
+        return value if abs(value) < _LARGEST else np.nan
+    if isinstance(value, int) and not 0 <= value < _LARGEST:
+        raise ValueError(value)
+    if isinstance(value, list):
+        return [_sound(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _sound(each) for name, each in value.items()}
+    if isinstance(value, IterationRecord | EvaluationSummary | WorkerSummary):
+        return replace(value, **{each.name: _sound(getattr(value, each.name)) for each in fields(value)})
+    return value
 
 
 def _results_of_episodes(steps: Steps, episodes: Episodes) -> Results:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hotlap.analysis.read.steps import Steps
 from hotlap.records.events import IterationRecord
+from hotlap.records.steps import Steps
 
 _SHARE = 0.2
 _LEAST = 20  # episodes in each part, if there are so many
@@ -31,15 +31,20 @@ def phase_names(num: int) -> tuple[str, str]:
 
 def num_episodes(steps: Steps) -> int:
     """How many episodes these steps belong to."""
-    nth = steps.nth_episode
+    nth = _nth_episode(steps)
     return int(nth[-1]) + 1 if len(nth) else 0
 
 
 def steps_early_and_late(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the steps in the first and the last episodes; see `early_and_late`."""
     early, late = early_and_late(num_episodes(steps))
-    nth = steps.nth_episode
+    nth = _nth_episode(steps)
     return early[nth], late[nth]
+
+
+def _nth_episode(steps: Steps) -> np.ndarray:
+    """Which of the episodes that are here each step belongs to, from 0."""
+    return np.cumsum(np.diff(steps.episode, prepend=steps.episode[:1]) != 0)
 
 
 def _size(num: int) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hotlap.analysis.read.episodes import Episodes
-from hotlap.analysis.read.steps import Steps
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord
+from hotlap.records.steps import Steps
 from hotlap.records.tallies import Tally
 from hotlap.tracks.track import Track
 

@@ -21,10 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hotlap.analysis.read.trace_table import MAX_BYTES, MAX_LINE, is_trace
-from hotlap.bounded import gunzip
-from hotlap.deepracer.trace import LOG_MARK
 from hotlap.errors import RecordError
+from hotlap.records.trace_reader import MAX_BYTES, kind_of_trace
 
 MAX_DEPTH: Final = 8  # folders below the one that is named
 MAX_ENTRIES: Final = 200_000
@@ -33,7 +31,6 @@ _ITERATION = re.compile(r"(\d{1,6})-iteration\.csv(?:\.gz)?")
 _METRICS = re.compile(r"TrainingMetrics(?:_(\d{1,3}))?\.json")
 _WORKER = re.compile(r"(?:worker[-_]?)?(\d{1,3})")
 _NAMED_WORKER = re.compile(r"worker[-_]?\d{1,3}")
-_MARK = LOG_MARK.encode()
 _OF_A_RUN = ("sim-trace", "training-simtrace", "evaluation-simtrace", "logs")
 _NOT_TRACES = ("model", "videos", "mp4", "agent", "__MACOSX")
 _SIZES = {
@@ -176,32 +173,6 @@ def find_run(place: Path) -> RunFiles:
         ],
         any(each.log for each in training),
     )
-
-
-def kind_of_trace(path: Path) -> str | None:
-    """``"csv"`` or ``"log"`` if a file is a trace of that form, by what is in it."""
-    try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            head = file.read(MAX_LINE)
-            if head.startswith(b"\x1f\x8b"):
-                if path.stat().st_size > MAX_BYTES:
-                    return None
-                head = gunzip(head + file.read(), MAX_BYTES)
-                return "csv" if is_trace(head) else "log" if _MARK in head else None
-            if is_trace(head):
-                return "csv"
-            read = len(head)
-            while head and read < MAX_BYTES:
-                if _MARK in head:
-                    return "log"
-                more = file.read(1 << 20)
-                read += len(more)
-                head = head[-len(_MARK) :] + more if more else b""
-    except (OSError, ValueError):
-        pass
-    return None
 
 
 def _candidates(folder: Path) -> Iterator[_Candidate]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hotlap.analysis.read.action_space import action_space_of
 from hotlap.analysis.read.driven_track import Candidates, driven_track
-from hotlap.analysis.read.episodes import Episodes
+from hotlap.analysis.read.episodes import Episodes, in_order
 from hotlap.analysis.read.iterations import (
     Results,
     joined_results,
@@ -20,9 +20,7 @@ from hotlap.analysis.read.iterations import (
     with_wall_clock,
 )
 from hotlap.analysis.read.run_data import Evaluation, Run
-from hotlap.analysis.read.run_files import find_run, kind_of_trace, metrics_files, wanted_size
-from hotlap.analysis.read.steps import Steps
-from hotlap.analysis.read.trace_file import MAX_BYTES, read_trace
+from hotlap.analysis.read.run_files import find_run, metrics_files, wanted_size
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
 from hotlap.deepracer.trace import LOG_MARK
@@ -31,7 +29,9 @@ from hotlap.records.checkpoints import CheckpointName, CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import read_metrics
+from hotlap.records.steps import Steps
 from hotlap.records.tallies import Tally, TallyLog
+from hotlap.records.trace_reader import MAX_BYTES, kind_of_trace, read_trace
 from hotlap.tracks.track import Track
 from hotlap.wording import counted
 
@@ -167,11 +167,13 @@ class _Reader:
         training, evaluations = self.files.training, self.files.evaluations
         self._total = len(training) + sum(len(each.paths) for each in evaluations)
         self._numbers = iter(range(1, self._total + 1))
-        parts = [self._trace(file.path, worker=file.worker, iteration=file.iteration) for file in training]
+        steps = in_order([part for file in training for part in self._trace(file.path, file.worker, file.iteration)])
         self._note_gaps({file.iteration for file in training if file.iteration is not None})
-        read = [(each.name, _joined([self._trace(path) for path in each.paths])) for each in evaluations]
-        return _joined(parts), [
-            Evaluation(name, self._track(steps), steps, Episodes.of(steps)) for name, steps in read if len(steps)
+        read = [
+            (each.name, in_order([part for path in each.paths for part in self._trace(path)])) for each in evaluations
+        ]
+        return steps, [
+            Evaluation(name, self._track(driven), driven, Episodes.of(driven)) for name, driven in read if len(driven)
         ]
 
     def results(self) -> Results:
@@ -225,26 +227,23 @@ class _Reader:
         self._known_tracks.append(track)
         return track
 
-    def _trace(self, path: Path, **place: int | None) -> Steps | None:
+    def _trace(self, path: Path, worker: int = 0, iteration: int | None = 0) -> list[Steps]:
+        """The steps in a file; none, and a note, if it cannot be read."""
         name = path.relative_to(self.folder)
         try:
-            steps, num_damaged = read_trace(read_bounded(path, MAX_BYTES), source=str(name), **place)  # type: ignore[arg-type]
+            trace = read_trace(read_bounded(path, MAX_BYTES), source=str(name), worker=worker, iteration=iteration)
         except (RecordError, OSError) as error:
             self.notes.append(str(error) if isinstance(error, RecordError) else f"{name}: {error.strerror}.")
-            return None
+            return []
         finally:
             if self.on_file:
                 self.on_file(next(self._numbers), self._total)
-        if num_damaged:
-            self.notes.append(f"{name}: {counted(num_damaged, 'damaged row')} left out.")
-        return steps
+        if trace.num_damaged:
+            self.notes.append(f"{name}: {counted(trace.num_damaged, 'damaged row')} left out.")
+        return [trace.steps]
 
     def _note_gaps(self, iterations: set[int]) -> None:
         missing = sorted(set(range(max(iterations, default=-1) + 1)) - iterations)
         if missing:
             names = ", ".join(f"{each}-iteration.csv" for each in missing[:8]) + (", …" if len(missing) > 8 else "")
             self.notes.append(f"There are no traces of {counted(len(missing), 'iteration')} ({names}).")
-
-
-def _joined(parts: Sequence[Steps | None]) -> Steps:
-    return Steps.joined([part for part in parts if part is not None] or [Steps.none()])

@@ -77,7 +77,7 @@ def _where(run: Run) -> str:
     why = tries_out(evaluated=any(record.evaluation for record in run.iterations))
     if len(exits) < _FEW:
         return f"{ended}. {why}"
-    num_waypoints = int(run.steps.waypoint.max()) + 1
+    num_waypoints = int(run.steps.nearest_waypoint.max()) + 1
     number = np.bincount(exits, minlength=num_waypoints)
     width = max(1, round(_WINDOW * num_waypoints))
     around = np.cumsum(np.concatenate([[0], number, number[:width]]))

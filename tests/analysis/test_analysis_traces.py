@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic_run import PERIOD, episode_rows, ring
 
-from hotlap.analysis.read.episodes import Episodes
-from hotlap.analysis.read.steps import Steps
-from hotlap.analysis.read.trace_file import read_trace
+from hotlap.analysis.read.episodes import Episodes, in_order
+from hotlap.analysis.read.phases import num_episodes
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import RecordError
 from hotlap.records.sim_trace import format_csv
-from hotlap.records.steps import Steps as Written
+from hotlap.records.steps import Steps
+from hotlap.records.trace_reader import read_trace
 
 
-def rows() -> list[Written]:
+def rows() -> list[Steps]:
     rng = np.random.default_rng(1)
     return [
         episode_rows(number, length, track=ring(), clock=5.0 * number, rng=rng)
@@ -36,19 +36,21 @@ def text() -> str:
 
 
 def read(text: str) -> Steps:
-    steps, num_damaged = read_trace(text.encode(), source="trace", worker=2, iteration=7)
-    assert num_damaged == 0
-    return steps
+    trace = read_trace(text.encode(), source="trace", worker=2, iteration=7)
+    assert trace.num_damaged == 0
+    return in_order([trace.steps])
 
 
 def test_what_was_written_is_read_back(text):
     steps = read(text)
     written = rows()
     np.testing.assert_array_equal(steps.x, np.concatenate([each.x for each in written]))
-    np.testing.assert_array_equal(steps.steer, np.concatenate([each.steering_angle for each in written]))
+    np.testing.assert_array_equal(steps.steering_angle, np.concatenate([each.steering_angle for each in written]))
     np.testing.assert_array_equal(steps.action, np.concatenate([each.action for each in written]))
-    np.testing.assert_array_equal(steps.waypoint, np.concatenate([each.nearest_waypoint for each in written]))
-    np.testing.assert_array_equal(steps.on_track, np.concatenate([each.all_wheels_on_track for each in written]))
+    np.testing.assert_array_equal(steps.nearest_waypoint, np.concatenate([each.nearest_waypoint for each in written]))
+    np.testing.assert_array_equal(
+        steps.all_wheels_on_track, np.concatenate([each.all_wheels_on_track for each in written])
+    )
     np.testing.assert_array_equal(steps.episode, np.repeat([0, 1, 2], [12, 40, 3]))
     np.testing.assert_array_equal(steps.status, np.concatenate([each.status for each in written]))
     assert set(steps.worker) == {2}
@@ -63,9 +65,9 @@ def test_older_column_sets_say_the_same(text, num_columns):
     for name in (
         "x",
         "y",
-        "yaw",
-        "steer",
-        "throttle",
+        "heading",
+        "steering_angle",
+        "speed",
         "reward",
         "progress",
         "time",
@@ -83,8 +85,8 @@ def test_traces_of_2019_are_in_radians_and_their_endings_are_guessed(text):
     oldest = ",".join(list(TRACE_COLUMNS)[:15]) + "\n"
     oldest += "\n".join(",".join(row[name] for name in list(TRACE_COLUMNS)[:15]) for row in table)
     steps, new = read(oldest), read(text)
-    np.testing.assert_allclose(steps.yaw, new.yaw, atol=1e-9)
-    np.testing.assert_allclose(steps.steer, new.steer, atol=1e-9)
+    np.testing.assert_allclose(steps.heading, new.heading, atol=1e-9)
+    np.testing.assert_allclose(steps.steering_angle, new.steering_angle, atol=1e-9)
     np.testing.assert_array_equal(Episodes.of(steps).status, Episodes.of(new).status)
 
 
@@ -97,9 +99,7 @@ def test_logs_collected_backwards_are_turned_round(text):
 
 def test_laps_of_a_continuous_evaluation_are_told_apart():
     lap = rows()[1]
-    twice = replace(
-        Written.joined([lap, lap]), episode=np.zeros(80), step=np.arange(1, 81), time=PERIOD * np.arange(80)
-    )
+    twice = replace(Steps.joined([lap, lap]), episode=np.zeros(80), step=np.arange(1, 81), time=PERIOD * np.arange(80))
     episodes = Episodes.of(read(format_csv([twice])))
     assert episodes.complete.tolist() == [True, True]
     np.testing.assert_allclose(episodes.seconds, 40 * PERIOD)
@@ -119,9 +119,9 @@ def test_laps_of_a_continuous_evaluation_are_told_apart():
 )
 def test_damaged_rows_are_left_out_and_counted(text, damage, num_damaged):
     lines = damage(text.splitlines())
-    steps, counted = read_trace("\n".join(lines).encode(), source="trace")
-    assert counted == num_damaged
-    assert len(steps) == len(lines) - 1 - num_damaged
+    trace = read_trace("\n".join(lines).encode(), source="trace")
+    assert trace.num_damaged == num_damaged
+    assert len(trace.steps) == len(lines) - 1 - num_damaged
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"episode,steps\n1,2\n", b"\x00\xff" * 500, b"PK\x03\x04"])
@@ -140,14 +140,15 @@ def test_no_file_makes_the_reader_fail_otherwise(data):
     mixed = text[:place] + noise + text[data.draw(st.integers(place, len(text))) :]
     with io.BytesIO(mixed.encode(errors="replace")) as file:
         try:
-            steps, num_damaged = read_trace(file.read(), source="trace")
+            trace = read_trace(file.read(), source="trace")
         except RecordError:
             return
-    assert num_damaged >= 0
-    for name in ("x", "y", "reward", "progress", "time", "throttle"):
+    assert trace.num_damaged >= 0
+    steps = in_order([trace.steps])
+    for name in ("x", "y", "reward", "progress", "time", "speed"):
         assert np.isfinite(getattr(steps, name)).all()
-    assert np.all(steps.waypoint >= 0)
-    assert len(Episodes.of(steps)) == steps.num_episodes
+    assert np.all(steps.nearest_waypoint >= 0)
+    assert len(Episodes.of(steps)) == num_episodes(steps)
 
 
 @pytest.mark.data
@@ -155,16 +156,18 @@ def test_all_recordings_of_the_original_are_read(reference_data):
     """As many rows and episodes as their index counts, in all versions."""
     for entry in csv.DictReader((reference_data / "logs" / "index.csv").open()):
         with gzip.open(reference_data / entry["file"], "rt") as file:
-            steps, num_damaged = read_trace(file.read().encode(), source=entry["file"])
-        assert (len(steps), num_damaged) == (int(entry["rows"]), 0)
-        assert abs(steps.num_episodes - int(entry["episodes"])) <= 0.02 * int(entry["episodes"]) + 1, entry["file"]
+            trace = read_trace(file.read().encode(), source=entry["file"])
+        steps = in_order([trace.steps])
+        assert (len(steps), trace.num_damaged) == (int(entry["rows"]), 0)
+        assert abs(num_episodes(steps) - int(entry["episodes"])) <= 0.02 * int(entry["episodes"]) + 1, entry["file"]
 
 
 @pytest.mark.data
 def test_verbatim_samples_of_each_version_are_read(reference_data):
     for path in sorted((reference_data / "formats").glob("simtrace_*.csv")):
-        steps, num_damaged = read_trace(path.read_bytes(), source=path.name)
-        assert num_damaged == 0
+        trace = read_trace(path.read_bytes(), source=path.name)
+        steps = trace.steps
+        assert trace.num_damaged == 0
         assert len(steps) == len(path.read_text().splitlines()) - 1
         assert bool((steps.action < 0).all()) == ("continuous" in path.name)
         assert np.isfinite(steps.wall_clock).all() == ("droa" in path.name)
