@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from hotlap.analysis.read.trace_table import TraceTable, read_table
-from hotlap.cli.validate_logs import logs
+from hotlap.cli.validate import logs
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError
 from hotlap.sim.vehicle import VEHICLES, drive, front_points

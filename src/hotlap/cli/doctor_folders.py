@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotlap.cli.console import columns, print_table
 from hotlap.errors import HotlapError
 from hotlap.shell import quoted
 
@@ -89,21 +90,18 @@ def examine_folders(folder: Path) -> FoldersReport | None:
 def print_folders(report: FoldersReport, out: Console) -> None:
     """A table with a line for each folder, and how many are ready."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    for column in ("", "folder", "kind", "what to do"):
-        table.add_column(column, overflow="fold")
+    headings = ("", "folder", "kind", "what to do")
+    table = columns(*headings, fold=headings)
     for line in report.lines:
         mark = "[red]✗[/]" if not line.ok else "[yellow]![/]" if line.warnings else "[green]✓[/]"
         name = os.path.relpath(line.folder, report.folder)
         table.add_row(mark, escape(name), line.kind, _ready(line) if line.ok else escape(line.text))
-    out.print(table)
+    print_table(out, table)
     ready = sum(line.ok for line in report.lines)
-    color = "green" if report.ok else "yellow"
-    out.print(f"[{color}]{ready} of {len(report.lines)} folders are ready to train.[/]")
+    out.print(f"{ready} of {len(report.lines)} folders are ready to train.", style="green" if report.ok else "yellow")
     if not report.complete:
-        out.print(f"[red]Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.[/]")
+        out.print(f"Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.", style="red")
     out.print("All about one of them: hotlap doctor DIR")
 
 
