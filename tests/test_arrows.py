@@ -48,7 +48,7 @@ ARROWS = {
     "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},
     "export": {"archives", "config", "deepracer", "records", "rewards", "rl", "rollouts", "sim", "tracks"},
     "validation": {"analysis.figures", "analysis.read", "archives", "deepracer", "records", "sim", "tracks"},
-    "deploy": {"config", "export", "records", "training"},
+    "deploy": {"api", "config", "export", "records", "training"},
     "jobs": {"config", "records", "tracks"},
     "bench": None,  # everything
     "cli": None,

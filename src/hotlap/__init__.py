@@ -10,15 +10,20 @@ Commands do what most people need (``hotlap --help``). From Python:
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from hotlap.envs.registration import register_with_gymnasium
 
 # Threads that wait by spinning lose a factor of five as soon as anything else runs on the machine (a browser is
 # enough), and gain nothing measurable where nothing does. It must be set before torch loads its OpenMP.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-register_with_gymnasium()
+# Gymnasium finds no plugins by itself since its version 1.0. Our own commands (``hotlap``, and ``python -m``, which
+# begins with this package) need not wait for it.
+if Path(*sys.argv[:1]).stem not in ("hotlap", "-m"):
+    from hotlap.envs.registration import register
+
+    register()
 
 __version__ = "0.1.0"
 __all__ = ["Track", "evaluate", "load_track", "make", "train"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,40 +36,67 @@ def make(num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasi
 
 
 def train(
-    folder: str | Path, *, resume: bool = False, wipe: bool = False, listener: Listener | None = None
+    folder: str | Path,
+    *,
+    output: str | Path | None = None,
+    resume: bool = False,
+    wipe: bool = False,
+    listener: Listener | None = None,
 ) -> TrainingResult:
-    """Train the model in a folder, as `hotlap train` does; see `hotlap.training.trainer.Trainer`."""
-    from hotlap.jobs.model_copy import trained_copy
-
-    model = ModelFolder(folder)
-    model, job = trained_copy(model, model.job, model.job.training.output or model.path)
-    return open_trainer(model, job, resume=resume, wipe=wipe, listener=listener).run()
+    """Train the model in a folder, as `hotlap train` does; see `open_trainer`."""
+    return open_trainer(ModelFolder(folder), output=output, resume=resume, wipe=wipe, listener=listener).run()
 
 
 def open_trainer(
     model: ModelFolder,
-    job: Job,
+    job: Job | None = None,
     *,
+    output: str | Path | None = None,
     resume: bool = False,
     wipe: bool = False,
     listener: Listener | None = None,
     minutes: float | None = None,
     iterations: int | None = None,
+    cluster: str | None = None,
 ) -> Trainer:
-    """A trainer that is ready to run; see `Trainer`. What it is cloned from may also be a model of DeepRacer."""
-    from hotlap.export.clone_source import readable_source
+    """A trainer that is ready to run: that of the command line, of a container and of `train`.
 
+    What it is cloned from, if anything, may also be a model of DeepRacer. A bucket is given the model's files beside
+    what the training leaves.
+
+    Args:
+        model: What to train.
+        job: Its settings; default: those of its folder.
+        output: Train a copy of the model in this folder, or leave what the training leaves at this s3://bucket/prefix;
+            default: as ``training.output`` says.
+        resume, wipe, listener, minutes, iterations: See `Trainer`.
+        cluster: Address of a Ray cluster for the workers of this run alone.
+
+    Raises:
+        HotlapError: See `Trainer.open`, `hotlap.jobs.model_copy.trained_copy` and
+            `hotlap.export.clone_source.readable_source`.
+    """
+    from hotlap.export.clone_source import readable_source
+    from hotlap.jobs.bucket_model import put_model
+    from hotlap.jobs.model_copy import trained_copy
+    from hotlap.records.address import S3Prefix, is_s3
+
+    job = job or model.job
+    if is_s3(output):
+        job = job.updated(training={"output": str(S3Prefix.parse(str(output)))})
+    model, job = trained_copy(model, job, output or job.training.output or model.path)
+    job = job.updated(training={"cluster": cluster})
+    place = job.training.output or model.path
     tell = listener.on_message if listener else warnings.warn
-    with readable_source(job, job.training.output or model.path, resume=resume, tell=tell) as readable:
-        return Trainer(
-            model,
-            job=readable,
-            resume=resume,
-            wipe=wipe,
-            listener=listener,
-            minutes=minutes,
-            iterations=iterations,
-        ).open()
+    with readable_source(job, place, resume=resume, tell=tell) as readable, ExitStack() as held:
+        trainer = Trainer(
+            model, job=readable, resume=resume, wipe=wipe, listener=listener, minutes=minutes, iterations=iterations
+        )
+        held.enter_context(trainer)
+        if job.training.output:
+            put_model(model, job, trainer.store)
+        held.pop_all()
+    return trainer
 
 
 def evaluate(

@@ -18,6 +18,7 @@ with code 2. What only we can cause is an ``assert``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 
@@ -87,3 +88,15 @@ class MissingExtraError(HotlapError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'hotlap[{extra}]'"
         )
+
+
+def import_extra(module: str, extra: str, purpose: str, *, package: str | None = None) -> Any:
+    """A module of an optional package, which has the module's name unless ``package`` says another.
+
+    Raises:
+        MissingExtraError: If it is not installed; names the extra of ours that brings it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError(package or module, extra, purpose) from None

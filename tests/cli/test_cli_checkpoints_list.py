@@ -174,3 +174,14 @@ def test_an_iteration_and_its_checkpoint_bear_one_number(model: ModelFolder, tmp
     fact = headline(read_run(clone.path))[0]
     assert fact.value.startswith(f"{best}_Step-")
     assert fact.detail == f"after iteration {best}"
+
+
+def test_a_model_of_deepracer_is_called_what_it_is(tmp_path: Path):
+    """Not a model without a checkpoint yet: an evaluation would refuse it, in the same words."""
+    model = write_model(tmp_path)
+    store = Folder(model.path)
+    for name in ("5_Step-1234.ckpt.index", "5_Step-1234.ckpt.meta", "model_5.pb"):
+        store.put(f"model/{name}", b"")
+    for command in ("checkpoints", "evaluate", "export"):
+        with pytest.raises(HotlapError, match=r"holds a model that DeepRacer trained.*`hotlap import "):
+            hotlap(command, model.path)

@@ -7,7 +7,6 @@ from io import StringIO
 from rich.console import Console
 
 from hotlap.cli.train_display import TrainingDisplay
-from hotlap.config.job import Training
 from hotlap.records.events import EvaluationSummary, IterationRecord
 
 
@@ -28,7 +27,7 @@ def shown(evaluation: EvaluationSummary | None) -> list[str]:
         is_best=evaluation is not None,
     )
     text = StringIO()
-    with TrainingDisplay(Console(file=text, highlight=False), Training()) as display:
+    with TrainingDisplay(Console(file=text, highlight=False, soft_wrap=True)) as display:
         display.on_iteration(record)
     return text.getvalue().splitlines()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,10 @@ def test_faster_laps_are_found():
     (found,) = differences([report(50, 50, lap_s=11), report(50, 50, lap_s=10, seed=1)])
     assert (found.measure, found.better, found.worse) == ("lap_time_s", 1, 0)
     assert found.better_value < found.worse_value
+    (sentence,) = differences_in_words("ab", [report(50, 50, lap_s=11), report(50, 50, lap_s=10, seed=1)], [found])
+    assert "chance alone would show this" in sentence
+    rare = replace(found, p_value=0.00068)
+    assert "once in 1,500 times, p = 0.00068)." in differences_in_words("ab", [report(1, 1)] * 2, [rare])[0]
 
 
 def test_equal_models_seldom_differ():

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from hotlap.cli.main import app
 from hotlap.errors import ConfigError, RecordError
 from hotlap.jobs.overview import find_job
-from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
-from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
+from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId, Progress
+from hotlap.jobs.registry import KEPT, JobRegistry, progress_of
 from hotlap.jobs.running import JOB_VARIABLE, RunningJob, running_job
 from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry

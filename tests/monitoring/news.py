@@ -73,8 +73,9 @@ def news_of(number: int) -> list[News]:
     """What is told of an iteration, in order; 100 s later than what is told of the one before."""
     at = NOON + 100 * number
     return [
-        News(at, lines=(f"Training> iteration {number}",)),
-        News(at + 1, episodes=(episode(2 * number), episode(2 * number + 1))),
-        News(at + 2, episodes=(episode(number, phase="evaluation", status="lap_complete"),)),
-        News(at + 3, iteration=iteration(number)),
+        News(at, f"Training> iteration {number}"),
+        News(at + 1, episode(2 * number)),
+        News(at + 1, episode(2 * number + 1)),
+        News(at + 2, episode(number, phase="evaluation", status="lap_complete")),
+        News(at + 3, iteration(number)),
     ]

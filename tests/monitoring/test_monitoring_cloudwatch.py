@@ -103,7 +103,7 @@ def test_a_long_log_travels_in_requests_that_are_allowed(tmp_path: Path):
     lines = ["", *(f"{number} {'x' * 1000}" for number in range(2500)), "y" * 2_000_000]
     sink = CloudWatchLog("long", "")
     sink.begin(beginning(tmp_path))
-    sink.send([News(NOON, lines=tuple(lines)), News(NOON, lines=tuple(["short"] * 12_000))])
+    sink.send([News(NOON, line) for line in [*lines, *["short"] * 12_000]])
     client = boto3.client("logs")
     pages, token = [], {}
     while not pages or pages[-1]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,10 +12,11 @@ from news import beginning, iteration
 from hotlap.monitoring import courier
 from hotlap.monitoring.courier import Courier
 from hotlap.monitoring.discretion import plain
-from hotlap.monitoring.sink import Beginning, News, iterations
+from hotlap.monitoring.sink import Beginning, News, Sink, only
+from hotlap.records.events import IterationRecord
 
 
-class Diary:
+class Diary(Sink):
     """A sink that notes iterations while it is open, and raises while it is not."""
 
     name = "Diary"
@@ -32,11 +32,11 @@ class Diary:
     def begin(self, training: Beginning) -> None:
         self.model = training.model
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         if not self.open.is_set():
             self.refused.set()
             raise ConnectionError("closed")
-        self.noted += [record.iteration for _, record in iterations(news)]
+        self.noted += [record.iteration for _, record in only(IterationRecord, news)]
 
     def end(self) -> None:
         self.ends += 1
@@ -45,7 +45,7 @@ class Diary:
 class Standstill(Diary):
     """A sink that does not return while it is closed."""
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         self.refused.set()
         self.open.wait()
         super().send(news)
@@ -66,7 +66,7 @@ def test_everything_arrives_once_and_in_order(tmp_path: Path):
     diary = Diary()
     courier = Courier(diary, beginning(tmp_path), told.append)
     for number in range(1000):
-        courier.put(News(0.0, iteration=iteration(number)))
+        courier.put([News(0.0, iteration(number))])
     finish(courier)
     assert diary.noted == list(range(1000))
     assert (diary.model, diary.ends, told) == ("my model", 1, [])
@@ -78,7 +78,7 @@ def test_a_server_that_comes_back_has_missed_nothing(tmp_path: Path):
     diary = Diary(is_open=False)
     courier = Courier(diary, beginning(tmp_path), told.append)
     for number in range(10):
-        courier.put(News(0.0, iteration=iteration(number)))
+        courier.put([News(0.0, iteration(number))])
         diary.refused.wait()
         diary.refused.clear()
     diary.open.set()
@@ -96,10 +96,10 @@ def test_who_stands_still_holds_nobody_up_and_holds_little(tmp_path: Path, monke
     told: list[str] = []
     diary = Standstill(is_open=False)
     slow = Courier(diary, beginning(tmp_path), told.append)
-    slow.put(News(0.0, iteration=iteration(0)))
+    slow.put([News(0.0, iteration(0))])
     diary.refused.wait()
     for number in range(1, 1000):
-        slow.put(News(0.0, iteration=iteration(number)))
+        slow.put([News(0.0, iteration(number))])
     diary.open.set()
     finish(slow)
     assert diary.noted == [0, *range(951, 1000)]
@@ -112,7 +112,7 @@ def test_the_end_waits_for_no_server_for_ever(tmp_path: Path, kind: type[Diary])
     told: list[str] = []
     diary = kind(is_open=False)
     courier = Courier(diary, beginning(tmp_path), told.append)
-    courier.put(News(0.0, iteration=iteration(0)))
+    courier.put([News(0.0, iteration(0))])
     diary.refused.wait()
     finish(courier, 0.2)
     diary.open.set()

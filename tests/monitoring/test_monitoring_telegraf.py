@@ -43,7 +43,7 @@ def test_each_episode_is_a_packet_with_a_point(receiver: socket.socket, tmp_path
 
 
 def test_workers_are_told_apart(receiver: socket.socket, tmp_path: Path):
-    sink(receiver, tmp_path).send([News(0.0, episodes=(episode(1, worker=3, status="crashed"),))])
+    sink(receiver, tmp_path).send([News(0.0, episode(1, worker=3, status="crashed"))])
     assert b",status=Crashed,worker=3 " in receiver.recv(2048)
 
 
@@ -58,7 +58,7 @@ def test_each_trial_of_an_evaluation_is_a_packet_too(receiver: socket.socket, tm
         off_track_count=2,
         crash_count=1,
     )
-    sink(receiver, tmp_path).send([News(0.0, trials=(trial,))])
+    sink(receiver, tmp_path).send([News(0.0, trial)])
     assert receiver.recv(2048).decode() == (
         r"dr_eval_episodes,model=my\ model,status=Lap\ complete,worker=0 "
         "elapsed_time=14866i,progress=100i,reset_count=3i\n"

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hotlap.cli.validate_logs import logs
+from hotlap.cli.validate import logs
 from hotlap.deepracer.trace import TRACE_COLUMNS
 from hotlap.errors import DataError
 from hotlap.records.trace_reader import Trace

@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from hotlap.cli import validate_logs
+from hotlap.cli import validate
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.errors import DataError
 from hotlap.records.steps import Steps
@@ -260,7 +260,7 @@ def test_command_prints_one_json_object(reference_data, tmp_path):
     paths = [str(reference_data / "logs" / f"{name}.csv.gz") for name in ("v5_kngqw8", "droa_spain-train")]
     figure = tmp_path / "paths.png"
     app = typer.Typer()
-    app.command()(validate_logs.logs)
+    app.command()(validate.logs)
     outcome = CliRunner().invoke(app, [*paths, "--json", "--figure", str(figure)])
     assert outcome.exit_code == 0, outcome.output
     result = json.loads(outcome.stdout)

@@ -43,7 +43,7 @@ def unpack(archive: Path, target: Path, wanted: Callable[[str], int | None]) -> 
         raise MalformedError("it is no file")
     paths: dict[str, Path] = {}
     with archive.open("rb") as file:
-        for name, size, parts in (zip.members if _is_zip(file) else tar.members)(file, wanted):
+        for name, size, parts in _members(file, wanted):
             limit = wanted(name)
             if limit is None:
                 continue
@@ -67,7 +67,10 @@ def find_files(archive: BinaryIO, wanted: Callable[[str], int | None]) -> Iterat
     Raises:
         MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
     """
-    return (zip.find_files if _is_zip(archive) else tar.find_files)(archive, wanted)
+    for name, size, parts in _members(archive, wanted, file_system=True):
+        limit = wanted(name)
+        if limit is not None and size <= limit:
+            yield name, b"".join(parts)
 
 
 @contextmanager
@@ -112,6 +115,12 @@ def inner_folder(folder: Path) -> Path:
 
 _PARTS = ("training-simtrace", "sim-trace", "metrics", "model", "agent", "logs")
 """Folders that are a part of a model, not what a model lies in."""
+
+
+def _members(
+    file: BinaryIO, wanted: Callable[[str], int | None], *, file_system: bool = False
+) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    return (zip if _is_zip(file) else tar).members(file, wanted, file_system=file_system)
 
 
 def _is_zip(file: BinaryIO) -> bool:

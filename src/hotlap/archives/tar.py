@@ -29,38 +29,26 @@ _PACKED_CHUNK: Final = 1 << 16
 _FILE, _FOLDER, _PAX, _PAX_ALL, _LONG_NAME, _LONG_LINK = (b"0", b"\0", b"7"), b"5", b"x", b"g", b"L", b"K"
 
 
-def members(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
-    """Name, size and content of the wanted members of a model's archive; each content is read before the next one.
+def members(
+    file: BinaryIO, wanted: Callable[[str], int | None], *, file_system: bool = False
+) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+    """Name, size and content of the wanted members of an archive; each content is read, if at all, before the next.
 
     Args:
         file: A tar, gzipped or not, at its beginning.
         wanted: Whether something is wanted of a member with this name: not if it says None.
+        file_system: It may hold a whole file system: more and larger files, and links, devices and odd names, which are
+            passed over.
 
     Raises:
         MalformedError: If it is no such archive, or has a member that no model's archive has: links, devices, names
             that lead outside, more or larger ones than any model.
     """
-    reader = _Reader(_stream(file), MAX_UNPACKED, MAX_MEMBERS)
+    limits = (MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS) if file_system else (MAX_UNPACKED, MAX_MEMBERS)
+    reader = _Reader(_stream(file), *limits, file_system=file_system)
     for name, size in reader.files():
         if wanted(name) is not None:
             yield name, size, reader.parts(size)
-
-
-def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the wanted files in a tar, gzipped or not, that may hold a whole file system.
-
-    Args:
-        file: At the beginning of the archive.
-        wanted: Largest size [bytes] of the file with this name; None: not wanted. Larger ones are passed over.
-
-    Raises:
-        MalformedError: If it is no such archive, is damaged, or is larger than the file system of any image.
-    """
-    reader = _Reader(_stream(file), MAX_FILE_SYSTEM, MAX_FILE_SYSTEM_MEMBERS, file_system=True)
-    for name, size in reader.files():
-        limit = wanted(name)
-        if limit is not None and size <= limit:
-            yield name, reader.content(size)
 
 
 class _Stream(Protocol):

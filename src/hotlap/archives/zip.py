@@ -27,33 +27,26 @@ _LEN_END, _MAX_COMMENT, _LEN_LOCATOR64 = 22, 0xFFFF, 20
 _ENCRYPTED = 1
 
 
-def members(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, int, Iterator[bytes]]]:
+def members(
+    file: BinaryIO, wanted: Callable[[str], int | None], *, file_system: bool = False
+) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """As ``tar.members``, of a zip archive."""
     left = MAX_UNPACKED
     with _opened(file) as zipped:
-        if len(zipped.infolist()) > MAX_MEMBERS:
+        if len(zipped.infolist()) > MAX_MEMBERS and not file_system:
             raise MalformedError(f"it has more than {MAX_MEMBERS} members")
         for member in zipped.infolist():
-            name = plain_name(member.filename)
+            name = member.filename if file_system else plain_name(member.filename)
             kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == 3 else 0  # Unix tells what it is
-            if member.is_dir() or kind == stat.S_IFDIR:
+            if member.is_dir() or (kind == stat.S_IFDIR and not file_system):
                 continue
-            if kind not in (0, stat.S_IFREG):
+            if kind not in (0, stat.S_IFREG) and not file_system:
                 raise MalformedError(f"{name!r} in it is a link or a device; an archive of a model has only files")
             if wanted(name) is not None:
                 left -= member.file_size
-                if left < 0:
+                if left < 0 and not file_system:
                     raise MalformedError(f"it unpacks to more than {MAX_UNPACKED >> 20} MiB")
                 yield name, member.file_size, _parts(zipped, member)
-
-
-def find_files(file: BinaryIO, wanted: Callable[[str], int | None]) -> Iterator[tuple[str, bytes]]:
-    """As ``tar.find_files``, of a zip archive."""
-    with _opened(file) as zipped:
-        for member in zipped.infolist():
-            limit = wanted(member.filename)
-            if limit is not None and member.file_size <= limit and not member.is_dir():
-                yield member.filename, b"".join(_parts(zipped, member))
 
 
 @contextmanager

@@ -146,16 +146,16 @@ def _print(run: Run, *, several: bool) -> None:
 
     out = screen()
     if several:
-        out.print(run.name, style="bold", markup=False)
+        out.print(run.name, style="bold")
     if run.taken:
-        console().print(run.taken, markup=False, soft_wrap=True)
+        console().print(run.taken)
     for fact in headline(run):
         detail = f" ({fact.detail})" if fact.detail else ""
-        out.print(f"{fact.label + ':':<23}{fact.value}{detail}", markup=False)
+        out.print(f"{fact.label + ':':<23}{fact.value}{detail}")
     for sentence in findings(run):
-        out.print(f"· {sentence}", markup=False)
+        out.print(f"· {sentence}")
     for note in run.notes:
-        console().print(f"note: {note}", markup=False)
+        console().print(f"note: {note}")
 
 
 def _names(places: list[Path]) -> list[str]:

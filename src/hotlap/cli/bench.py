@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.console import JsonOption, console, print_json, prints_to_stderr, screen
+from hotlap.cli.console import JsonOption, console, facts, print_json, print_table, prints_to_stderr, screen
+from hotlap.deepracer.driving import DEFAULT_TRACK
 from hotlap.errors import ConfigError
 from hotlap.wording import counted
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     help="Measure the simulator, the training loop, how soon models learn, and fleets of workers.", no_args_is_help=True
 )
 
-TrackOption = Annotated[str | None, typer.Option(help="Name of a track or path of a route file.")]
+TrackOption = Annotated[str, typer.Option(help="Name of a track or path of a route file.")]
 ThreadsOption = Annotated[int, typer.Option(min=0, help="Processor threads to use; 0: all.")]
 
 
@@ -27,7 +28,7 @@ def sim(
     batch: Annotated[int, typer.Option(help="Cars in step.")] = 64,
     seconds: Annotated[float, typer.Option(help="How long to time the drives with a camera.")] = 5.0,
     device: Annotated[str, typer.Option(help="cpu (one core) or cuda.")] = "cpu",
-    track: TrackOption = None,
+    track: TrackOption = DEFAULT_TRACK,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the simulator on one core: cars drive along the center line, 160×120 grey images, rules, reward inputs.
@@ -38,28 +39,32 @@ def sim(
     out = console()
     with prints_to_stderr(True), out.status("Driving …"):
         from hotlap.bench.simulator_speed import bench_sim
-        from hotlap.deepracer.driving import DEFAULT_TRACK
 
-        found = bench_sim(track=track or DEFAULT_TRACK, batch=batch, seconds=seconds, device=device)
+        found = bench_sim(track=track, batch=batch, seconds=seconds, device=device)
     if as_json:
         print_json(found)
         return
     median, stages = found["median"], found["stage_us"]
+
+    def best_and_median(key: str) -> str:
+        return f"{found[key]:,.0f}, median {median[key]:,.0f}"
+
     where = "one core" if device == "cpu" else found["machine"]["gpu"]
     _print_table(
         f"Simulator: {batch} cars on {found['track']}, {where}",
         {
-            "camera frames/s": _best_and_median(found, median, "camera_frames_per_s_per_core"),
-            "physics steps/s": _best_and_median(found, median, "physics_steps_per_s_per_core"),
-            "reward calls/s": _best_and_median(found, median, "reward_calls_per_s"),
+            "camera frames/s": best_and_median("camera_frames_per_s_per_core"),
+            "physics steps/s": best_and_median("physics_steps_per_s_per_core"),
+            "reward calls/s": best_and_median("reward_calls_per_s"),
             "one frame": ", ".join(f"{name} {stages[name]:.1f}" for name in ("rules", "drive", "render")) + " µs",
         },
         found,
     )
     if device == "cpu" and found["core_share"] < 0.9:
         out.print(
-            f"[yellow]Other programs are running: this one got {found['core_share']:.0%} of the core. "
-            "Measure again when the machine is quiet.[/]"
+            f"Other programs are running: this one got {found['core_share']:.0%} of the core. "
+            "Measure again when the machine is quiet.",
+            style="yellow",
         )
 
 
@@ -73,7 +78,7 @@ def train(
     records: Annotated[
         str | None, typer.Option(help="off,on: what traces, metrics, logs and checkpoints cost the loop.")
     ] = None,
-    track: TrackOption = None,
+    track: TrackOption = DEFAULT_TRACK,
     threads: ThreadsOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,10 +92,9 @@ def train(
     out = console()
     with prints_to_stderr(True), out.status("Training …"):
         from hotlap.bench.training_speed import bench_train
-        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_train(
-            track=track or DEFAULT_TRACK,
+            track=track,
             iterations=iterations,
             threads=threads,
             shared=shared,
@@ -123,7 +127,7 @@ def train(
 @app.command()
 def learn(
     seeds: Annotated[int, typer.Option(help="How many trainings, with seeds 0, 1, …")] = 5,
-    track: TrackOption = None,
+    track: TrackOption = DEFAULT_TRACK,
     max_steps: Annotated[int, typer.Option(help="Where a training ends at the latest.")] = 20_000,
     until: Annotated[str, typer.Option(help="lap: end at the first complete lap; steps: only at --max-steps.")] = "lap",
     out: Annotated[Path | None, typer.Option(help="Folder for curves, picture and result.")] = None,
@@ -148,10 +152,9 @@ def learn(
 
     with prints_to_stderr(True):
         from hotlap.bench.first_lap import bench_learn
-        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_learn(
-            track=track or DEFAULT_TRACK,
+            track=track,
             seeds=seeds,
             max_steps=max_steps,
             until=until,  # type: ignore[arg-type]  # checked there
@@ -191,7 +194,7 @@ def fleet(
     worlds: Annotated[int, typer.Option(help="Episodes that each worker plays side by side.")] = 80,
     repeats: Annotated[int, typer.Option(help="Collections of each fleet.")] = 3,
     iterations: Annotated[int, typer.Option(help="Iterations of each training; one more warms up.")] = 4,
-    track: TrackOption = None,
+    track: TrackOption = DEFAULT_TRACK,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how fast 1, 2 and 4 workers collect episodes, what transport costs, what the trainer waits for.
@@ -203,10 +206,9 @@ def fleet(
     out = console()
     with prints_to_stderr(True), out.status("Training, then collecting …"):
         from hotlap.bench.fleet_speed import bench_fleet
-        from hotlap.deepracer.driving import DEFAULT_TRACK
 
         found = bench_fleet(
-            track=track or DEFAULT_TRACK,
+            track=track,
             workers=workers,
             episodes=episodes,
             worlds=worlds,
@@ -231,21 +233,8 @@ def fleet(
     _print_table(f"Fleet: {counted(episodes, 'episode')} for each worker on {found['track']}", rows, found)
 
 
-def _best_and_median(found: dict[str, Any], median: dict[str, float], key: str) -> str:
-    return f"{found[key]:,.0f}, median {median[key]:,.0f}"
-
-
 def _print_table(title: str, rows: dict[str, str], found: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
-    for name, text in rows.items():
-        table.add_row(name, text)
     machine = found["machine"]
-    cores = counted(machine["cores"], "core")
-    table.add_row("machine", f"{machine['cpu']}, {cores}, torch {machine['versions']['torch']}")
-    out = screen()
-    out.print(f"[bold]{title}[/]")
-    out.print(table)
+    named = f"{machine['cpu']}, {counted(machine['cores'], 'core')}, torch {machine['versions']['torch']}"
+    screen().print(title, style="bold")
+    print_table(screen(), facts({**rows, "machine": named}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.console import JsonOption, print_json
+from hotlap.cli.console import JsonOption, columns, print_json, print_table, screen
 from hotlap.cli.model_argument import DrfcOption, choose_model
 
 if TYPE_CHECKING:
@@ -58,22 +58,23 @@ def checkpoints(
                 "last": bool(kept) and name == kept[-1],
             }
         )
+    if not rows:
+        store.refuse_foreign()
     if as_json:
         print_json({"folder": str(place), "checkpoints": rows})
         return
     if not rows:
         print(f"{place} has no checkpoint yet.")
         return
-    print(f"{'number':>6} {'steps':>9} {'laps':>5} {'clean':>6} {'95 % interval':>14} {'lap s':>6}  mark")
+    table = columns("number", "steps", "laps", "clean", "95 % interval", "lap s", "mark", left=("mark",))
     for row in rows:
         clean = "–" if row["clean_rate"] is None else f"{row['clean_rate']:.0%}"
-        between = "–" if row["low"] is None else _percents(row["low"], row["high"])
+        between = "–" if row["low"] is None else f"{100 * row['low']:.1f}–{100 * row['high']:.1f} %"
         lap = "–" if row["lap_time_s"] is None else f"{row['lap_time_s']:.2f}"
         marks = [word for word in ("best", "last") if row[word]] + ([] if row["kept"] else ["not kept"])
-        print(
-            f"{row['number']:>6} {row['steps']:>9,} {row['laps']:>5} {clean:>6} {between:>14} {lap:>6} "
-            f" {', '.join(marks)}".rstrip()
-        )
+        shown = (str(row["number"]), f"{row['steps']:,}", str(row["laps"]), clean, between, lap)
+        table.add_row(*shown, ", ".join(marks))
+    print_table(screen(), table)
     if not all(row["kept"] for row in rows):
         print(
             "not kept: its weights were deleted to save room, only its results are left; training.keep_checkpoints in "
@@ -108,7 +109,3 @@ def _laps(tally: Tally) -> str:
     low, high = (f"{100 * share:.1f}".removesuffix(".0") for share in (interval.low, interval.high))
     between = f"true share between {low} and {high} %, with 95 % certainty"
     return f"{tally.clean_laps} of {tally.num_laps} laps clean ({between})"
-
-
-def _percents(low: float, high: float) -> str:
-    return f"{100 * low:.1f}–{100 * high:.1f} %"

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from hotlap.cli.console import JsonOption, print_json, prints_to_stderr, screen
+from hotlap.cli.console import JsonOption, columns, print_json, print_table, prints_to_stderr, screen
 from hotlap.cli.doctor_folder import examine_folder, print_report
 from hotlap.cli.doctor_folders import examine_folders, print_folders
 from hotlap.cli.model_argument import DrfcOption
@@ -285,21 +285,19 @@ def _extra(name: str) -> Finding:
 
 def _print(findings: list[Finding]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
     marks = {"ok": "[green]✓[/]", "missing": "[yellow]–[/]", "broken": "[red]✗[/]"}
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column()
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column()
+    table = columns("mark", "name", "text", left=("name",), fold=("text",))
+    table.show_header = False
     for finding in findings:
         text = escape(finding.detail)
         if finding.way_out:
             text += f"\n[{'red' if finding.status == 'broken' else 'yellow'}]{escape(finding.way_out)}[/]"
-        table.add_row(marks[finding.status], finding.name, text)
+        table.add_row(marks[finding.status], f"[dim]{finding.name}[/]", text)
     out = screen()
-    out.print(table)
+    print_table(out, table)
     broken = [finding.name for finding in findings if finding.status == "broken"]
-    out.print(
-        f"[red]Not usable yet: {', '.join(broken)}.[/]" if broken else "[green]This machine is ready to train.[/]"
-    )
+    if broken:
+        out.print(f"Not usable yet: {', '.join(broken)}.", style="red")
+    else:
+        out.print("This machine is ready to train.", style="green")

@@ -67,11 +67,12 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
     Raises:
         ConfigError: If they are wrong.
     """
-    from hotlap.cli.earlier_model import EarlierModel, earlier_model
-    from hotlap.cli.model_argument import choose_model, open_drfc, remarks_on
+    from hotlap.cli.earlier_model import earlier_model
+    from hotlap.cli.model_argument import choose_model, open_drfc, settings_doubts
     from hotlap.config.availability import unavailable
     from hotlap.config.base import ConfigWarning
     from hotlap.config.drfc import is_drfc_folder
+    from hotlap.envs.cornering import speed_doubts
 
     caught: list[warnings.WarningMessage] = []
     try:
@@ -90,16 +91,16 @@ def examine_folder(folder: Path | None, drfc: Path | None) -> FolderReport:
                 model = choose_model(folder, drfc).model
                 job = model.job
             problems = [*unavailable(model.metadata), *_problems(job), *_reward_problems(model)]
-            earlier = EarlierModel(None, None) if job.training.output else earlier_model(model.path, read)
-            problems += [earlier.foreign] if earlier.foreign else []
-            doubtful = remarks_on(model, job)
+            trained, foreign = (None, None) if job.training.output else earlier_model(model.path, read)
+            problems += [foreign] if foreign else []
+            doubtful = [*settings_doubts(model, job), *speed_doubts(job, model.metadata)]
     except HotlapError:
         for each in caught:  # they may be why
             warnings.warn(each.message, each.category, stacklevel=2)
         raise
     told = [str(each.message) for each in caught if issubclass(each.category, ConfigWarning)]
     remarks = read.remarks if read else []
-    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], earlier.trained, rows)
+    return FolderReport(model.path, problems, [*remarks, *told, *doubtful], trained, rows)
 
 
 def print_report(report: FolderReport, out: Console) -> None:
@@ -108,26 +109,26 @@ def print_report(report: FolderReport, out: Console) -> None:
     from rich.padding import Padding
 
     for fate, rows in report.rows.items():
-        out.print(f"[bold]{_TITLES[fate]}[/]")
+        out.print(_TITLES[fate], style="bold")
         if not rows:
             out.print("None of the variables that are set.")
         if fate == "ignored":
-            for text in dict.fromkeys(row.text for row in rows):
-                out.print(", ".join(row.variable for row in rows if row.text == text))
-                out.print(Padding(f"[dim]{escape(text)}[/]", (0, 0, 0, 4), expand=False))
+            texts = dict.fromkeys(row.text for row in rows)
+            pairs = [(", ".join(row.variable for row in rows if row.text == text), text) for text in texts]
         else:
-            for row in rows:
-                out.print(escape(_values(row)), soft_wrap=True)
-                out.print(Padding(f"[dim]{escape(row.text)}[/]", (0, 0, 0, 4), expand=False))
-        out.print("")
+            pairs = [(_values(row), row.text) for row in rows]
+        for names, text in pairs:
+            out.print(names, soft_wrap=fate != "ignored")
+            out.print(Padding(text, (0, 0, 0, 4), style="dim", expand=False), soft_wrap=False)
+        out.print()
     for text in report.warnings:
-        out.print(f"[yellow]{escape(text)}[/]", soft_wrap=True)
+        out.print(text, style="yellow")
     for text in report.problems:
-        out.print(f"[red]{escape(text)}[/]", soft_wrap=True)
-    verdict = "[red]: Cannot be trained yet." if report.problems else "[green]: Ready to train."
-    if report.trained and not report.problems:
-        verdict = f"[green] {report.trained}."
-    out.print(f"{escape(str(report.folder))}{verdict}[/]", soft_wrap=True)
+        out.print(text, style="red")
+    color, verdict = "green", f" {report.trained}." if report.trained else ": Ready to train."
+    if report.problems:
+        color, verdict = "red", ": Cannot be trained yet."
+    out.print(f"{escape(str(report.folder))}[{color}]{verdict}[/]", markup=True)
 
 
 def _values(row: Row) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hotlap.cli.console import columns, print_table
 from hotlap.errors import HotlapError
 from hotlap.shell import quoted
 
@@ -38,9 +39,9 @@ class FolderLine:
     """Whether it can be trained on this machine."""
     text: str
     """What to do if not; nothing if so."""
-    trained: str | None
+    trained: str | None = None
     """What there is to go on with, if there is an earlier training, and how."""
-    warnings: list[str]
+    warnings: tuple[str, ...] = ()
     """What is possible but probably not meant, or has no effect."""
 
 
@@ -49,18 +50,17 @@ class FoldersReport:
     """What was found in all of them."""
 
     folder: str
-    lines: list[FolderLine]
     complete: bool
     """Whether every folder was looked into; there may be too many."""
+    folders: list[FolderLine]
 
     @property
     def ok(self) -> bool:
-        return self.complete and all(line.ok for line in self.lines)
+        return self.complete and all(line.ok for line in self.folders)
 
     def to_json(self) -> dict[str, Any]:
         """JSON values under the keys that the command documents."""
-        folders = [asdict(line) for line in self.lines]
-        return {"ok": self.ok, "folder": self.folder, "complete": self.complete, "folders": folders}
+        return {"ok": self.ok, **asdict(self)}
 
 
 def examine_folders(folder: Path) -> FoldersReport | None:
@@ -75,7 +75,7 @@ def examine_folders(folder: Path) -> FoldersReport | None:
     complete = len(walked) <= MAX_FOLDERS
     walked = walked[:MAX_FOLDERS]
     found = [each for each in walked if _kind(each)]
-    if not [each for each in found if each != folder]:
+    if not {*found} - {folder}:
         return None
     holding = {above for each in found for above in (each, *each.parents)}
     lines = [
@@ -83,27 +83,24 @@ def examine_folders(folder: Path) -> FoldersReport | None:
         for each in walked
         if each in found or (each.parent == folder and each not in holding)
     ]
-    return FoldersReport(str(folder), lines, complete)
+    return FoldersReport(str(folder), complete, lines)
 
 
 def print_folders(report: FoldersReport, out: Console) -> None:
     """A table with a line for each folder, and how many are ready."""
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    for column in ("", "folder", "kind", "what to do"):
-        table.add_column(column, overflow="fold")
-    for line in report.lines:
+    headings = ("", "folder", "kind", "what to do")
+    table = columns(*headings, fold=headings)
+    for line in report.folders:
         mark = "[red]✗[/]" if not line.ok else "[yellow]![/]" if line.warnings else "[green]✓[/]"
         name = os.path.relpath(line.folder, report.folder)
         table.add_row(mark, escape(name), line.kind, _ready(line) if line.ok else escape(line.text))
-    out.print(table)
-    ready = sum(line.ok for line in report.lines)
-    color = "green" if report.ok else "yellow"
-    out.print(f"[{color}]{ready} of {len(report.lines)} folders are ready to train.[/]")
+    print_table(out, table)
+    ready = sum(line.ok for line in report.folders)
+    out.print(f"{ready} of {len(report.folders)} folders are ready to train.", style="green" if report.ok else "yellow")
     if not report.complete:
-        out.print(f"[red]Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.[/]")
+        out.print(f"Only the first {MAX_FOLDERS:,} folders were looked into. Name a smaller part.", style="red")
     out.print("All about one of them: hotlap doctor DIR")
 
 
@@ -161,9 +158,9 @@ def _nothing(folder: Path) -> FolderLine:
     try:
         empty = not any(folder.iterdir())
     except OSError as error:
-        return FolderLine(str(folder), _NONE, False, f"it cannot be read ({error.strerror})", None, [])
+        return FolderLine(str(folder), _NONE, False, f"it cannot be read ({error.strerror})")
     text = "it is empty" if empty else f"it holds none of {', '.join(PIECES[:-1])} and {PIECES[-1]}"
-    return FolderLine(str(folder), _NONE, False, text, None, [])
+    return FolderLine(str(folder), _NONE, False, text)
 
 
 def _examine(folder: Path) -> FolderLine:
@@ -172,18 +169,18 @@ def _examine(folder: Path) -> FolderLine:
     kind = _kind(folder) or _MODEL
     if kind == _TRAINED:
         text = f"DeepRacer trained this. `hotlap import {quoted(folder)} DIR` makes a model folder of it."
-        return FolderLine(str(folder), kind, False, text, None, [])
+        return FolderLine(str(folder), kind, False, text)
     if kind == _MODEL and _pieces(folder) == ["reward_function.py"]:
         text = f"only a reward function; `hotlap new {quoted(folder)}` adds the rest"
-        return FolderLine(str(folder), kind, False, text, None, [])
+        return FolderLine(str(folder), kind, False, text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error is what counts in a line
             report = examine_folder(folder, None)
     except HotlapError as error:
-        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder), None, [])
+        return FolderLine(str(folder), kind, False, _short(" ".join(str(error).split()), folder))
     problems = " ".join(report.problems)
-    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.trained, report.warnings)
+    return FolderLine(str(folder), kind, not problems, _short(problems, folder), report.trained, tuple(report.warnings))
 
 
 def _short(text: str, folder: Path) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +21,7 @@ from hotlap.cli.console import (
     console,
     print_json,
     print_log_lines,
+    print_table,
     prints_log_errors,
     prints_to_stderr,
     progress_bar,
@@ -35,8 +38,6 @@ if TYPE_CHECKING:
     from hotlap.evaluation.evaluator import Evaluator
 
 MAX_ROWS = 20  # rows of the printed table
-
-Films = Mapping[int, Mapping[str, str | Path]]
 
 
 def evaluate(
@@ -117,113 +118,106 @@ def evaluate(
     named = named or [(None, None, None)]
     choices = [choose_model(folder, each, command="evaluate", needs_reward=reward) for folder, _, each in named]
     several = len(choices) > 1
-    _warn_about_vain_options(
-        laps,
-        {
-            "--trials": trials,
-            "--continuous": continuous,
-            "--resets": resets,
-            "--off-track-penalty": off_track_penalty,
-            "--collision-penalty": collision_penalty,
-        },
-    )
+    trial_rules = {
+        "trials": trials,
+        "continuous": continuous,
+        "number_of_resets": resets,
+        "off_track_penalty": off_track_penalty,
+        "collision_penalty": collision_penalty,
+    }
+    if laps is not None:
+        _warn_about_vain_options(trial_rules)
     jobs = _jobs(
-        choices,
-        rules,
-        race={"track": track, "direction": direction},
-        evaluation={
-            "trials": trials,
-            "continuous": continuous,
-            "number_of_resets": resets,
-            "off_track_penalty": off_track_penalty,
-            "collision_penalty": collision_penalty,
-            "seed": seed,
-        },
+        choices, rules, race={"track": track, "direction": direction}, evaluation={**trial_rules, "seed": seed}
     )
     which = [
         parse_checkpoint(own or checkpoint or job.evaluation.checkpoint, f"{folder}@" if own else "--checkpoint")
         for (folder, own, _), job in zip(named, jobs, strict=True)
     ]
-    to_film = parse_video(video, no_video, laps=laps, wanted=choices[0].film and not several)
+    to_film = parse_video(
+        video, no_video, laps=laps, wanted=(not choices[0].drfc or choices[0].drfc.film) and not several
+    )
 
     out = console()
     stages: dict[str, float] = {}
-    with out.status("Starting …"):
-        begin = time.perf_counter()
+    with out.status("Starting …"), _timed(stages, "start"):
         from hotlap.config.base import warn
         from hotlap.evaluation.evaluator import Evaluator, drive
 
-        def tell(message: str) -> None:
-            out.print(message, markup=False, soft_wrap=True)
-
-        evaluators: list[Evaluator] = []
+        drives: list[_Drive] = []
         for choice, job, one, (_, own, _) in zip(choices, jobs, which, named, strict=True):
-            evaluators.append(
-                Evaluator(choice.model, job=job, checkpoint=one, laps=laps, reward=reward, workers=workers, tell=tell)
+            evaluator = Evaluator(
+                choice.model, job=job, checkpoint=one, laps=laps, reward=reward, workers=workers, tell=out.print
             )
-            taken = evaluators[-1].checkpoint_name
+            drives.append(_Drive(choice, evaluator))
+            taken = evaluator.checkpoint_name
             if one == "last" and not (own or checkpoint):
-                why = last_by_default(choice.drfc, "DR_EVAL_CHECKPOINT", "--checkpoint", evaluators[-1].place, taken)
+                why = last_by_default(choice.drfc, "DR_EVAL_CHECKPOINT", "--checkpoint", evaluator.place, taken)
                 if why:
-                    tell(f"{choice.words}: checkpoint {taken} drives{why}.")
+                    out.print(f"{choice.words}: checkpoint {taken} drives{why}.")
+        evaluators = [each.evaluator for each in drives]
         if workers > 1 and evaluators[0].num_workers == 1:
             warn("--workers has no effect where a single car drives: laps in one go. Use --laps or --no-continuous.")
         evaluators[0].open()
-        stages["start"] = time.perf_counter() - begin
-    begin = time.perf_counter()
-    with progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):
+    with _timed(stages, "drive"), progress_bar(out) as bar, prints_to_stderr(as_json), prints_log_errors(print_log):
         task = bar.add_task("driving", total=sum(each.num_episodes for each in evaluators), note="")
         drive(evaluators, on_step=lambda done, steps: bar.update(task, completed=done, note=f"{steps:,} steps"))
-    stages["drive"] = time.perf_counter() - begin
-    begin = time.perf_counter()
-    stamps = _stamps(evaluators)
-    files: list[Mapping[str, str | Path]] = [{} for _ in evaluators]
     picture: str | Path | None = None
-    failure = None  # told after the results, which are worth more
-    try:
-        for number, (evaluator, choice) in enumerate(zip(evaluators, choices, strict=True)):
-            files[number] = evaluator.record(stamps[number], choice.evaluation_files(stamps[number]))
-        picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
-    except RecordError as error:
-        failure = RecordError(f"the files of the evaluation could not be written. {error}")
-    stages["record"] = time.perf_counter() - begin
+    failure: RecordError | None = None  # told after the results, which are worth more
+    with _timed(stages, "record"):
+        try:
+            taken_stamps: set[tuple[str, str]] = set()
+            for each in drives:
+                stamp = _stamp(str(each.evaluator.place), taken_stamps)
+                each.files = each.evaluator.record(stamp, each.choice.evaluation_files(stamp))
+            picture = evaluators[0].record_comparison(evaluators[1:]) if several else None
+        except RecordError as error:
+            failure = RecordError(f"the files of the evaluation could not be written. {error}")
     if print_log:
         for evaluator in evaluators:
             print_log_lines(evaluator.log)
-    films: list[Films] = [{} for _ in evaluators]
     if to_film and failure is None:
-        begin = time.perf_counter()
-        try:
-            for number, evaluator in enumerate(evaluators):
-                films[number] = _film(out, evaluator, to_film)
-        except RecordError as error:
-            failure = error
-        stages["film"] = time.perf_counter() - begin
-    seconds = {name: round(each, 3) for name, each in stages.items()}
+        with _timed(stages, "film"):
+            try:
+                for each in drives:
+                    each.films = _film(out, each.evaluator, to_film)
+            except RecordError as error:
+                failure = error
     if as_json:
-        models = [_as_json(*each) for each in zip(evaluators, files, films, strict=True)]
-        if several:
-            figure = str(picture) if picture else None
-            print_json(_comparison_as_json(evaluators, models) | {"figure": figure, "stages_s": seconds})
-        else:
-            print_json(models[0] | {"stages_s": seconds})
+        models = [_as_json(each) for each in drives]
+        found = _comparison_as_json(evaluators, models, picture) if several else models[0]
+        print_json(found | {"stages_s": {name: round(seconds, 3) for name, seconds in stages.items()}})
     else:
         to = out if print_log else screen()
         if several:
-            _print_comparison(to, evaluators)
-            if picture:
-                to.print(f"figure: {picture}", markup=False, soft_wrap=True)
-        for evaluator, written, filmed in zip(evaluators, files, films, strict=True):
-            _print_title(to, evaluator)
-            if not several:
-                _print_results(to, evaluator)
-            _print_files(to, written, filmed, verbose=verbose)
-        to.print("  ".join(f"{name} {each:.1f} s" for name, each in stages.items()))
+            _print_comparison(to, evaluators, picture)
+        for each in drives:
+            _print_results(to, each, alone=not several, verbose=verbose)
+        to.print("  ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
         if not any(choice.in_bucket for choice in choices):
-            words = " ".join(dict.fromkeys(choice.words for choice in choices))
-            to.print(f"Next: hotlap analyze {words}", markup=False, soft_wrap=True)
+            to.print(f"Next: hotlap analyze {' '.join(dict.fromkeys(choice.words for choice in choices))}")
     if failure is not None:
         raise failure
+
+
+@dataclass
+class _Drive:
+    """The evaluation of one model, and what is left of it."""
+
+    choice: Choice
+    evaluator: Evaluator
+    files: Mapping[str, str | Path] = field(default_factory=dict)
+    """Where its files lie, by their names."""
+    films: Mapping[int, Mapping[str, str | Path]] = field(default_factory=dict)
+    """Where its films lie, by the number of the trial, from 0, and their names."""
+
+
+@contextmanager
+def _timed(stages: dict[str, float], name: str) -> Iterator[None]:
+    """Note the wall-clock of the block [s]."""
+    begin = time.perf_counter()
+    yield
+    stages[name] = time.perf_counter() - begin
 
 
 def _jobs(
@@ -241,48 +235,44 @@ def _jobs(
         same = with_rules_of(job, jobs[0]) if jobs else job
         if (same.race, same.evaluation) != (job.race, job.evaluation):
             console().print(
-                f"{choice.words} asks for another race or evaluation; it drives by the rules of {choices[0].words}.",
-                markup=False,
-                soft_wrap=True,
+                f"{choice.words} asks for another race or evaluation; it drives by the rules of {choices[0].words}."
             )
         jobs.append(same)
     return jobs
 
 
-def _warn_about_vain_options(laps: int | None, options: Mapping[str, object]) -> None:
+def _warn_about_vain_options(trial_rules: Mapping[str, object]) -> None:
     from hotlap.config.base import warn
 
-    vain = [name for name, value in options.items() if value is not None]
-    if laps is not None and vain:
-        warn(f"{', '.join(vain)} has no effect with --laps, where every lap ends by its first mistake.")
+    vain = [name for name, value in trial_rules.items() if value is not None]
+    if vain:
+        options = ", ".join(f"--{name.removeprefix('number_of_').replace('_', '-')}" for name in vain)
+        warn(f"{options} has no effect with --laps, where every lap ends by its first mistake.")
 
 
-def _film(out: Console, evaluator: Evaluator, which: Literal["all", "first"] | int) -> Films:
+def _film(
+    out: Console, evaluator: Evaluator, which: Literal["all", "first"] | int
+) -> Mapping[int, Mapping[str, str | Path]]:
     with progress_bar(out) as bar:
         task = bar.add_task("filming", total=None, note="steps")
         return evaluator.film(which, on_frame=lambda done, total: bar.update(task, completed=done, total=total))
 
 
-def _stamps(evaluators: Sequence[Evaluator]) -> list[str]:
-    """A time for each evaluation, which names its files: now, or the next second that no other of the model has."""
+def _stamp(place: str, taken: set[tuple[str, str]]) -> str:
+    """A time that names the files of an evaluation: now, or the next second that no other of the model has."""
     from hotlap.records.address import is_s3
 
-    now = time.time()
-    stamps: list[str] = []
-    taken: set[tuple[str, str]] = set()
-    for evaluator in evaluators:
-        place = str(evaluator.place)
-        for second in itertools.count():
-            stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(now + second))
-            there = not is_s3(place) and (Path(place) / f"evaluation-{stamp}").exists()
-            if not there and (place, stamp) not in taken:
-                break
-        taken.add((place, stamp))
-        stamps.append(stamp)
-    return stamps
+    for second in itertools.count(int(time.time())):
+        stamp = time.strftime("%Y%m%d%H%M%S", time.localtime(second))
+        there = not is_s3(place) and (Path(place) / f"evaluation-{stamp}").exists()
+        if not there and (place, stamp) not in taken:
+            break
+    taken.add((place, stamp))
+    return stamp
 
 
-def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films) -> dict[str, Any]:
+def _as_json(drive: _Drive) -> dict[str, Any]:
+    evaluator = drive.evaluator
     return {
         "folder": str(evaluator.place),
         "checkpoint": evaluator.checkpoint_name,
@@ -291,67 +281,62 @@ def _as_json(evaluator: Evaluator, files: Mapping[str, str | Path], films: Films
         "rules": evaluator.conditions.to_json(),
         **evaluator.report.to_json(),
         **dict.fromkeys(("metrics", "trace", "log", "figure")),
-        **{name: str(path) for name, path in files.items()},
+        **{name: str(path) for name, path in drive.files.items()},
         "videos": [
-            {"trial": number + 1, **{name: str(path) for name, path in of_trial.items()}}
-            for number, of_trial in films.items()
+            {"trial": number + 1, **{name: str(path) for name, path in films.items()}}
+            for number, films in drive.films.items()
         ],
     }
 
 
-def _comparison_as_json(evaluators: Sequence[Evaluator], models: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    from dataclasses import asdict
-
+def _comparison_as_json(
+    evaluators: Sequence[Evaluator], models: Sequence[dict[str, Any]], picture: str | Path | None
+) -> dict[str, Any]:
     from hotlap.evaluation.comparison import differences
 
     return {
         "models": models,
         "rules": evaluators[0].conditions.to_json(),
         "differences": [asdict(each) for each in differences([each.report for each in evaluators])],
+        "figure": str(picture) if picture else None,
     }
 
 
-def _print_comparison(out: Console, evaluators: Sequence[Evaluator]) -> None:
+def _print_comparison(out: Console, evaluators: Sequence[Evaluator], picture: str | Path | None) -> None:
     from hotlap.evaluation.comparison import differences
     from hotlap.evaluation.table import comparison_table, differences_in_words
 
     names = [each.name for each in evaluators]
     reports = [each.report for each in evaluators]
-    out.print(comparison_table(names, reports))
+    print_table(out, comparison_table(names, reports))
     for sentence in differences_in_words(names, reports, differences(reports)):
-        out.print(sentence, markup=False, soft_wrap=True)
-    out.print(f"Rules: {evaluators[0].conditions}.", markup=False, soft_wrap=True)
+        out.print(sentence)
+    out.print(f"Rules: {evaluators[0].conditions}.")
+    if picture:
+        out.print(f"figure: {picture}")
 
 
-def _print_title(out: Console, evaluator: Evaluator) -> None:
+def _print_results(out: Console, drive: _Drive, *, alone: bool, verbose: bool) -> None:
+    """What came of one evaluation: its tables where it is the only one, and where its files lie."""
     from rich.markup import escape
 
-    out.print(
-        f"[bold]{escape(str(evaluator.place))}[/], checkpoint {evaluator.checkpoint_name}, "
-        f"track {escape(evaluator.track.name)}",
-        soft_wrap=True,
-    )
-    out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.", markup=False, soft_wrap=True)
-
-
-def _print_results(out: Console, evaluator: Evaluator) -> None:
     from hotlap.evaluation.table import summary_table, trials_table
 
-    out.print(f"Rules: {evaluator.conditions}.", markup=False, soft_wrap=True)
-    out.print(trials_table(evaluator.report, max_rows=MAX_ROWS))
-    out.print(summary_table(evaluator.report))
-
-
-def _print_files(out: Console, files: Mapping[str, str | Path], films: Films, *, verbose: bool) -> None:
-    for name, path in files.items():
-        out.print(f"{name}: {path}", markup=False, soft_wrap=True)
-    if not films:
-        return
-    trial, first = next(iter(films.items()))
-    out.print(f"watch first (trial {trial + 1}): {first['pip']}", markup=False, soft_wrap=True)
+    evaluator, films = drive.evaluator, drive.films
+    driven = f"checkpoint {evaluator.checkpoint_name}, track {escape(evaluator.track.name)}"
+    out.print(f"[bold]{escape(str(evaluator.place))}[/], {driven}", markup=True)
+    out.print(f"In training: {how_sure(evaluator.place, evaluator.checkpoint_name)}.")
+    if alone:
+        out.print(f"Rules: {evaluator.conditions}.")
+        print_table(out, trials_table(evaluator.report, max_rows=MAX_ROWS))
+        print_table(out, summary_table(evaluator.report))
+    for name, path in drive.files.items():
+        out.print(f"{name}: {path}")
+    if films:
+        trial, first = next(iter(films.items()))
+        out.print(f"watch first (trial {trial + 1}): {first['pip']}")
     if verbose:
         for number, of_trial in films.items():
-            paths = ", ".join(map(str, of_trial.values()))
-            out.print(f"videos of trial {number + 1}: {paths}", markup=False, soft_wrap=True)
-    elif more := sum(map(len, films.values())) - 1:
+            out.print(f"videos of trial {number + 1}: {', '.join(map(str, of_trial.values()))}")
+    elif films and (more := sum(map(len, films.values())) - 1):
         out.print(f"{more} more videos; --verbose names them.")

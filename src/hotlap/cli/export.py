@@ -74,4 +74,4 @@ def export(
     print(f"Same decision seen through the car's camera as in the simulator: {result.same_action:.0%} of frames.")
     print("On the car the largest steering angle is full lock and the largest speed full throttle: docs/car.md.")
     for doubt in result.doubts:
-        out.print(f"Note: {doubt}", markup=False, soft_wrap=True)
+        out.print(f"Note: {doubt}")

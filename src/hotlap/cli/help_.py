@@ -11,7 +11,10 @@ JSON_KEYS = "JSON keys: "  # in the docstring of a command, before what stands a
 
 
 class HelpfulCommand(TyperCommand):
-    """A command whose help has lines of the terminal's width, flags without a type, and the JSON keys at its end."""
+    """A command whose help has lines of the terminal's width, flags without a type, and the JSON keys at its end.
+
+    While it runs, its words are its context's ``obj``.
+    """
 
     def __init__(self, *args: Any, help: str | None = None, **options: Any) -> None:
         text, _, keys = _filled(help or "").partition(JSON_KEYS)
@@ -20,6 +23,10 @@ class HelpfulCommand(TyperCommand):
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _flags_without_type(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.obj = [str(ctx.info_name), *args]  # as they were given, to run the command again elsewhere
+        return super().parse_args(ctx, args)
 
 
 class HelpfulGroup(TyperGroup):

@@ -76,7 +76,7 @@ def import_(
             }
         )
         return
-    out.print(f"Took checkpoint {result.checkpoint} from {source}.", markup=False, soft_wrap=True)
+    out.print(f"Took checkpoint {result.checkpoint} from {source}.")
     print(
         f"{folder}: checkpoint {result.checkpoint}, {result.metadata.network}, {result.metadata.camera}, "
         f"{result.metadata.action_space.type} actions ({result.num_outputs} outputs)."
@@ -88,7 +88,7 @@ def import_(
     if result.kept:
         print(f"Kept as they were: {', '.join(result.kept)}.")
     for remark in result.remarks:
-        out.print(f"Note: {remark}", markup=False, soft_wrap=True)
+        out.print(f"Note: {remark}")
     print(_next(folder))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.console import JsonOption, console, print_json, screen
+from hotlap.cli.console import JsonOption, columns, console, print_json, print_table, screen
 from hotlap.cli.model_argument import model_place
 from hotlap.errors import ConfigError, RecordError
 from hotlap.shell import as_typed
@@ -53,13 +53,9 @@ def jobs(as_json: JsonOption = False) -> None:
         return
 
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    for column in ("job", "state", "started", "iter", "clean", "best"):
-        table.add_column(column, no_wrap=True, justify="left" if column in ("state", "started") else "right")
-    table.add_column("folder", overflow="fold")
-    table.add_column("why", overflow="fold")
+    headings = ("job", "state", "started", "iter", "clean", "best", "folder", "why")
+    table = columns(*headings, left=("state", "started"), fold=("folder", "why"))
     for job in found:
         table.add_row(
             job.id,
@@ -73,11 +69,11 @@ def jobs(as_json: JsonOption = False) -> None:
         )
     out = screen()
     if found:
-        out.print(table)
+        print_table(out, table)
     else:
         out.print("No jobs. `hotlap train DIR` makes one; with --detach it runs in the background.")
     for complaint in complaints:
-        console().print(f"[yellow]{escape(complaint)}[/]")
+        console().print(complaint, style="yellow")
 
 
 def stop(
@@ -109,15 +105,15 @@ def stop(
         print_json(asdict(job))
     elif not was_live:
         gone = f"; {VANISHED}" if job.state == "lost" else ""
-        out.print(f"Job {job.id} is {job.state}: there is nothing to end{gone}.", soft_wrap=True)
+        out.print(f"Job {job.id} is {job.state}: there is nothing to end{gone}.")
     elif job.state == "finished":
         done = f" after {counted(job.iterations, 'iteration')}" if job.iterations else ""
-        out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.", soft_wrap=True)
+        out.print(f"Job {job.id} has ended{done}. The same command with --resume goes on from there.")
     elif job.state == "lost":
-        out.print(f"Job {job.id} is lost: {VANISHED}. The same command with --resume goes on.", soft_wrap=True)
+        out.print(f"Job {job.id} is lost: {VANISHED}. The same command with --resume goes on.")
     else:
         error = f": {job.error}" if job.error else "."
-        out.print(f"Job {job.id} is {job.state}{error}", markup=False, soft_wrap=True)
+        out.print(f"Job {job.id} is {job.state}{error}")
     if was_live and job.state != "finished":
         raise typer.Exit(1)
 
@@ -153,13 +149,13 @@ def logs(
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if registry.get(job.id).state == "lost":
-        console().print(f"Job {job.id} is lost: {VANISHED}.", soft_wrap=True)
+        console().print(f"Job {job.id} is lost: {VANISHED}.")
 
 
 @contextmanager
 def _said_after(seconds: float, out: Console, sentence: str) -> Iterator[None]:
     """Print a sentence if the block takes so long."""
-    timer = threading.Timer(seconds, lambda: out.print(sentence, markup=False, soft_wrap=True))
+    timer = threading.Timer(seconds, lambda: out.print(sentence))
     timer.daemon = True
     if sentence:
         timer.start()

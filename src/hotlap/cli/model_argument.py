@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,18 +37,8 @@ class Choice:
 
     model: ModelFolder
     job: Job
-    evaluation_job: Job
-    """The job for an evaluation."""
     words: str
     """What names the model on a command line."""
-    film: bool = True
-    """Whether an evaluation is filmed unless the command says."""
-    run_id: str | None = None
-    """Number of the run among several."""
-    launch_files: Mapping[str, bytes] = field(default_factory=dict)
-    """Names and contents of what belongs into the model's folder before its training begins."""
-    evaluation_files: Callable[[str], Mapping[str, bytes]] = lambda stamp: {}
-    """The same for an evaluation, given its stamp."""
     drfc: DrfcFolder | None = None
     """The folder of DeepRacer-for-Cloud that it is of, if it is of one."""
     in_bucket: bool = False
@@ -58,6 +48,15 @@ class Choice:
     def place(self) -> str | Path:
         """Where the model's checkpoints and records are: its folder, or its output."""
         return self.job.training.output or self.model.path
+
+    @property
+    def evaluation_job(self) -> Job:
+        """The job for an evaluation."""
+        return self.drfc.evaluation_job if self.drfc else self.job
+
+    def evaluation_files(self, stamp: str) -> dict[str, bytes]:
+        """Names and contents of what belongs into the model's folder when the evaluation of this stamp begins."""
+        return self.drfc.evaluation_files(stamp) if self.drfc else {}
 
 
 def choose_model(
@@ -106,7 +105,7 @@ def choose_model(
             f"{folder} holds a model that DeepRacer trained. `hotlap import {words} NEW` makes a model folder of it in "
             "NEW; then name NEW instead."
         ) from None
-    return Choice(model, model.job, model.job, words)
+    return Choice(model, model.job, words)
 
 
 def which_folder(command: str) -> ConfigError:
@@ -163,28 +162,13 @@ def _silent() -> Iterator[None]:
 def _from_drfc(folder: Path, words: str, needs_reward: bool, quiet: bool) -> Choice:
     with _silent() if quiet else nullcontext():
         read = open_drfc(folder, needs_reward=needs_reward)
-        model, job, evaluation_job = read.model, read.job, read.evaluation_job
-    choice = Choice(
-        model,
-        job,
-        evaluation_job,
-        words,
-        read.film,
-        read.run_id,
-        read.launch_files() if needs_reward else {},
-        read.evaluation_files,
-        read,
-    )
+        choice = Choice(read.model, read.job, words, read)
     out = console()
-    out.print(
-        f"{folder} is a folder of DeepRacer-for-Cloud; its model lies in {read.model_path}.",
-        markup=False,
-        soft_wrap=True,
-    )
+    out.print(f"{folder} is a folder of DeepRacer-for-Cloud; its model lies in {read.model_path}.")
     if needs_reward and not quiet:
         if ignored := read.ignored:
-            out.print(f"Without meaning here: {', '.join(ignored)}.", markup=False, soft_wrap=True)
-        out.print(f"What works and what differs: hotlap doctor {choice.words}", markup=False, soft_wrap=True)
+            out.print(f"Without meaning here: {', '.join(ignored)}.")
+        out.print(f"What works and what differs: hotlap doctor {choice.words}")
     return choice
 
 
@@ -197,7 +181,7 @@ def _from_bucket(address: str, needs_reward: bool) -> Choice:
     atexit.register(held.close)
     folder = held.enter_context(scratch_folder()) / "model"
     model, job = get_model(S3Prefix.parse(address), folder, needs_reward=needs_reward)
-    return Choice(model, job, job, quoted(address), in_bucket=True)
+    return Choice(model, job, quoted(address), in_bucket=True)
 
 
 def check_model(model: ModelFolder, job: Job) -> None:
@@ -211,20 +195,14 @@ def check_model(model: ModelFolder, job: Job) -> None:
     from hotlap.envs.cornering import speed_doubts
 
     refuse(unavailable(model.metadata))
-    for sentence in _settings_doubts(model, job):
+    for sentence in settings_doubts(model, job):
         warn(sentence)
     for sentence in speed_doubts(job, model.metadata):
         warn(f"{sentence} End this training now with Ctrl-C and do that first.")
 
 
-def remarks_on(model: ModelFolder, job: Job) -> list[str]:
-    """Sentences about what a training asks for that has no use or is probably not meant."""
-    from hotlap.envs.cornering import speed_doubts
-
-    return [*_settings_doubts(model, job), *speed_doubts(job, model.metadata)]
-
-
-def _settings_doubts(model: ModelFolder, job: Job) -> list[str]:
+def settings_doubts(model: ModelFolder, job: Job) -> list[str]:
+    """Sentences about settings that have no use or are probably not meant."""
     from hotlap.config.doubts import doubts, without_use
 
     return [*without_use(model.hyperparameters, model.metadata), *doubts(job, model.hyperparameters)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hotlap.cli.console import JsonOption, print_json, screen
+from hotlap.cli.console import JsonOption, columns, print_json, print_table, screen
 
 if TYPE_CHECKING:
     from hotlap.envs.practice import Practice
@@ -180,11 +180,8 @@ def _print_report(report: RewardReport, *, alone: bool) -> None:
 
 
 def _print_episodes(report: RewardReport) -> None:
-    from rich.table import Table
-
-    table = Table("episode", "ended by", "steps", "lowest", "mean", "highest", "total", box=None, pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    words = ("episode", "ended by")
+    table = columns(*words, "steps", "lowest", "mean", "highest", "total", fold=words)
     shown = ""
     for each in report.episodes:
         if each.race_type != shown and len(report.works) > 1:
@@ -193,7 +190,7 @@ def _print_episodes(report: RewardReport) -> None:
         numbers = (f"{value:.4g}" for value in (each.lowest, each.mean, each.highest, each.total))
         table.add_row(each.name, each.ending.replace("_", " "), str(each.calls), *numbers)
     if report.episodes:
-        screen().print(table)
+        print_table(screen(), table)
     cost = report.cost
     if cost is not None:
         print(
@@ -216,12 +213,13 @@ def _inputs_read(problem: Problem) -> str:
 
 def _print_table(names: list[str], reports: list[RewardReport]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("file", "verdict", "what it says first", box=None, pad_edge=False)
+    headings = ("file", "verdict", "what it says first")
+    table = columns(*headings, fold=headings)
     for name, report in zip(names, reports, strict=True):
         table.add_row(escape(name), _VERDICTS[report.verdict], escape(report.first_sentence))
-    screen().print("\n", table, sep="")
+    print()
+    print_table(screen(), table)
 
 
 _VERDICTS = {

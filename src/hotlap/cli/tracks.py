@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.console import JsonOption, console, print_json, progress_bar, screen
+from hotlap.cli.console import JsonOption, columns, console, facts, print_json, print_table, progress_bar, screen
 from hotlap.errors import ConfigError, TrackError
 from hotlap.wording import counted
 
@@ -62,14 +62,8 @@ def list_(
         print_json({**shown, "original_routes": originals} if everything else shown)
         return
 
-    from rich.table import Table
-
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    table.add_column("track", no_wrap=True)
-    for column in ("length\n[m]", "width\n[m]", "tightest\nbend [m]", "extent\n[m]"):
-        table.add_column(column.replace("[", "\\["), justify="right", no_wrap=True)
-    table.add_column("runs", no_wrap=True)
-    table.add_column("from", no_wrap=True)
+    figures = ("length\n[m]", "width\n[m]", "tightest\nbend [m]", "extent\n[m]")
+    table = columns("track", *figures, "runs", "from", left=("track", "runs", "from"))
     for row in tracks:
         name = f"[bold]{row['name']}[/bold]" + (" (default)" if row["default"] else "")
         origin = "hotlap" if row["built_in"] else "you"
@@ -88,23 +82,20 @@ def list_(
             origin,
         )
     out = screen()
-    out.print(table)
-    out.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim", soft_wrap=True)
+    print_table(out, table)
+    out.print(f"\nYour own tracks live in {user_folder()}: hotlap tracks add FILE.npy", style="dim")
     if everything and absent:
-        table = Table(header_style="bold", box=None, pad_edge=False)
-        table.add_column("route of the original", no_wrap=True)
-        table.add_column("length\n\\[m]", justify="right", no_wrap=True)
-        table.add_column("in its console")
+        headings = ("route of the original", "length\n[m]", "in its console")
+        table = columns(*headings, left=headings[:1], fold=headings[2:])
         for route in absent:
             table.add_row(route.name, f"{route.length_m:.2f}", route.console_name or "")
-        out.print("")
-        out.print(table)
+        out.print()
+        print_table(out, table)
     if absent:
         more = "" if everything else "; hotlap tracks list --all names them"
         out.print(
             f"{counted(len(absent), 'route')} of the original can be brought with hotlap tracks get NAME{more}.",
             style="dim",
-            soft_wrap=True,
         )
 
 
@@ -162,8 +153,6 @@ def get(
     """
     from dataclasses import asdict
 
-    from rich.markup import escape
-
     from hotlap.tracks.catalog import user_folder
     from hotlap.tracks.download import Downloader
     from hotlap.tracks.fetching import choose_names, fetch_routes
@@ -184,8 +173,7 @@ def get(
             def tell(one: Fetched) -> None:
                 bar.update(task, advance=1, note=one.name)
                 if one.note:
-                    color = "red" if one.status == "failed" else "yellow"
-                    out.print(f"[{color}]{escape(one.name)}: {escape(one.note)}[/]", soft_wrap=True)
+                    out.print(f"{one.name}: {one.note}", style="red" if one.status == "failed" else "yellow")
 
             fetched = fetch_routes(chosen, opened, any_hash=any_hash, overwrite=force, tell=tell)
     rows = [{**asdict(each), "file": str(each.file)} for each in fetched]
@@ -241,7 +229,7 @@ def add(
             track = add()
         except TrackError as error:
             rows.append({"name": stem, "error": str(error)})
-            console().print(f"{stem}: {error}", style="red", markup=False, soft_wrap=True)
+            console().print(f"{stem}: {error}", style="red")
             return
         rows.append({"name": track.name, **_figures(track), "file": str(user_folder() / f"{track.name}.npy")})
 
@@ -336,28 +324,27 @@ def _report(track: Track, as_json: bool, **written: str) -> None:
         return
 
     from rich.markup import escape
-    from rich.table import Table
 
     x_min, y_min, x_max, y_max = figures["bounds_m"]
     start = figures["start"]
     words = {"ccw": "counter-clockwise", "cw": "clockwise", "open": "open, driven in the order of its rows"}
     radius = figures["min_radius_m"]
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column()
-    table.add_row("length", f"{track.length:.2f} m, {figures['num_waypoints']} waypoints")
-    table.add_row(
-        "width",
-        f"{figures['width_min_m']:.3f} / {figures['width_median_m']:.3f} / {figures['width_max_m']:.3f} m "
-        f"(min / median / max)",
-    )
-    table.add_row("tightest bend", "none" if radius is None else f"{radius:.2f} m radius")
-    table.add_row("direction", words[figures["direction"]])
-    table.add_row("start", f"({start['x']:.3f}, {start['y']:.3f}) m, heading {start['yaw_deg']:.1f}°")
-    table.add_row("extents", f"x {x_min:.2f} … {x_max:.2f}, y {y_min:.2f} … {y_max:.2f} m")
-    table.add_row("theme", track.theme)
+    widths = " / ".join(f"{figures[f'width_{which}_m']:.3f}" for which in ("min", "median", "max"))
     out = screen()
-    out.print(f"[bold]{track.name}[/bold]")
-    out.print(table)
+    out.print(track.name, style="bold")
+    print_table(
+        out,
+        facts(
+            {
+                "length": f"{track.length:.2f} m, {figures['num_waypoints']} waypoints",
+                "width": f"{widths} m (min / median / max)",
+                "tightest bend": "none" if radius is None else f"{radius:.2f} m radius",
+                "direction": words[figures["direction"]],
+                "start": f"({start['x']:.3f}, {start['y']:.3f}) m, heading {start['yaw_deg']:.1f}°",
+                "extents": f"x {x_min:.2f} … {x_max:.2f}, y {y_min:.2f} … {y_max:.2f} m",
+                "theme": track.theme,
+            }
+        ),
+    )
     for what, path in written.items():
-        out.print(f"[dim]{what}[/]  [bold]{escape(path)}[/]", highlight=False, soft_wrap=True)
+        out.print(f"[dim]{what}[/]  [bold]{escape(path)}[/]", markup=True)

@@ -6,13 +6,11 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hotlap.cli.checkpoint_option import last_by_default
-from hotlap.cli.clone_option import with_clone
+from hotlap.cli.checkpoint_option import last_by_default, parse_checkpoint
 from hotlap.cli.console import (
     JsonOption,
     PrintLogOption,
@@ -109,7 +107,11 @@ def train(
     _check_limits({"minutes": minutes, "iterations": iterations})
     choice = choose_model(folder, drfc)
     model = choice.model
-    job = with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
+    output = output or choice.job.training.output
+    if is_s3(output):
+        output = str(S3Prefix.parse(str(output)))
+    place = output or model.path
+    job = _with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
         training={
             "seed": seed,
             "max_minutes": minutes if submit else None,  # a job that is handed in begins now
@@ -120,16 +122,10 @@ def train(
         },
         race={"track": track},
     )
-    output = output or job.training.output
-    if is_s3(output):
-        output = str(S3Prefix.parse(str(output)))
-        job = job.updated(training={"output": output})
-    else:
-        job = job.model_copy(update={"training": job.training.model_copy(update={"output": None})})
     check_model(model, job)  # what is wrong with the files shows here, not in a log
-    if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc).foreign):
+    if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc)[1]):
         raise RecordError(foreign)
-    run = choice.run_id or os.environ.get("DR_RUN_ID")
+    run = (choice.drfc and choice.drfc.run_id) or os.environ.get("DR_RUN_ID")
     name = f"deepracer-{run}" if run else None  # as DeepRacer-for-Cloud calls the stack of a run
     if submit is not None:
         if output is None or detach or cluster:
@@ -138,26 +134,35 @@ def train(
                 "takes the job also trains it, and deletes the job's own folder at the end. PLACE must be a folder "
                 "that the cluster's head can write to, such as one on a shared file system, or s3://bucket/prefix."
             )
-        options = {"--resume": resume, "--wipe": wipe, "--print-log": print_log}
-        submit_training(model, job, submit, output, name, [word for word in options if options[word]], as_json=as_json)
-        return
-    if detach:
-        train_in_background(context, output or model.path, name, as_json=as_json)
-        return
-    with prints_log_errors(print_log):
-        _train(
-            choice,
-            job,
-            output or model.path,
-            cluster,
-            name,
-            resume=resume,
-            wipe=wipe,
-            as_json=as_json,
-            print_log=print_log,
-            minutes=minutes,
-            iterations=iterations,
+        given = {"--resume": resume, "--wipe": wipe, "--print-log": print_log}
+        submit_training(model, job, submit, output, name, [word for word in given if given[word]], as_json=as_json)
+    elif detach:
+        train_in_background(context, place, name, as_json=as_json)
+    else:
+        options = {"resume": resume, "wipe": wipe, "minutes": minutes, "iterations": iterations, "cluster": cluster}
+        with prints_log_errors(print_log):
+            _train(choice, job, output, name, as_json, print_log, **options)
+
+
+def _with_clone(job: Job, source: str | None, checkpoint: str | None) -> Job:
+    """The job with what ``--clone`` and ``--clone-checkpoint`` say, if they say something.
+
+    What the job says of the checkpoint is about the model that the job names, not about the one on the command line.
+    """
+    from hotlap.records.address import absolute
+
+    if checkpoint is not None and not (source or job.training.clone_from):
+        raise ConfigError(
+            f"--clone-checkpoint {checkpoint} says which checkpoint to take, but not of which model. Add --clone FROM."
         )
+    if source and checkpoint is None:
+        checkpoint = "best"
+    return job.updated(
+        training={
+            "clone_from": None if source is None else absolute(source),
+            "clone_checkpoint": None if checkpoint is None else parse_checkpoint(checkpoint, "--clone-checkpoint"),
+        }
+    )
 
 
 def _check_limits(limits: Mapping[str, float | None]) -> None:
@@ -175,104 +180,62 @@ def _check_limits(limits: Mapping[str, float | None]) -> None:
 
 
 def _train(
-    choice: Choice,
-    job: Job,
-    place: str | Path,
-    cluster: str | None,
-    name: str | None,
-    *,
-    resume: bool,
-    wipe: bool,
-    as_json: bool,
-    print_log: bool,
-    minutes: float | None,
-    iterations: int | None,
+    choice: Choice, job: Job, output: str | None, name: str | None, as_json: bool, print_log: bool, **options: Any
 ) -> None:
-    """Train here and now, as a job that is listed; ``place`` is where the model and its records go."""
+    """Train here and now, as a job that is listed; ``options`` as of `hotlap.api.open_trainer`."""
     from rich.markup import escape
 
     from hotlap.jobs.interruption import Interruption
-    from hotlap.jobs.model_copy import trained_copy
     from hotlap.jobs.running import running_job
-    from hotlap.records.address import is_s3
 
     out = console()
-    model = choice.model
-    in_bucket = is_s3(place)
-    words = choice.words if place == model.path else quoted(place)
+    place = output or choice.model.path
+    words = quoted(output) if output else choice.words
+    display = TrainingDisplay(out, print_log=print_log)
     trainer: Trainer | None = None
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
-            model, job = trained_copy(model, job, place)
-            job = job.updated(training={"cluster": cluster})
-            display = TrainingDisplay(out, job.training, print_log=print_log)
 
             def on_first_wish() -> None:
                 display.on_message("Ending after this iteration. Once more (Ctrl-C or hotlap stop --now): at once.")
                 listed.stopping()
 
             def on_forced() -> None:
-                said = f"Stopped by force: the interrupt was swallowed. {go_on(words)}"
-                out.print(said, markup=False, soft_wrap=True)
+                out.print(f"Stopped by force: the interrupt was swallowed. {go_on(words)}")
                 listed.finished("interrupted")
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
                 from hotlap.api import open_trainer
 
-                trainer = open_trainer(
-                    model,
-                    job,
-                    resume=resume,
-                    wipe=wipe,
-                    listener=display,
-                    minutes=minutes,
-                    iterations=iterations,
-                )
+                trainer = open_trainer(choice.model, job, output=output, listener=display, **options)
                 limits = trainer.stop_rules
                 display.max_s, display.max_iterations = limits.max_s, limits.max_iterations
             with trainer:
-                if in_bucket:
-                    from hotlap.jobs.bucket_model import put_model
-
-                    put_model(model, job, trainer.store)
                 out.print(
                     f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
-                    soft_wrap=True,
+                    markup=True,
                 )
                 if trainer.cloned:
-                    source = str(job.training.clone_from)
-                    variable = "DR_LOCAL_S3_PRETRAINED_CHECKPOINT"
+                    source, variable = str(job.training.clone_from), "DR_LOCAL_S3_PRETRAINED_CHECKPOINT"
                     why = ""
                     if job.training.clone_checkpoint == "last":
                         why = last_by_default(choice.drfc, variable, "--clone-checkpoint", source, trainer.cloned)
-                    sentence = f"Begins with checkpoint {trainer.cloned} of {source}{why}."
-                    out.print(sentence, markup=False, soft_wrap=True)
-                for key, content in choice.launch_files.items():
+                    out.print(f"Begins with checkpoint {trainer.cloned} of {source}{why}.")
+                for key, content in choice.drfc.launch_files().items() if choice.drfc else ():
                     trainer.store.put(key, content)
                 listed.began()
-                finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
                 before = trainer.state
+                finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
                 with display, prints_to_stderr(as_json), finishing:
                     result = trainer.run()
-            report(
-                result,
-                trainer.progress.read(),
-                place,
-                words,
-                out,
-                as_json,
-                job=job,
-                metadata=model.metadata,
-                before=before,
-            )
+            report(trainer, result, before, words, out, as_json)
             listed.finished(result.reason)
     except KeyboardInterrupt:
-        out.print(f"Stopped at once. {go_on(words)}", markup=False, soft_wrap=True)
+        out.print(f"Stopped at once. {go_on(words)}")
         raise typer.Exit(130) from None
     except RewardError as error:
-        saved = trainer.state.iteration if trainer else 0
-        error.add_note(mend(model.reward_file, saved))
+        error.add_note(mend(choice.model.reward_file, trainer.state.iteration if trainer else 0))
         raise

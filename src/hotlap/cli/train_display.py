@@ -16,12 +16,12 @@ from hotlap.wording import counted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hotlap.config.job import Job, Training
+    from hotlap.config.job import Job
     from hotlap.config.metadata import ModelMetadata
     from hotlap.records.episode_log import EpisodeRecord
     from hotlap.records.events import IterationRecord
     from hotlap.records.trainer_state import TrainerState
-    from hotlap.training.trainer import TrainingResult
+    from hotlap.training.trainer import Trainer, TrainingResult
 
 
 NOTHING = 0.05  # share of clean laps below which a training came to nothing
@@ -32,27 +32,25 @@ class TrainingDisplay:
 
     Args:
         out: For people.
-        training: The job's settings.
         print_log: Print the lines of the log on standard output, too.
     """
 
-    def __init__(self, out: Console, training: Training, *, print_log: bool = False) -> None:
+    def __init__(self, out: Console, *, print_log: bool = False) -> None:
         self.out = out
-        self.training = training
         self.print_log = print_log
-        self.begin = time.perf_counter()
         self.bar = progress_bar(out)
         self.task = self.bar.add_task("", total=None, note="")
-        self.stage_begin = self.begin
-        self.max_s: float = 60 * training.max_minutes
-        self.max_iterations = training.max_iterations
+        self.stage_begin = time.perf_counter()
+        self.max_s = 0.0
+        """Limit of the time spent training, over all resumes [s]; 0: none."""
+        self.max_iterations = 0
+        """Limit of the iterations, over all resumes; 0: none."""
 
     def __enter__(self) -> TrainingDisplay:
-        self.out.print(f"{'':>22} {' training ':-^21} {' evaluation ':-^21}", soft_wrap=True)
+        self.out.print(f"{'':>22} {' training ':-^21} {' evaluation ':-^21}")
         self.out.print(
             f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} "
-            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}",
-            soft_wrap=True,
+            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}"
         )
         self.bar.start()
         return self
@@ -73,25 +71,22 @@ class TrainingDisplay:
 
     def on_iteration(self, record: IterationRecord) -> None:
         seconds = record.stages_s.get("collect", 0.0) + record.stages_s.get("update", 0.0)
-        evaluation = record.evaluation
-        pace = (
-            f"{record.num_steps / seconds:.0f}" if seconds else "–"
-        )  # an interrupted iteration is only evaluated anew
-        clean = f"{evaluation.clean_rate:.0%}" if evaluation else "–"
-        complete = f"{evaluation.completion_mean:.1f}%" if evaluation else "–"  # it decides while nothing is clean
-        lap = evaluation.lap_time_median_s if evaluation else None
+        pace = f"{record.num_steps / seconds:.0f}" if seconds else "–"  # an interrupted one is only evaluated anew
+        clean = complete = lap = "–"
+        if evaluation := record.evaluation:
+            clean = f"{evaluation.clean_rate:.0%}"
+            complete = f"{evaluation.completion_mean:.1f}%"  # it decides while nothing is clean
+            lap = f"{evaluation.lap_time_median_s:.2f}" if evaluation.lap_time_median_s else lap
         self.out.print(
             f"{record.number:>4} {record.total_episodes:>8,} {record.total_steps:>8,} "
             f"{record.reward_mean:>7.1f} {record.completion_mean:>7.1f}% {record.laps_completed:>4} "
-            f"{clean:>5} {complete:>8} {f'{lap:.2f}' if lap else '–':>6} {pace:>7} "
+            f"{clean:>5} {complete:>8} {lap:>6} {pace:>7} "
             f"{_clock(record.elapsed_s):>7} {self._left(record):>7}" + (" [green]best[/]" if record.is_best else ""),
-            soft_wrap=True,
+            markup=True,
         )
 
     def on_message(self, message: str) -> None:
-        from rich.markup import escape
-
-        self.out.print(f"[yellow]{escape(message)}[/]", soft_wrap=True)
+        self.out.print(message, style="yellow")
 
     def on_log(self, lines: Sequence[str]) -> None:
         if self.print_log:
@@ -109,66 +104,51 @@ class TrainingDisplay:
 
 
 def report(
-    result: TrainingResult,
-    records: list[IterationRecord],
-    place: str | Path,
-    words: str,
-    out: Console,
-    as_json: bool,
-    *,
-    job: Job,
-    metadata: ModelMetadata,
-    before: TrainerState,
+    trainer: Trainer, result: TrainingResult, before: TrainerState, words: str, out: Console, as_json: bool
 ) -> None:
     """Say how a training ended, and draw its learning curve.
 
     Args:
+        trainer: Which has run.
         result: How it ended.
-        records: Of all its iterations.
-        place: Where the model and its records are.
+        before: The state at the beginning of this run.
         words: What names the model on a command line.
         out: For people.
         as_json: Print one JSON object instead.
-        job: The settings.
-        metadata: The model's.
-        before: The state at the beginning of this run.
     """
+    from hotlap.cli.checkpoints import how_sure
     from hotlap.records.events import with_best
+    from hotlap.records.opening import open_store
+    from hotlap.records.tallies import TallyLog
 
-    records = with_best(records, result.best.name if result.best else None)
+    place, best = trainer.place, result.best
+    records = with_best(trainer.progress.read(), best.name if best else None)
     curve = _learning_curve(records, place, out)
     if as_json:
         print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})
         return
     out.print(f"Training ended: {_REASONS[result.reason]}.")
-    out.print(how_much(result, before), soft_wrap=True)
+    out.print(how_much(result, before))
     if result.first_lap:
-        out.print(
-            f"First complete training lap after {result.first_lap['steps']:,} steps, "
-            f"{_duration(result.first_lap['elapsed_s'])}."
-        )
-    if result.best:
-        from hotlap.cli.checkpoints import how_sure
-        from hotlap.records.opening import open_store
-        from hotlap.records.tallies import TallyLog
-
-        lap = f", lap {result.best.lap_time_ms / 1000:.2f} s" if result.best.lap_time_ms else ""
-        out.print(f"{how_sure(place, result.best.name).capitalize()}{lap}.", soft_wrap=True)
-        if (tally := TallyLog(open_store(place)).read().get(result.best.name)) and tally.num_sets > 1:
+        steps, seconds = result.first_lap["steps"], result.first_lap["elapsed_s"]
+        out.print(f"First complete training lap after {steps:,} steps, {_duration(seconds)}.")
+    if best:
+        lap = f", lap {best.lap_time_ms / 1000:.2f} s" if best.lap_time_ms else ""
+        out.print(f"{how_sure(place, best.name).capitalize()}{lap}.")
+        if (tally := TallyLog(open_store(place)).read().get(best.name)) and tally.num_sets > 1:
             out.print(
-                f"It drove {tally.num_laps} laps, not only the {job.training.eval_laps} of one evaluation: "
-                "the best checkpoints drive again beside one another, so that no lucky one is chosen.",
-                soft_wrap=True,
+                f"It drove {tally.num_laps} laps, not only the {trainer.job.training.eval_laps} of one evaluation: "
+                "the best checkpoints drive again beside one another, so that no lucky one is chosen."
             )
     if curve:
-        out.print(f"Learning curve: {curve}", markup=False, soft_wrap=True)
-    if records and (result.best is None or result.best.clean_rate < NOTHING):
-        for sentence in why_nothing(job, metadata, records):
-            out.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        out.print(f"Learning curve: {curve}")
+    if records and (best is None or best.clean_rate < NOTHING):
+        for sentence in why_nothing(trainer.job, trainer.metadata, records):
+            out.print(sentence, style="yellow")
     if result.reason == "stopped":
-        out.print(go_on(words), markup=False, soft_wrap=True)
-    if result.best:
-        out.print(f"Next: hotlap evaluate {words}", markup=False, soft_wrap=True)
+        out.print(go_on(words))
+    if best:
+        out.print(f"Next: hotlap evaluate {words}")
 
 
 def how_much(result: TrainingResult, before: TrainerState) -> str:
@@ -251,8 +231,6 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
     """Draw it at the place of the model; None if there is nothing to draw, or the place cannot be written to."""
     if not records:
         return None
-    from rich.markup import escape
-
     from hotlap.analysis.figures.learning_curve import draw_learning_curve
     from hotlap.records.address import is_s3, model_name
     from hotlap.records.opening import open_store
@@ -273,7 +251,7 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
         with scratch_folder() as folder:
             store.put(name, draw(folder / name, store).read_bytes())
     except HotlapError as error:
-        out.print(f"[yellow]No learning curve: {escape(str(error))}[/]")
+        out.print(f"No learning curve: {error}", style="yellow")
         return None
     return f"{place}/{name}"
 

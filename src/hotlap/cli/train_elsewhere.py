@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hotlap.cli.command_line import words
 from hotlap.cli.console import console, print_json
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def train_in_background(context: typer.Context, folder: str | Path, name: str | 
     from hotlap.jobs.starting import BackgroundJob
 
     out = console()
-    job = BackgroundJob(words(context, without=("detach", "as_json")), folder, name)
+    words = [word for word in context.obj if word not in ("--detach", "--json")]
+    job = BackgroundJob(words, folder, name)
     try:
         with out.status("Starting in the background …"):
             begun = job.wait_until_begun()
@@ -69,7 +69,7 @@ def submit_training(
         number = registry.add(
             model.path, process=None, name=name, cluster=submitted, iterations_before=iterations_before
         ).id
-        state = cluster.wait_until(submitted, READY)
+        state = cluster.wait(submitted, until=READY)
     if state in ("failed", "lost"):
         registry.drop(number)
         sys.stderr.write(cluster.logs(submitted))
@@ -83,7 +83,7 @@ def _tell(out: Console, number: str, folder: str | Path, what: str, log: Path | 
         return
     from rich.markup import escape
 
-    out.print(f"[bold]Job {number}[/] trains {escape(what)}.", soft_wrap=True)
+    out.print(f"[bold]Job {number}[/] trains {escape(what)}.", markup=True)
     if log:
-        out.print(f"Log:    {log}", markup=False, soft_wrap=True)
+        out.print(f"Log:    {log}")
     out.print(f"Follow: hotlap logs {number} -f\nStop:   hotlap stop {number}")

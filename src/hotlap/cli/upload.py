@@ -22,17 +22,12 @@ def upload(
 
     Exit code 1 if some still wait. JSON keys: places (each with place, folder, files, bytes, left, error).
     """
-    from rich.markup import escape
-
     from hotlap.records.address import S3Prefix
     from hotlap.records.leftovers import leftovers
 
     if discard and place is None:
         raise ConfigError("--discard needs a PLACE: it drops the only copy of what waits for it.")
     out = console()
-
-    def tell(message: str) -> None:
-        out.print(escape(message), soft_wrap=True)
 
     rows = []
     for each in leftovers(str(S3Prefix.parse(place)) if place else None):
@@ -42,11 +37,11 @@ def upload(
                 each.discard()
                 left = 0
             else:
-                tell(f"{each.model}: {counted(each.num_files, 'file')}, {each.num_bytes / 1e6:.1f} MB …")
-                left = each.upload(tell)
+                out.print(f"{each.model}: {counted(each.num_files, 'file')}, {each.num_bytes / 1e6:.1f} MB …")
+                left = each.upload(out.print)
         except HotlapError as problem:  # the next model may be on another server
             error = str(problem)
-            out.print(f"[red]{escape(error)}[/]", soft_wrap=True)
+            out.print(error, style="red")
         rows.append(
             {
                 "place": each.model,
@@ -58,7 +53,7 @@ def upload(
             }
         )
         if not left:
-            tell(f"{each.model}: {'dropped' if discard else 'everything is there'}.")
+            out.print(f"{each.model}: {'dropped' if discard else 'everything is there'}.")
     if as_json:
         print_json({"places": rows})
     elif not rows:

@@ -7,6 +7,7 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
+from hotlap.api import open_trainer
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deploy.contract import Contract
@@ -18,9 +19,7 @@ from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.deploy.settings import Settings
 from hotlap.deploy.workspace import deliver, not_read, prepare
 from hotlap.errors import HotlapError
-from hotlap.export.clone_source import readable_source
 from hotlap.export.exporting import export_model
-from hotlap.training.trainer import Trainer
 
 CAR_ARCHIVE = "carfile.tar.gz"  # as the original's launchers call it
 
@@ -98,9 +97,7 @@ def _export(contract: Contract, folder: ModelFolder) -> None:
 
 
 def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
-    with readable_source(job, folder.path, resume=True, tell=say) as readable:
-        trainer = Trainer(folder, job=readable, resume=True, listener=LogLines()).open()
-    with trainer:
+    with open_trainer(folder, job, resume=True, listener=LogLines()) as trainer:
         delivered = False
 
         def stop(number: int, _: FrameType | None) -> None:

@@ -30,7 +30,6 @@ class LogLines(Silence):
     """Prints a line per iteration, as ``name=value`` for the filters of log services, and the original's lines."""
 
     def on_iteration(self, record: IterationRecord) -> None:
-        """See `hotlap.training.listener.Listener.on_iteration`."""
         values: dict[str, float | str] = {
             "iteration": record.number,
             "episodes": record.total_episodes,
@@ -46,9 +45,7 @@ class LogLines(Silence):
         say(" ".join(f"{name}={value}" for name, value in values.items()) + " best" * record.is_best)
 
     def on_message(self, message: str) -> None:
-        """See `hotlap.training.listener.Listener.on_message`."""
         say(message)
 
     def on_log(self, lines: Sequence[str]) -> None:
-        """See `hotlap.training.listener.Listener.on_log`."""
         say_plainly(lines)

@@ -135,7 +135,7 @@ def differences_in_words(
         else:
             words = f"is faster than {names[each.worse]}"
             values = f"{each.better_value:.3f} s against {each.worse_value:.3f} s a lap"
-        sentences.append(f"{names[each.better]} {words}: {values} (p = {each.p_value:.2g}).")
+        sentences.append(f"{names[each.better]} {words}: {values} ({_chance(each.p_value)}).")
     if len(found) > MAX_SENTENCES:
         sentences.append(f"And {len(found) - MAX_SENTENCES} more; --json lists them.")
     if not sentences:
@@ -145,6 +145,14 @@ def differences_in_words(
             "such as --laps 200."
         ]
     return sentences
+
+
+def _chance(p_value: float) -> str:
+    """How often models that drive alike would differ so much."""
+    times = (
+        f"once in {float(f'{1 / p_value:.2g}'):,.0f} times" if p_value > 1e-6 else "less than once in a million times"
+    )
+    return f"chance alone would show this {times}, p = {p_value:.2g}"
 
 
 def _percent(share: float) -> str:

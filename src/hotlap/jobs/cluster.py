@@ -83,17 +83,9 @@ class Cluster:
             submission = self._submit(command, name or model.path.resolve().name, working_dir=str(folder))
         return ClusterJob(self.address, submission, output)
 
-    def wait_until(self, job: ClusterJob, said: str) -> State:
-        """Wait until the job's output holds the words ``said``, or it ended; its state then."""
-        while True:
-            state = self.state(job)
-            if state not in ("starting", "running") or said in self.logs(job):
-                return state
-            time.sleep(POLL_S)
-
-    def wait_until_ended(self, job: ClusterJob) -> State:
-        """Its state when it has ended."""
-        while (state := self.state(job)) in ("starting", "running"):
+    def wait(self, job: ClusterJob, until: str | None = None) -> State:
+        """Its state when it has ended, or as soon as its output holds the words ``until``."""
+        while (state := self.state(job)) in ("starting", "running") and not (until and until in self.logs(job)):
             time.sleep(POLL_S)
         return state
 
@@ -130,7 +122,7 @@ class Cluster:
         """
         # `hotlap stop` works on the machine of the training, so it is a second job there.
         helper = ClusterJob(self.address, self._submit(["hotlap", "stop", job.output], "hotlap stop"), job.output)
-        if self.wait_until_ended(helper) != "finished":
+        if self.wait(helper) != "finished":
             raise TrainingError(
                 f"the head of {self.address} could not end the training of {job.output}: {self.logs(helper).strip()} "
                 "`hotlap stop` with --now ends it by Ray's means; all finished iterations are saved."

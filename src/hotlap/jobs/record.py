@@ -69,8 +69,27 @@ class ClusterJob:
 
 
 @dataclass(frozen=True)
-class JobRecord:
-    """One job; the process that trains keeps it up to date."""
+class Progress:
+    """How far the training of a model has come; every field is None as long as it is not known."""
+
+    iterations: int | None = None
+    """Finished ones."""
+    clean_rate: float | None = None
+    """Share of clean laps in the last evaluation, 0-1."""
+    best_checkpoint: str | None = None
+    """Name of the best checkpoint so far."""
+    best_clean_rate: float | None = None
+    """Share of clean laps in all its evaluations, 0-1."""
+    best_lap_time_s: float | None = None
+    """Median time of its laps in the evaluation that followed its iteration [s]; None too if none was completed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord(Progress):
+    """One job, with what its model had come to when it had ended; the process that trains keeps it up to date.
+
+    Of the progress nothing is known if the job finished no iteration itself.
+    """
 
     id: str
     """A number, given in order."""
@@ -95,16 +114,6 @@ class JobRecord:
     """Why it failed."""
     iterations_before: int = 0
     """Finished iterations of the model, when the job began."""
-    iterations: int | None = None
-    """Finished iterations of the model, when the job had ended. None, as what follows, if it finished none itself."""
-    clean_rate: float | None = None
-    """Share of clean laps in the model's last evaluation, when the job had ended."""
-    best_checkpoint: str | None = None
-    """Name of the model's best checkpoint, when the job had ended; the next two are of the same evaluation."""
-    best_clean_rate: float | None = None
-    """Share of clean laps of the best checkpoint."""
-    best_lap_time_s: float | None = None
-    """Median lap time of the best checkpoint [s]. None: no complete lap."""
 
     @property
     def live(self) -> bool:

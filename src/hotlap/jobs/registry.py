@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from hotlap.bounded import read_bounded
 from hotlap.errors import ConfigError, HotlapError, RecordError
-from hotlap.jobs.record import JobRecord, ProcessId, State, now
+from hotlap.jobs.record import JobRecord, ProcessId, Progress, State, now
 from hotlap.records.address import absolute, is_s3
 from hotlap.records.checkpoints import parse_index
 from hotlap.records.events import PROGRESS, parse_progress, with_best
@@ -184,26 +184,6 @@ class JobRegistry:
 
     def _write(self, job: JobRecord) -> None:
         self._store.put(f"{job.id}.json", job.to_json())
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the training of a model has come; every field is None as long as it is not known."""
-
-    iterations: int | None = None
-    """Finished ones."""
-
-    clean_rate: float | None = None
-    """Share of clean laps in the last evaluation, 0-1."""
-
-    best_checkpoint: str | None = None
-    """Name of the best checkpoint so far."""
-
-    best_clean_rate: float | None = None
-    """Share of clean laps in all its evaluations, 0-1."""
-
-    best_lap_time_s: float | None = None
-    """Median time of its clean laps in the evaluation that followed its iteration [s]."""
 
 
 def progress_of(folder: str | Path) -> Progress:

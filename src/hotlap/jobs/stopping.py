@@ -34,4 +34,4 @@ def _stop_on_cluster(registry: JobRegistry, job: JobRecord, place: ClusterJob, a
         cluster.stop_now(place)
     else:
         cluster.stop_after_iteration(place)
-    return registry.end_of(job, cluster.wait_until_ended(place))
+    return registry.end_of(job, cluster.wait(place))

@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from hotlap.errors import MissingExtraError
-from hotlap.monitoring.sink import Beginning, News, iterations, lines
+from hotlap.errors import import_extra
+from hotlap.monitoring.sink import Beginning, News, Sink, only
 from hotlap.monitoring.values import outcome_values
+from hotlap.records.events import IterationRecord
 
 MAX_METRICS = 1000  # of a request, as are the next three
 MAX_LINES = 10_000
@@ -21,7 +22,7 @@ MAX_LINE = 200_000  # [bytes]
 _NOT_IN_NAMES = re.compile(r"[:*]")
 
 
-class CloudWatchMetrics:
+class CloudWatchMetrics(Sink):
     """How well each iteration drove: about nine metrics, since each one costs.
 
     Args:
@@ -32,7 +33,7 @@ class CloudWatchMetrics:
     """
 
     def __init__(self, namespace: str) -> None:
-        _check_installed()
+        import_extra("boto3", "cloudwatch", "Reporting to CloudWatch")
         self.name = f"CloudWatch metrics ({namespace})"
         self._namespace = namespace
 
@@ -40,7 +41,7 @@ class CloudWatchMetrics:
         self._model = training.model
         self._client = _client("cloudwatch")
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         data = [
             {
                 "MetricName": name,
@@ -48,7 +49,7 @@ class CloudWatchMetrics:
                 "Timestamp": datetime.fromtimestamp(at, UTC),
                 "Value": value,
             }
-            for at, record in iterations(news)
+            for at, record in only(IterationRecord, news)
             for name, value in outcome_values(record).items()
         ]
         for begin in range(0, len(data), MAX_METRICS):
@@ -58,7 +59,7 @@ class CloudWatchMetrics:
         self._client.close()
 
 
-class CloudWatchLog:
+class CloudWatchLog(Sink):
     """The lines of the log, for metric filters that know those of the original.
 
     Args:
@@ -70,7 +71,7 @@ class CloudWatchLog:
     """
 
     def __init__(self, group: str, prefix: str) -> None:
-        _check_installed()
+        import_extra("boto3", "cloudwatch", "Reporting to CloudWatch")
         self.name = f"CloudWatch log ({group})"
         self._group, self._prefix = group, prefix
 
@@ -84,7 +85,7 @@ class CloudWatchLog:
             _make(client, client.create_log_group, **names)
             _make(client, client.create_log_stream, **names, logStreamName=self._stream)
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         for events in _batches(news):
             self._client.put_log_events(logGroupName=self._group, logStreamName=self._stream, logEvents=events)
 
@@ -96,7 +97,7 @@ def _batches(news: Sequence[News]) -> Iterator[list[dict[str, Any]]]:
     """The lines among ``news`` in requests that are not too large."""
     events: list[dict[str, Any]] = []
     size = 0
-    for at, line in lines(news):
+    for at, line in only(str, news):
         line = line.encode()[:MAX_LINE].decode(errors="ignore") or " "  # an empty one is refused
         num_bytes = len(line.encode()) + LINE_OVERHEAD
         if events and (len(events) == MAX_LINES or size + num_bytes > MAX_BYTES):
@@ -121,10 +122,3 @@ def _client(service: str) -> Any:
     # Our own pauses come on top; a courier should not be stuck when the training ends.
     limits = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     return boto3.client(service, config=limits)
-
-
-def _check_installed() -> None:
-    try:
-        import boto3  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("boto3", "cloudwatch", "Reporting to CloudWatch") from None

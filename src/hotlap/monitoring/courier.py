@@ -10,14 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from hotlap.backoff import pauses
 from hotlap.monitoring.discretion import plain
 from hotlap.monitoring.sink import Beginning, News, Sink
 
-MAX_WAITING = 20_000  # records and lines
-MAX_TOGETHER = 200  # news in one call of a sink
+MAX_WAITING = 20_000  # news
+MAX_TOGETHER = 5000  # news in one call of a sink
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
@@ -35,8 +35,7 @@ class Courier:
         self._training = training
         self._tell = tell
         self._waiting: deque[News] = deque()
-        self._size = 0
-        self._num_taken = 0  # at the front of those that wait: the sink is being told of them
+        self._in_hand: list[News] = []  # of which the sink is being told
         self._num_lost = 0
         self._refusing = False
         self._deadline: float | None = None  # of the end
@@ -44,14 +43,12 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name=f"hotlap: {sink.name}", daemon=True)
         self._thread.start()
 
-    def put(self, news: News) -> None:
+    def put(self, news: Iterable[News]) -> None:
         """Let the sink know of something, soon."""
         with self._change:
-            self._waiting.append(news)
-            self._size += news.size
-            while self._size > MAX_WAITING and len(self._waiting) > self._num_taken + 1:
-                self._size -= self._waiting[self._num_taken].size
-                del self._waiting[self._num_taken]
+            self._waiting.extend(news)
+            while len(self._waiting) + len(self._in_hand) > MAX_WAITING and len(self._waiting) > 1:
+                self._waiting.popleft()
                 self._num_lost += 1
             self._change.notify()
 
@@ -66,9 +63,8 @@ class Courier:
         assert self._deadline is not None
         self._thread.join(max(0.0, self._deadline - time.monotonic()))
         with self._change:
-            left = len(self._waiting) + self._num_lost
+            left = len(self._in_hand) + len(self._waiting) + self._num_lost
             self._waiting.clear()
-            self._num_taken = 0
         if left:
             self._tell(
                 f"{self.sink.name} was not told everything: {left} reports are lost. The model's files have all."
@@ -79,29 +75,22 @@ class Courier:
     def _run(self) -> None:
         if not self._until_it_works(lambda: self.sink.begin(self._training)):
             return
-        while (news := self._next()) is not None:
-            if not self._until_it_works(lambda news=news: self.sink.send(news)):  # type: ignore[misc]
+        while self._take():
+            if not self._until_it_works(lambda: self.sink.send(self._in_hand)):
                 return
-            with self._change:
-                for _ in range(self._num_taken):
-                    self._size -= self._waiting.popleft().size
-                self._num_taken = 0
         self._until_it_works(self.sink.end)
 
-    def _next(self) -> Sequence[News] | None:
-        """What waits, once there is something; None in the end."""
+    def _take(self) -> bool:
+        """Take what waits in hand, once there is something; False in the end."""
         with self._change:
-            while not self._waiting:
-                if self._deadline is not None:
-                    return None
-                self._change.wait()
-            self._num_taken = min(len(self._waiting), MAX_TOGETHER)
-            return [self._waiting[k] for k in range(self._num_taken)]
+            self._in_hand = []
+            self._change.wait_for(lambda: self._waiting or self._deadline is not None)
+            self._in_hand = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_TOGETHER))]
+        return bool(self._in_hand)
 
     def _until_it_works(self, act: Callable[[], None]) -> bool:
         """Try until it works; False if the end came before."""
-        waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-        while True:
+        for pause in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S):
             try:
                 act()
             except Exception as error:  # a foreign library's, of any kind: the training goes on whatever it is
@@ -116,13 +105,13 @@ class Courier:
                     self._tell(f"{self.sink.name} takes what it is told again.{lost}")
                     self._num_lost = 0
                 self._refusing = False
-                return True
-            pause = next(waits)
+                break
             with self._change:
                 if self._deadline is None:
                     self._change.wait(pause)
-                left = pause if self._deadline is None else self._deadline - time.monotonic()
-            if left <= 0:
-                return False
             if self._deadline is not None:
+                left = self._deadline - time.monotonic()
+                if left <= 0:
+                    return False
                 time.sleep(min(FIRST_PAUSE_S, left))
+        return True

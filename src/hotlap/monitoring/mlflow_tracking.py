@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
-from hotlap.errors import MissingExtraError
-from hotlap.monitoring.sink import Beginning, News, iterations
+from hotlap.errors import import_extra
+from hotlap.monitoring.sink import Beginning, News, Sink, only
 from hotlap.monitoring.values import iteration_values
+from hotlap.records.events import IterationRecord
 
 MAX_METRICS = 1000  # of a request
 TAG = "hotlap.run"
 
 
-class MLflowTracking:
+class MLflowTracking(Sink):
     """Reports through MLflow's own client.
 
     Args:
@@ -25,10 +25,7 @@ class MLflowTracking:
     """
 
     def __init__(self, uri: str, experiment: str) -> None:
-        try:
-            import mlflow.tracking  # noqa: F401
-        except ImportError:
-            raise MissingExtraError("mlflow-skinny", "mlflow", "Reporting to MLflow") from None
+        import_extra("mlflow.tracking", "mlflow", "Reporting to MLflow", package="mlflow-skinny")
         # What the client prints when a run ends would stand in the middle of our JSON, and its own retries, which take
         # minutes, would hide that the server is away.
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -50,12 +47,12 @@ class MLflowTracking:
         else:
             self._run = client.create_run(experiment, tags={TAG: training.run}, run_name=training.model).info.run_id
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         from mlflow.entities import Metric
 
         metrics = [
             Metric(name, value, round(1000 * at), record.total_steps)
-            for at, record in iterations(news)
+            for at, record in only(IterationRecord, news)
             for name, value in iteration_values(record).items()
         ]
         for begin in range(0, len(metrics), MAX_METRICS):

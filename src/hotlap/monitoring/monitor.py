@@ -11,7 +11,7 @@ from typing import Self
 from hotlap.config.monitoring import Monitoring
 from hotlap.monitoring.courier import Courier
 from hotlap.monitoring.run_id import run_id
-from hotlap.monitoring.sink import Beginning, News, Sink
+from hotlap.monitoring.sink import Beginning, News, Sink, What
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
 from hotlap.records.metrics import TrialMetrics
@@ -37,7 +37,7 @@ class Monitor:
         self._sinks = open_sinks(settings)
         self._names_runs = settings.wandb_project is not None or settings.mlflow_uri is not None
         self._couriers: list[Courier] = []
-        self._early: list[News] = []
+        self._early: list[News] = []  # heard of before it was known which training it is
 
     def begin(self, training: Beginning) -> None:
         """Let the sinks know which training it is, and what was heard of it before."""
@@ -45,9 +45,8 @@ class Monitor:
             training = replace(training, run=run_id(training))
         self._couriers = [Courier(sink, training, self._tell) for sink in self._sinks]
         self._sinks = []
-        for news in self._early:
-            self._put(news)
-        self._early = []
+        for courier in self._couriers:
+            courier.put(self._early)
 
     def on_stage(self, stage: str, total: int | None) -> None:
         """Stages are told with their iteration."""
@@ -57,36 +56,36 @@ class Monitor:
 
     def on_episodes(self, records: Sequence[EpisodeRecord]) -> None:
         """Episodes were recorded."""
-        self._put(News(time.time(), episodes=tuple(records)))
+        self._put(records)
 
     def on_iteration(self, record: IterationRecord) -> None:
         """An iteration is finished and recorded."""
-        self._put(News(time.time(), iteration=record))
+        self._put([record])
 
     def on_message(self, message: str) -> None:
         """Something the user is told."""
-        self._put(News(time.time(), lines=(message,)))
+        self._put([message])
 
     def on_log(self, lines: Sequence[str]) -> None:
         """Lines of the log."""
-        if lines:
-            self._put(News(time.time(), lines=tuple(lines)))
+        self._put(lines)
 
     def on_trials(self, trials: Sequence[TrialMetrics]) -> None:
         """The trials of an evaluation job are recorded."""
-        self._put(News(time.time(), trials=tuple(trials)))
+        self._put(trials)
 
-    def _put(self, news: News) -> None:
+    def _put(self, happened: Sequence[What]) -> None:
+        now = time.time()
+        news = [News(now, each) for each in happened]
         if self._sinks:
-            self._early.append(news)
+            self._early += news
         for courier in self._couriers:
             courier.put(news)
 
     def close(self, limit_s: float | None = None) -> None:
         """Deliver what is left, for at most ``limit_s``, or `END_S`; closing it again does nothing."""
         for sink in self._sinks:
-            if release := getattr(sink, "release", None):
-                release()
+            sink.release()
         couriers, self._couriers, self._sinks = self._couriers, [], []
         deadline = time.monotonic() + (END_S if limit_s is None else limit_s)
         for courier in couriers:

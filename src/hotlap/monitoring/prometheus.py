@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from hotlap.errors import ConfigError
-from hotlap.monitoring.sink import Beginning, News, episodes, iterations
+from hotlap.monitoring.sink import Beginning, News, Sink, only
+from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
 
 _LABELS = ("model", "phase", "worker", "status")
@@ -34,7 +35,7 @@ _EVALUATION = {
 }
 
 
-class PrometheusEndpoint(Collector):
+class PrometheusEndpoint(Collector, Sink):
     """Answers ``GET /metrics`` with the figures of the last iteration; listens as soon as it is made.
 
     Args:
@@ -89,10 +90,10 @@ class PrometheusEndpoint(Collector):
         self._model = training.model
         self._losses = "; ".join(["Means over the last update", *map(": ".join, training.measures.items())])
 
-    def send(self, news: Sequence[News]) -> None:
-        for _, record in iterations(news):
+    def send(self, news: list[News]) -> None:
+        for _, record in only(IterationRecord, news):
             self._last = record
-        for _, episode in episodes(news):
+        for _, episode in only(EpisodeRecord, news):
             self._episodes[episode.phase, str(episode.worker), episode.status] += 1
 
     def end(self) -> None:

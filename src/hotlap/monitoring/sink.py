@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeVar
 
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import TrialMetrics
 
+What = IterationRecord | EpisodeRecord | TrialMetrics | str
+Kind = TypeVar("Kind", bound=What)
+
 
 @dataclass(frozen=True)
 class News:
-    """Something that happened: an iteration, episodes, lines of the log; or the trials of an evaluation job."""
+    """Something that happened."""
 
     at: float
     """When, as Unix time [s]."""
 
-    iteration: IterationRecord | None = None
-    """It is finished and recorded."""
-
-    episodes: tuple[EpisodeRecord, ...] = ()
-    """They were recorded together."""
-
-    lines: tuple[str, ...] = ()
-    """They were logged together."""
-
-    trials: tuple[TrialMetrics, ...] = ()
-    """They were recorded together."""
-
-    @property
-    def size(self) -> int:
-        """Number of records and lines."""
-        return 1 + len(self.episodes) + len(self.lines) + len(self.trials)
+    what: What
+    """An iteration that is finished, an episode, or a trial of an evaluation job, each as it is recorded; or a line of
+    the log."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ class Beginning:
     """What each value of an update means, with its unit, by its name in `IterationRecord.losses`."""
 
 
-class Sink(Protocol):
+class Sink:
     """Somewhere metrics go. A thread of its own calls its methods; whatever they raise is told and tried again."""
 
     name: str
@@ -72,28 +62,17 @@ class Sink(Protocol):
     def begin(self, training: Beginning) -> None:
         """Get ready; called until it returns, and before anything else."""
 
-    def send(self, news: Sequence[News]) -> None:
+    def send(self, news: list[News]) -> None:
         """Pass on what happened, in order; called with the same ``news`` again if it raises."""
+        raise NotImplementedError
 
     def end(self) -> None:
         """Nothing comes any more; called once, and only if `begin` returned."""
 
-
-def iterations(news: Iterable[News]) -> Iterator[tuple[float, IterationRecord]]:
-    """The iterations among ``news``, each with its time."""
-    return ((each.at, each.iteration) for each in news if each.iteration is not None)
+    def release(self) -> None:
+        """Give back what it took of this machine when it was made; called if no training begins."""
 
 
-def episodes(news: Iterable[News]) -> Iterator[tuple[float, EpisodeRecord]]:
-    """The episodes among ``news``, each with its time."""
-    return ((each.at, record) for each in news for record in each.episodes)
-
-
-def lines(news: Iterable[News]) -> Iterator[tuple[float, str]]:
-    """The lines of the log among ``news``, each with its time."""
-    return ((each.at, line) for each in news for line in each.lines)
-
-
-def trials(news: Iterable[News]) -> Iterator[tuple[float, TrialMetrics]]:
-    """The trials among ``news``, each with its time."""
-    return ((each.at, trial) for each in news for trial in each.trials)
+def only(kind: type[Kind], news: Iterable[News]) -> list[tuple[float, Kind]]:
+    """Those of a kind among ``news``, each with its time."""
+    return [(each.at, each.what) for each in news if isinstance(each.what, kind)]

@@ -10,15 +10,15 @@ each point, names in alphabetical order, no time, so that Telegraf sets it.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from hotlap.deepracer.statuses import STATUS_LABELS
-from hotlap.monitoring.sink import Beginning, News, episodes, trials
+from hotlap.monitoring.sink import Beginning, News, Sink, only
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.metrics import TrialMetrics
 
 
-class TelegrafSink:
+class TelegrafSink(Sink):
     """Sends datagrams, which arrive or not.
 
     Args:
@@ -33,18 +33,15 @@ class TelegrafSink:
     def begin(self, training: Beginning) -> None:
         self._model = training.model
 
-    def send(self, news: Sequence[News]) -> None:
-        points = [_episode(record, self._model) for _, record in episodes(news)]
-        points += [_trial(trial, self._model) for _, trial in trials(news)]
+    def send(self, news: list[News]) -> None:
+        points = [_episode(record, self._model) for _, record in only(EpisodeRecord, news)]
+        points += [_trial(trial, self._model) for _, trial in only(TrialMetrics, news)]
         if not points:
             return
         family, kind, protocol, _, address = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, kind, protocol) as sender:
             for point in points:
                 sender.sendto(point, address)
-
-    def end(self) -> None:
-        """Nothing is held open."""
 
 
 def _episode(record: EpisodeRecord, model: str) -> bytes:

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from hotlap.monitoring.sink import Beginning, News, episodes, iterations
+from hotlap.monitoring.sink import Beginning, News, Sink, only
 from hotlap.monitoring.values import episode_values, iteration_values
+from hotlap.records.episode_log import EpisodeRecord
+from hotlap.records.events import IterationRecord
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 FOLDER = "logs/tensorboard"
 
 
-class TensorBoardEvents:
+class TensorBoardEvents(Sink):
     """Writes the event files of a training."""
 
     name = "TensorBoard"
@@ -33,16 +35,15 @@ class TensorBoardEvents:
         self._iterations = _EventFile(training, "iterations", training.num_steps)
         self._episodes = _EventFile(training, "episodes", training.num_episodes + 1)
 
-    def send(self, news: Sequence[News]) -> None:
-        self._iterations.add((at, record.total_steps, iteration_values(record)) for at, record in iterations(news))
+    def send(self, news: list[News]) -> None:
+        self._iterations.add(
+            (at, record.total_steps, iteration_values(record)) for at, record in only(IterationRecord, news)
+        )
         self._episodes.add(
             (at, record.episode + 1, episode_values(record))
-            for at, record in episodes(news)
+            for at, record in only(EpisodeRecord, news)
             if record.phase == "training"
         )
-
-    def end(self) -> None:
-        """Nothing is held open."""
 
 
 class _EventFile:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from hotlap.errors import MissingExtraError
-from hotlap.monitoring.sink import Beginning, News, episodes, iterations
+from hotlap.errors import import_extra
+from hotlap.monitoring.sink import Beginning, News, Sink, only
 from hotlap.monitoring.values import episode_values, iteration_values
+from hotlap.records.episode_log import EpisodeRecord
+from hotlap.records.events import IterationRecord
 from hotlap.records.folder import Folder
 from hotlap.user_folders import state_folder
 
@@ -16,7 +17,7 @@ _WITH_SERVER = ("online", "run", "shared")  # modes of the library
 STEPS, EPISODE = "progress/steps", "episode/number"  # the axes
 
 
-class WeightsAndBiases:
+class WeightsAndBiases(Sink):
     """Reports through the library of Weights & Biases, which has a process of its own.
 
     Only what is measured leaves this machine: no code, no settings, no names of users, programs and hardware.
@@ -29,10 +30,7 @@ class WeightsAndBiases:
     """
 
     def __init__(self, project: str) -> None:
-        try:
-            import wandb  # noqa: F401
-        except ImportError:
-            raise MissingExtraError("wandb", "wandb", "Reporting to Weights & Biases") from None
+        import_extra("wandb", "wandb", "Reporting to Weights & Biases")
         self.name = f"Weights & Biases ({project})"
         self._project = project
 
@@ -67,10 +65,10 @@ class WeightsAndBiases:
         self._run.define_metric("*", step_metric=STEPS)
         self._run.define_metric("episode/*", step_metric=EPISODE)
 
-    def send(self, news: Sequence[News]) -> None:
-        for _, record in iterations(news):
+    def send(self, news: list[News]) -> None:
+        for _, record in only(IterationRecord, news):
             self._run.log(iteration_values(record))
-        for _, episode in episodes(news):
+        for _, episode in only(EpisodeRecord, news):
             if episode.phase == "training":
                 self._run.log({EPISODE: episode.episode + 1, **episode_values(episode)})
 

@@ -196,11 +196,7 @@ class CheckpointStore:
                 raise RecordError(f"{which!r} is no checkpoint; name best, last, a number or one such as 5_Step-4912.")
             which = name
         if not names:
-            if foreign := foreign_checkpoint(self.store.list(MODEL_FOLDER)):
-                raise RecordError(
-                    f"{self.store} holds a model that DeepRacer trained ({foreign}). `hotlap import {self.store} NEW` "
-                    "makes a model folder of it in NEW; then name NEW instead."
-                )
+            self.refuse_foreign()
             raise RecordError(
                 f"There is no checkpoint in {self.store}: its model/ holds no file like 3_Step-1200.safetensors. "
                 "Train the model first, or check the folder's name."
@@ -232,6 +228,18 @@ class CheckpointStore:
             f"None of the {len(names)} checkpoints in {self.store} can be read. Restore model/ from a copy, or start "
             "the training anew with --wipe."
         )
+
+    def refuse_foreign(self) -> None:
+        """Object to a model that DeepRacer trained.
+
+        Raises:
+            RecordError: Names the way out.
+        """
+        if foreign := foreign_checkpoint(self.store.list(MODEL_FOLDER)):
+            raise RecordError(
+                f"{self.store} holds a model that DeepRacer trained ({foreign}). `hotlap import {self.store} NEW` "
+                "makes a model folder of it in NEW; then name NEW instead."
+            )
 
     def worth_keeping(self) -> CheckpointName | None:
         """The last checkpoint that would be a loss; None if there is only what a training begins with.

@@ -36,6 +36,8 @@ SPACE = 2 << 30  # [bytes] of addresses beyond what the process has when it begi
 MEMORY = 1 << 30  # [bytes] that it may fill
 MAX_PRINTED = 1 << 24  # [bytes]
 SHOWN_LINES = 10
+# Under the name of a command: the package then does not wait for Gymnasium.
+_PROGRAM = "import sys; sys.argv[0] = 'hotlap'; from hotlap.rewards.watched import _run; _run()"
 
 
 class _Route:
@@ -64,7 +66,7 @@ def check_watched(
         (folder / "job").write_bytes(pickle.dumps((str(path), dict(races), plain, tuple(needed), profile, end)))
         with open(folder / "out", "wb") as out, open(folder / "err", "wb") as err:
             child = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from hotlap.rewards.watched import _run; _run()", str(folder)],
+                [sys.executable, "-P", "-c", _PROGRAM, str(folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
