@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from hotlap.sim.scene import Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.catalog import load_track
 
 VIEWS = (("first_lap", 0.12), ("first_lap", 0.62), ("needle_eye", 0.3), ("grand_tour", 0.45))

@@ -27,17 +27,17 @@ def test_cars_drive_along_the_center_line(track):
     assert drive.num_frames >= 0.75 * 150 * cars.num_worlds
     state = cars.simulator.state
     racing = cars.active
-    assert (state.host("progress")[racing] / 100.0 * cars.scene.tracks[0].length > 7.0).all()
+    assert (state.progress.numpy()[:, 0][racing] / 100.0 * cars.scene.tracks[0].length > 7.0).all()
 
 
 def test_driving_again_is_the_same_drive():
     """The timed drive ends where the recorded one did, to the bit, with the worlds active that were counted."""
     cars = race()
     drive = record_drive(cars)
-    motion, active = cars.simulator.state.host("motion").copy(), cars.active
+    motion, active = cars.simulator.state.motion.numpy()[:, 0].copy(), cars.active
     for _ in range(2):
         assert _drive_again(cars.simulator, drive) > 0.0
-        np.testing.assert_array_equal(cars.simulator.state.host("motion"), motion)
+        np.testing.assert_array_equal(cars.simulator.state.motion.numpy()[:, 0], motion)
         np.testing.assert_array_equal(cars.active, active)
 
 

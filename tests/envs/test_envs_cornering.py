@@ -12,7 +12,8 @@ from hotlap.config.job import Job
 from hotlap.config.metadata import ModelMetadata
 from hotlap.envs.cornering import greatest_speed, speed_doubts, turning_radii, widest_radius
 from hotlap.sim.scene import Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.sim.vehicle import VEHICLES, VehicleParams
 from hotlap.tracks import Track, load_track
 from hotlap.tracks.route_file import track_from_rows
@@ -33,7 +34,7 @@ def best_lap(track: Track, vehicle: VehicleParams, speed: float) -> float:
     going = np.ones(number, dtype=bool)
     line = track.inner - track.center
     for _ in range(int(15 * 1.5 * track.length / speed)):
-        motion = simulator.state.motion.numpy()
+        motion = simulator.state.motion.numpy()[:, 0]
         at = np.stack([motion["x"], motion["y"]], axis=-1)
         s = track.project(at) + ahead
         aim = track.point_at(s)
@@ -44,8 +45,8 @@ def best_lap(track: Track, vehicle: VehicleParams, speed: float) -> float:
         simulator.command(np.clip(np.degrees(gain * error), -30, 30), np.full(number, speed))
         simulator.step()
         state = simulator.state
-        going &= ~state.is_offtrack.numpy().astype(bool)
-        best = np.where(going, np.maximum(best, state.progress.numpy()), best)
+        going &= ~state.is_offtrack.numpy()[:, 0].astype(bool)
+        best = np.where(going, np.maximum(best, state.progress.numpy()[:, 0]), best)
         if not going.any() or best.max() >= 99.5:
             break
     return float(best.max())

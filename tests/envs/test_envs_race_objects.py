@@ -13,7 +13,7 @@ from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.envs.time_trial import DEFAULT_METADATA
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")
 STRAIGHT = 2  # index of an action
@@ -41,8 +41,8 @@ def drive(driven: Race, num_steps: int) -> list[str]:
         active = driven.active
         if not len(active):
             break
-        step = driven.step(active, np.full(len(active), STRAIGHT))
-        statuses.append(STATUS_NAMES[step.columns["status"][0]])
+        step = driven.step(active, np.full((len(active), 1), STRAIGHT))
+        statuses.append(STATUS_NAMES[step.columns["status"][0, 0]])
     return statuses
 
 
@@ -124,7 +124,7 @@ def test_footprints_are_the_rectangles_of_the_rules():
     driven.reset([0, 1], [Start(), Start(reverse=True)])
     corners = driven.footprints(np.array([1]))
     assert corners.shape == (1, 2, 4, 2)
-    objects = driven.simulator.state.host("objects")[1]
+    objects = driven.simulator.state.objects.numpy()[1]
     np.testing.assert_allclose(corners[0].mean(axis=1), np.stack([objects["x"], objects["y"]], axis=1), atol=1e-5)
     sides = np.hypot(*np.diff(corners[0], axis=1).transpose(2, 0, 1))
     np.testing.assert_allclose(sides, [[0.4, 0.5, 0.4]] * 2, atol=1e-5)

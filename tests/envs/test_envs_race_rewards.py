@@ -14,7 +14,7 @@ from hotlap.envs.race import Race, RaceConfig, RaceStep
 from hotlap.envs.time_trial import DEFAULT_METADATA
 from hotlap.errors import RewardError
 from hotlap.rewards import batched
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 METADATA = ModelMetadata.from_dict(DEFAULT_METADATA, source="metadata")
 ACTIONS = (2, 4, 1, 3)
@@ -33,7 +33,7 @@ def drive(driven: Race, num_steps: int) -> list[RaceStep]:
     steps = []
     for number in range(num_steps):
         active = driven.active
-        steps.append(driven.step(active, np.resize(np.roll(ACTIONS, number), len(active))))
+        steps.append(driven.step(active, np.resize(np.roll(ACTIONS, number), (len(active), 1))))
     return steps
 
 
@@ -100,12 +100,12 @@ def test_after_an_error_new_episodes_are_those_of_a_fresh_race(wrap):
     driven = race(wrap(reward), 3, obstacles=Obstacles(positions=((0.5, 1),)))
     begin(driven, [0, 1, 2])
     drive(driven, 3)
-    worlds, poses, steps = driven.active, driven.poses(np.arange(3)), driven.simulator.state.host("steps").copy()
+    worlds, poses, steps = driven.active, driven.poses(np.arange(3)), driven.simulator.state.steps.numpy()[:, 0].copy()
     fails = True
     with pytest.raises(RewardError), np.errstate(divide="raise"):
         drive(driven, 1)
     np.testing.assert_array_equal(driven.poses(np.arange(3)), poses)
-    np.testing.assert_array_equal(driven.simulator.state.host("steps"), steps + 1)
+    np.testing.assert_array_equal(driven.simulator.state.steps.numpy()[:, 0], steps + 1)
 
     fails = False
     fresh = race(wrap(reward), 3, obstacles=Obstacles(positions=((0.5, 1),)))
@@ -120,3 +120,25 @@ def test_after_an_error_new_episodes_are_those_of_a_fresh_race(wrap):
             np.testing.assert_array_equal(again.columns[name], column, err_msg=name)
     for sensor, images in fresh.observe(worlds).items():
         np.testing.assert_array_equal(driven.observe(worlds)[sensor], images)
+
+
+def test_every_car_of_a_world_has_a_reward_function_of_its_own(tmp_path: Path):
+    """Two cars that start and act alike see, are told and get the same, and the same as a car alone in its world."""
+    file = tmp_path / "reward_function.py"
+    file.write_text("n = 0\ndef reward_function(params):\n    global n\n    n += 1\n    return 100 * n + params['x']\n")
+    config = RaceConfig(metadata=METADATA, reward=file, obstacles=Obstacles(positions=((0.5, 1),)))
+    twins, alone = Race(config, 3, num_cars=2), Race(config, 3)
+    starts = [Start(ndist=0.1 * world, seed=world, prepared=True) for world in range(3)]
+    twins.reset([0, 1, 2], [start for start in starts for _ in range(2)])
+    alone.reset([0, 1, 2], starts)
+    for number in range(5):
+        actions = np.array([[number % 3], [2], [4 - number % 3]])
+        both, single = twins.step(twins.active, actions.repeat(2, axis=1)), alone.step(alone.active, actions)
+        assert (single.rewards // 100 == number + 1).all()
+        np.testing.assert_array_equal(both.rewards, single.rewards.repeat(2, axis=1))
+        for name, column in single.columns.items():
+            np.testing.assert_array_equal(both.columns[name], column.repeat(2, axis=1), err_msg=name)
+    (seen,), (expected,) = (race.observe(race.active).values() for race in (twins, alone))
+    assert seen.shape == (3, 2, 1, 120, 160)
+    np.testing.assert_array_equal(seen, expected.repeat(2, axis=1))
+    np.testing.assert_array_equal(twins.poses(twins.active), alone.poses(alone.active).repeat(2, axis=1))

@@ -26,7 +26,7 @@ from hotlap.rollouts.fleet import InProcessFleet
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 from hotlap.training.trainer import Trainer
 
 RULES = RaceRules(number_of_resets=100, off_track_penalty=5.0, collision_penalty=3.0)
@@ -258,7 +258,7 @@ def test_the_film_of_an_episode_follows_the_same_path(good: ModelFolder):
     assert shots[0][1].shape == (480, 640, 3)
     # What the worker's car saw last in gray is what the film shows in color.
     last = shots[-1][0].astype(float) @ [0.299, 0.587, 0.114]
-    assert np.abs(last - race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0]).max() < 2.5
+    assert np.abs(last - race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0, 0]).max() < 2.5
     for one, other in itertools.pairwise(shots[:-1]):
         assert np.any(one[0] != other[0])
         assert np.any(one[1] != other[1])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import warp as wp
 
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.film.car_mesh import car_paint, car_trim, car_wheel
@@ -14,7 +15,8 @@ from hotlap.film.mesh import Mesh, box
 from hotlap.film.mesh_renderer import FOOTPRINT_DTYPE, PLACEMENT_DTYPE, MeshRenderer
 from hotlap.sim.light import DAYLIGHT
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.ground import Ground, bake_ground
 from hotlap.tracks.track import Track
@@ -68,16 +70,14 @@ def test_nothing_is_red_without_the_car(track, ground):
     race = simulator(track, ground)
     race.reset([0], [Start()])
     view = chase(race)
-    view._ground.render(*_behind(race), race.state.track, view._active, view._image)
+    view._ground.render(_behind(race), race.state.track, view._active, view._image)
     assert not is_red(view._image.numpy()[0]).any()
 
 
-def _behind(race: Simulator) -> list:
-    import warp as wp
-
-    motion = race.state.host("motion")[0]
+def _behind(race: Simulator) -> wp.array:
+    motion = race.state.motion.numpy()[0, 0]
     pose = motion["x"] - BEHIND * math.cos(motion["yaw"]), motion["y"] - BEHIND * math.sin(motion["yaw"]), motion["yaw"]
-    return [wp.array([float(value)], dtype=wp.float32) for value in pose]
+    return wp.array([[pose]], dtype=wp.vec3)
 
 
 def test_equal_drives_give_equal_pictures_that_move(track, ground):
@@ -139,8 +139,8 @@ def test_objects_are_seen_where_they_are(track, ground, what, height):
         race = simulator(track, ground, **settings)
         race.reset([0], [Start()])
         seen.append(chase(race).picture().astype(int).copy())
-    item = race.state.host("objects")[0][0]
-    motion = race.state.host("motion")[0]
+    item = race.state.objects.numpy()[0][0]
+    motion = race.state.motion.numpy()[0, 0]
     dx, dy = item["x"] - motion["x"], item["y"] - motion["y"]
     cos, sin = math.cos(motion["yaw"]), math.sin(motion["yaw"])
     ahead, left = BEHIND + dx * cos + dy * sin, dy * cos - dx * sin

@@ -74,6 +74,19 @@ def test_a_world_acts_alone_as_among_others(precision, rounding, actions):
         torch.testing.assert_close(apart.log_prob, together.log_prob[some], rtol=0, atol=rounding)
 
 
+@pytest.mark.parametrize("actions", [DiscreteActions(5), STEERING_AND_SPEED])
+def test_worlds_and_cars_act_as_one_batch(actions):
+    """(num_worlds, num_cars) is only another way to count the rows."""
+    policy = Policy(ActorCritic(SHALLOW, TINY, actions), precision="float32")
+    obs = frames(6)
+    noise = torch.rand(6, policy.noise_size, generator=torch.Generator().manual_seed(1))
+    flat = policy.act(obs, noise)
+    acted = policy.act({name: images.unflatten(0, (3, 2)) for name, images in obs.items()}, noise.unflatten(0, (3, 2)))
+    assert acted.log_prob.shape == (3, 2)
+    assert torch.equal(acted.action.flatten(0, 1), flat.action)
+    assert torch.equal(acted.log_prob.flatten(), flat.log_prob)
+
+
 def test_log_prob_is_that_of_the_network():
     actor_critic = ActorCritic(SHALLOW, TINY, STEERING_AND_SPEED)
     policy = Policy(actor_critic, precision="float32")

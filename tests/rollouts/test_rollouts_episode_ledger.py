@@ -10,7 +10,7 @@ from hotlap.records.steps import Steps
 from hotlap.rollouts.episode_ledger import EpisodeLedger
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode, within_cap
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 
 def played(plan: EpisodePlan, num_steps: int) -> PlayedEpisode:

@@ -26,7 +26,7 @@ from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_trai
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sim.scene import RaceRules
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 
@@ -142,13 +142,13 @@ def test_observation_action_and_reward_belong_together(config: RaceConfig, metad
     race.reset([0], [episode.plan.start])
     world = np.array([0])
     for step, action in enumerate(episode.actions):
-        image, pose = race.observe(world)["FRONT_FACING_CAMERA"][0], race.poses(world)[0]
+        image, pose = race.observe(world)["FRONT_FACING_CAMERA"][0, 0], race.poses(world)[0, 0]
         np.testing.assert_allclose([steps.x[step], steps.y[step]], pose[:2], atol=1e-5)
         if step > 0:
             np.testing.assert_array_equal(experience.obs["FRONT_FACING_CAMERA"][step - 1], image)
             steering = race.decoder.commands(action[None])[0, 0]
             assert steps.reward[step] == pytest.approx(pose[0] + 10 * (step + 1) + 1000 * steering, abs=1e-4)
-        race.step(world, action[None])
+        race.step(world, action[None, None])
 
 
 def test_the_last_reward_is_judged_where_the_car_left_the_road(config: RaceConfig):
@@ -172,9 +172,9 @@ def test_a_time_limit_truncates_and_shows_what_comes_next(config: RaceConfig):
     race = Race(config, 1)
     race.reset([0], [episode.plan.start])
     for action in episode.actions:
-        race.step(np.array([0]), action[None])
+        race.step(np.array([0]), action[None, None])
     np.testing.assert_array_equal(
-        experience.final_obs["FRONT_FACING_CAMERA"], race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0]
+        experience.final_obs["FRONT_FACING_CAMERA"], race.observe(np.array([0]))["FRONT_FACING_CAMERA"][0, 0]
     )
     before = experience.obs["FRONT_FACING_CAMERA"]
     assert np.any(experience.final_obs["FRONT_FACING_CAMERA"] != before[-1])

@@ -16,7 +16,8 @@ from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.sim.lanes import lane_tables
 from hotlap.sim.objects import LANES
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.track import Track
 
@@ -44,7 +45,7 @@ def stand(sim: Simulator, num_steps: int) -> np.ndarray:
             put(sim, world, 0.0, 0.0, 0.0)
         sim.apply_rules()
         sim.drive()
-        history.append(sim.state.host("objects").copy())
+        history.append(sim.state.objects.numpy().copy())
     return np.array(history)
 
 
@@ -129,7 +130,7 @@ def test_all_drive_evenly_round_and_round(reverse: bool):
 def test_random_places_and_lanes_come_from_the_seed():
     sim = simulator(BotCars(number=3, min_distance=1.0, randomize=True), 40)
     sim.reset(range(40), [Start(seed=seed) for seed in [*range(39), 5]])
-    objects, bots = sim.state.host("objects"), sim.state.host("bots")
+    objects, bots = sim.state.objects.numpy(), sim.state.bots.numpy()
     assert objects[5].tobytes() == objects[39].tobytes()
     assert len({row.tobytes() for row in objects}) == 39
     assert np.diff(bots["start"], axis=1).min() > 1.0 - 1e-5
@@ -153,7 +154,7 @@ def test_a_prepared_start_begins_with_step_2_for_bot_cars_too():
     stand(playing, 1)
     skipping.reset([0], [Start(seed=3, prepared=True)])
     for _ in range(120):
-        ours, theirs = (sim.state.host("objects")[0].tobytes() for sim in (playing, skipping))
+        ours, theirs = (sim.state.objects.numpy()[0].tobytes() for sim in (playing, skipping))
         assert ours == theirs
         stand(playing, 1)
         stand(skipping, 1)
@@ -218,7 +219,7 @@ def test_without_changes_of_lane_and_at_speed_zero_they_keep_theirs():
 
 def meet(sim: Simulator, bot: int, *, ahead: float) -> None:
     """Put the racing car on a bot car's lane, so far ahead of it [m]."""
-    item = sim.state.host("objects")[0][bot]
+    item = sim.state.objects.numpy()[0][bot]
     radius = np.hypot(item["x"], item["y"])
     angle = np.arctan2(item["y"], item["x"]) + ahead / radius
     put(sim, 0, radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2)
@@ -243,7 +244,7 @@ def test_a_bot_car_that_runs_into_the_racing_car_waits_and_all_others_with_it():
     sim.apply_rules()
     assert status(sim) is Status.IN_PROGRESS
     assert (value(sim, "is_crashed"), value(sim, "terminated")) == (0, 0)
-    before = sim.state.host("objects").copy()
+    before = sim.state.objects.numpy().copy()
     sim.drive()
     assert value(sim, "bot_pause") == pytest.approx(1.0 - CONTROL_PERIOD)
     history = stand(sim, 16)
@@ -273,7 +274,7 @@ def test_after_running_into_a_bot_car_the_racing_car_waits_where_it_is():
     sim.reset([0], [Start(prepared=True)])
     meet(sim, 0, ahead=-0.25)
     where = origin(sim)
-    bot = sim.state.host("objects")[0].copy()
+    bot = sim.state.objects.numpy()[0].copy()
     sim.step()
     assert status(sim) is Status.CRASHED
     for _ in range(15):
@@ -283,7 +284,7 @@ def test_after_running_into_a_bot_car_the_racing_car_waits_where_it_is():
     sim.step()
     assert status(sim) is Status.IN_PROGRESS
     assert value(sim, "resets") == 1
-    now = sim.state.host("objects")[0]
+    now = sim.state.objects.numpy()[0]
     assert np.hypot(now["x"][0] - bot["x"][0], now["y"][0] - bot["y"][0]) > 0.7
 
 
@@ -347,7 +348,7 @@ def test_worlds_with_bot_cars_know_nothing_of_each_other():
         many.command(steering, speed)
         many.step()
         history.append([snapshot(many, [world]) for world in range(num_worlds)])
-    assert many.state.host("bots")["num_changes"].max() > 1
+    assert many.state.bots.numpy()["num_changes"].max() > 1
     ignored = {name: b"" for name in ("steering", "speed", "crashed_into")}
     for world in range(0, num_worlds, 2):
         alone.reset([0], [starts[world]])
@@ -361,7 +362,7 @@ def test_wheels_and_body_have_random_colors_of_their_own():
     """As the original draws one for each part of a bot car, but one for a parked car."""
     sim = Simulator(Scene([fine_ring()], bots=BotCars(number=2)), 1, camera=None, randomize_domain=True)
     sim.reset([0], [Start(seed=1)])
-    cars = sim.state.host("box_colors")[0].reshape(2, 3, 3)
+    cars = sim.state.box_colors.numpy()[0].reshape(2, 3, 3)
     assert (cars[:, 1] == cars[:, 2]).all()
     assert (cars[:, 0] != cars[:, 1]).any()
     assert (cars[0] != cars[1]).any()

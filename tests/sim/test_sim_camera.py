@@ -51,11 +51,14 @@ def render(
     num_worlds = len(poses)
     renderer = CameraRenderer(grounds, camera, num_worlds, device, color=color)
     image = wp.full(renderer.image_shape, before, dtype=wp.uint8, device=device)
-    x, y, yaw = (wp.array(column, dtype=wp.float32, device=device) for column in np.asarray(poses, dtype=np.float32).T)
     track = np.zeros(num_worlds) if track is None else track
     active = np.ones(num_worlds) if active is None else active
-    index, mask = (wp.array(values.astype(np.int32), dtype=wp.int32, device=device) for values in (track, active))
-    renderer.render(x, y, yaw, index, mask, image)
+    renderer.render(
+        wp.array(np.asarray(poses)[:, None], dtype=wp.vec3, device=device),
+        wp.array(track.astype(np.int32), dtype=wp.int32, device=device),
+        wp.array(active.astype(np.int32)[:, None], dtype=wp.int32, device=device),
+        image,
+    )
     return image.numpy()
 
 

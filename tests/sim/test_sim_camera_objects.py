@@ -69,9 +69,8 @@ def render(
         box_colors=wp.array(np.array([[box.color for _, box in boxes]]), dtype=wp.vec3, device=device),
     )
     image = wp.zeros(renderer.image_shape, dtype=wp.uint8, device=device)
-    x, y, yaw = (wp.array([value], dtype=wp.float32, device=device) for value in pose)
-    index, mask = wp.zeros(1, dtype=int, device=device), wp.ones(1, dtype=int, device=device)
-    renderer.render(x, y, yaw, index, mask, image)
+    index, mask = wp.zeros(1, dtype=int, device=device), wp.ones((1, 1), dtype=int, device=device)
+    renderer.render(wp.array([[pose]], dtype=wp.vec3, device=device), index, mask, image)
     return image.numpy()[0]
 
 
@@ -184,8 +183,7 @@ def test_without_a_box_in_view_the_picture_is_that_of_the_plain_camera(ground: G
     for color in (False, True):
         plain = CameraRenderer([ground], DEEPRACER_CAMERA, 1, "cpu", color=color)
         image = wp.zeros(plain.image_shape, dtype=wp.uint8)
-        x, y, yaw = (wp.array([value], dtype=wp.float32) for value in POSE)
-        plain.render(x, y, yaw, wp.zeros(1, dtype=int), wp.ones(1, dtype=int), image)
+        plain.render(wp.array([[POSE]], dtype=wp.vec3), wp.zeros(1, dtype=int), wp.ones((1, 1), dtype=int), image)
         seen = render(ground, POSE, [(-4.0, 0.0, 0.0)], [(0, CARTON)], color=color)
         np.testing.assert_array_equal(seen, image.numpy()[0])
 

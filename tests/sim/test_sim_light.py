@@ -12,7 +12,8 @@ from camera_reference import photograph, to_grey
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer
 from hotlap.sim.light import DAYLIGHT, LIGHT_DTYPE, Light, sample_light
 from hotlap.sim.scene import Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.ground import Ground, bake_ground
 from hotlap.tracks.themes import THEMES
@@ -53,8 +54,8 @@ def render(ground: Ground, lights: list[np.ndarray] | None, *, color: bool, num_
     table = None if lights is None else wp.array(np.array(lights), dtype=Light)
     renderer = CameraRenderer([ground], DEEPRACER_CAMERA, num_worlds, "cpu", color=color, lights=table)
     image = wp.zeros(renderer.image_shape, dtype=wp.uint8)
-    x, y, yaw = (wp.array(column, dtype=wp.float32) for column in POSES[:num_worlds].T)
-    renderer.render(x, y, yaw, wp.zeros(num_worlds, dtype=int), wp.ones(num_worlds, dtype=int), image)
+    poses = wp.array(POSES[:num_worlds, None], dtype=wp.vec3)
+    renderer.render(poses, wp.zeros(num_worlds, dtype=int), wp.ones((num_worlds, 1), dtype=int), image)
     return image.numpy()
 
 
@@ -112,22 +113,22 @@ def drive(randomize_domain: bool, seeds: list[int], *, num_steps: int = 4) -> Si
 def test_an_episode_has_its_own_light_from_its_own_seed() -> None:
     """Not its neighbors', and the same again; the next episode in a world has another."""
     many = drive(True, [5, 6, 7])
-    assert len({row.tobytes() for row in many.state.host("light")}) == 3
+    assert len({row.tobytes() for row in many.state.light.numpy()}) == 3
     alone = drive(True, [6])
     assert many.images is not None
     assert alone.images is not None
     np.testing.assert_array_equal(many.images.numpy()[1], alone.images.numpy()[0])
-    before = many.state.host("light").copy()
+    before = many.state.light.numpy().copy()
     many.reset([1], [Start(seed=8)])
-    assert (many.state.host("light") == before).tolist() == [True, False, True]
+    assert (many.state.light.numpy() == before).tolist() == [True, False, True]
 
 
 def test_only_the_light_differs() -> None:
     """With and without domain randomization the same car drives the same way; without it all is in daylight."""
     on, off = drive(True, [5, 6]), drive(False, [5, 6])
     for name in ("motion", "vehicle", "jitter_seed", "progress"):
-        assert on.state.host(name).tobytes() == off.state.host(name).tobytes(), name
-    assert (off.state.host("light") == DAYLIGHT).all()
+        assert getattr(on.state, name).numpy().tobytes() == getattr(off.state, name).numpy().tobytes(), name
+    assert (off.state.light.numpy() == DAYLIGHT).all()
     assert on.images is not None
     assert off.images is not None
     assert np.abs(on.images.numpy().astype(int) - off.images.numpy()).mean() > 3.0

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import shapely
-import warp as wp
 from rules_reference import CameraReference, ObjectReference, RouteReference
 from test_sim_reward_inputs import place, poses_around
 from test_sim_rules import drive_along, origin, put, ring, snapshot, status, value
@@ -19,7 +18,8 @@ from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA
 from hotlap.sim.object_rules import check_objects, locate_objects
 from hotlap.sim.objects import OBJECT_DTYPE, SHAPES, place_obstacles
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.catalog import list_tracks, load_track
 from hotlap.tracks.track import Track
 
@@ -141,7 +141,7 @@ def test_reward_inputs_and_crashes_are_those_of_the_reference(car: str, bot_car:
     camera, camera_reference = CAMERAS[car]
     found, uncertain, crashes, visible = [], 0, 0, 0
     for number, track in enumerate(tracks):
-        scene = Scene(tracks)
+        scene = Scene(tracks, obstacles=Obstacles(num_objects))
         for reverse in (False, True):
             at, yaw = poses_around(track, num_poses, random)
             rows = np.zeros((num_poses, num_objects), dtype=OBJECT_DTYPE)
@@ -153,24 +153,24 @@ def test_reward_inputs_and_crashes_are_those_of_the_reference(car: str, bot_car:
             rows["half_length"], rows["half_width"] = shape.half_length, shape.half_width
             rows["origin_height"] = shape.origin_height
             route = np.full(num_poses, scene.route(number, reverse))
-            state = place(scene, route, at, yaw, car=car, num_objects=num_objects)
+            state = place(scene, route, at, yaw, car=car)
             state.objects.assign(rows)
             state.crashed_into.fill_(-1)
-            locate_objects(scene, state, wp.array(np.arange(num_poses), dtype=int))
+            locate_objects(scene, state, state.active)
             check_objects(scene, state, camera)
-            objects = state.host("objects")
+            objects = state.objects.numpy()
             lines = [line[::-1] if reverse else line for line in (track.center, track.inner, track.outer)]
             reference = RouteReference(*lines, closed=track.closed, reverse=reverse)
             for world in range(num_poses):
                 got = {
-                    "closest_objects": state.host("closest_objects")[world],
+                    "closest_objects": state.closest_objects.numpy()[world, 0],
                     "objects_left_of_center": objects[world]["left_of_center"],
                     "objects_distance": objects[world]["distance"],
                     "objects_distance_from_center": objects[world]["distance_from_center"],
-                    "object_in_camera": state.host("object_in_camera")[world],
-                    "crashed_into": state.host("crashed_into")[world],
+                    "object_in_camera": state.object_in_camera.numpy()[world, 0],
+                    "crashed_into": state.crashed_into.numpy()[world, 0],
                 }
-                assert state.host("is_crashed")[world] == (got["crashed_into"] >= 0)
+                assert state.is_crashed.numpy()[world, 0] == (got["crashed_into"] >= 0)
                 items = object_references(rows[world])
                 expected = reference.object_inputs(items, at[world], yaw[world], camera_reference)
                 crashes += int(expected["crashed_into"] >= 0)
@@ -206,12 +206,12 @@ def test_beyond_the_ends_of_the_lap_closest_objects_go_on():
     for ndist in (0.1, 0.3, 0.6, 0.9):
         sim.reset([0], [Start(ndist=ndist, prepared=True)])
         sim.apply_rules()
-        closest.append(sim.state.host("closest_objects")[0].tolist())
+        closest.append(sim.state.closest_objects.numpy()[0, 0].tolist())
     assert closest == [[0, 1], [1, 2], [2, 0], [0, 1]]
     alone = simulator(Obstacles(positions=((0.5, 1),)))
     alone.reset([0], [Start(prepared=True)])
     alone.apply_rules()
-    assert alone.state.host("closest_objects")[0].tolist() == [0, 0]
+    assert alone.state.closest_objects.numpy()[0, 0].tolist() == [0, 0]
 
 
 # Crashes
@@ -221,21 +221,21 @@ def test_a_car_on_which_a_box_is_put_has_crashed():
     """In training that ends the episode; the step counts like any other, and in no other world is anything seen."""
     sim = simulator(Obstacles(positions=((0.5, 1),)), 3)
     sim.reset(range(3), [Start(prepared=True)] * 3)
-    box = sim.state.host("objects")[1][0]
+    box = sim.state.objects.numpy()[1][0]
     put(sim, 1, float(box["x"]), float(box["y"]), 0.3)
     sim.apply_rules()
     assert [status(sim, world) for world in range(3)] == [Status.IN_PROGRESS, Status.CRASHED, Status.IN_PROGRESS]
-    assert sim.state.host("is_crashed").tolist() == [0, 1, 0]
-    assert sim.state.host("terminated").tolist() == [0, 1, 0]
-    assert sim.state.host("running")[1] == 1
-    assert sim.state.host("crashed_into")[1] == 0
+    assert sim.state.is_crashed.numpy()[:, 0].tolist() == [0, 1, 0]
+    assert sim.state.terminated.numpy()[:, 0].tolist() == [0, 1, 0]
+    assert sim.state.running.numpy()[1, 0] == 1
+    assert sim.state.crashed_into.numpy()[1, 0] == 0
 
 
 def test_only_the_cars_corners_count():
     """A corner of the box within the car is no crash, as in the original, nor is anything before the car runs."""
     sim = simulator(Obstacles(positions=((0.5, 1),)))
     sim.reset([0], [Start(prepared=True)])
-    box = sim.state.host("objects")[0][0]
+    box = sim.state.objects.numpy()[0][0]
     yaw = float(box["yaw"]) + np.pi / 4
     # Head on against a corner of the box, which sticks 5 cm into the front of the car between its own corners.
     reach = np.hypot(0.25, 0.2) - 0.05 + 0.16176
@@ -258,7 +258,7 @@ def test_off_the_track_comes_before_a_crash():
     """Of several rules the first in order names the step; the reward function still learns of the crash."""
     sim = simulator(Obstacles(positions=((0.5, 1),)))
     sim.reset([0], [Start(prepared=True)])
-    rows = sim.state.host("objects").copy()
+    rows = sim.state.objects.numpy().copy()
     rows["x"], rows["y"] = 5.0, 5.0
     sim.state.objects.assign(rows)
     put(sim, 0, 5.0, 5.0, 0.0)
@@ -298,7 +298,7 @@ def mishap(sim: Simulator, *, onto: int | None = None) -> None:
             x, y, yaw = origin(sim, world)
             put(sim, world, 3.0 * x, 3.0 * y, yaw)
         else:
-            box = sim.state.host("objects")[world][onto]
+            box = sim.state.objects.numpy()[world][onto]
             put(sim, world, float(box["x"]), float(box["y"]), float(box["yaw"]))
     sim.step()
 
@@ -320,7 +320,7 @@ def test_after_a_crash_a_car_waits_and_goes_on_behind_the_obstacle_on_the_other_
     mishap(sim, onto=1)
     assert status(sim) is Status.CRASHED
     assert value(sim, "pause_duration") == pytest.approx(0.4)
-    obstacle = track.project(np.array([sim.state.host("objects")[0][1][each] for each in ("x", "y")]))
+    obstacle = track.project(np.array([sim.state.objects.numpy()[0][1][each] for each in ("x", "y")]))
     opposite = shapely.LineString(track.lane("outer" if lane == 1 else "inner"))
     spot = opposite.interpolate(opposite.project(shapely.Point(track.point_at(obstacle - 1.0))))
     x, y, _ = origin(sim)
@@ -347,7 +347,7 @@ def test_a_car_that_left_the_track_near_an_obstacle_is_put_behind_it_too():
             put(sim, world, x - 5.0 * np.sin(yaw), y + 5.0 * np.cos(yaw), yaw)
         sim.step()
         assert [status(sim, world) for world in range(2)] == [Status.OFF_TRACK] * 2
-    obstacle = track.project(np.array([with_obstacle.state.host("objects")[0][0][each] for each in ("x", "y")]))
+    obstacle = track.project(np.array([with_obstacle.state.objects.numpy()[0][0][each] for each in ("x", "y")]))
     x, y, _ = origin(with_obstacle)
     assert track.project(np.array([x, y])) == pytest.approx(obstacle - 1.0, abs=0.05)
     assert origin(with_obstacle, 1) == origin(without, 1)
@@ -388,7 +388,7 @@ def test_worlds_with_objects_know_nothing_of_each_other():
         many.command(steering, speed)
         many.step()
         history.append([snapshot(many, [world]) for world in range(num_worlds)])
-    assert len(set(many.state.host("crashed_into").tolist())) > 1
+    assert len(set(many.state.crashed_into.numpy()[:, 0].tolist())) > 1
     for world in range(0, num_worlds, 3):
         alone.reset([0], starts([world]))
         for step, (steering, speed) in enumerate(told):
@@ -407,7 +407,7 @@ def test_the_same_seed_gives_the_same_places_and_colors():
         randomize_domain=True,
     )
     sim.reset(range(3), [Start(seed=1), Start(seed=2), Start(seed=1)])
-    objects, colors = sim.state.host("objects"), sim.state.host("box_colors")
+    objects, colors = sim.state.objects.numpy(), sim.state.box_colors.numpy()
     assert objects[0].tobytes() == objects[2].tobytes() != objects[1].tobytes()
     assert colors[0].tobytes() == colors[2].tobytes() != colors[1].tobytes()
     per_car = colors.reshape(3, 2, 3, 3)
@@ -420,7 +420,7 @@ def test_the_same_seed_gives_the_same_places_and_colors():
 def test_without_domain_randomization_colors_are_the_models():
     sim = simulator(Obstacles(number=2), 2)
     sim.reset(range(2), [Start(seed=1), Start(seed=2)])
-    np.testing.assert_array_equal(sim.state.host("box_colors"), np.full((2, 2, 3), (123, 97, 79)))
+    np.testing.assert_array_equal(sim.state.box_colors.numpy(), np.full((2, 2, 3), (123, 97, 79)))
 
 
 def test_an_obstacle_far_away_changes_nothing_but_what_is_said_of_it():

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import shapely
-import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import Status
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.sim.state import Phase, State
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
 from hotlap.tracks.catalog import load_track
@@ -36,7 +36,7 @@ def simulator(num_worlds: int = 1, *, track: Track | None = None, **rules: float
 
 def put(sim: Simulator, world: int, x: float, y: float, yaw: float) -> None:
     """Move a car by hand, its origin to this pose, at rest."""
-    motion = sim.state.motion.numpy()
+    motion = sim.state.motion.numpy()[:, 0]
     motion[world] = np.zeros((), dtype=MOTION_DTYPE)
     motion["x"][world] = x - ORIGIN_AHEAD * np.cos(yaw)
     motion["y"][world] = y - ORIGIN_AHEAD * np.sin(yaw)
@@ -53,24 +53,24 @@ def put_at(sim: Simulator, s: float, *, n: float = 0.0, world: int = 0) -> None:
 
 def origin(sim: Simulator, world: int = 0) -> tuple[float, float, float]:
     """Pose of a car's origin."""
-    motion = sim.state.host("motion")[world]
+    motion = sim.state.motion.numpy()[world, 0]
     yaw = float(motion["yaw"])
     return motion["x"] + ORIGIN_AHEAD * np.cos(yaw), motion["y"] + ORIGIN_AHEAD * np.sin(yaw), yaw
 
 
 def status(sim: Simulator, world: int = 0) -> Status:
-    return Status(int(sim.state.host("status")[world]))
+    return Status(int(sim.state.status.numpy()[world, 0]))
 
 
 def value(sim: Simulator, field: str, world: int = 0) -> float:
-    return sim.state.host(field)[world].item()
+    return np.ravel(getattr(sim.state, field).numpy()[world])[0].item()
 
 
 def drive_along(sim: Simulator, speed: float = 1.2, lookahead: float = 0.5) -> None:
     """One step of all cars toward the center line a little ahead."""
-    motion = sim.state.host("motion")
+    motion = sim.state.motion.numpy()[:, 0]
     steering = np.zeros(sim.num_worlds)
-    for world, route in enumerate(sim.state.host("route")):
+    for world, route in enumerate(sim.state.route.numpy()):
         track = sim.scene.routes[route]
         here = np.array([motion["x"][world], motion["y"][world]])
         target = track.point_at(track.project(here) + lookahead)
@@ -125,17 +125,17 @@ def test_a_lap_from_any_start_ends_at_exactly_100(reverse: bool):
     track = sim.scene.tracks[0]
     last = np.zeros(5)
     for _ in range(200):
-        before = sim.state.host("active").copy()
+        before = sim.state.active.numpy()[:, 0].copy()
         drive_along(sim)
-        ended = (before == 1) & (sim.state.host("active") == 0)
-        assert np.all(sim.state.host("progress")[before == 0] == 100.0)
+        ended = (before == 1) & (sim.state.active.numpy()[:, 0] == 0)
+        assert np.all(sim.state.progress.numpy()[:, 0][before == 0] == 100.0)
         for world in np.flatnonzero(ended):
             assert status(sim, world) is Status.LAP_COMPLETE
             assert value(sim, "progress", world) == 100.0
             assert (value(sim, "terminated", world), value(sim, "truncated", world)) == (1, 0)
             assert value(sim, "running", world) == 1
-        last[ended] = sim.state.host("steps")[ended]
-    assert not sim.state.host("active").any()
+        last[ended] = sim.state.steps.numpy()[:, 0][ended]
+    assert not sim.state.active.numpy()[:, 0].any()
     # At 1.2 m/s and 15 steps a second, from rest; a shortcut or a second round would show.
     np.testing.assert_allclose(last, track.length / 1.2 * 15, rtol=0.15)
 
@@ -146,7 +146,7 @@ def test_leaving_the_road_ends_the_episode_when_the_last_wheel_is_off():
     sim.reset([0], [Start()])
     sim.command(np.array([0.0]), np.array([2.0]))
     found = []
-    while sim.state.host("active")[0]:
+    while sim.state.active.numpy()[0, 0]:
         sim.step()
         found.append((value(sim, "is_offtrack"), value(sim, "all_wheels_on_track"), status(sim)))
     assert [row[0] for row in found] == [0] * (len(found) - 1) + [1]
@@ -209,7 +209,7 @@ def test_of_several_rules_the_first_in_order_names_the_step():
     state.origin_x.assign(np.array([0, x, 0], dtype=np.float32))
     state.origin_y.assign(np.array([0, y, 0], dtype=np.float32))
     sim.apply_rules()
-    assert state.host("is_offtrack").tolist() == [1, 1, 1]
+    assert state.is_offtrack.numpy()[:, 0].tolist() == [1, 1, 1]
     assert [status(sim, world) for world in range(3)] == [Status.LAP_COMPLETE, Status.IMMOBILIZED, Status.OFF_TRACK]
 
 
@@ -276,7 +276,7 @@ def test_a_car_is_put_back_on_the_lane_it_was_nearer_to(side: float, start: floa
     got_x, got_y, got_yaw = origin(sim)
     assert np.hypot(got_x - expected.x, got_y - expected.y) < 1e-4
     assert np.cos(got_yaw - np.arctan2(following[1] - expected.y, following[0] - expected.x)) > 1 - 1e-6
-    assert sim.state.host("motion")[0]["u"] == 0.0
+    assert sim.state.motion.numpy()[0, 0]["u"] == 0.0
 
 
 def test_a_mishap_too_many_ends_the_episode():
@@ -362,17 +362,17 @@ def test_the_step_limit_truncates_and_a_lap_in_that_step_still_terminates():
     for _ in range(9):
         drive_along(sim)
     put_at(sim, 0.01, world=1)
-    previous = sim.state.host("previous_progress").copy()
+    previous = sim.state.previous_progress.numpy()[:, 0].copy()
     previous[1] = 99.9
     sim.state.previous_progress.assign(previous)
-    assert sim.state.host("active").all()
+    assert sim.state.active.numpy()[:, 0].all()
     drive_along(sim)
     # What comes after time is up is still driven and seen; after a lap nothing is.
-    assert sim.state.host("drives").tolist() == sim.state.host("looks").tolist() == [1, 0]
+    assert sim.state.drives.numpy()[:, 0].tolist() == sim.state.looks.numpy()[:, 0].tolist() == [1, 0]
     assert [status(sim, 0), status(sim, 1)] == [Status.TIME_UP, Status.LAP_COMPLETE]
-    assert sim.state.host("truncated").tolist() == [1, 0]
-    assert sim.state.host("terminated").tolist() == [0, 1]
-    assert sim.state.host("steps").tolist() == [10, 10]
+    assert sim.state.truncated.numpy()[:, 0].tolist() == [1, 0]
+    assert sim.state.terminated.numpy()[:, 0].tolist() == [0, 1]
+    assert sim.state.steps.numpy()[:, 0].tolist() == [10, 10]
 
 
 def test_commands_are_clipped_to_what_the_actuators_can_do():
@@ -382,7 +382,7 @@ def test_commands_are_clipped_to_what_the_actuators_can_do():
     sim.command(np.array([45.0, 30.0, -5.0, -5.0]), np.array([1.0, 1.0, 0.0, 0.1]))
     for _ in range(5):
         sim.step()
-    motion = sim.state.host("motion")
+    motion = sim.state.motion.numpy()[:, 0]
     assert motion[0] == motion[1]
     assert motion[2] == motion[3]
     assert motion[2]["u"] > 0
@@ -391,12 +391,12 @@ def test_commands_are_clipped_to_what_the_actuators_can_do():
 # Worlds
 
 
-STATE_FIELDS = [name for name, each in vars(State(1)).items() if isinstance(each, wp.array)]
+STATE_FIELDS = list(State.vars)
 
 
 def snapshot(sim: Simulator, worlds: Sequence[int]) -> dict[str, bytes]:
     """Everything about some worlds, byte for byte."""
-    fields = {name: sim.state.host(name)[list(worlds)].tobytes() for name in STATE_FIELDS}
+    fields = {name: getattr(sim.state, name).numpy()[list(worlds)].tobytes() for name in STATE_FIELDS}
     if sim.images is not None:
         fields["images"] = sim.images.numpy()[list(worlds)].tobytes()
     return fields
@@ -472,11 +472,11 @@ def test_without_variation_every_car_is_the_nominal_one():
     """The seed has no effect then: same car, steps of exactly 1/15 s."""
     sim = simulator(3)
     sim.reset(range(3), [Start(seed=seed) for seed in (0, 1, 2**62)])
-    assert np.all(sim.state.host("vehicle") == vehicle_constants(VEHICLES["v5"]))
-    assert not sim.state.host("jitter_seed").any()
+    assert np.all(sim.state.vehicle.numpy()[:, 0] == vehicle_constants(VEHICLES["v5"]))
+    assert not sim.state.jitter_seed.numpy()[:, 0].any()
     for _ in range(20):
         drive_along(sim)
-    motion = sim.state.host("motion")
+    motion = sim.state.motion.numpy()[:, 0]
     assert motion[0] == motion[1] == motion[2]
 
 
@@ -516,4 +516,4 @@ def test_a_world_that_is_done_neither_moves_nor_looks(seeing: Simulator):
     for name in after.keys() - {"steering", "speed", "drives", "looks"}:
         assert after[name] == before[name], name
     assert not np.any(images.numpy()[[0, 3, 4, 5, 7]] == marked[[0, 3, 4, 5, 7]], axis=0).all()
-    assert (seeing.state.host("phase")[[0, 4]] != int(Phase.DONE)).all()
+    assert (seeing.state.phase.numpy()[:, 0][[0, 4]] != int(Phase.DONE)).all()

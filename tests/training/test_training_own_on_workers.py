@@ -26,7 +26,7 @@ from hotlap.sensors.kinds import register as register_sensor
 
 
 def three_distances(simulator, worlds):
-    return distances(simulator, worlds)[:, 1:4]
+    return distances(simulator, worlds)[..., 1:4]
 
 
 register_algorithm("reinforce", Reinforce)

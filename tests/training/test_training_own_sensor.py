@@ -15,7 +15,8 @@ from hotlap.envs.race import Race
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.sensors.kinds import SENSORS, SensorKind, register
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.training.trainer import Trainer
 
 NAME = "RANGE_FINDER"
@@ -25,12 +26,12 @@ REACH = 2.0  # [m]
 
 def distances(simulator: Simulator, worlds: np.ndarray) -> np.ndarray:
     """How far five rays go before they leave the road [m], at most `REACH`."""
-    motion = simulator.state.host("motion")[worlds]
+    motion = simulator.state.motion.numpy()[worlds]
     track = simulator.scene.tracks[0]
     along = np.linspace(0, REACH, 41)
-    heading = motion["yaw"][:, None] + ANGLES
-    x = motion["x"][:, None, None] + along * np.cos(heading)[..., None]
-    y = motion["y"][:, None, None] + along * np.sin(heading)[..., None]
+    heading = motion["yaw"][..., None] + ANGLES
+    x = motion["x"][..., None, None] + along * np.cos(heading)[..., None]
+    y = motion["y"][..., None, None] + along * np.sin(heading)[..., None]
     gaps = np.hypot(x[..., None] - track.center[:, 0], y[..., None] - track.center[:, 1]).min(axis=-1)
     off = gaps > 0.4
     return np.where(off.any(axis=-1), along[off.argmax(axis=-1)], REACH).astype(np.float32)
@@ -64,5 +65,5 @@ def test_a_sensor_of_ones_own_is_seen_learned_from_and_driven_with(tmp_path: Pat
     race.reset([0], [Start()])
     seen = race.observe(np.array([0]))
     assert seen.keys() == {"FRONT_FACING_CAMERA", NAME}
-    assert seen[NAME].shape == (1, len(ANGLES))
+    assert seen[NAME].shape == (1, 1, len(ANGLES))
     assert len(np.unique(seen[NAME])) > 1

@@ -24,7 +24,8 @@ from hotlap.deepracer.driving import DEFAULT_TRACK, STEERING_LIMIT_DEG
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import ConfigError
 from hotlap.rewards.params import RewardParams
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.tracks.track import Track
 
 DRIVE_STEPS = 150  # ten seconds: no car completes a lap that soon
@@ -41,7 +42,7 @@ class Drive:
 
     starts: list[Start]
     commands: list[tuple[wp.array, wp.array]]
-    """Per step: steering [deg] and speed [m/s] of all worlds, on the device."""
+    """Per step: steering [deg] and speed [m/s] of all cars, on the device."""
     num_frames: int
     """Camera frames of active worlds."""
 
@@ -169,7 +170,7 @@ def record_drive(race: Race) -> Drive:
     commands: list[tuple[wp.array, wp.array]] = []
     num_frames = 0
     for _ in range(DRIVE_STEPS):
-        simulator.command(center_line_steering(track, race.poses(worlds)), speed)
+        simulator.command(center_line_steering(track, race.poses(worlds)[:, 0]), speed)
         pair = wp.clone(simulator.state.steering), wp.clone(simulator.state.speed)
         simulator.step()
         num_active = len(race.active)
@@ -228,7 +229,10 @@ class _RewardCalls:
         starts = [Start(ndist=0.5 * k / len(worlds), seed=k, prepared=True) for k in range(len(worlds))]
         race.reset(worlds.tolist(), starts)
         for _ in range(2):  # the second step has moved
-            self.columns = race.step(race.active, np.full(len(race.active), race.decoder.num_actions or 0) // 2).columns
+            active = race.active
+            actions = np.full((len(active), race.num_cars), race.decoder.num_actions or 0) // 2
+            columns = race.step(active, actions).columns
+        self.columns = {name: column.reshape(-1, *column.shape[2:]) for name, column in columns.items()}
         self.params: RewardParams = race.reward_params
         self.rewards = race.rewards
 

@@ -218,7 +218,8 @@ def _simulator(device: str) -> Finding:
 
     from hotlap.deepracer.driving import DEFAULT_TRACK
     from hotlap.sim.scene import Scene
-    from hotlap.sim.simulator import Simulator, Start
+    from hotlap.sim.simulator import Simulator
+    from hotlap.sim.starts import Start
     from hotlap.tracks.catalog import load_track
 
     begin = time.perf_counter()
@@ -230,7 +231,7 @@ def _simulator(device: str) -> Finding:
     seconds = time.perf_counter() - begin
     assert simulator.images is not None
     image = simulator.images.numpy()
-    moved = float(simulator.state.host("motion")["u"][0])
+    moved = float(simulator.state.motion.numpy()["u"][0, 0])
     if not (moved > 0.0 and image.max() > image.min()):
         detail = f"the car drives {moved:g} m/s and the image has grey values {image.min()} to {image.max()}"
         return Finding("simulator", "broken", detail, "Delete Warp's kernel cache and try again.")

@@ -29,14 +29,14 @@ class ActionDecoder:
         return len(self._table) if isinstance(self.space, DiscreteActionSpace) else None
 
     def commands(self, actions: np.ndarray) -> np.ndarray:
-        """Steering [deg, left positive] and speed [m/s], shape (n, 2), of ``actions`` (n,) int or (n, 2) float.
+        """Steering [deg, left positive] and speed [m/s], shape (…, 2), of ``actions`` (…) int or (…, 2) float.
 
         Raises:
             IndexError: If there is no action of that number.
         """
         if isinstance(self.space, DiscreteActionSpace):
             # A negative one would count from the end of the list.
-            if len(actions) and (actions.min() < 0 or actions.max() >= len(self._table)):
+            if actions.size and (actions.min() < 0 or actions.max() >= len(self._table)):
                 wrong = actions[(actions < 0) | (actions >= len(self._table))][0]
                 raise IndexError(f"action must be from 0 to {len(self._table) - 1}, got {wrong}")
             return self._table[actions]

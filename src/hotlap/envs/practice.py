@@ -26,7 +26,7 @@ from hotlap.rewards.params import COLUMNS
 from hotlap.rewards.play import Episode
 from hotlap.rewards.reading import read
 from hotlap.sim.scene import RaceRules
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 from hotlap.tracks.track import Track
 
 LOOK_AHEAD = 0.6  # [m] along the center line, from the car's front point
@@ -214,27 +214,27 @@ def _drive(
     rows: list[list[dict[str, np.ndarray]]] = [[] for _ in scripts]
     endings = ["stopped"] * len(scripts)
     while len(active := race.active):
-        poses = race.poses(active)
-        objects = race.simulator.state.host("objects")[active] if race.scene.num_objects else None
+        poses = race.poses(active)[:, 0]
+        objects = race.simulator.state.objects.numpy()[active] if race.scene.num_objects else None
         commands = np.array(
             [
                 drivers[world].command(pose, None if objects is None else objects[row])
                 for row, (world, pose) in enumerate(zip(active.tolist(), poses, strict=True))
             ]
         )
-        step = race.step(active, np.stack([commands[:, 0] / 30.0, commands[:, 1] / 2.0 - 1.0], axis=1))
+        step = race.step(active, (commands / (30.0, 2.0) - (0.0, 1.0))[:, None])
         # The exact numbers of the metadata, which the way through [-1, 1] rounds.
-        step.columns["steering_angle"], step.columns["speed"] = commands[:, 0], commands[:, 1]
+        step.columns["steering_angle"], step.columns["speed"] = commands[:, :1], commands[:, 1:]
         for row in np.flatnonzero(step.running).tolist():
-            rows[active[row]].append({name: column[row] for name, column in step.columns.items()})
-        ended = step.terminated | step.truncated
+            rows[active[row]].append({name: column[row, 0] for name, column in step.columns.items()})
+        ended = (step.terminated | step.truncated)[:, 0]
         for row in np.flatnonzero(ended).tolist():
-            endings[active[row]] = STATUS_NAMES[step.columns["status"][row]]
+            endings[active[row]] = STATUS_NAMES[step.columns["status"][row, 0]]
         still = active[~ended]
         for world in still.tolist():
             if scripts[world].turn and not drivers[world].turned and len(rows[world]) == 20:
                 # Shared with the simulator on the CPU, where this always runs.
-                race.simulator.state.motion.numpy()["yaw"][world] += np.pi
+                race.simulator.state.motion.numpy()["yaw"][world, 0] += np.pi
                 drivers[world].turned = True
         race.stop([world for world in still.tolist() if len(rows[world]) >= scripts[world].max_steps])
     names = COLUMNS + (OF_OBJECTS if race.scene.num_objects else ())

@@ -18,7 +18,8 @@ from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
 from hotlap.sensors.kinds import SENSORS
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.simulator import Simulator, Start
+from hotlap.sim.simulator import Simulator
+from hotlap.sim.starts import Start
 from hotlap.sim.vehicle import vehicle_for_version
 from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
@@ -55,7 +56,7 @@ class RaceConfig:
 
 @dataclass
 class RaceStep:
-    """What a control step found, one row per world that was active in it; arrays are copies."""
+    """What a control step found of the cars of the worlds that were active in it: (n, num_cars, …), copies."""
 
     worlds: np.ndarray
     """Numbers of the worlds, (n,)."""
@@ -63,29 +64,35 @@ class RaceStep:
     """Reward inputs by name (those of objects only where there are any), and ``status`` (a `Status`),
     ``nearest_waypoint``, ``pause_duration``."""
     rewards: np.ndarray
-    """(n,) float64; 0 where no reward function is asked (prepare and pause, or there is none)."""
+    """float64; 0 where no reward function is asked (prepare and pause, or there is none)."""
     running: np.ndarray
-    """(n,) bool: the action counts, and the reward function, if there is one, was asked."""
+    """bool: the action counts, and the reward function, if there is one, was asked."""
     terminated: np.ndarray
     truncated: np.ndarray
 
 
 class Race:
-    """``num_worlds`` cars on the tracks of ``config``, each with an instance of the reward function of its own.
+    """``num_worlds`` worlds with cars on the tracks of ``config``, each car with a reward function of its own.
 
-    Reward functions keep state in module globals and expect one car's steps in order, so every world loads the file
-    for itself.
+    Reward functions keep state in module globals and expect one car's steps in order, so the file is loaded for every
+    car.
+
+    Args:
+        config: Everything that defines the race.
+        num_worlds: How many worlds.
+        num_cars: Cars in each.
+        camera: Whether to render at all.
 
     Raises:
         ConfigError: For sensors or options that are not supported.
         TrackError, RewardError: For a track or reward function that cannot be loaded.
     """
 
-    def __init__(self, config: RaceConfig, num_worlds: int, *, camera: bool = True) -> None:
+    def __init__(self, config: RaceConfig, num_worlds: int, *, num_cars: int = 1, camera: bool = True) -> None:
         metadata = config.metadata
         refuse(unavailable_sensors(metadata))
         self.config = config
-        self.num_worlds = num_worlds
+        self.num_worlds, self.num_cars = num_worlds, num_cars
         self.decoder = ActionDecoder(metadata.action_space)
         self.sensors = {name: SENSORS[name] for name in metadata.sensors}
         cameras = [kind.camera(metadata.version) for kind in self.sensors.values() if kind.camera]
@@ -93,7 +100,14 @@ class Race:
             track if isinstance(track, Track) else load_track(track, direction=config.direction)
             for track in config.tracks
         ]
-        self.scene = Scene(tracks, config.rules, obstacles=config.obstacles, bots=config.bots, device=config.device)
+        self.scene = Scene(
+            tracks,
+            config.rules,
+            obstacles=config.obstacles,
+            bots=config.bots,
+            num_cars=num_cars,
+            device=config.device,
+        )
         self.simulator = Simulator(
             self.scene,
             num_worlds,
@@ -104,15 +118,16 @@ class Race:
             randomize_domain=config.randomize_domain,
         )
         self.reward_params = RewardParams(self.scene.routes)
-        self.rewards = _load(config.reward, num_worlds)
-        self._is_reversed = np.zeros(num_worlds, dtype=bool)
-        self._start_clock = np.zeros(num_worlds)
-        self._episodes = list(range(num_worlds))
+        self.rewards = _load(config.reward, num_worlds * num_cars)
+        cars = (num_worlds, num_cars)
+        self._is_reversed = np.zeros(cars, dtype=bool)
+        self._start_clock = np.zeros(cars)
+        self._episodes = np.arange(num_worlds * num_cars).reshape(cars)
 
     @property
     def active(self) -> np.ndarray:
-        """Numbers of the worlds whose episode is not over, ascending."""
-        return np.flatnonzero(self.simulator.state.host("active"))
+        """Numbers of the worlds in which an episode is not over, ascending."""
+        return np.flatnonzero(self.simulator.state.active.numpy().any(axis=1))
 
     def reset(
         self,
@@ -126,36 +141,38 @@ class Race:
 
         Args:
             worlds: Numbers of the worlds.
-            starts: Where and how.
+            starts: Where and how: one per car, those of a world together, as are
             clocks: Simulation clock at each start [s]; default 0.
-            episodes: Number of each episode, for errors of the reward function; default: that of the world.
+            episodes: Number of each episode, for errors of the reward function; default: that of the car.
         """
         self.simulator.reset(worlds, starts)
-        for row, (world, start) in enumerate(zip(worlds, starts, strict=True)):
-            self._is_reversed[world] = start.reverse
-            self._start_clock[world] = clocks[row] if clocks is not None else 0.0
-            self._episodes[world] = episodes[row] if episodes is not None else world
+        rows, cars = list(worlds), (len(worlds), self.num_cars)
+        if episodes is None:
+            episodes = [world * self.num_cars + car for world in worlds for car in range(self.num_cars)]
+        self._is_reversed[rows] = np.reshape([start.reverse for start in starts], cars)
+        self._start_clock[rows] = 0.0 if clocks is None else np.reshape(clocks, cars)
+        self._episodes[rows] = np.reshape(episodes, cars)
 
     def stop(self, worlds: Sequence[int]) -> None:
         """End the episodes of ``worlds`` at once."""
         self.simulator.stop(worlds)
 
     def observe(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
-        """What the cars of ``worlds`` see now: by sensor, one row each; copies."""
+        """What the cars of ``worlds`` see now: by sensor, (n, num_cars, *shape); copies."""
         return {name: kind.observe(self.simulator, worlds) for name, kind in self.sensors.items()}
 
     def poses(self, worlds: np.ndarray) -> np.ndarray:
-        """Front point and heading of the cars before the next step: x, y [m], yaw [rad], shape (n, 3)."""
-        motion = self.simulator.state.host("motion")[worlds]
+        """Front point and heading of the cars before the next step: x, y [m], yaw [rad], (n, num_cars, 3)."""
+        motion = self.simulator.state.motion.numpy()[worlds]
         ahead = self.simulator.vehicle.logged_point_ahead_of_cg_m
         return np.stack(
             [motion["x"] + ahead * np.cos(motion["yaw"]), motion["y"] + ahead * np.sin(motion["yaw"]), motion["yaw"]],
-            axis=1,
+            axis=-1,
         )
 
     def footprints(self, worlds: np.ndarray) -> np.ndarray:
         """Corners of the objects' rectangles as the rules see them [m], shape (n, num_objects, 4, 2)."""
-        objects = self.simulator.state.host("objects")[worlds]
+        objects = self.simulator.state.objects.numpy()[worlds]
         cos, sin = np.cos(objects["yaw"]), np.sin(objects["yaw"])
         ahead = objects["half_length"][..., None] * np.stack([cos, sin], axis=-1)
         left = objects["half_width"][..., None] * np.stack([-sin, cos], axis=-1)
@@ -167,54 +184,53 @@ class Race:
 
         Args:
             worlds: All active worlds (`active`).
-            actions: Their actions, (n,) int or (n, 2) float.
+            actions: Of their cars, (n, num_cars) int or (n, num_cars, 2) float.
 
         Raises:
             RewardError: If the reward function fails. No car has moved then, but the rules have counted the step: begin
                 new episodes in these worlds.
         """
-        simulator = self.simulator
+        simulator, state = self.simulator, self.simulator.state
         commands = self.decoder.commands(actions)
-        all_commands = np.zeros((self.num_worlds, 2), dtype=np.float32)
+        all_commands = np.zeros((self.num_worlds, self.num_cars, 2), dtype=np.float32)
         all_commands[worlds] = commands
-        simulator.command(all_commands[:, 0], all_commands[:, 1])
+        simulator.command(all_commands[..., 0], all_commands[..., 1])
         simulator.apply_rules()
-        state = simulator.state
-        columns = {name: state.host(name)[worlds] for name in _STATE_INPUTS}
-        columns["speed"] = commands[:, 1]
-        columns["steering_angle"] = commands[:, 0]
+        columns = {name: getattr(state, name).numpy()[worlds] for name in _STATE_INPUTS if name != "route"}
+        columns["route"] = np.repeat(state.route.numpy()[worlds, None], self.num_cars, axis=1)
+        columns["speed"] = commands[..., 1]
+        columns["steering_angle"] = commands[..., 0]
         columns["is_reversed"] = self._is_reversed[worlds]
         columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
-        if state.num_objects:
+        if self.scene.num_objects:
             columns |= self._object_columns(worlds)
-        running = state.host("running")[worlds] != 0
-        rewards = np.zeros(len(worlds))
-        asked = np.flatnonzero(running)
-        if len(asked) and self.rewards:
-            rewards[asked] = self._ask(worlds[asked], {name: column[asked] for name, column in columns.items()})
-        columns["status"] = state.host("status")[worlds]
-        columns["nearest_waypoint"] = state.host("nearest_waypoint")[worlds]
-        columns["pause_duration"] = state.host("pause_duration")[worlds]
+        running = state.running.numpy()[worlds] != 0
+        rewards = np.zeros(running.shape)
+        if self.rewards and running.any():
+            rewards[running] = self._ask(worlds, running, {name: column[running] for name, column in columns.items()})
+        columns["status"] = state.status.numpy()[worlds]
+        columns["nearest_waypoint"] = state.nearest_waypoint.numpy()[worlds]
+        columns["pause_duration"] = state.pause_duration.numpy()[worlds]
         found = RaceStep(
             worlds=worlds,
             columns=columns,
             rewards=rewards,
             running=running,
-            terminated=state.host("terminated")[worlds] != 0,
-            truncated=state.host("truncated")[worlds] != 0,
+            terminated=state.terminated.numpy()[worlds] != 0,
+            truncated=state.truncated.numpy()[worlds] != 0,
         )
         simulator.drive()
         return found
 
     def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
-        """Reward inputs about objects, of `worlds`."""
+        """Reward inputs about objects, of the cars of `worlds`."""
         state, bots = self.simulator.state, self.scene.bots
-        objects = state.host("objects")[worlds]
+        objects = np.repeat(state.objects.numpy()[worlds, None], self.num_cars, axis=1)
         return {
-            "closest_objects": state.host("closest_objects")[worlds],
+            "closest_objects": state.closest_objects.numpy()[worlds],
             "objects_location": np.stack([objects["x"], objects["y"]], axis=-1).astype(np.float64),
             "objects_left_of_center": objects["left_of_center"] != 0,
-            "object_in_camera": state.host("object_in_camera")[worlds] != 0,
+            "object_in_camera": state.object_in_camera.numpy()[worlds] != 0,
             # Where there are bot cars, and only there, every object has their speed, and its heading.
             "objects_speed": np.full(objects.shape, bots.speed if bots else 0.0),
             "objects_heading": objects["yaw"].astype(np.float64) if bots else np.zeros(objects.shape),
@@ -222,15 +238,17 @@ class Race:
             "objects_distance": objects["distance"].astype(np.float64),
         }
 
-    def _ask(self, worlds: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray | list[float]:
-        """The reward function's answers, (n,)."""
-        episodes = [self._episodes[world] for world in worlds]
+    def _ask(self, worlds: np.ndarray, running: np.ndarray, columns: dict[str, np.ndarray]) -> np.ndarray | list[float]:
+        """The reward functions' answers for the cars of ``worlds`` that are ``running``, whose columns are given."""
+        row, car = np.nonzero(running)
+        episodes = self._episodes[worlds[row], car].tolist()
         if self.rewards[0].batch_function is not None:
             return self.rewards[0].call_batch(self.reward_params, columns, episodes)
         rows, steps = self.reward_params.rows(columns), columns["steps"].tolist()
+        rewards = [self.rewards[number] for number in worlds[row] * self.num_cars + car]
         return [
-            self.rewards[world](params, (episode, step))
-            for world, episode, step, params in zip(worlds, episodes, steps, rows, strict=True)
+            reward(params, (episode, step))
+            for reward, episode, step, params in zip(rewards, episodes, steps, rows, strict=True)
         ]
 
 

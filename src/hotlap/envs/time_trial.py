@@ -20,7 +20,7 @@ from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.envs.race import Race, RaceConfig, RaceStep
 from hotlap.sim.camera import CameraRenderer
 from hotlap.sim.scene import RaceRules
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 FRAME_SHAPE = (120, 160, 1)
 RENDER_SCALE = 4
@@ -159,13 +159,13 @@ class TimeTrialEnv(gymnasium.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         if not self.race.active.size:
             raise gymnasium.error.ResetNeeded("the episode is over; call reset() before step()")
-        step = self.race.step(self._world, np.asarray(action)[None])
-        info = {name: column[0].item() for name, column in _info(step).items()}
+        step = self.race.step(self._world, np.asarray(action)[None, None])
+        info = {name: column.item() for name, column in _info(step).items()}
         return (
             self._observe(),
-            float(step.rewards[0]),
-            bool(step.terminated[0]),
-            bool(step.truncated[0]),
+            float(step.rewards[0, 0]),
+            bool(step.terminated[0, 0]),
+            bool(step.truncated[0, 0]),
             info,
         )
 
@@ -245,13 +245,14 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
         truncated = np.zeros(self.num_envs, dtype=bool)
         info: dict[str, Any] = {}
         if len(active):
-            step = self.race.step(active, actions[active])
-            rewards[active], terminated[active], truncated[active] = step.rewards, step.terminated, step.truncated
+            step = self.race.step(active, actions[active, None])
+            rewards[active] = step.rewards[:, 0]
+            terminated[active], truncated[active] = step.terminated[:, 0], step.truncated[:, 0]
             present = np.zeros(self.num_envs, dtype=bool)
             present[active] = True
             for name, column in _info(step).items():
                 full = np.zeros(self.num_envs, dtype=column.dtype)
-                full[active] = column
+                full[active] = column[:, 0]
                 info[name], info[f"_{name}"] = full, present
         self._begin(over, None)
         return self._observe(), rewards, terminated, truncated, info
@@ -275,7 +276,7 @@ class TimeTrialVectorEnv(VectorEnv[np.ndarray, Any, np.ndarray]):
 
 def _frames(race: Race, worlds: np.ndarray) -> np.ndarray:
     """What the cars' cameras see, channels last, as Gymnasium has it."""
-    return np.moveaxis(race.observe(worlds)[race.config.metadata.camera], 1, -1)
+    return np.moveaxis(race.observe(worlds)[race.config.metadata.camera][:, 0], 1, -1)
 
 
 class _Pictures:

@@ -90,4 +90,4 @@ class Replay:
             if step >= steps.start:
                 simulator.look(self._camera, self._images)
                 yield Shot(self._images.numpy()[0], chase.picture(), race.footprints(world)[0])
-            race.step(world, action[None])
+            race.step(world, action[None, None])

@@ -43,17 +43,16 @@ def track_frames(num_frames: int) -> tuple[np.ndarray, np.ndarray]:
     ground = bake_ground(track)
     x, y, yaw = track.pose_at(np.arange(num_frames) * track.length / num_frames)
     offset, turn = (np.resize(cycle, num_frames) for cycle in (_OFFSETS, _TURNS))
-    poses = np.stack([x - offset * np.sin(yaw), y + offset * np.cos(yaw), yaw + turn])
+    poses = np.stack([x - offset * np.sin(yaw), y + offset * np.cos(yaw), yaw + turn], axis=1)
     full = replace(DEEPRACER_CAMERA, width=REDUCTION * FRAME_WIDTH, height=REDUCTION * FRAME_HEIGHT)
     return _render(ground, full, poses, color=True), _render(ground, DEEPRACER_CAMERA, poses, color=False)
 
 
 def _render(ground: Ground, camera: PinholeCamera, poses: np.ndarray, *, color: bool) -> np.ndarray:
-    num_frames = poses.shape[1]
+    num_frames = len(poses)
     renderer = CameraRenderer([ground], camera, num_frames, "cpu", color=color)
     frames = wp.zeros(renderer.image_shape, dtype=wp.uint8, device="cpu")
     world = wp.zeros(num_frames, dtype=wp.int32, device="cpu")
-    active = wp.full(num_frames, 1, dtype=wp.int32, device="cpu")
-    pose: list[wp.array] = [wp.array(each, dtype=wp.float32, device="cpu") for each in poses]
-    renderer.render(pose[0], pose[1], pose[2], world, active, frames)
+    active = wp.full((num_frames, 1), 1, dtype=wp.int32, device="cpu")
+    renderer.render(wp.array(poses[:, None], dtype=wp.vec3, device="cpu"), world, active, frames)
     return frames.numpy().copy()

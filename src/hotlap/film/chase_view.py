@@ -90,7 +90,7 @@ class _SecondCamera(CameraRenderer):
 
 
 class ChaseView:
-    """Color pictures of a simulator's only world, as its car moves on.
+    """Color pictures of a simulator's only world, as its only car moves on.
 
     Args:
         simulator: Of one world, in which an episode has begun.
@@ -100,11 +100,11 @@ class ChaseView:
     def __init__(self, simulator: Simulator, textures: CameraRenderer) -> None:
         state, device = simulator.state, simulator.device
         self._simulator = simulator
-        self._follow = FollowCamera(simulator.grounds[int(state.host("track")[0])])
+        self._follow = FollowCamera(simulator.grounds[int(state.track.numpy()[0])])
         self._ground = _SecondCamera(textures, FOLLOW_CAMERA, simulator)
         self._image = wp.zeros(self._ground.image_shape, dtype=wp.uint8, device=device)
-        self._pose = [wp.zeros(1, dtype=wp.float32, device=device) for _ in range(3)]
-        self._active = wp.ones(1, dtype=wp.int32, device=device)
+        self._pose = wp.zeros((1, 1), dtype=wp.vec3, device=device)
+        self._active = wp.ones((1, 1), dtype=wp.int32, device=device)
         scene = simulator.scene
         standing = shapes_of(scene.obstacles) if scene.obstacles else []
         self._shapes = [*standing, *[SHAPES["bot_car"]] * (scene.num_objects - len(standing))]
@@ -117,24 +117,23 @@ class ChaseView:
     def picture(self) -> np.ndarray:
         """What the camera sees now, uint8 (480, 640, 3); valid until the next call, which is one control step later."""
         state = self._simulator.state
-        motion, vehicle = state.host("motion")[0], state.host("vehicle")[0]
+        motion, vehicle = state.motion.numpy()[0, 0], state.vehicle.numpy()[0, 0]
         ahead = 0.5 * (vehicle["front_axle"] - vehicle["rear_axle"])  # from the center of gravity
         yaw = float(motion["yaw"])
         x = float(motion["x"] + ahead * np.cos(yaw))
         y = float(motion["y"] + ahead * np.sin(yaw))
         pose = self._follow.follow(x, y, yaw)
-        for field, value in zip(self._pose, pose, strict=True):
-            field.fill_(value)
-        self._ground.render(self._pose[0], self._pose[1], self._pose[2], state.track, self._active, self._image)
+        self._pose.fill_(wp.vec3(*pose))
+        self._ground.render(self._pose, state.track, self._active, self._image)
         image = self._image.numpy()[0]
 
-        self._pause = self._pause + 1 if state.host("pause_left")[0] > 0.0 else 0
+        self._pause = self._pause + 1 if state.pause_left.numpy()[0, 0] > 0.0 else 0
         opacity = PALE if self._pause and (self._pause * CONTROL_PERIOD) % (2.0 * BLINK) <= BLINK else 1.0
         placements = [_car_placements(x, y, yaw, float(motion["steer"]), RED, opacity)]
         footprints = [(x, y, yaw, HALF_LENGTH, HALF_WIDTH, CAR_HEIGHT, opacity)]
-        colors = state.host("box_colors")[0]
+        colors = state.box_colors.numpy()[0]
         boxes = self._simulator.scene.boxes
-        for number, (row, shape) in enumerate(zip(state.host("objects")[0], self._shapes, strict=True)):
+        for number, (row, shape) in enumerate(zip(state.objects.numpy()[0], self._shapes, strict=True)):
             place = float(row["x"]), float(row["y"]), float(row["yaw"])
             own = [k for k, (of, *_) in enumerate(boxes) if of == number]
             placements.append(_placements(place, shape, colors[own]))
@@ -144,7 +143,7 @@ class ChaseView:
         self._bodies.paint(
             image,
             pose,
-            state.host("light")[0],
+            state.light.numpy()[0],
             np.concatenate(placements),
             np.array(footprints, dtype=FOOTPRINT_DTYPE),
         )

@@ -40,11 +40,11 @@ class EpsilonGreedy:
 
 @dataclass(frozen=True)
 class Actions:
-    """What to do in each world.
+    """What each car is to do.
 
     Attributes:
-        action: int64 (num_worlds,), or float32 (num_worlds, num_dims), unclipped, in the [-1, 1] scaling.
-        log_prob: Log probability under the network's distribution, float32 (num_worlds,).
+        action: int64 (…), or float32 (…, num_dims), unclipped, in the [-1, 1] scaling.
+        log_prob: Log probability under the network's distribution, float32 (…).
     """
 
     action: Tensor
@@ -76,7 +76,7 @@ class Policy:
 
     @property
     def noise_size(self) -> int:
-        """Numbers that `act` needs per world: one uniform (discrete), or a standard normal per dimension."""
+        """Numbers that `act` needs per car: one uniform (discrete), or a standard normal per dimension."""
         actions = self.actor_critic.actions
         return 1 if isinstance(actions, DiscreteActions) else actions.num_dims
 
@@ -106,33 +106,35 @@ class Policy:
     def act(
         self, obs: Mapping[str, Tensor], noise: Tensor, greedy: bool = False, steps_taken: Tensor | None = None
     ) -> Actions:
-        """Choose an action for every world.
+        """Choose an action for every car; the leading axes are those of ``noise``, such as worlds and cars.
 
         Args:
-            obs: What each world's car sees, by sensor; cameras uint8 (num_worlds, channels, 120, 160).
-            noise: Shape (num_worlds, noise_size): uniform in [0, 1) with discrete actions, else standard normal.
+            obs: What each car sees, by sensor; cameras uint8 (…, channels, 120, 160).
+            noise: Shape (…, noise_size): uniform in [0, 1) with discrete actions, else standard normal.
             greedy: Take the most probable action, or the mean.
-            steps_taken: Policy steps taken before this one, (num_worlds,), which the schedule of epsilon counts;
+            steps_taken: Policy steps taken before this one, (…), which the schedule of epsilon counts;
                 None: none.
 
         Returns:
             Actions on the device of the actor-critic.
         """
         tower = self.actor_critic.policy
-        num_worlds = len(noise)
-        packed = tower.pack({sensor: _fill_up(obs[sensor].to(self.device)) for sensor in tower.sensors})
+        cars = noise.shape[:-1]
+        num_cars, last = cars.numel(), len(cars) - 1
+        packed = tower.pack({each: _fill_up(obs[each].flatten(0, last).to(self.device)) for each in tower.sensors})
         distribution = self._weights.forward(packed).policy
         assert distribution is not None
-        noise = _fill_up(noise.to(self.device))
+        noise = _fill_up(noise.flatten(0, last).to(self.device))
         if self.exploration is not None and not greedy:
             assert isinstance(distribution, Categorical)
             if steps_taken is None:
-                steps_taken = torch.zeros(num_worlds)
-            epsilon = self.exploration.epsilon(_fill_up(steps_taken.to(self.device)))
+                steps_taken = torch.zeros(cars)
+            epsilon = self.exploration.epsilon(_fill_up(steps_taken.flatten().to(self.device)))
             action = self._epsilon_greedy(distribution, noise, epsilon)
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)
-        return Actions(action[:num_worlds], distribution.log_prob(action).float()[:num_worlds])
+        log_prob = distribution.log_prob(action).float()
+        return Actions(action[:num_cars].unflatten(0, cars), log_prob[:num_cars].unflatten(0, cars))
 
     @staticmethod
     def _epsilon_greedy(distribution: Categorical, noise: Tensor, epsilon: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from hotlap.rl.policy import Policy
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.request import CollectRequest
-from hotlap.sim.simulator import Start
+from hotlap.sim.starts import Start
 
 _NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
 _COLUMNS = (  # of a race that are columns of `Steps`
@@ -85,7 +85,8 @@ class _Recording:
     plan: EpisodePlan
     rng: np.random.Generator
     noise: np.ndarray
-    rows: list[tuple[RaceStep, int]] = field(default_factory=list)
+    rows: list[tuple[RaceStep, tuple[int, int]]] = field(default_factory=list)
+    """Steps of the race, and the world and car in each that are this episode's."""
     actions: list[np.ndarray] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     obs: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -144,7 +145,7 @@ class RolloutWorker:
                     for row, world in enumerate(ended.tolist()):
                         recording = playing.pop(world)
                         finished[recording.plan.number] = len(recording.rows)
-                        yield self._finish(recording, _row(final, row), learn=request.learn)
+                        yield self._finish(recording, _row(final, (row, 0)), learn=request.learn)
                     self._start(ended.tolist(), waiting, playing)
                 if request.step_cap is not None:
                     self._drop_beyond(request.step_cap, request.plans, waiting, playing, finished)
@@ -157,7 +158,7 @@ class RolloutWorker:
         """Make the first step without asking the reward function, so that the first episode waits for no compiler."""
         world = np.zeros(1, dtype=np.int64)
         self.race.reset([0], [Start()])
-        self.policy.act(_tensors(self.race.observe(world)), torch.zeros(1, self.policy.noise_size), greedy=True)
+        self.policy.act(_tensors(self.race.observe(world)), torch.zeros(1, 1, self.policy.noise_size), greedy=True)
         self.race.simulator.apply_rules()
         self.race.simulator.drive()
         self.race.stop([0])
@@ -165,24 +166,25 @@ class RolloutWorker:
     def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], request: CollectRequest) -> np.ndarray:
         """Act in ``worlds`` and record what comes of it; returns the worlds whose episodes ended."""
         obs = self.race.observe(worlds)
-        noise = np.stack([self._noise(recording) for recording in recordings])
+        noise = np.stack([self._noise(recording) for recording in recordings])[:, None]  # of one car in each world
         steps_taken = [each.plan.steps_before + each.plan.pace * len(each.rows) for each in recordings]
         acted = self.policy.act(
             _tensors(obs),
             torch.from_numpy(noise),
             greedy=not request.explore,
-            steps_taken=torch.tensor(steps_taken),
+            steps_taken=torch.tensor(steps_taken)[:, None],
         )
         actions = acted.action.numpy()
         log_probs = acted.log_prob.numpy()
         judged = self.race.step(worlds, actions)
-        for row, recording in enumerate(recordings):
+        for number, recording in enumerate(recordings):
+            row = number, 0
             recording.rows.append((judged, row))
             recording.actions.append(actions[row])
             if request.learn:
                 recording.obs.append(_row(obs, row))
                 recording.log_probs.append(float(log_probs[row]))
-        return worlds[judged.terminated | judged.truncated]
+        return worlds[(judged.terminated | judged.truncated)[:, 0]]
 
     def _start(self, worlds: Sequence[int], waiting: deque[EpisodePlan], playing: dict[int, _Recording]) -> None:
         pairs = [(world, waiting.popleft()) for world in worlds[: len(waiting)]]
@@ -268,7 +270,7 @@ class RolloutWorker:
         waiting.clear()
 
 
-def _row(obs: dict[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+def _row(obs: dict[str, np.ndarray], row: tuple[int, int]) -> dict[str, np.ndarray]:
     return {sensor: values[row] for sensor, values in obs.items()}
 
 

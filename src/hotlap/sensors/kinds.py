@@ -20,7 +20,7 @@ class SensorKind:
     """Of one observation; three axes are a picture (channels, height, width), uint8, one axis numbers, float32."""
 
     observe: Callable[[Simulator, np.ndarray], np.ndarray]
-    """What the sensors of some worlds see now, (n, *shape), a copy: takes the simulator and the worlds' numbers."""
+    """What the cars of some worlds see now, (n, num_cars, *shape), a copy; takes the simulator and the worlds."""
 
     camera: Callable[[float], PinholeCamera] | None = None
     """The camera that the simulator is to render, by the metadata version; None: it needs none."""
@@ -39,7 +39,8 @@ def own_sensors() -> dict[str, SensorKind]:
 
 def _pictures(simulator: Simulator, worlds: np.ndarray) -> np.ndarray:
     assert simulator.images is not None
-    return simulator.images.numpy()[worlds][:, None]
+    images = simulator.images.numpy()
+    return images.reshape(simulator.num_worlds, simulator.num_cars, 1, *images.shape[1:])[worlds]
 
 
 def _front_camera(version: float) -> PinholeCamera:

@@ -119,9 +119,9 @@ class _Level:
 
 @wp.struct
 class View:
-    """What all rows of one world's image share; ``track`` is -1 where nothing is to be drawn.
+    """What all rows of one image share; ``track`` is -1 where nothing is to be drawn.
 
-    ``palette`` is the row of the colors of walls and sky: the track, or the world where each has its own light.
+    ``palette`` is the row of the colors of walls and sky: the track, or the image where each world has its own light.
     ``left`` and ``right`` are the slopes (leftward over ahead) of the rays through the ends of the south, east, north
     and west wall, both zero where it is out of view.
     """
@@ -154,27 +154,28 @@ def _set_up_views(
     lens: Lens,
     fields: wp.array(dtype=_Field),
     # State in:
-    x_in: wp.array(dtype=float),
-    y_in: wp.array(dtype=float),
-    yaw_in: wp.array(dtype=float),
+    poses: wp.array2d(dtype=wp.vec3),
     track_in: wp.array(dtype=int),
-    active_in: wp.array(dtype=int),
+    active_in: wp.array2d(dtype=int),
     # Out:
-    views_out: wp.array(dtype=View),
+    views_out: wp.array2d(dtype=View),
 ):
-    world = wp.tid()
+    w, c = wp.tid()
     view = View()
     view.track = -1
-    if active_in[world] != 0 and wp.isfinite(x_in[world] + y_in[world] + yaw_in[world]):
-        view.track = track_in[world]
+    x = poses[w, c][0]
+    y = poses[w, c][1]
+    yaw = poses[w, c][2]
+    if active_in[w, c] != 0 and wp.isfinite(x + y + yaw):
+        view.track = track_in[w]
         view.palette = view.track
         field = fields[view.track]
-        view.cos_yaw = wp.cos(yaw_in[world])
-        view.sin_yaw = wp.sin(yaw_in[world])
+        view.cos_yaw = wp.cos(yaw)
+        view.sin_yaw = wp.sin(yaw)
         # The walls hold the camera: a car that has driven through one sees the field from just inside.
         inside = 0.02
-        view.x = wp.clamp(x_in[world] + lens.forward * view.cos_yaw, field.x_min + inside, field.x_max - inside)
-        view.y = wp.clamp(y_in[world] + lens.forward * view.sin_yaw, field.y_min + inside, field.y_max - inside)
+        view.x = wp.clamp(x + lens.forward * view.cos_yaw, field.x_min + inside, field.x_max - inside)
+        view.y = wp.clamp(y + lens.forward * view.sin_yaw, field.y_min + inside, field.y_max - inside)
         left = wp.vec4()
         right = wp.vec4()
         for wall in range(4):
@@ -192,7 +193,7 @@ def _set_up_views(
                 right[wall] = _end_slope(ahead_right, leftward_right, ahead_left, leftward_left)
         view.left = left
         view.right = right
-    views_out[world] = view
+    views_out[w, c] = view
 
 
 @wp.kernel
@@ -204,30 +205,31 @@ def _light_surfaces(
     # In:
     lights: wp.array(dtype=Light),
     # In and out:
-    views: wp.array(dtype=View),
+    views: wp.array2d(dtype=View),
     # Out:
     lit_colors: wp.array3d(dtype=wp.uint16),
     dimming_out: wp.array(dtype=wp.vec3),
 ):
-    world = wp.tid()
-    view = views[world]
+    w, c = wp.tid()
+    view = views[w, c]
     if view.track < 0:
         return
-    view.palette = world
-    views[world] = view
+    image = w * views.shape[1] + c
+    view.palette = image
+    views[w, c] = view
     up = wp.vec3(0.0, 0.0, 1.0)
-    dimming = wp.cw_div(brightness(lights[world], up, up), brightness(daylight[0], up, up))
-    dimming_out[world] = dimming
+    dimming = wp.cw_div(brightness(lights[w], up, up), brightness(daylight[0], up, up))
+    dimming_out[image] = dimming
     for surface in range(5):
         share = wp.vec3(1.0, 1.0, 1.0)  # of the sky
         if surface < 4:
             # The walls in their order face north, west, south and east.
             normal = wp.vec3()
             normal[(surface + 1) % 2] = wp.where(surface == 0 or surface == 3, 1.0, -1.0)
-            share = wp.cw_div(brightness(lights[world], normal, up), brightness(daylight[0], normal, up))
+            share = wp.cw_div(brightness(lights[w], normal, up), brightness(daylight[0], normal, up))
         for channel in range(3):
             color = float(colors[view.track, surface, channel]) * share[channel] / dimming[channel]
-            lit_colors[world, surface, channel] = wp.uint16(color + 0.5)
+            lit_colors[image, surface, channel] = wp.uint16(color + 0.5)
 
 
 # The innermost loops are native, because Warp's array access must assume that a byte it writes may be part of any
@@ -297,7 +299,7 @@ def _make_store(channels: int, lit: bool) -> Any:
         f"for (int i = 0; i < {channels} * columns; ++i) pixel[i] = (uint8_t)((sum[i] + half) >> count_log2);"
     )
     if lit:
-        red, green, blue = (f"dimming.data[world][{k}] * sum[3 * i + {k}]" for k in range(3))
+        red, green, blue = (f"dimming.data[number][{k}] * sum[3 * i + {k}]" for k in range(3))
         grey = " + ".join(f"{share}f * {each}" for share, each in zip(GREY_WEIGHTS, (red, green, blue), strict=True))
         values = [red, green, blue] if channels == 3 else [grey]
         store_pixels = " ".join(
@@ -308,7 +310,7 @@ def _make_store(channels: int, lit: bool) -> Any:
     @wp.func_native(f"""
         const uint16_t* __restrict__ sum = sums.data;
         uint8_t* __restrict__ pixel =
-            (uint8_t*)image.data + world * image.strides[0] + row * image.strides[1] + {channels} * first;
+            (uint8_t*)image.data + number * image.strides[0] + row * image.strides[1] + {channels} * first;
         const int half = (1 << count_log2) >> 1;
         const float scale = 1.0f / (float)(1 << count_log2);
         {store_pixels}
@@ -319,7 +321,7 @@ def _make_store(channels: int, lit: bool) -> Any:
         dimming: wp.array(dtype=wp.vec3),
         count_log2: int,
         columns: int,
-        world: int,
+        number: int,
         row: int,
         first: int,
         image: wp.array3d(dtype=wp.uint8),
@@ -381,8 +383,8 @@ def _make_render(channels: int, max_columns: int, lit: bool) -> Any:
         # Out:
         image: wp.array3d(dtype=wp.uint8),
     ):
-        world, part, piece = wp.tid()
-        view = views[world]
+        number, part, piece = wp.tid()
+        view = views[number]
         if view.track < 0:
             return
         field = fields[view.track]
@@ -457,7 +459,7 @@ def _make_render(channels: int, max_columns: int, lit: bool) -> Any:
                     )
                 else:
                     add_surface(colors, view.palette, SKY, start, end, sums)
-            store(sums, dimming, count_log2, columns, world, row, first, image)
+            store(sums, dimming, count_log2, columns, number, row, first, image)
 
     return render
 
@@ -521,7 +523,7 @@ def _tile(texels: np.ndarray) -> np.ndarray:
 
 
 class CameraRenderer:
-    """Renders the images of ``num_worlds`` cars, each on one of ``grounds``.
+    """Renders the images of the cars of ``num_worlds`` worlds, each on one of ``grounds``.
 
     Args:
         grounds: What there is to see; a world names its ground by index.
@@ -530,6 +532,7 @@ class CameraRenderer:
         color: Images of (height, width, 3) red, green, blue instead of grey (height, width).
         lights: The light of every world (num_worlds,), read at each rendering; ``None``: all have daylight, which is
             faster.
+        num_cars: Cars in each world.
     """
 
     def __init__(
@@ -540,6 +543,8 @@ class CameraRenderer:
         device: str,
         color: bool = False,
         lights: wp.array | None = None,
+        *,
+        num_cars: int = 1,
     ) -> None:
         lowest = min(ground.wall_height for ground in grounds)
         if not 0.0 < camera.height_m < lowest:
@@ -547,7 +552,7 @@ class CameraRenderer:
                 f"the camera must be above the ground and below the walls' top of {lowest} m, got {camera.height_m} m"
             )
         self.camera = camera
-        self.num_worlds = num_worlds
+        self.num_worlds, self.num_cars = num_worlds, num_cars
         self.device = wp.get_device(device)
         self.color = color
         self.lights = lights
@@ -561,20 +566,21 @@ class CameraRenderer:
         self._counts: wp.array = wp.array(counts, dtype=int, device=self.device)
         self._texels_log2: wp.array = wp.array(texels_log2, dtype=float, device=self.device)
         self._upload(grounds)
-        self._views = wp.empty(num_worlds, dtype=View, device=self.device)
+        num_images = num_worlds * num_cars
+        self._views = wp.empty((num_worlds, num_cars), dtype=View, device=self.device)
         # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
         self._rows_each, self._max_columns = (camera.height, 160) if self.device.is_cpu else (1, 8)
-        self._dim = (num_worlds, -(-camera.height // self._rows_each), -(-camera.width // self._max_columns))
+        self._dim = (num_images, -(-camera.height // self._rows_each), -(-camera.width // self._max_columns))
         self._kernel = _render_kernel(3 if color else 1, self._max_columns, lights is not None)
-        num_lit = num_worlds if lights is not None else 0
+        num_lit = num_images if lights is not None else 0
         self._daylight: wp.array = wp.array(DAYLIGHT[None], dtype=Light, device=self.device)
         self._lit_colors = wp.empty((num_lit, 5, 3), dtype=wp.uint16, device=self.device)
         self._dimming = wp.empty(num_lit, dtype=wp.vec3, device=self.device)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """Shape of ``out`` in ``render``: (num_worlds, height, width), with a last axis of 3 in color."""
-        shape = (self.num_worlds, self.camera.height, self.camera.width)
+        """Shape of ``out`` in ``render``: (num_worlds * num_cars, height, width), with a last axis of 3 in color."""
+        shape = (self.num_worlds * self.num_cars, self.camera.height, self.camera.width)
         return (*shape, 3) if self.color else shape
 
     def _table(self, rows: list[list[Any]], dtype: Any) -> wp.array:
@@ -618,23 +624,22 @@ class CameraRenderer:
         self._texels: wp.array = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)
         self._colors: wp.array = wp.array(np.round(colors).astype(np.uint16), dtype=wp.uint16, device=self.device)
 
-    def render(self, x: wp.array, y: wp.array, yaw: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
-        """Write the images of the active worlds into ``out``; the others keep theirs.
+    def render(self, poses: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
+        """Write the images of the active cars into ``out``; the others keep theirs.
 
-        A world whose pose is not finite keeps its image too.
+        A car whose pose is not finite keeps its image too.
 
         Args:
-            x, y, yaw: Pose of base_link [m, m, rad], float32 (num_worlds,).
+            poses: Of base_link, x, y, yaw [m, m, rad], vec3 (num_worlds, num_cars).
             track: Index of each world's ground, int32 (num_worlds,).
-            active: Nonzero where to render, int32 (num_worlds,).
-            out: uint8 of ``image_shape``, contiguous.
+            active: Nonzero where to render, int32 (num_worlds, num_cars).
+            out: uint8 of ``image_shape``, contiguous, the cars of a world together (Warp's arrays have four axes at
+                most).
         """
-        if self.color:
-            out = out.reshape((self.num_worlds, self.camera.height, 3 * self.camera.width))
         wp.launch(
             _set_up_views,
-            dim=self.num_worlds,
-            inputs=[self._lens, self._fields, x, y, yaw, track, active],
+            dim=self._views.shape,
+            inputs=[self._lens, self._fields, poses, track, active],
             outputs=[self._views],
             device=self.device,
         )
@@ -643,7 +648,7 @@ class CameraRenderer:
             colors = self._lit_colors
             wp.launch(
                 _light_surfaces,
-                dim=self.num_worlds,
+                dim=self._views.shape,
                 inputs=[self._daylight, self._colors, self.lights],
                 outputs=[self._views, colors, self._dimming],
                 device=self.device,
@@ -652,7 +657,11 @@ class CameraRenderer:
         wp.launch(
             self._kernel,
             dim=self._dim,
-            inputs=[self._lens, *scene, self._dimming, self._views, self._rows_each],
-            outputs=[out],
+            inputs=[self._lens, *scene, self._dimming, self._views.flatten(), self._rows_each],
+            outputs=[self._rows(out)],
             device=self.device,
         )
+
+    def _rows(self, images: wp.array) -> wp.array:
+        """Images as kernels write them: (num_images, height, bytes of a row)."""
+        return images.reshape((self._dim[0], self.camera.height, -1))

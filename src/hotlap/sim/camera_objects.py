@@ -124,20 +124,21 @@ def _set_up_boxes(
     box_colors: wp.array2d(dtype=wp.vec3),
     lights: wp.array(dtype=Light),
     # In:
-    views: wp.array(dtype=View),
+    views: wp.array2d(dtype=View),
     # Out:
     sides_out: wp.array2d(dtype=_Side),
     lids_out: wp.array2d(dtype=_Lid),
     face_colors_out: wp.array3d(dtype=wp.uint16),
 ):
-    world, k = wp.tid()
-    view = views[world]
+    w, c, k = wp.tid()
+    image = w * views.shape[1] + c
+    view = views[w, c]
     if view.track < 0:
         return
     shape = shapes[k]
-    item = objects[world, shape.number]
-    c = wp.cos(item.yaw)
-    s = wp.sin(item.yaw)
+    item = objects[w, shape.number]
+    cos_yaw = wp.cos(item.yaw)
+    sin_yaw = wp.sin(item.yaw)
     bottom = shape.bottom - lens.elevation
     top = shape.top - lens.elevation
     lid = _Lid()
@@ -148,8 +149,8 @@ def _set_up_boxes(
     for corner in range(4):
         along = shape.ahead + wp.where(corner < 2, shape.half_length, -shape.half_length)
         across = wp.where(corner == 1 or corner == 2, shape.half_width, -shape.half_width)
-        dx = item.x + c * along - s * across - view.x
-        dy = item.y + s * along + c * across - view.y
+        dx = item.x + cos_yaw * along - sin_yaw * across - view.x
+        dy = item.y + sin_yaw * along + cos_yaw * across - view.y
         ahead = dx * view.cos_yaw + dy * view.sin_yaw
         lid.ahead[corner] = ahead
         lid.left[corner] = dy * view.cos_yaw - dx * view.sin_yaw
@@ -158,7 +159,7 @@ def _set_up_boxes(
     if top < 0.0 and farthest > NEAR:
         lid.first_row = _first_row(lens, lid_rows)
         lid.end_row = _end_row(lens, lid_rows)
-    lids_out[world, k] = lid
+    lids_out[image, k] = lid
 
     num_sides = int(0)  # of the two that may face the camera
     for face in range(4):
@@ -186,20 +187,20 @@ def _set_up_boxes(
             side.right_slope = (side.left + side.d_left) / wp.max(side.ahead + side.d_ahead, NEAR)
             side.at_zero = side.d_left / offset
             side.per_slope = -side.d_ahead / offset
-            sides_out[world, 2 * k + num_sides] = side
+            sides_out[image, 2 * k + num_sides] = side
             num_sides += 1
     for rest in range(num_sides, 2):
-        sides_out[world, 2 * k + rest] = _Side()
+        sides_out[image, 2 * k + rest] = _Side()
 
     to_lamp = wp.normalize(wp.vec3(-item.x, -item.y, LAMP_HEIGHT))
     for face in range(5):
-        share = brightness(lights[world], _face_normal(face, item.yaw), to_lamp)
-        color = wp.cw_mul(box_colors[world, k], share)
+        share = brightness(lights[w], _face_normal(face, item.yaw), to_lamp)
+        color = wp.cw_mul(box_colors[w, k], share)
         if face_colors_out.shape[2] == 1:
-            face_colors_out[world, NUM_FACES * k + face, 0] = wp.uint16(wp.dot(grey_weights, color) + 0.5)
+            face_colors_out[image, NUM_FACES * k + face, 0] = wp.uint16(wp.dot(grey_weights, color) + 0.5)
         else:
             for channel in range(3):
-                face_colors_out[world, NUM_FACES * k + face, channel] = wp.uint16(color[channel] + 0.5)
+                face_colors_out[image, NUM_FACES * k + face, channel] = wp.uint16(color[channel] + 0.5)
 
 
 def _make_column_loops(channels: int, max_columns: int) -> tuple[Any, Any, Any]:
@@ -213,7 +214,7 @@ def _make_column_loops(channels: int, max_columns: int) -> tuple[Any, Any, Any]:
         f"seen[i + {k * max_columns}] = nearer ? color{k} : seen[i + {k * max_columns}];" for k in range(channels)
     )
     colors = " ".join(
-        f"const int32_t color{k} = colors.data[(world * colors.shape[1] + face) * {channels} + {k}];"
+        f"const int32_t color{k} = colors.data[(number * colors.shape[1] + face) * {channels} + {k}];"
         for k in range(channels)
     )
 
@@ -238,7 +239,7 @@ def _make_column_loops(channels: int, max_columns: int) -> tuple[Any, Any, Any]:
         at_zero: float,
         per_column: float,
         colors: wp.array3d(dtype=wp.uint16),
-        world: int,
+        number: int,
         face: int,
     ): ...
 
@@ -276,7 +277,7 @@ def _make_column_loops(channels: int, max_columns: int) -> tuple[Any, Any, Any]:
 
     @wp.func_native(f"""
         uint8_t* __restrict__ pixel =
-            (uint8_t*)image.data + world * image.strides[0] + row * image.strides[1] + {channels} * first;
+            (uint8_t*)image.data + number * image.strides[0] + row * image.strides[1] + {channels} * first;
         int32_t* __restrict__ sum = sums.data;
         int32_t* __restrict__ hits = covered.data;
         const int half = (1 << count_log2) >> 1;
@@ -294,7 +295,7 @@ def _make_column_loops(channels: int, max_columns: int) -> tuple[Any, Any, Any]:
         count_log2: int,
         start: int,
         end: int,
-        world: int,
+        number: int,
         row: int,
         first: int,
         image: wp.array3d(dtype=wp.uint8),
@@ -382,8 +383,8 @@ def _make_paint(channels: int, max_columns: int) -> Any:
         # In and out:
         image: wp.array3d(dtype=wp.uint8),
     ):
-        world, part, piece = wp.tid()
-        if views[world].track < 0:
+        number, part, piece = wp.tid()
+        if views[number].track < 0:
             return
         first = piece * wp.static(max_columns)
         columns = wp.min(lens.width - first, wp.static(max_columns))
@@ -394,13 +395,13 @@ def _make_paint(channels: int, max_columns: int) -> Any:
         first_row = int(lens.height)
         end_row = int(0)
         for k in range(sides.shape[1]):
-            if sides[world, k].end_row > 0:
-                first_row = wp.min(first_row, sides[world, k].first_row)
-                end_row = wp.max(end_row, sides[world, k].end_row)
+            if sides[number, k].end_row > 0:
+                first_row = wp.min(first_row, sides[number, k].first_row)
+                end_row = wp.max(end_row, sides[number, k].end_row)
         for k in range(lids.shape[1]):
-            if lids[world, k].end_row > 0:
-                first_row = wp.min(first_row, lids[world, k].first_row)
-                end_row = wp.max(end_row, lids[world, k].end_row)
+            if lids[number, k].end_row > 0:
+                first_row = wp.min(first_row, lids[number, k].first_row)
+                end_row = wp.max(end_row, lids[number, k].end_row)
         num_rays = int(1) << WALL_COUNT  # a variable, or Warp unrolls the loop
         for row in range(wp.max(part * rows_each, first_row), wp.min((part + 1) * rows_each, end_row)):
             row_start = int(columns)
@@ -416,8 +417,8 @@ def _make_paint(channels: int, max_columns: int) -> Any:
                 ray_start = int(columns)
                 ray_end = int(0)
                 for k in range(sides.shape[1]):
-                    if row >= sides[world, k].first_row and row < sides[world, k].end_row:
-                        side = sides[world, k]
+                    if row >= sides[number, k].first_row and row < sides[number, k].end_row:
+                        side = sides[number, k]
                         slopes = _seen_slopes(side, drop)
                         start = _column(ray, column, slopes[0], columns)
                         end = _column(ray, column, slopes[1], columns)
@@ -426,10 +427,10 @@ def _make_paint(channels: int, max_columns: int) -> Any:
                             ray_end = wp.max(ray_end, end)
                             per_column = -side.per_slope / ray.columns_per_slope
                             at_zero = side.at_zero + column * per_column
-                            fill(nearness, values, start, end, at_zero, per_column, colors, world, side.face)
+                            fill(nearness, values, start, end, at_zero, per_column, colors, number, side.face)
                 for k in range(lids.shape[1]):
-                    if row >= lids[world, k].first_row and row < lids[world, k].end_row and drop > 1.0e-6:
-                        lid = lids[world, k]
+                    if row >= lids[number, k].first_row and row < lids[number, k].end_row and drop > 1.0e-6:
+                        lid = lids[number, k]
                         ahead = -lid.top / drop
                         slopes = _across_lid(lid, ahead)
                         start = _column(ray, column, slopes[0], columns)
@@ -437,13 +438,13 @@ def _make_paint(channels: int, max_columns: int) -> Any:
                         if start < end and ahead > NEAR:
                             ray_start = wp.min(ray_start, start)
                             ray_end = wp.max(ray_end, end)
-                            fill(nearness, values, start, end, 1.0 / ahead, 0.0, colors, world, lid.face)
+                            fill(nearness, values, start, end, 1.0 / ahead, 0.0, colors, number, lid.face)
                 if ray_start < ray_end:
                     row_start = wp.min(row_start, ray_start)
                     row_end = wp.max(row_end, ray_end)
                     add_up(nearness, values, ray_start, ray_end, sums, covered)
             if row_start < row_end:
-                mix(sums, covered, WALL_COUNT, row_start, row_end, world, row, first, image)
+                mix(sums, covered, WALL_COUNT, row_start, row_end, number, row, first, image)
 
     return paint
 
@@ -459,10 +460,10 @@ def _paint_kernel(channels: int, max_columns: int) -> Any:
 
 
 class ObjectCameraRenderer(CameraRenderer):
-    """Renders the images of ``num_worlds`` cars, each on one of ``grounds`` with objects.
+    """Renders the images of the cars of ``num_worlds`` worlds, each on one of ``grounds`` with objects.
 
     Args:
-        grounds, camera, num_worlds, device, color, lights: As of `CameraRenderer`.
+        grounds, camera, num_worlds, device, color, lights, num_cars: As of `CameraRenderer`.
         boxes: The boxes of every world, each with the number of its object.
         objects: Where the objects are, ``RaceObject`` (num_worlds, num_objects), read at each rendering.
         box_colors: The boxes' colors, vec3 (num_worlds, len(boxes)) from 0 to 255, read at each rendering.
@@ -477,11 +478,12 @@ class ObjectCameraRenderer(CameraRenderer):
         color: bool = False,
         lights: wp.array | None = None,
         *,
+        num_cars: int = 1,
         boxes: Sequence[tuple[int, Box]],
         objects: wp.array,
         box_colors: wp.array,
     ) -> None:
-        super().__init__(grounds, camera, num_worlds, device, color=color, lights=lights)
+        super().__init__(grounds, camera, num_worlds, device, color=color, lights=lights, num_cars=num_cars)
         shapes: list[Any] = []
         for number, box in boxes:
             shape = _BoxShape()
@@ -494,21 +496,19 @@ class ObjectCameraRenderer(CameraRenderer):
         self._shading = lights
         if lights is None:
             self._shading = wp.array(np.full(num_worlds, DAYLIGHT), dtype=Light, device=self.device)
-        channels = 3 if color else 1
-        self._sides = wp.empty((num_worlds, 2 * len(boxes)), dtype=_Side, device=self.device)
-        self._lids = wp.empty((num_worlds, len(boxes)), dtype=_Lid, device=self.device)
-        faces = (num_worlds, int(NUM_FACES) * len(boxes), channels)
+        channels, num_images = 3 if color else 1, num_worlds * num_cars
+        self._sides = wp.empty((num_images, 2 * len(boxes)), dtype=_Side, device=self.device)
+        self._lids = wp.empty((num_images, len(boxes)), dtype=_Lid, device=self.device)
+        faces = (num_images, int(NUM_FACES) * len(boxes), channels)
         self._face_colors = wp.empty(faces, dtype=wp.uint16, device=self.device)
         self._paint = _paint_kernel(channels, self._max_columns)
 
-    def render(self, x: wp.array, y: wp.array, yaw: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
+    def render(self, poses: wp.array, track: wp.array, active: wp.array, out: wp.array) -> None:
         """As `CameraRenderer.render`, with the objects."""
-        super().render(x, y, yaw, track, active, out)
-        if self.color:
-            out = out.reshape((self.num_worlds, self.camera.height, 3 * self.camera.width))
+        super().render(poses, track, active, out)
         wp.launch(
             _set_up_boxes,
-            dim=self._lids.shape,
+            dim=(*self._views.shape, len(self._shapes)),
             inputs=[
                 self._lens,
                 self._shapes,
@@ -521,10 +521,11 @@ class ObjectCameraRenderer(CameraRenderer):
             outputs=[self._sides, self._lids, self._face_colors],
             device=self.device,
         )
+        views = self._views.flatten()
         wp.launch(
             self._paint,
             dim=self._dim,
-            inputs=[self._lens, self._rays, self._views, self._sides, self._lids, self._face_colors, self._rows_each],
-            outputs=[out],
+            inputs=[self._lens, self._rays, views, self._sides, self._lids, self._face_colors, self._rows_each],
+            outputs=[self._rows(out)],
             device=self.device,
         )

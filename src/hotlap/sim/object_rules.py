@@ -14,10 +14,10 @@ import warp as wp
 
 from hotlap.sim.camera import PinholeCamera
 from hotlap.sim.objects import RaceObject
-from hotlap.sim.scene import CENTER, INNER, LINES_PER_ROUTE, Scene
-from hotlap.sim.segments import Segment, crosses, nearest_on_line, ring_crossings
+from hotlap.sim.scene import CENTER, INNER, LINES_PER_ROUTE, Scene, SceneData
+from hotlap.sim.segments import crosses, nearest_on_line, ring_crossings
 from hotlap.sim.state import Phase, State
-from hotlap.sim.vehicle import FRONT_POINT_AHEAD, Motion, VehicleConstants
+from hotlap.sim.vehicle import FRONT_POINT_AHEAD
 
 CAR_HALF_LENGTH, CAR_HALF_WIDTH = 0.16176, 0.09805  # [m] of the rectangle that crashes, around the car's origin
 VIEW_NEAR, VIEW_FAR = 0.2, 300.0  # [m] depths between which `object_in_camera` looks
@@ -43,28 +43,27 @@ class _View:
 
 @wp.func
 @no_type_check
-def locate(
-    segments: wp.array2d(dtype=Segment), route: int, num_segments: int, closed: int, ccw: int, item: RaceObject
-) -> RaceObject:
+def locate(scene: SceneData, route: int, item: RaceObject) -> RaceObject:
     """An object with its reward inputs for the place where it is."""
-    near = nearest_on_line(segments, route * _LINES + _CENTER, num_segments, item.x, item.y)
+    num_segments = scene.num_segments[route]
+    near = nearest_on_line(scene.segments, route * _LINES + _CENTER, num_segments, item.x, item.y)
     item.distance = near.s
     item.distance_from_center = wp.sqrt(near.distance2)
     # Inside the ring of center line and inner border, which an open track has at its two ends too.
     x = wp.vec4(item.x, item.x, item.x, item.x)
     y = wp.vec4(item.y, item.y, item.y, item.y)
-    crossings = ring_crossings(segments, route * _LINES + _CENTER, num_segments, x, y)[0]
-    crossings += ring_crossings(segments, route * _LINES + _INNER, num_segments, x, y)[0]
-    if closed == 0:
-        center = segments[route * _LINES + _CENTER, 0]
-        inner = segments[route * _LINES + _INNER, 0]
+    crossings = ring_crossings(scene.segments, route * _LINES + _CENTER, num_segments, x, y)[0]
+    crossings += ring_crossings(scene.segments, route * _LINES + _INNER, num_segments, x, y)[0]
+    if scene.closed[route] == 0:
+        center = scene.segments[route * _LINES + _CENTER, 0]
+        inner = scene.segments[route * _LINES + _INNER, 0]
         crossings += crosses(center.ax, center.ay, inner.ax - center.ax, inner.ay - center.ay, item.x, item.y)
-        center = segments[route * _LINES + _CENTER, num_segments - 1]
-        inner = segments[route * _LINES + _INNER, num_segments - 1]
+        center = scene.segments[route * _LINES + _CENTER, num_segments - 1]
+        inner = scene.segments[route * _LINES + _INNER, num_segments - 1]
         cx = center.ax + center.dx
         cy = center.ay + center.dy
         crossings += crosses(cx, cy, inner.ax + inner.dx - cx, inner.ay + inner.dy - cy, item.x, item.y)
-    item.left_of_center = wp.where((crossings & 1) == ccw, 1, 0)
+    item.left_of_center = wp.where((crossings & 1) == scene.ccw[route], 1, 0)
     return item
 
 
@@ -119,73 +118,33 @@ def _is_visible(view: _View, item: RaceObject, x: float, y: float, cos_yaw: floa
 
 @wp.kernel
 @no_type_check
-def _locate_objects(
-    # Scene:
-    segments: wp.array2d(dtype=Segment),
-    num_segments: wp.array(dtype=wp.int32),
-    closed: wp.array(dtype=wp.int32),
-    ccw: wp.array(dtype=wp.int32),
-    # State in:
-    route_of: wp.array(dtype=wp.int32),
-    # In:
-    world: wp.array(dtype=wp.int32),
-    # State in and out:
-    objects: wp.array2d(dtype=RaceObject),
-):
-    row, k = wp.tid()
-    i = world[row]
-    route = route_of[i]
-    objects[i, k] = locate(segments, route, num_segments[route], closed[route], ccw[route], objects[i, k])
+def _locate_objects(scene: SceneData, begins: wp.array2d[wp.int32], state: State):
+    w, k = wp.tid()
+    if begins[w, 0] != 0:
+        state.objects[w, k] = locate(scene, state.route[w], state.objects[w, k])
 
 
-def locate_objects(scene: Scene, state: State, worlds: wp.array) -> None:
-    """Compute the objects' own reward inputs in ``worlds`` (int32)."""
-    wp.launch(
-        _locate_objects,
-        dim=(len(worlds), state.num_objects),
-        inputs=[scene.segments, scene.num_segments, scene.closed, scene.ccw, state.route, worlds],
-        outputs=[state.objects],
-        device=scene.device,
-    )
+def locate_objects(scene: Scene, state: State, begins: wp.array) -> None:
+    """Compute the objects' own reward inputs where episodes begin, by a mask of the cars (num_worlds, num_cars)."""
+    wp.launch(_locate_objects, dim=state.objects.shape, inputs=[scene.data, begins, state], device=scene.device)
 
 
 @wp.kernel
 @no_type_check
-def _check_objects(
-    # Scene:
-    segments: wp.array2d(dtype=Segment),
-    num_segments: wp.array(dtype=wp.int32),
-    # Model:
-    view: _View,
-    bot_penalty: float,
-    # State in:
-    motion: wp.array(dtype=Motion),
-    vehicle: wp.array(dtype=VehicleConstants),
-    route_of: wp.array(dtype=wp.int32),
-    active: wp.array(dtype=wp.int32),
-    phase: wp.array(dtype=wp.int32),
-    objects: wp.array2d(dtype=RaceObject),
-    # State in and out:
-    bot_pause: wp.array(dtype=wp.float32),
-    # State out:
-    is_crashed: wp.array(dtype=wp.int32),
-    crashed_into: wp.array(dtype=wp.int32),
-    closest_objects: wp.array2d(dtype=wp.int32),
-    object_in_camera: wp.array(dtype=wp.int32),
-):
-    i = wp.tid()
-    if active[i] == 0:
+def _check_objects(scene: SceneData, view: _View, state: State):
+    w, c = wp.tid()
+    if state.active[w, c] == 0:
         return
-    route = route_of[i]
-    car = vehicle[i]
-    m = motion[i]
-    c = wp.cos(m.yaw)
-    s = wp.sin(m.yaw)
-    x = m.x + c * car.origin_ahead
-    y = m.y + s * car.origin_ahead
-    px = m.x + c * car.front_point_ahead
-    py = m.y + s * car.front_point_ahead
-    here = nearest_on_line(segments, route * _LINES + _CENTER, num_segments[route], px, py).s
+    route = state.route[w]
+    car = state.vehicle[w, c]
+    m = state.motion[w, c]
+    cos_yaw = wp.cos(m.yaw)
+    sin_yaw = wp.sin(m.yaw)
+    x = m.x + cos_yaw * car.origin_ahead
+    y = m.y + sin_yaw * car.origin_ahead
+    px = m.x + cos_yaw * car.front_point_ahead
+    py = m.y + sin_yaw * car.front_point_ahead
+    here = nearest_on_line(scene.segments, route * _LINES + _CENTER, scene.num_segments[route], px, py).s
 
     hit = int(-1)
     # Of those behind the last in order, of those ahead the first; beyond the ends of the lap it goes on.
@@ -193,38 +152,37 @@ def _check_objects(
     ahead = int(-1)
     last = int(0)
     first = int(0)
-    for k in range(objects.shape[1]):
-        item = objects[i, k]
+    for k in range(state.objects.shape[1]):
+        item = state.objects[w, k]
         # In a pause nobody is hit.
-        if hit < 0 and phase[i] == _RUN and _is_hit(item, x, y, c, s):
+        if hit < 0 and state.phase[w, c] == _RUN and _is_hit(item, x, y, cos_yaw, sin_yaw):
             hit = k
-        if item.distance >= objects[i, last].distance:
+        if item.distance >= state.objects[w, last].distance:
             last = k
-        if item.distance < objects[i, first].distance:
+        if item.distance < state.objects[w, first].distance:
             first = k
         if item.distance <= here:
-            if behind < 0 or item.distance >= objects[i, wp.max(behind, 0)].distance:
+            if behind < 0 or item.distance >= state.objects[w, wp.max(behind, 0)].distance:
                 behind = k
-        elif ahead < 0 or item.distance < objects[i, wp.max(ahead, 0)].distance:
+        elif ahead < 0 or item.distance < state.objects[w, wp.max(ahead, 0)].distance:
             ahead = k
     behind = wp.where(behind < 0, last, behind)
     ahead = wp.where(ahead < 0, first, ahead)
-    is_crashed[i] = 0
+    state.is_crashed[w, c] = 0
     if hit >= 0:
-        item = objects[i, hit]
-        is_crashed[i] = 1
-        crashed_into[i] = hit
+        item = state.objects[w, hit]
+        state.is_crashed[w, c] = 1
+        state.crashed_into[w, c] = hit
         if item.moves != 0:
             # The one behind is at fault, by the front points of both: the start line makes no exception.
             bx = item.x + wp.cos(item.yaw) * _FRONT_POINT_AHEAD
             by = item.y + wp.sin(item.yaw) * _FRONT_POINT_AHEAD
-            if here >= nearest_on_line(segments, route * _LINES + _CENTER, num_segments[route], bx, by).s:
-                is_crashed[i] = 0
-                if bot_pause[i] <= 0.0:
-                    bot_pause[i] = bot_penalty
-    closest_objects[i, 0] = behind
-    closest_objects[i, 1] = ahead
-    object_in_camera[i] = _is_visible(view, objects[i, ahead], x, y, c, s)
+            if here >= nearest_on_line(scene.segments, route * _LINES + _CENTER, scene.num_segments[route], bx, by).s:
+                state.is_crashed[w, c] = 0
+                if state.bot_pause[w] <= 0.0:
+                    state.bot_pause[w] = scene.bots.penalty
+    state.closest_objects[w, c] = wp.vec2i(behind, ahead)
+    state.object_in_camera[w, c] = _is_visible(view, state.objects[w, ahead], x, y, cos_yaw, sin_yaw)
 
 
 @cache
@@ -237,34 +195,11 @@ def _view(camera: PinholeCamera) -> Any:
 
 
 def check_objects(scene: Scene, state: State, camera: PinholeCamera) -> None:
-    """Find out into which object each active world's car has crashed, which are closest, and whether it sees one.
+    """Find out into which object each active car has crashed, which are closest, and whether it sees one.
 
     Args:
-        scene: Tracks.
-        state: Worlds with at least one object.
+        scene: Tracks, and at least one object.
+        state: Worlds.
         camera: Where the camera is that `object_in_camera` asks about.
     """
-    wp.launch(
-        _check_objects,
-        dim=state.num_worlds,
-        inputs=[
-            scene.segments,
-            scene.num_segments,
-            _view(camera),
-            scene.bots.penalty if scene.bots else 0.0,
-            state.motion,
-            state.vehicle,
-            state.route,
-            state.active,
-            state.phase,
-            state.objects,
-        ],
-        outputs=[
-            state.bot_pause,
-            state.is_crashed,
-            state.crashed_into,
-            state.closest_objects,
-            state.object_in_camera,
-        ],
-        device=scene.device,
-    )
+    wp.launch(_check_objects, dim=state.active.shape, inputs=[scene.data, _view(camera), state], device=scene.device)

@@ -11,11 +11,11 @@ import warp as wp
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import Status
-from hotlap.sim.objects import NEAR, RaceObject
-from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene
-from hotlap.sim.segments import Segment, nearest_on_line, ring_crossings
+from hotlap.sim.objects import NEAR
+from hotlap.sim.scene import CAPS, CENTER, INNER, LINES_PER_ROUTE, OUTER, Scene, SceneData
+from hotlap.sim.segments import nearest_on_line, ring_crossings
 from hotlap.sim.state import Phase, State
-from hotlap.sim.vehicle import Motion, VehicleConstants
+from hotlap.sim.vehicle import VehicleConstants
 
 STILL_DISTANCE = 0.0003  # [m] an origin that moves no farther in a step stands still
 STILL_COUNT = 15  # steps of standing still that end the attempt
@@ -51,14 +51,7 @@ def progress_after(ndist: float, start_ndist: float, previous: float) -> float:
 @wp.func
 @no_type_check
 def wheels_inside(
-    segments: wp.array2d(dtype=Segment),
-    route: int,
-    num_segments: int,
-    closed: int,
-    origin_x: float,
-    origin_y: float,
-    yaw: float,
-    vehicle: VehicleConstants,
+    scene: SceneData, route: int, origin_x: float, origin_y: float, yaw: float, vehicle: VehicleConstants
 ) -> int:
     """How many of the four wheel centers are inside the road polygon."""
     c = wp.cos(yaw)
@@ -72,11 +65,13 @@ def wheels_inside(
     for k in range(4):
         x[k] = origin_x + c * forward[k] - s * left[k]
         y[k] = origin_y + s * forward[k] + c * left[k]
-    outer = ring_crossings(segments, route * _LINES + _OUTER, num_segments, x, y)
-    inner = ring_crossings(segments, route * _LINES + _INNER, num_segments, x, y)
+    num_segments = scene.num_segments[route]
+    closed = scene.closed[route]
+    outer = ring_crossings(scene.segments, route * _LINES + _OUTER, num_segments, x, y)
+    inner = ring_crossings(scene.segments, route * _LINES + _INNER, num_segments, x, y)
     caps = wp.vec4i(0, 0, 0, 0)
     if closed == 0:
-        caps = ring_crossings(segments, route * _LINES + _CAPS, 2, x, y)
+        caps = ring_crossings(scene.segments, route * _LINES + _CAPS, 2, x, y)
     inside = int(0)
     for k in range(4):
         if closed != 0:
@@ -88,28 +83,20 @@ def wheels_inside(
 
 @wp.func
 @no_type_check
-def lane_pose(
-    segments: wp.array2d(dtype=Segment),
-    route: int,
-    num_segments: int,
-    closed: int,
-    arc: float,
-    x: float,
-    y: float,
-    only: int,
-) -> wp.vec3:
+def lane_pose(scene: SceneData, route: int, arc: float, x: float, y: float, only: int) -> wp.vec3:
     """Where a car that was at (x, y) is put back: beside the center-line point at ``arc`` [m], on the nearer lane.
 
     Unless ``only`` names a lane, 0 for the inner one; -1 does not.
 
     Returns x [m], y [m] and the heading to the lane's next waypoint [rad].
     """
+    num_segments = scene.num_segments[route]
     center_row = route * _LINES + _CENTER
     piece = int(0)
     for i in range(num_segments):
-        if segments[center_row, i].s <= arc:
+        if scene.segments[center_row, i].s <= arc:
             piece = i
-    start = segments[center_row, piece]
+    start = scene.segments[center_row, piece]
     fraction = wp.clamp((arc - start.s) / wp.max(start.length, 1.0e-9), 0.0, 1.0)
     cx = start.ax + fraction * start.dx
     cy = start.ay + fraction * start.dy
@@ -117,7 +104,7 @@ def lane_pose(
     pose = wp.vec3()
     for k in range(2):
         lane = route * _LINES + 3 + k
-        point = nearest_on_line(segments, lane, num_segments, cx, cy)
+        point = nearest_on_line(scene.segments, lane, num_segments, cx, cy)
         dx = point.x - x
         dy = point.y - y
         if dx * dx + dy * dy < best and only != 1 - k:
@@ -126,97 +113,41 @@ def lane_pose(
             if point.fraction >= 1.0:
                 ahead = point.segment + 1
                 if ahead >= num_segments:
-                    ahead = wp.where(closed != 0, 0, num_segments - 1)
-            pose = wp.vec3(point.x, point.y, wp.atan2(segments[lane, ahead].dy, segments[lane, ahead].dx))
+                    ahead = wp.where(scene.closed[route] != 0, 0, num_segments - 1)
+            pose = wp.vec3(point.x, point.y, wp.atan2(scene.segments[lane, ahead].dy, scene.segments[lane, ahead].dx))
     return pose
 
 
 @wp.kernel
 @no_type_check
-def _apply_rules(
-    # Scene:
-    segments: wp.array2d(dtype=Segment),
-    num_segments: wp.array(dtype=wp.int32),
-    length: wp.array(dtype=wp.float32),
-    closed: wp.array(dtype=wp.int32),
-    ccw: wp.array(dtype=wp.int32),
-    # Rules:
-    number_of_resets: int,
-    off_track_penalty: float,
-    collision_penalty: float,
-    number_of_laps: int,
-    reverse_limit: int,
-    max_steps: int,
-    # State in:
-    motion: wp.array(dtype=Motion),
-    vehicle: wp.array(dtype=VehicleConstants),
-    route_of: wp.array(dtype=wp.int32),
-    start_ndist: wp.array(dtype=wp.float32),
-    objects: wp.array2d(dtype=RaceObject),
-    is_crashed: wp.array(dtype=wp.int32),
-    crashed_into: wp.array(dtype=wp.int32),
-    # State in and out:
-    active: wp.array(dtype=wp.int32),
-    phase: wp.array(dtype=wp.int32),
-    drives: wp.array(dtype=wp.int32),
-    looks: wp.array(dtype=wp.int32),
-    steps: wp.array(dtype=wp.int32),
-    previous_progress: wp.array(dtype=wp.float32),
-    origin_x: wp.array(dtype=wp.float32),
-    origin_y: wp.array(dtype=wp.float32),
-    still_count: wp.array(dtype=wp.int32),
-    reverse_count: wp.array(dtype=wp.int32),
-    resets: wp.array(dtype=wp.int32),
-    laps: wp.array(dtype=wp.int32),
-    pause_left: wp.array(dtype=wp.float32),
-    pose_x: wp.array(dtype=wp.float32),
-    pose_y: wp.array(dtype=wp.float32),
-    pose_yaw: wp.array(dtype=wp.float32),
-    # State out:
-    status_out: wp.array(dtype=wp.int32),
-    running: wp.array(dtype=wp.int32),
-    terminated: wp.array(dtype=wp.int32),
-    truncated: wp.array(dtype=wp.int32),
-    x_out: wp.array(dtype=wp.float32),
-    y_out: wp.array(dtype=wp.float32),
-    heading_out: wp.array(dtype=wp.float32),
-    distance_from_center: wp.array(dtype=wp.float32),
-    projection_distance: wp.array(dtype=wp.float32),
-    progress_out: wp.array(dtype=wp.float32),
-    track_width: wp.array(dtype=wp.float32),
-    closest_waypoints: wp.array2d(dtype=wp.int32),
-    nearest_waypoint: wp.array(dtype=wp.int32),
-    is_left_of_center: wp.array(dtype=wp.int32),
-    all_wheels_on_track: wp.array(dtype=wp.int32),
-    is_offtrack: wp.array(dtype=wp.int32),
-    pause_duration: wp.array(dtype=wp.float32),
-):
-    i = wp.tid()
-    drives[i] = 0
-    looks[i] = 0
-    if active[i] == 0:
+def _apply_rules(scene: SceneData, state: State):
+    w, c = wp.tid()
+    state.drives[w, c] = 0
+    state.looks[w, c] = 0
+    state.running[w, c] = 0
+    if state.active[w, c] == 0:
         return
-    route = route_of[i]
-    pieces = num_segments[route]
-    lap_length = length[route]
-    car = vehicle[i]
-    m = motion[i]
-    c = wp.cos(m.yaw)
-    s = wp.sin(m.yaw)
-    ox = m.x + c * car.origin_ahead
-    oy = m.y + s * car.origin_ahead
-    px = m.x + c * car.front_point_ahead
-    py = m.y + s * car.front_point_ahead
+    route = state.route[w]
+    pieces = scene.num_segments[route]
+    lap_length = scene.length[route]
+    car = state.vehicle[w, c]
+    m = state.motion[w, c]
+    cos_yaw = wp.cos(m.yaw)
+    sin_yaw = wp.sin(m.yaw)
+    ox = m.x + cos_yaw * car.origin_ahead
+    oy = m.y + sin_yaw * car.origin_ahead
+    px = m.x + cos_yaw * car.front_point_ahead
+    py = m.y + sin_yaw * car.front_point_ahead
 
     # Reward inputs.
-    on_center = nearest_on_line(segments, route * _LINES + _CENTER, pieces, px, py)
-    on_inner = nearest_on_line(segments, route * _LINES + _INNER, pieces, on_center.x, on_center.y)
-    on_outer = nearest_on_line(segments, route * _LINES + _OUTER, pieces, on_center.x, on_center.y)
+    on_center = nearest_on_line(scene.segments, route * _LINES + _CENTER, pieces, px, py)
+    on_inner = nearest_on_line(scene.segments, route * _LINES + _INNER, pieces, on_center.x, on_center.y)
+    on_outer = nearest_on_line(scene.segments, route * _LINES + _OUTER, pieces, on_center.x, on_center.y)
     to_inner2 = (px - on_inner.x) * (px - on_inner.x) + (py - on_inner.y) * (py - on_inner.y)
     to_outer2 = (px - on_outer.x) * (px - on_outer.x) + (py - on_outer.y) * (py - on_outer.y)
-    inside = wheels_inside(segments, route, pieces, closed[route], ox, oy, m.yaw, car)
-    previous = previous_progress[i]
-    progress = progress_after(on_center.s / lap_length, start_ndist[i], previous)
+    inside = wheels_inside(scene, route, ox, oy, m.yaw, car)
+    previous = state.previous_progress[w, c]
+    progress = progress_after(on_center.s / lap_length, state.start_ndist[w, c], previous)
     behind = on_center.segment
     if on_center.fraction >= 1.0:
         behind += 1
@@ -227,186 +158,125 @@ def _apply_rules(
     if on_center.fraction > 0.5 and on_center.fraction < 1.0:
         nearer = ahead
 
-    x_out[i] = px
-    y_out[i] = py
-    heading_out[i] = wp.degrees(m.yaw)
-    distance_from_center[i] = wp.sqrt(on_center.distance2)
-    projection_distance[i] = on_center.s
-    progress_out[i] = progress
-    track_width[i] = wp.sqrt(
+    state.x[w, c] = px
+    state.y[w, c] = py
+    state.heading[w, c] = wp.degrees(m.yaw)
+    state.distance_from_center[w, c] = wp.sqrt(on_center.distance2)
+    state.projection_distance[w, c] = on_center.s
+    state.progress[w, c] = progress
+    state.track_width[w, c] = wp.sqrt(
         (on_inner.x - on_outer.x) * (on_inner.x - on_outer.x) + (on_inner.y - on_outer.y) * (on_inner.y - on_outer.y)
     )
-    closest_waypoints[i, 0] = behind
-    closest_waypoints[i, 1] = ahead
-    nearest_waypoint[i] = nearer
-    is_left_of_center[i] = wp.where((to_inner2 < to_outer2) == (ccw[route] != 0), 1, 0)
-    all_wheels_on_track[i] = wp.where(inside == 4, 1, 0)
-    is_offtrack[i] = wp.where(inside == 0, 1, 0)
+    state.closest_waypoints[w, c] = wp.vec2i(behind, ahead)
+    state.nearest_waypoint[w, c] = nearer
+    state.is_left_of_center[w, c] = wp.where((to_inner2 < to_outer2) == (scene.ccw[route] != 0), 1, 0)
+    state.all_wheels_on_track[w, c] = wp.where(inside == 4, 1, 0)
+    state.is_offtrack[w, c] = wp.where(inside == 0, 1, 0)
 
     # Rules.
-    step = steps[i] + 1
-    steps[i] = step
-    before_x = origin_x[i]
-    before_y = origin_y[i]
+    step = state.steps[w, c] + 1
+    state.steps[w, c] = step
+    before_x = state.origin_x[w, c]
+    before_y = state.origin_y[w, c]
     moved2 = (ox - before_x) * (ox - before_x) + (oy - before_y) * (oy - before_y)
-    origin_x[i] = ox
-    origin_y[i] = oy
-    was = phase[i]
+    state.origin_x[w, c] = ox
+    state.origin_y[w, c] = oy
+    was = state.phase[w, c]
     next_phase = was
     status = int(_IN_PROGRESS)
     done = int(0)
-    running[i] = wp.where(was == _RUN, 1, 0)
+    state.running[w, c] = wp.where(was == _RUN, 1, 0)
     if was != _PREPARE and progress >= 100.0:
         # Also in a pause: a car put back just before the finish line has its front point beyond it.
-        laps[i] = laps[i] + 1
-        done = wp.where(laps[i] >= number_of_laps, 1, 0)
+        state.laps[w, c] = state.laps[w, c] + 1
+        done = wp.where(state.laps[w, c] >= scene.rules.number_of_laps, 1, 0)
     if was == _PREPARE:
         status = _PREPARING
         next_phase = _RUN
     elif was == _PAUSE:
         status = wp.where(done != 0, _LAP_COMPLETE, _PAUSING)
-        pause_left[i] = wp.max(pause_left[i] - _PERIOD, 0.0)
-        if pause_left[i] <= 1.0e-4:
-            pause_left[i] = 0.0
+        state.pause_left[w, c] = wp.max(state.pause_left[w, c] - _PERIOD, 0.0)
+        if state.pause_left[w, c] <= 1.0e-4:
+            state.pause_left[w, c] = 0.0
             next_phase = _RUN
     else:
-        still = wp.where(moved2 <= _STILL_DISTANCE2, still_count[i] + 1, 0)
-        backwards = wp.where(progress < previous, reverse_count[i] + 1, 0)
+        still = wp.where(moved2 <= _STILL_DISTANCE2, state.still_count[w, c] + 1, 0)
+        backwards = wp.where(progress < previous, state.reverse_count[w, c] + 1, 0)
         if done != 0:
             status = _LAP_COMPLETE
         elif still >= _STILL_COUNT:
             status = _IMMOBILIZED
         elif inside == 0:
             status = _OFF_TRACK
-        elif is_crashed[i] != 0:
+        elif state.is_crashed[w, c] != 0:
             status = _CRASHED
-        elif backwards >= reverse_limit:
+        elif backwards >= scene.rules.reverse_count:
             status = _REVERSED
         if status != _IN_PROGRESS and status != _LAP_COMPLETE:
-            if resets[i] < number_of_resets:
-                resets[i] = resets[i] + 1
+            if state.resets[w, c] < scene.rules.number_of_resets:
+                state.resets[w, c] = state.resets[w, c] + 1
                 still = 0
                 backwards = 0
-                penalty = wp.where(status == _CRASHED, collision_penalty, off_track_penalty)
-                pause_left[i] = wp.where(status == _IMMOBILIZED, 0.0, penalty)
+                penalty = wp.where(status == _CRASHED, scene.rules.collision_penalty, scene.rules.off_track_penalty)
+                state.pause_left[w, c] = wp.where(status == _IMMOBILIZED, 0.0, penalty)
                 # From the step before: this one may already be on another stretch of the track. The original forgets
                 # the start offset here; races start at 0, so only the sum is right in general.
-                back = start_ndist[i] + 0.01 * previous
+                back = state.start_ndist[w, c] + 0.01 * previous
                 from_x = before_x
                 from_y = before_y
                 stays = int(0)
                 if status == _CRASHED:
-                    stays = objects[i, crashed_into[i]].moves  # what the car ran into drives away
-                    back = start_ndist[i] + 0.01 * progress
+                    stays = state.objects[w, state.crashed_into[w, c]].moves  # what the car ran into drives away
+                    back = state.start_ndist[w, c] + 0.01 * progress
                     from_x = ox
                     from_y = oy
                 arc = (back - wp.floor(back)) * lap_length
                 lane = int(-1)
                 obstacle_arc = float(0.0)
                 nearest = float(_NEAR)
-                for k in range(objects.shape[1]):
-                    gap = wp.abs(objects[i, k].distance - arc)
-                    if gap < nearest and objects[i, k].moves == 0:
+                for k in range(state.objects.shape[1]):
+                    gap = wp.abs(state.objects[w, k].distance - arc)
+                    if gap < nearest and state.objects[w, k].moves == 0:
                         nearest = gap
-                        obstacle_arc = objects[i, k].distance
-                        lane = 1 - objects[i, k].lane
+                        obstacle_arc = state.objects[w, k].distance
+                        lane = 1 - state.objects[w, k].lane
                 if lane >= 0:
                     arc = obstacle_arc - _RESET_BEHIND
-                    if arc < 0.0 and closed[route] != 0:
+                    if arc < 0.0 and scene.closed[route] != 0:
                         arc += lap_length
-                pose = lane_pose(segments, route, pieces, closed[route], arc, from_x, from_y, lane)
+                pose = lane_pose(scene, route, arc, from_x, from_y, lane)
                 if stays != 0:
                     pose = wp.vec3(ox, oy, m.yaw)
-                pose_x[i] = pose[0]
-                pose_y[i] = pose[1]
-                pose_yaw[i] = pose[2]
+                state.pose_x[w, c] = pose[0]
+                state.pose_y[w, c] = pose[1]
+                state.pose_yaw[w, c] = pose[2]
                 next_phase = _PAUSE
             else:
                 done = 1
-        still_count[i] = wp.where(progress >= 100.0, 0, still)
-        reverse_count[i] = wp.where(progress >= 100.0, 0, backwards)
-    over_time = wp.where(done == 0 and step >= max_steps, 1, 0)
+        state.still_count[w, c] = wp.where(progress >= 100.0, 0, still)
+        state.reverse_count[w, c] = wp.where(progress >= 100.0, 0, backwards)
+    over_time = wp.where(done == 0 and step >= scene.rules.max_steps, 1, 0)
     if over_time != 0:
         status = _TIME_UP
-    terminated[i] = done
-    truncated[i] = over_time
+    state.terminated[w, c] = done
+    state.truncated[w, c] = over_time
     if done == 0:
         # Also when time is up: what would come next is worth what the car sees then.
-        looks[i] = 1
+        state.looks[w, c] = 1
         if was == _RUN and next_phase == _RUN:
-            drives[i] = 1
+            state.drives[w, c] = 1
     if done != 0 or over_time != 0:
         next_phase = _DONE
-        active[i] = 0
-    status_out[i] = status
-    pause_duration[i] = pause_left[i]
-    phase[i] = next_phase
-    previous_progress[i] = wp.where(progress >= 100.0, 0.0, progress)
+        state.active[w, c] = 0
+    state.status[w, c] = status
+    state.pause_duration[w, c] = state.pause_left[w, c]
+    state.phase[w, c] = next_phase
+    state.previous_progress[w, c] = wp.where(progress >= 100.0, 0.0, progress)
 
 
 def apply_rules(scene: Scene, state: State) -> None:
-    """Compute the reward inputs of every active world, apply the race rules and advance the phases.
+    """Compute the reward inputs of every active car, apply the race rules and advance the phases.
 
     What concerns objects must be found out before: `hotlap.sim.object_rules`.
     """
-    rules = scene.rules
-    wp.launch(
-        _apply_rules,
-        dim=state.num_worlds,
-        inputs=[
-            scene.segments,
-            scene.num_segments,
-            scene.length,
-            scene.closed,
-            scene.ccw,
-            rules.number_of_resets,
-            rules.off_track_penalty,
-            rules.collision_penalty,
-            rules.number_of_laps,
-            rules.reverse_count,
-            rules.max_steps,
-            state.motion,
-            state.vehicle,
-            state.route,
-            state.start_ndist,
-            state.objects,
-            state.is_crashed,
-            state.crashed_into,
-            state.active,
-            state.phase,
-            state.drives,
-            state.looks,
-            state.steps,
-            state.previous_progress,
-            state.origin_x,
-            state.origin_y,
-            state.still_count,
-            state.reverse_count,
-            state.resets,
-            state.laps,
-            state.pause_left,
-            state.pose_x,
-            state.pose_y,
-            state.pose_yaw,
-        ],
-        outputs=[
-            state.status,
-            state.running,
-            state.terminated,
-            state.truncated,
-            state.x,
-            state.y,
-            state.heading,
-            state.distance_from_center,
-            state.projection_distance,
-            state.progress,
-            state.track_width,
-            state.closest_waypoints,
-            state.nearest_waypoint,
-            state.is_left_of_center,
-            state.all_wheels_on_track,
-            state.is_offtrack,
-            state.pause_duration,
-        ],
-        device=scene.device,
-    )
+    wp.launch(_apply_rules, dim=state.active.shape, inputs=[scene.data, state], device=scene.device)

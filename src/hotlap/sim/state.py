@@ -1,15 +1,15 @@
-"""The changing part of a simulation: one row per world."""
+"""The changing part of a simulation: worlds, and the cars that race in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import warp as wp
 
 from hotlap.sim.light import DAYLIGHT, Light
-from hotlap.sim.objects import Bot, Box, RaceObject
+from hotlap.sim.objects import Bot, RaceObject
+from hotlap.sim.scene import Scene, array2d
 from hotlap.sim.vehicle import Motion, VehicleConstants
 
 
@@ -22,76 +22,30 @@ class Phase(IntEnum):
     DONE = 3
 
 
-_FIELDS: dict[str, tuple[type, int]] = {
-    # name: (type, columns)
-    "steering": (wp.float32, 1),
-    "speed": (wp.float32, 1),
-    "bot_steps": (wp.int32, 1),
-    "bot_pause": (wp.float32, 1),
-    "route": (wp.int32, 1),
-    "track": (wp.int32, 1),
-    "phase": (wp.int32, 1),
-    "active": (wp.int32, 1),
-    "drives": (wp.int32, 1),
-    "looks": (wp.int32, 1),
-    "steps": (wp.int32, 1),
-    "start_ndist": (wp.float32, 1),
-    "previous_progress": (wp.float32, 1),
-    "origin_x": (wp.float32, 1),
-    "origin_y": (wp.float32, 1),
-    "still_count": (wp.int32, 1),
-    "reverse_count": (wp.int32, 1),
-    "resets": (wp.int32, 1),
-    "laps": (wp.int32, 1),
-    "pause_left": (wp.float32, 1),
-    "pose_x": (wp.float32, 1),
-    "pose_y": (wp.float32, 1),
-    "pose_yaw": (wp.float32, 1),
-    # What the rules found in a step; valid until the next step.
-    "status": (wp.int32, 1),
-    "running": (wp.int32, 1),
-    "terminated": (wp.int32, 1),
-    "truncated": (wp.int32, 1),
-    "x": (wp.float32, 1),
-    "y": (wp.float32, 1),
-    "heading": (wp.float32, 1),
-    "distance_from_center": (wp.float32, 1),
-    "projection_distance": (wp.float32, 1),
-    "progress": (wp.float32, 1),
-    "track_width": (wp.float32, 1),
-    "closest_waypoints": (wp.int32, 2),
-    "nearest_waypoint": (wp.int32, 1),
-    "is_left_of_center": (wp.int32, 1),
-    "all_wheels_on_track": (wp.int32, 1),
-    "is_offtrack": (wp.int32, 1),
-    "is_crashed": (wp.int32, 1),
-    "crashed_into": (wp.int32, 1),
-    "closest_objects": (wp.int32, 2),
-    "object_in_camera": (wp.int32, 1),
-    "pause_duration": (wp.float32, 1),
-}
-
-
+@wp.struct
 class State:
-    """Everything that changes, as device arrays of ``num_worlds`` rows.
+    """Everything that changes, as device arrays of ``num_worlds`` rows, made by `make_state`; kernels take it whole.
+
+    Down to ``box_colors`` they are of a world, (num_worlds,) or as told; the others are of a car,
+    (num_worlds, num_cars).
 
     ======================== ===================================================================== ======
     field                    meaning [unit]                                                        set by
     ======================== ===================================================================== ======
-    motion                   ``Motion`` of the car: pose and velocities of its centre of gravity   drive
-    vehicle                  ``VehicleConstants`` of this world's car                              reset
-    jitter_seed              seed of the car's step-to-step randomness (uint32)                    reset
+    route                    where it races: ``Scene.route``                                       reset
+    track                    index in ``Scene.tracks``                                             reset
     light                    ``Light`` of the world                                                reset
     objects                  ``RaceObject``: (num_worlds, num_objects)                             drive
     bots                     ``Bot``, for the last of the objects: (num_worlds, num_bots)          drive
-    bot_seed                 seed of the bot cars' changes of lane (uint32)                        reset
-    box_colors               colors of the objects' boxes, 0 to 255: (num_worlds, num_boxes) vec3  reset
-    steering                 commanded steering angle [deg, left positive]                         caller
-    speed                    commanded speed [m/s]                                                 caller
+    bot_seed                 seed of the bot cars' changes of lane                                 reset
     bot_steps                steps that the bot cars have driven                                   drive
     bot_pause                time that they still stand [s]                                        rules
-    route                    where it races: ``Scene.route``                                       reset
-    track                    index in ``Scene.tracks``                                             reset
+    box_colors               colors of the objects' boxes, 0 to 255: (num_worlds, num_boxes)       reset
+    motion                   ``Motion``: pose and velocities of its centre of gravity              drive
+    vehicle                  ``VehicleConstants`` of this episode's car                            reset
+    jitter_seed              seed of the car's step-to-step randomness                             reset
+    steering                 commanded steering angle [deg, left positive]                         caller
+    speed                    commanded speed [m/s]                                                 caller
     phase                    ``Phase``                                                             rules
     active                   1 until the episode is over                                           rules
     drives                   1 if the action takes effect in this step                             rules
@@ -115,58 +69,84 @@ class State:
     projection_distance      reward input [m]                                                      rules
     progress                 reward input [%]                                                      rules
     track_width              reward input [m]                                                      rules
-    closest_waypoints        reward input, previous and next: (num_worlds, 2)                      rules
+    closest_waypoints        reward input, previous and next                                       rules
     nearest_waypoint         the nearer of the two                                                 rules
     is_left_of_center        reward input, 1 for True                                              rules
     all_wheels_on_track      reward input, 1 for True                                              rules
     is_offtrack              reward input, 1 for True                                              rules
     is_crashed               reward input, 1 for True                                              rules
     crashed_into             number of the object, where the car has crashed                       rules
-    closest_objects          reward input, behind and ahead: (num_worlds, 2)                       rules
+    closest_objects          reward input, behind and ahead                                        rules
     object_in_camera         reward input, 1 for True                                              rules
     pause_duration           penalty still to serve after the step [s]                             rules
     ======================== ===================================================================== ======
     """
 
-    # For type checkers: the arrays are made in a loop from the table above.
-    motion: wp.array
-    vehicle: wp.array
-    jitter_seed: wp.array
-    light: wp.array
-    objects: wp.array
-    bots: wp.array
-    bot_seed: wp.array
-    box_colors: wp.array
+    route: wp.array[wp.int32]
+    track: wp.array[wp.int32]
+    light: wp.array[Light]
+    objects: array2d[RaceObject]
+    bots: array2d[Bot]
+    bot_seed: wp.array[wp.uint32]
+    bot_steps: wp.array[wp.int32]
+    bot_pause: wp.array[wp.float32]
+    box_colors: array2d[wp.vec3]
 
-    def __init__(
-        self,
-        num_worlds: int,
-        *,
-        num_objects: int = 0,
-        num_bots: int = 0,
-        boxes: Sequence[Box] = (),
-        device: str = "cpu",
-    ) -> None:
-        self.num_worlds = num_worlds
-        self.num_objects = num_objects
-        self.device = device
-        self.motion = wp.zeros(num_worlds, dtype=Motion, device=device)
-        self.vehicle = wp.zeros(num_worlds, dtype=VehicleConstants, device=device)
-        self.jitter_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
-        self.light = wp.array(np.full(num_worlds, DAYLIGHT), dtype=Light, device=device)
-        self.objects = wp.zeros((num_worlds, num_objects), dtype=RaceObject, device=device)
-        self.bots = wp.zeros((num_worlds, num_bots), dtype=Bot, device=device)
-        self.bot_seed = wp.zeros(num_worlds, dtype=wp.uint32, device=device)
-        colors = np.array([box.color for box in boxes], dtype=np.float32).reshape(-1, 3)
-        self.box_colors = wp.array(np.tile(colors, (num_worlds, 1, 1)), dtype=wp.vec3, device=device)
-        for name, (dtype, columns) in _FIELDS.items():
-            shape: int | tuple[int, int] = num_worlds if columns == 1 else (num_worlds, columns)
-            setattr(self, name, wp.zeros(shape, dtype=dtype, device=device))
-        self.phase.fill_(int(Phase.DONE))
+    motion: array2d[Motion]
+    vehicle: array2d[VehicleConstants]
+    jitter_seed: array2d[wp.uint32]
+    steering: array2d[wp.float32]
+    speed: array2d[wp.float32]
+    phase: array2d[wp.int32]
+    active: array2d[wp.int32]
+    drives: array2d[wp.int32]
+    looks: array2d[wp.int32]
+    steps: array2d[wp.int32]
+    start_ndist: array2d[wp.float32]
+    previous_progress: array2d[wp.float32]
+    origin_x: array2d[wp.float32]
+    origin_y: array2d[wp.float32]
+    still_count: array2d[wp.int32]
+    reverse_count: array2d[wp.int32]
+    resets: array2d[wp.int32]
+    laps: array2d[wp.int32]
+    pause_left: array2d[wp.float32]
+    pose_x: array2d[wp.float32]
+    pose_y: array2d[wp.float32]
+    pose_yaw: array2d[wp.float32]
+    # What the rules found in a step; valid until the next one.
+    status: array2d[wp.int32]
+    running: array2d[wp.int32]
+    terminated: array2d[wp.int32]
+    truncated: array2d[wp.int32]
+    x: array2d[wp.float32]
+    y: array2d[wp.float32]
+    heading: array2d[wp.float32]
+    distance_from_center: array2d[wp.float32]
+    projection_distance: array2d[wp.float32]
+    progress: array2d[wp.float32]
+    track_width: array2d[wp.float32]
+    closest_waypoints: array2d[wp.vec2i]
+    nearest_waypoint: array2d[wp.int32]
+    is_left_of_center: array2d[wp.int32]
+    all_wheels_on_track: array2d[wp.int32]
+    is_offtrack: array2d[wp.int32]
+    is_crashed: array2d[wp.int32]
+    crashed_into: array2d[wp.int32]
+    closest_objects: array2d[wp.vec2i]
+    object_in_camera: array2d[wp.int32]
+    pause_duration: array2d[wp.float32]
 
-    def __getattr__(self, name: str) -> wp.array:
-        raise AttributeError(f"State has no field {name!r}; it has {', '.join(_FIELDS)}")
 
-    def host(self, name: str) -> np.ndarray:
-        """Field ``name`` on the host: a view valid until the next step on the CPU, a copy on a GPU."""
-        return getattr(self, name).numpy()
+def make_state(scene: Scene, num_worlds: int) -> State:
+    """Worlds in which no episode has begun; ``numpy()`` of a field is a view on the CPU, a copy on a GPU."""
+    columns = {"objects": scene.num_objects, "bots": scene.num_bots, "box_colors": len(scene.boxes)}
+    state = State()
+    for name, field in State.vars.items():  # type: ignore[attr-defined]  # of Warp's struct type
+        shape = (num_worlds, columns.get(name, scene.num_cars))[: field.type.ndim]
+        setattr(state, name, wp.zeros(shape, dtype=field.type.dtype, device=scene.device))
+    state.phase.fill_(int(Phase.DONE))
+    state.light.assign(np.full(num_worlds, DAYLIGHT))
+    colors = np.array([box.color for *_, box in scene.boxes], dtype=np.float32).reshape(-1, 3)
+    state.box_colors.assign(np.tile(colors, (num_worlds, 1, 1)))
+    return state

@@ -106,12 +106,15 @@ class Eye:
         seen = []
         for start in range(0, len(poses), self.batch):
             part = poses[start : start + self.batch]
-            padded = np.zeros((3, self.batch), dtype=np.float32)
-            padded[:, : len(part)] = part.T
-            active = np.arange(self.batch) < len(part)
-            pose: list[wp.array] = [wp.array(row, dtype=wp.float32, device="cpu") for row in padded]
-            x, y, yaw = pose
-            self.renderer.render(x, y, yaw, self.track, wp.array(active, dtype=wp.int32, device="cpu"), self.images)
+            padded = np.zeros((self.batch, 1, 3), dtype=np.float32)
+            padded[: len(part), 0] = part
+            active = np.arange(self.batch)[:, None] < len(part)
+            self.renderer.render(
+                wp.array(padded, dtype=wp.vec3, device="cpu"),
+                self.track,
+                wp.array(active, dtype=wp.int32, device="cpu"),
+                self.images,
+            )
             seen.append(self.images.numpy()[: len(part)].copy())
         return np.concatenate(seen)
 

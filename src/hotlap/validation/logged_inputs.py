@@ -15,7 +15,7 @@ import numpy as np
 from hotlap.deepracer.statuses import Status
 from hotlap.sim.race_rules import apply_rules
 from hotlap.sim.scene import RaceRules, Scene
-from hotlap.sim.state import Phase, State
+from hotlap.sim.state import Phase, make_state
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
 from hotlap.validation.traces import DrivenRoute, Trace
 
@@ -54,41 +54,44 @@ def compute_rows(trace: Trace, version: str, route: DrivenRoute, *, device: str 
     num_worlds, num_steps = len(first), int(length.max())
 
     scene = Scene([track], RaceRules(), device=device)
-    state = State(num_worlds, device=device)
-    state.vehicle.assign(np.repeat(vehicle_constants(car)[None], num_worlds))
+    state = make_state(scene, num_worlds)
+    state.vehicle.assign(np.full((num_worlds, 1), vehicle_constants(car)))
     in_prepare = trace.status[first] == Status.PREPARE
-    state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32))
+    state.phase.assign(np.where(in_prepare, int(Phase.PREPARE), int(Phase.RUN)).astype(np.int32)[:, None])
     fraction = track.project(np.stack([trace.x, trace.y], axis=-1)[first]) / track.length
-    state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32))
+    state.start_ndist.assign(np.mod(fraction - 0.01 * trace.progress[first], 1.0).astype(np.float32)[:, None])
     # A log that begins in the middle of an episode has its first progress to go on from.
     before = np.where(trace.steps[first] > 2, trace.progress[first], 0.0)
-    state.previous_progress.assign(before.astype(np.float32))
+    state.previous_progress.assign(before.astype(np.float32)[:, None])
 
     motion: np.ndarray = np.zeros(len(trace), dtype=MOTION_DTYPE)
     motion["x"] = trace.x - car.logged_point_ahead_of_cg_m * np.cos(trace.yaw)
     motion["y"] = trace.y - car.logged_point_ahead_of_cg_m * np.sin(trace.yaw)
     motion["yaw"] = trace.yaw
-    fields = ("progress", "nearest_waypoint", "closest_waypoints", "all_wheels_on_track", "status")
-    computed = {name: np.zeros((len(trace), *state.host(name).shape[1:]), state.host(name).dtype) for name in fields}
+    progress, off_track = np.zeros(len(trace)), np.zeros(len(trace), dtype=bool)
+    nearest, previous = np.zeros((2, len(trace)), dtype=np.int64)
+    all_wheels = np.zeros(len(trace), dtype=bool)
     for step in range(num_steps):
         rows = first + np.minimum(step, length - 1)
         present = step < length
-        state.motion.assign(motion[rows])
+        state.motion.assign(motion[rows, None])
         # The log decides how long an episode lasts: a rule that ends it early shall cost one row, not the rest.
-        state.active.assign(present.astype(np.int32))
+        state.active.assign(present.astype(np.int32)[:, None])
         if step > 0:
             state.phase.fill_(int(Phase.RUN))
         apply_rules(scene, state)
-        for name, values in computed.items():
-            values[rows[present]] = state.host(name)[present]
-
-    # As the previous waypoint a repeated point counts with its last row, as the next one with its first.
-    is_next = computed["nearest_waypoint"] != computed["closest_waypoints"][:, 0]
+        now = rows[present]
+        progress[now] = state.progress.numpy()[present, 0]
+        nearest[now] = state.nearest_waypoint.numpy()[present, 0]
+        previous[now] = state.closest_waypoints.numpy()[present, 0, 0]
+        all_wheels[now] = state.all_wheels_on_track.numpy()[present, 0]
+        off_track[now] = state.status.numpy()[present, 0] == int(Status.OFF_TRACK)
     return ComputedRows(
-        progress=computed["progress"].astype(np.float64),
-        closest_waypoint=route.file_rows[computed["nearest_waypoint"], np.where(is_next, 0, 1)],
-        all_wheels_on_track=computed["all_wheels_on_track"] != 0,
-        off_track=computed["status"] == int(Status.OFF_TRACK),
+        progress=progress,
+        # As the previous waypoint a repeated point counts with its last row, as the next one with its first.
+        closest_waypoint=route.file_rows[nearest, np.where(nearest != previous, 0, 1)],
+        all_wheels_on_track=all_wheels,
+        off_track=off_track,
     )
 
 
