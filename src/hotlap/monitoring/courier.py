@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from hotlap.backoff import pauses
 from hotlap.monitoring.discretion import plain
 from hotlap.monitoring.sink import Beginning, News, Sink
 
@@ -99,7 +100,7 @@ class Courier:
 
     def _until_it_works(self, act: Callable[[], None]) -> bool:
         """Try until it works; False if the end came before."""
-        pause = FIRST_PAUSE_S
+        waits = pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         while True:
             try:
                 act()
@@ -116,6 +117,7 @@ class Courier:
                     self._num_lost = 0
                 self._refusing = False
                 return True
+            pause = next(waits)
             with self._change:
                 if self._deadline is None:
                     self._change.wait(pause)
@@ -124,4 +126,3 @@ class Courier:
                 return False
             if self._deadline is not None:
                 time.sleep(min(FIRST_PAUSE_S, left))
-            pause = min(2 * pause, LONGEST_PAUSE_S)

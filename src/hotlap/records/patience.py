@@ -1,25 +1,15 @@
-"""Trying again, with pauses that grow, what may succeed a little later."""
+"""Waiting for room on a full disk."""
 
 from __future__ import annotations
 
 import errno
-import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
+from hotlap.backoff import pauses
+
 Result = TypeVar("Result")
-
-
-def pauses(first: float, longest: float) -> Iterator[float]:
-    """Seconds to wait after each failure: doubled each time up to ``longest``, with a random quarter less.
-
-    Without that quarter all who wait for the same server would come back at the same moment.
-    """
-    pause = first
-    while True:
-        yield pause * random.uniform(0.75, 1.0)
-        pause = min(2 * pause, longest)
 
 
 class Patience:

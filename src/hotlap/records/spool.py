@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
+from hotlap.backoff import pauses
 from hotlap.errors import RecordError
 from hotlap.records.layout import BUSY, INDEX, is_checkpoint, upload_rank
 from hotlap.records.ownership import SucceededError
-from hotlap.records.patience import Patience, pauses
+from hotlap.records.patience import Patience
 from hotlap.records.s3_errors import StorageError
 from hotlap.records.spool_folder import Deed, Entry, SpoolFolder
 from hotlap.records.store import Store, checked_parts, cut_anew

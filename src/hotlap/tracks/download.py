@@ -12,11 +12,13 @@ import urllib.request
 from email.message import Message
 from typing import IO, Any, BinaryIO, Final
 
+from hotlap.backoff import pauses
 from hotlap.bounded import in_words, told
 from hotlap.errors import TrackError
 
 MAX_REDIRECTS: Final = 5
 _CHUNK: Final = 1 << 16
+LONGEST_PAUSE_S: Final = 30.0
 _SLOWEST: Final = 1024  # bytes/s, after a minute
 _BUSY: Final = (408, 425, 429, 500, 502, 503, 504)
 
@@ -79,6 +81,7 @@ class Downloader:
             TrackError: If the file is too large, or does not come whole.
         """
         part = _Part(file, limit, shown(address))
+        waits = pauses(self.first_pause, LONGEST_PAUSE_S)
         for number in range(1, self.tries + 1):
             try:
                 self._try(address, part)
@@ -88,7 +91,7 @@ class Downloader:
             except (OSError, http.client.HTTPException) as error:
                 reason = _reason(error)
             if number < self.tries:
-                time.sleep(self.first_pause * 2 ** (number - 1))
+                time.sleep(next(waits))
         raise TrackError(
             f"{part.shown}: the file did not come whole in {self.tries} tries ({reason}). Run the same command again "
             "later; what is here already is not fetched again."
