@@ -39,6 +39,7 @@ from hotlap.jobs.registry import JobRegistry, progress_of
 from hotlap.monitoring.run_id import KEY, run_id
 from hotlap.monitoring.sink import Beginning
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore
+from hotlap.records.claim import CLAIM, read_holder
 from hotlap.records.episode_log import EpisodeLog, EpisodeRecord
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog, WorkerSummary
 from hotlap.records.folder import Folder
@@ -46,10 +47,10 @@ from hotlap.records.lock import _holder
 from hotlap.records.log_file import LogFile
 from hotlap.records.log_lines import TRAINER_LOG
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, TrialMetrics, read_metrics
-from hotlap.records.ownership import _read_note
-from hotlap.records.spool_folder import SpoolNote
+from hotlap.records.mirrored import MirrorNote
 from hotlap.records.tallies import Moments, Tally, TallyLog
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
+from hotlap.records.uploaded import NOTES, Uploaded
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
 from hotlap.training.ranking import candidate, estimate
@@ -175,7 +176,8 @@ RESOURCES = {
     "instance_groups": [{"instance_group_name": "trainer", "instance_type": "a", "hosts": ["algo-1", "algo-2"]}],
 }
 HOLDER = {"pid": 7, "host": "elsewhere", "since": "2026-01-01T12:00:00+00:00"}
-PLACE = {"place": "s3://bucket/prefix", "endpoint": None, "owners": ["a", "b"]}
+MIRRORED = {"model": "s3://bucket/prefix", "endpoint": None, "token": "a"}
+UPLOADED = [["metrics/a", [1, 2, 3]], ["model/.lock", None], ["model/b", "unread"], ["model/c", "gone"]]
 TRACE = b"""\
 episode,steps,X,Y,yaw,steer,throttle,action,reward,done,all_wheels_on_track,progress,closest_waypoint,track_len,\
 tstamp,episode_status,pause_duration,obstacle_crash_counter,wall_clock
@@ -278,8 +280,8 @@ def holder_of_lock(folder: Path) -> None:
     assert _holder(folder).isprintable()
 
 
-def owner_of_bucket(folder: Path) -> None:
-    note = _read_note(Folder(folder), ".training/1.json")  # type: ignore[arg-type]  # it gets, as buckets do
+def holder_of_bucket(folder: Path) -> None:
+    note = read_holder(Folder(folder))  # type: ignore[arg-type]  # it gets, as buckets do
     assert all(value.isprintable() and len(value) <= 100 for value in note.values())
 
 
@@ -434,6 +436,9 @@ READERS: dict[str, Reader] = {
         {"model": {"TrainingInputMode": "File", "S3DistributionType": "FullyReplicated"}},
     ),
     "lock": json_reader(".training.json", holder_of_lock, HOLDER),
-    "spool": json_reader("place.json", SpoolNote.read, PLACE),
-    "owner": json_reader(".training/1.json", owner_of_bucket, {"token": "a", **HOLDER}),
+    "mirrored": json_reader("bucket.json", MirrorNote.read, MIRRORED),
+    "uploaded": Reader(
+        NOTES, lambda folder: len(Uploaded(folder).differences()), [lines(*UPLOADED)], odd_lines(UPLOADED[0])
+    ),
+    "claim": json_reader(CLAIM, holder_of_bucket, {"token": "a", **HOLDER}),
 }

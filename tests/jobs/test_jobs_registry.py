@@ -22,11 +22,13 @@ from hotlap.jobs.overview import find_job
 from hotlap.jobs.record import ClusterJob, JobRecord, ProcessId
 from hotlap.jobs.registry import KEPT, JobRegistry, Progress, progress_of
 from hotlap.jobs.running import JOB_VARIABLE, RunningJob, running_job
+from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
 from hotlap.records.events import PROGRESS, EvaluationSummary, IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.layout import INDEX
-from hotlap.records.spool_folder import TRAINING, SpoolFolder, SpoolNote
+from hotlap.records.mirrored import TRAINING, mirrored, put_away
+from hotlap.records.s3_settings import S3Settings
 from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.user_folders import state_folder
 
@@ -311,10 +313,13 @@ def test_the_best_is_the_one_that_the_index_names(place, tmp_path, monkeypatch):
     where: str | Path = tmp_path / "model"
     if place == "bucket":
         where = "s3://races/model"
-        spool = tmp_path / "state" / "spool" / "races-model-1" / TRAINING
-        SpoolNote(where, None).write(spool.parent)
-        for number, key in enumerate((PROGRESS, TALLIES, INDEX)):
-            SpoolFolder(spool).write(number, "kept", key, store.get(key))
+        settings = S3Settings(endpoint=None, region="us-east-1", source="nowhere", provider=None)
+        home, _ = mirrored(S3Prefix.parse(where), settings)
+        for key in (PROGRESS, TALLIES, INDEX, "model/1_Step-10.safetensors"):
+            Folder(home / TRAINING).put(key, store.get(key) if store.exists(key) else b"")
+        assert progress_of(where) == Progress(3, 0.5, str(first), 0.95, 11.0)
+        put_away(home)  # uploaded whole
+        assert not list(home.rglob("*.safetensors"))
     assert progress_of(where) == Progress(3, 0.5, str(first), 0.95, 11.0)
 
 

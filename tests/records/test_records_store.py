@@ -1,8 +1,9 @@
-"""Laws of every store: a folder, a bucket, and a spool before either of them."""
+"""Laws of every store, a folder or a bucket, and of those that a training writes and the next one finds."""
 
 from __future__ import annotations
 
 import itertools
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,39 +14,49 @@ import torch
 from hotlap.errors import ConfigError, RecordError
 from hotlap.records.address import S3Prefix
 from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEntry
+from hotlap.records.download import download
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.folder import Folder
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics, read_metrics
+from hotlap.records.mirror import Mirror
 from hotlap.records.opening import open_store
 from hotlap.records.s3 import Bucket
-from hotlap.records.spool import Spool
 from hotlap.records.store import Store
 
 Opener = Callable[[], Store]
 
 
-@pytest.fixture(params=["folder", "bucket", "spooled folder", "spooled bucket"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
-    """Opens the same place anew at each call, when everything is written; there is one at a time."""
-    if request.param.endswith("bucket"):
-        place: str | Path = f"s3://{request.getfixturevalue('s3_bucket')}/models/law"
+@pytest.fixture(params=["folder", "bucket"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+    """Opens the same store anew at each call."""
+    if request.param == "bucket":
+        model: str | Path = f"s3://{request.getfixturevalue('s3_bucket')}/models/law"
     else:
-        place = tmp_path / "model"
-    held: list[Spool] = []
+        model = tmp_path / "model"
+    return lambda: open_store(model)
+
+
+@pytest.fixture(params=["folder", "mirrored"])
+def resumed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Folder]]:
+    """What a training writes into, as the next one finds it: the same folder, or what came to another by a bucket."""
+    if request.param == "folder":
+        yield lambda: Folder(tmp_path / "model")
+        return
+    bucket = Bucket(S3Prefix(request.getfixturevalue("s3_bucket"), "models/law"))
+    mirrors: list[Mirror] = []
 
     def finish() -> None:
-        for spool in held:
-            assert spool.flush(patience_s=30)
-            spool.close()
-        held.clear()
+        for mirror in mirrors:
+            assert mirror.flush(patience_s=30)
+            mirror.close()
+        mirrors.clear()
 
-    def call() -> Store:
+    def call() -> Folder:
         finish()
-        store = open_store(place)
-        if request.param.startswith("spooled"):
-            store = Spool(store, tmp_path / "spool")
-            held.append(store)
-        return store
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        download(bucket, folder)
+        mirrors.append(Mirror(folder, bucket))
+        return Folder(folder)
 
     yield call
     finish()
@@ -56,7 +67,7 @@ def store(opened: Opener) -> Store:
     return opened()
 
 
-def test_put_get_list_append_delete(store: Store):
+def test_put_get_list_delete(store: Store):
     assert store.list("model") == []
     store.put("model/b", b"1")
     store.put("model/a", b"2")
@@ -64,9 +75,8 @@ def test_put_get_list_append_delete(store: Store):
     store.put("models/d", b"3")
     store.put("top", b"3")
     store.put("model/b", b"4")
-    store.append("model/b", b"5")
-    store.append("model/new", b"6")
-    assert store.get("model/b") == b"45"
+    store.put("model/new", b"6")
+    assert store.get("model/b") == b"4"
     assert store.get("model/new") == b"6"
     assert store.list("model") == ["model/a", "model/b", "model/new"]
     assert store.exists("model/deep/c")
@@ -95,7 +105,6 @@ def test_what_is_not_there(store: Store):
 def test_keys_cannot_leave_the_place(store: Store, key: str):
     for attempt in (
         lambda: store.put(key, b""),
-        lambda: store.append(key, b""),
         lambda: store.get(key),
         lambda: store.exists(key),
         lambda: store.delete(key),
@@ -112,22 +121,22 @@ def test_names_stay_as_they_are(opened: Opener, name: str):
     assert store.list(name) == [f"{name}/{name}"]
 
 
-def test_another_reader_finds_what_was_written(opened: Opener):
-    """The next who opens the place sees the last state of everything."""
-    first = opened()
+def test_the_next_training_finds_what_was_written(resumed: Callable[[], Folder]):
+    """The last state of everything."""
+    first = resumed()
     first.put("metrics/a", b"old")
     first.put("metrics/b", b"goes")
     first.put("metrics/a", b"new")
     first.delete("metrics/b")
     first.append("metrics/c", b"1")
     first.append("metrics/c", b"2")
-    second = opened()
+    second = resumed()
     assert (second.get("metrics/a"), second.get("metrics/c")) == (b"new", b"12")
     assert second.list("metrics") == ["metrics/a", "metrics/c"]
     second.append("metrics/c", b"3")
     second.delete("metrics/a")
-    assert opened().get("metrics/c") == b"123"
-    assert opened().list("metrics") == ["metrics/c"]
+    assert resumed().get("metrics/c") == b"123"
+    assert resumed().list("metrics") == ["metrics/c"]
 
 
 def test_readers_see_the_old_bytes_or_the_new_ones(store: Store):
@@ -171,22 +180,22 @@ def test_checkpoints_live_there(opened: Opener):
     assert again.store.get("model/.coach_checkpoint") == b"4_Step-40.ckpt\n"
 
 
-def test_growing_records_live_there(opened: Opener):
+def test_growing_records_live_there(resumed: Callable[[], Folder]):
     """The progress and the metrics of a training go on where the resumed one begins."""
     record = IterationRecord(0, "1_Step-1.ckpt", 1, 1, 1.0, 1, 1, 1.0, 1.0, 0)
     episode = EpisodeMetrics(1.0, 0.0, 1.0, 1, 1, "training", 10.0, "off_track")
-    store = opened()
+    store = resumed()
     log, metrics = ProgressLog(store, num_iterations=0), TrainingMetrics(store)
     for _ in range(3):
         log.append(record)
         metrics.add([episode])
         metrics.save()
-    store = opened()
+    store = resumed()
     log, metrics = ProgressLog(store, num_iterations=1), TrainingMetrics(store, num_episodes=2)
     assert len(log.read()) == 3  # all are of iteration 0
     log.append(record)
     metrics.save()
-    store = opened()
+    store = resumed()
     assert len(ProgressLog(store).read()) == 4
     assert len(read_metrics(store, "metrics/TrainingMetrics.json")) == 2
 

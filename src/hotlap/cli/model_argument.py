@@ -116,8 +116,10 @@ def which_folder(command: str) -> ConfigError:
 
 def is_trained_by_deepracer(folder: Path) -> bool:
     """Whether a folder holds what the original trained: a frozen graph or a checkpoint of TensorFlow."""
-    patterns = ("*.pb", "agent/*.pb", "model/*.pb", "model/*.ckpt.index", "*.ckpt.index")
-    return any(any(folder.glob(pattern)) for pattern in patterns)
+    from hotlap.records.layout import foreign_checkpoint
+
+    paths = (path for pattern in ("*", "agent/*", "model/*") for path in folder.glob(pattern))
+    return foreign_checkpoint(path.relative_to(folder).as_posix() for path in paths) is not None
 
 
 def model_place(folder: str) -> str:

@@ -42,14 +42,14 @@ def upload(
                 each.discard()
                 left = 0
             else:
-                tell(f"{each.place}: {counted(each.num_files, 'file')}, {each.num_bytes / 1e6:.1f} MB …")
+                tell(f"{each.model}: {counted(each.num_files, 'file')}, {each.num_bytes / 1e6:.1f} MB …")
                 left = each.upload(tell)
-        except HotlapError as problem:  # the next place may be on another server
+        except HotlapError as problem:  # the next model may be on another server
             error = str(problem)
             out.print(f"[red]{escape(error)}[/]", soft_wrap=True)
         rows.append(
             {
-                "place": each.place,
+                "place": each.model,
                 "folder": str(each.folder),
                 "files": each.num_files,
                 "bytes": each.num_bytes,
@@ -58,7 +58,7 @@ def upload(
             }
         )
         if not left:
-            tell(f"{each.place}: {'dropped' if discard else 'everything is there'}.")
+            tell(f"{each.model}: {'dropped' if discard else 'everything is there'}.")
     if as_json:
         print_json({"places": rows})
     elif not rows:

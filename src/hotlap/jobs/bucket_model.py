@@ -1,4 +1,4 @@
-"""The files of a model beside what it was trained to: into its place in a bucket, and back."""
+"""The files of a model beside what it was trained to: into a bucket, and back."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ def put_model(model: ModelFolder, job: Job, store: Store) -> None:
                 store.put(path.relative_to(folder).as_posix(), path.read_bytes())
 
 
-def get_model(place: S3Prefix, folder: Path, *, needs_reward: bool = True) -> tuple[ModelFolder, Job]:
+def get_model(prefix: S3Prefix, folder: Path, *, needs_reward: bool = True) -> tuple[ModelFolder, Job]:
     """Get a model's files, but for checkpoints and records, into a folder.
 
     Args:
-        place: Where it lies, trained by this or by the original.
+        prefix: Where it lies, trained by this or by the original.
         folder: Is made.
         needs_reward: Whether a reward function must be among them.
 
     Returns:
-        The model, and its settings, whose output is ``place``.
+        The model, and its settings, whose output is ``prefix``.
 
     Raises:
         ConfigError: If the bucket cannot be used, or the files are not those of a model.
         RecordError: If the bucket does not answer, or there is too much in it.
     """
-    bucket = Bucket(place)
+    bucket = Bucket(prefix)
     keys = [key for key in bucket.check() if _belongs_to_model(key)]
     if len(keys) > MAX_FILES:
         raise RecordError(
-            f"{place} holds {len(keys)} files that belong to no training, a model has up to {MAX_FILES}. Check the "
+            f"{prefix} holds {len(keys)} files that belong to no training, a model has up to {MAX_FILES}. Check the "
             "prefix: it must be that of one model."
         )
     here = Folder(folder, sync=False)
@@ -70,7 +70,7 @@ def get_model(place: S3Prefix, folder: Path, *, needs_reward: bool = True) -> tu
         num_bytes += len(data)
         if num_bytes > MAX_BYTES:
             raise RecordError(
-                f"The files of the model at {place} exceed {MAX_BYTES >> 20} MB, {key} among them. Move away what the "
+                f"The files of the model at {prefix} exceed {MAX_BYTES >> 20} MB, {key} among them. Move away what the "
                 "model does not need."
             )
         here.put(key, data)
@@ -78,9 +78,9 @@ def get_model(place: S3Prefix, folder: Path, *, needs_reward: bool = True) -> tu
         if name not in keys and bucket.exists(key):
             here.put(name, bucket.get(key))
     if not folder.is_dir():
-        raise RecordError(f"There is no model at {place}. Check the address; `hotlap train DIR --output` makes one.")
+        raise RecordError(f"There is no model at {prefix}. Check the address; `hotlap train DIR --output` makes one.")
     model = ModelFolder(folder, needs_reward=needs_reward)
-    job = model.job.updated(race={"track": _found(model.job.race.track, folder)}, training={"output": str(place)})
+    job = model.job.updated(race={"track": _found(model.job.race.track, folder)}, training={"output": str(prefix)})
     workers = tuple(
         each | {"track": _found(each["track"], folder)} if "track" in each else each for each in job.workers
     )

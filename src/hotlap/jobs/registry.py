@@ -18,7 +18,7 @@ from hotlap.records.checkpoints import parse_index
 from hotlap.records.events import PROGRESS, parse_progress, with_best
 from hotlap.records.folder import Folder
 from hotlap.records.layout import INDEX
-from hotlap.records.spool_folder import last_written
+from hotlap.records.mirrored import last_written
 from hotlap.records.tallies import TALLIES, last_tallies, parse_tallies
 from hotlap.user_folders import STATE_VARIABLE, state_folder
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from hotlap.config.monitoring import Monitoring
 from hotlap.monitoring.monitor import Monitor
 from hotlap.monitoring.sink import Beginning
+from hotlap.records.folder import Folder
 from hotlap.records.metrics import TrialMetrics
-from hotlap.records.store import Store
 
 _OF_TRAININGS = {
     "tensorboard": False,
@@ -35,7 +35,7 @@ class EvaluationMonitor:
         self._tell = tell
         self._open().close()
 
-    def report(self, model: str, store: Store, trials: Sequence[TrialMetrics], log: Sequence[str]) -> None:
+    def report(self, model: str, store: Folder, trials: Sequence[TrialMetrics], log: Sequence[str]) -> None:
         """Tell of an evaluation that is recorded; waits for servers for ten seconds at most."""
         with self._open() as monitor:
             monitor.begin(Beginning(model, store))

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from hotlap.records.episode_log import EpisodeRecord
 from hotlap.records.events import IterationRecord
+from hotlap.records.folder import Folder
 from hotlap.records.metrics import TrialMetrics
-from hotlap.records.store import Store
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Beginning:
     model: str
     """Its name."""
 
-    store: Store
+    store: Folder
     """Where it leaves its files."""
 
     run: str = ""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from hotlap.monitoring.sink import Beginning, News, episodes, iterations
 from hotlap.monitoring.values import episode_values, iteration_values
-from hotlap.records.store import Store
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -52,7 +51,7 @@ class _EventFile:
     def __init__(self, training: Beginning, folder: str, first_step: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
-        self._store: Store = training.store
+        self._store = training.store
         self._descriptions = {f"update/{name}": text for name, text in training.measures.items()}
         folder = f"{FOLDER}/{folder}"
         if training.num_iterations == 0:

@@ -10,7 +10,6 @@ from hotlap.errors import MissingExtraError
 from hotlap.monitoring.sink import Beginning, News, episodes, iterations
 from hotlap.monitoring.values import episode_values, iteration_values
 from hotlap.records.folder import Folder
-from hotlap.records.store import Store
 from hotlap.user_folders import state_folder
 
 _WITH_SERVER = ("online", "run", "shared")  # modes of the library
@@ -79,9 +78,10 @@ class WeightsAndBiases:
         self._run.finish()
 
 
-def _folder(store: Store) -> Path:
+def _folder(store: Folder) -> Path:
     """Where the library's own files go: ``WANDB_DIR``, or beside the model's logs, or where hotlap keeps its state."""
     given = os.environ.get("WANDB_DIR")
-    folder = Path(given) if given else store.root / "logs" if isinstance(store, Folder) else state_folder()
+    mirrored = store.root.is_relative_to(state_folder())  # what is there goes to a bucket, and does not stay
+    folder = Path(given) if given else state_folder() if mirrored else store.root / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -22,12 +22,14 @@ READY = f"{MODEL_FOLDER}/.ready"
 FINISHED = f"{MODEL_FOLDER}/.finished"
 """Empty; the training has ended."""
 
+NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", INDEX, READY, FINISHED)
+"""Files that tell others which checkpoints there are."""
+
 _RECORD = re.compile(
     r"(model|metrics|ip|mp4|logs|(\d+/)?training-simtrace|evaluation-simtrace|evaluation-\d{14})/.*", re.DOTALL
 )
 _WEIGHTS = re.compile(rf"{MODEL_FOLDER}/\d+_Step-\d+\.safetensors")
-_FOREIGN = re.compile(rf"{MODEL_FOLDER}/(\d+_Step-\d+\.ckpt\..+|model_\d+\.pb)")
-_NAMES_OF_WEIGHTS = (f"{MODEL_FOLDER}/{POINTER}", INDEX, READY, FINISHED)
+_FOREIGN = re.compile(r"(.*/)?(\d+_Step-\d+\.ckpt\..+|[^/]+\.pb)", re.DOTALL)
 
 
 def is_record(key: str) -> bool:
@@ -41,12 +43,12 @@ def is_weights(key: str) -> bool:
 
 
 def is_foreign_checkpoint(key: str) -> bool:
-    """Whether the file belongs to a checkpoint that DeepRacer trained."""
+    """Whether the file, in whatever folder, is a frozen graph or a part of a checkpoint that DeepRacer trained."""
     return _FOREIGN.fullmatch(key) is not None
 
 
 def foreign_checkpoint(keys: Iterable[str]) -> str | None:
-    """The last of the files that belong to a checkpoint that DeepRacer trained; None: there is none."""
+    """The last of the files by which a model is one that DeepRacer trained; None: it is not."""
     return max(filter(is_foreign_checkpoint, keys), default=None)
 
 
@@ -61,7 +63,7 @@ def upload_rank(key: str) -> int:
     Whoever reads the bucket meanwhile, or takes it over in the middle, finds metrics that reach as far as every
     checkpoint, every checkpoint's state beside its weights, and no name of a checkpoint without its weights.
     """
-    if key in _NAMES_OF_WEIGHTS:
+    if key in NAMES_OF_WEIGHTS:
         return 3
     if is_weights(key):
         return 2

@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from hotlap.bounded import lines_of
 from hotlap.errors import RecordError
+from hotlap.records.folder import Folder
 from hotlap.records.store import Store
 
 MAX_LINES = 200_000  # more than any training's, and half a gigabyte of objects
@@ -29,7 +30,7 @@ class LogFile:
         RecordError: If the file that stays cannot be read, or cannot be cut.
     """
 
-    def __init__(self, store: Store, key: str, head: Sequence[str] = (), *, kept: int | None = 0) -> None:
+    def __init__(self, store: Folder, key: str, head: Sequence[str] = (), *, kept: int | None = 0) -> None:
         self.store = store
         self.key = key
         self._waiting: list[str] = []
@@ -76,7 +77,7 @@ class RecordLog(Generic[Record]):
         self.num_bytes = 0
         """Of the lines that stayed and those that were added."""
         if num_iterations and kept is not None:
-            self.num_bytes = store.cut(self.KEY, kept)
+            self.num_bytes = self._growing.cut(self.KEY, kept)
         elif num_iterations is not None:
             earlier = self._records() if num_iterations else []
             self._write(store.put, [record for record in earlier if stays(record)])
@@ -95,7 +96,13 @@ class RecordLog(Generic[Record]):
         return self._parse(self.store.get(self.KEY)) if self.store.exists(self.KEY) else []
 
     def _add(self, records: Sequence[Record]) -> None:
-        self._write(self.store.append, records)
+        self._write(self._growing.append, records)
+
+    @property
+    def _growing(self) -> Folder:
+        """Where the file grows; in a bucket it can only be read."""
+        assert isinstance(self.store, Folder)
+        return self.store
 
     def _write(self, how: Callable[[str, bytes], None], records: Sequence[Record]) -> None:
         data = _text([self._line(record) for record in records])

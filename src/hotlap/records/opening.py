@@ -1,4 +1,4 @@
-"""From the place that a user names to the `Store` that stands for it."""
+"""From a model as a user names it to the `Store` of its files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hotlap.records.s3 import Bucket
 from hotlap.records.store import Store
 
 
-def open_store(place: str | Path | Store) -> Store:
-    """The `Store` at a place: a folder, or ``s3://bucket/prefix``. A `Store` is returned as it is.
+def open_store(model: str | Path | Store) -> Store:
+    """The files of a model: in its folder, or at ``s3://bucket/prefix``. A `Store` is returned as it is.
 
     Raises:
         ConfigError: If an address of a bucket is wrong, or the settings for reaching buckets are.
     """
-    if not isinstance(place, str | Path):
-        return place
-    return Bucket(S3Prefix.parse(str(place))) if is_s3(place) else Folder(place)
+    if not isinstance(model, str | Path):
+        return model
+    return Bucket(S3Prefix.parse(str(model))) if is_s3(model) else Folder(model)

@@ -1,26 +1,28 @@
-"""Where a training or an evaluation leaves its files, held for it alone while it runs: a folder, or a bucket."""
+"""The folder that a training or an evaluation writes, held for it alone while it runs, and the way to a bucket."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from hotlap.errors import RecordError
 from hotlap.records.address import S3Prefix, is_s3
 from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.claim import CLAIM, Claim, holder_token
+from hotlap.records.download import download
 from hotlap.records.events import PROGRESS
 from hotlap.records.folder import Folder
 from hotlap.records.layout import MODEL_FOLDER, foreign_checkpoint, is_record, is_weights
 from hotlap.records.lock import FolderLock
+from hotlap.records.mirror import Mirror
+from hotlap.records.mirrored import EVALUATION, TRAINING, UPLOADED, mirrored, put_away, remove
 from hotlap.records.patience import Patience
-from hotlap.records.spool_folder import TRAINING, SpoolNote, spool_of
+from hotlap.records.s3 import Bucket
 from hotlap.records.store import Store
 from hotlap.shell import quoted
 from hotlap.unfinished import sweep
@@ -33,28 +35,11 @@ HURRY_S = 3.0  # at an end that nobody planned
 Tell = Callable[[str], None]
 
 
-class Output(Protocol):
-    """A place that nobody else trains in; leaving it without an exception waits until everything is there."""
-
-    @property
-    def store(self) -> Store:
-        """For all that is written."""
-
-    def wipe(self) -> None:
-        """Delete what an earlier training left."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool, clone: bool = False) -> Output:
-    """Take a place for a training: a model folder, or ``s3://bucket/prefix``.
+def open_output(model: str | Path, tell: Tell, *, resume: bool, wipe: bool, clone: bool = False) -> Output:
+    """Take a model for a training: its folder, or ``s3://bucket/prefix``.
 
     Args:
-        place: Where checkpoints and records go.
+        model: Where checkpoints and records go.
         tell: Is told what the user should know, perhaps from another thread.
         resume: The training may go on with an earlier one there.
         wipe: `Output.wipe` will be called.
@@ -66,13 +51,13 @@ def open_output(place: str | Path, tell: Tell, *, resume: bool, wipe: bool, clon
         RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set, if it is another
             program's and ``wipe`` is not set, if it is being trained at this moment, or if a bucket does not answer.
     """
-    if is_s3(place):
-        return BucketOutput(S3Prefix.parse(str(place)), tell, resume=resume, wipe=wipe, clone=clone)
-    return FolderOutput(Path(place), tell, resume=resume, wipe=wipe)
+    if is_s3(model):
+        return BucketOutput(S3Prefix.parse(str(model)), tell, resume=resume, wipe=wipe, clone=clone)
+    return Output(Path(model), tell, resume=resume, wipe=wipe)
 
 
-class FolderOutput:
-    """A model folder."""
+class Output:
+    """A model's folder that no other training writes."""
 
     def __init__(self, folder: Path, tell: Tell, *, resume: bool, wipe: bool) -> None:
         with ExitStack() as held:
@@ -86,10 +71,11 @@ class FolderOutput:
                     "--resume, or delete it and begin anew with --wipe."
                 )
             if not (earlier or wipe):
-                _refuse_foreign(self.store.list(MODEL_FOLDER), folder)
+                _refuse_foreign(foreign_checkpoint(self.store.list(MODEL_FOLDER)), folder)
             self._held = held.pop_all()
 
     def wipe(self) -> None:
+        """Delete what an earlier training left; to be called before `start`."""
         of_workers = (f"{worker}/training-simtrace" for worker in itertools.count())
         traces = itertools.takewhile(self.store.list, of_workers)
         events = ("logs/tensorboard/episodes", "logs/tensorboard/iterations")
@@ -97,132 +83,148 @@ class FolderOutput:
             for key in self.store.list(prefix):
                 self.store.delete(key)
 
+    def start(self) -> None:
+        """Begin to bring what is written to a bucket, if it is to be there."""
+
+    def confirm(self) -> None:
+        """Raise a `SucceededError` if another training has taken the bucket's prefix."""
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Let others in; without an exception, when everything is where it is to be."""
         self._held.close()
 
 
-class BucketOutput:
-    """A prefix of a bucket, behind a spool on this machine."""
+class BucketOutput(Output):
+    """A folder of this machine's whose files go to a prefix of a bucket."""
 
-    def __init__(self, place: S3Prefix, tell: Tell, *, resume: bool, wipe: bool, clone: bool) -> None:
-        from hotlap.records.ownership import FOLDER, Ownership, owner_token
-        from hotlap.records.s3 import Bucket
-        from hotlap.records.spool import Spool
-
-        self.place = place
+    def __init__(self, prefix: S3Prefix, tell: Tell, *, resume: bool, wipe: bool, clone: bool) -> None:
+        self.prefix = prefix
         self._tell = tell
-        self.bucket = bucket = Bucket(place)
-        folder = spool_of(place, bucket.settings)
+        self.bucket = bucket = Bucket(prefix)
+        self.home, note = mirrored(prefix, bucket.settings)
+        folder = self.home / TRAINING
         with ExitStack() as held:
-            held.enter_context(FolderLock(folder, name=str(place)))
+            held.enter_context(FolderLock(self.home, name=str(prefix)))
             keys = bucket.check()
-            note = SpoolNote.read(folder) or SpoolNote(str(place), bucket.settings.endpoint)
-            self.store = Spool(
-                bucket,
-                folder / TRAINING,
-                tell=tell,
-                confirm=lambda: self.ownership.confirm(),
-                patience=Patience(FULL_DISK_S, tell),
-            )
-            present = [key for key in keys if (is_record(key) if clone else not key.startswith(f"{FOLDER}/"))]
-            waiting, _ = self.store.left
-            begun = any(key.startswith(f"{FOLDER}/") for key in keys) or any(is_weights(key) for key in keys)
-            lost = not begun or _holds_iterations(self.store, keys)
+            self.store = Folder(folder, patience=Patience(FULL_DISK_S, tell))
+            self.mirror = Mirror(folder, bucket, tell=tell, confirm=lambda: self.claim.confirm())
+            ours = CLAIM in keys and holder_token(bucket) == note.token
+            waiting = bool(self.mirror.missing())
+            goes_on_here = folder.is_dir() and (ours or waiting)
+            present = [key for key in keys if (is_record(key) if clone else not key.startswith("."))]
+            foreign = foreign_checkpoint(key for key in keys if key.startswith(f"{MODEL_FOLDER}/"))
+            begun = CLAIM in keys or any(map(is_weights, keys))
+            lost = not begun or bool(foreign) or _holds_iterations(self.store if goes_on_here else bucket)
             if not (resume or wipe) and lost and (present or waiting):
-                held_there = f"it holds {counted(len(present), 'file')} such as {present[0]}"
-                what = held_there if present else "files wait for an upload"
+                held_there = f"it holds {counted(len(present), 'file')} such as {present[0]}" if present else ""
                 raise RecordError(
-                    f"{place} is not empty: {what}. Continue a training there with --resume, delete it and begin anew "
-                    "with --wipe, or train under another prefix."
+                    f"{prefix} is not empty: {held_there or 'files wait for an upload'}. Continue a training there "
+                    "with --resume, delete it and begin anew with --wipe, or train under another prefix."
                 )
-            if not (wipe or any(is_weights(key) for key in keys)):
-                _refuse_foreign(keys, place)
-            if waiting and not wipe and owner_token(bucket, keys) not in note.owners:
+            if not (wipe or any(map(is_weights, keys))):
+                _refuse_foreign(foreign, prefix)
+            if waiting and not (wipe or ours):
                 raise RecordError(
-                    f"{place} was trained from elsewhere since the files that wait in {folder} were written; they "
+                    f"{prefix} was trained from elsewhere since the files that wait in {folder} were written; they "
                     "belong to a state that is past, and uploading them would mix two trainings. Drop them with "
-                    f"`hotlap upload {quoted(place)} --discard`."
+                    f"`hotlap upload {quoted(prefix)} --discard`."
                 )
-            token = secrets.token_hex(8)
-            # Before and after: killed in between, the next training still knows the owner as one of this machine.
-            SpoolNote(note.place, note.endpoint, (*note.owners[-1:], token)).write(folder)
-            self.ownership = Ownership(bucket, token, keys, former=note.owners)
-            SpoolNote(note.place, note.endpoint, (token,)).write(folder)
+            self.claim = Claim(bucket, note.token)
+            if not goes_on_here:
+                self._begin(wipe=wipe)
+            _sweep_records(folder)
             self._held = held.pop_all()
 
-    def wipe(self) -> None:
-        # Not through the spool, which deletes last: what is written from now on must not be mixed with what was there.
-        self.ownership.confirm()
-        self.store.discard()
-        self.bucket.delete_all([key for key in self.bucket.all_keys() if is_record(key)])
+    def _begin(self, *, wipe: bool) -> None:
+        """Make the folder anew, with what there is to go on with; it is there whole or not at all."""
+        begun = self.home / "begun"
+        remove(begun)
+        begun.mkdir()
+        try:
+            if not wipe:
+                download(self.bucket, begun)
+        except BaseException:
+            self.claim.release()
+            raise
+        remove(self.mirror.folder)
+        remove(self.home / UPLOADED)
+        os.rename(begun, self.mirror.folder)
+        self.mirror.take_up()
 
-    def __enter__(self) -> Self:
-        return self
+    def wipe(self) -> None:
+        # Not by the mirror, which removes last: what is written from now on must not be mixed with what was there.
+        self.claim.confirm()
+        remove(self.mirror.folder)
+        self.bucket.delete_all([key for key in self.bucket.all_keys() if is_record(key)])
+        self._begin(wipe=True)
+
+    def start(self) -> None:
+        self.mirror.start()
+
+    def confirm(self) -> None:
+        self.mirror.check()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if kind is None:
-                done = self.store.flush(patience_s=AWAY_S)
+                done = self.mirror.flush(patience_s=AWAY_S)
             else:
-                done = self.store.flush(patience_s=0.0, limit_s=HURRY_S)
+                done = self.mirror.flush(patience_s=0.0, limit_s=HURRY_S)
             if not done:
-                self._tell(_left_behind(self.place, self.store.left[0], self.store.folder.path))
+                self._tell(_left_behind(self.prefix, self.mirror))
         finally:
-            self.store.close(then=self._let_go)
+            self.mirror.close(then=self._let_go)
 
     def _let_go(self) -> None:
-        if self.store.left[0]:
-            self.ownership.leave()  # so that nobody's training in between goes unnoticed
-        else:
-            self.ownership.release()
-        self._held.close()
+        with self._held:
+            if not self.mirror.missing():  # else the claim stays, so that nobody's training in between goes unnoticed
+                self.store.root = put_away(self.home)  # whoever asks what the training brought can still read it
+                self.claim.release()
 
 
-def _holds_iterations(store: Store, keys: Sequence[str]) -> bool:
-    """Whether a training that began under these keys finished an iteration, or got its weights from elsewhere."""
-    if foreign_checkpoint(keys):
-        return True
+def _holds_iterations(store: Store) -> bool:
+    """Whether a training that began there finished an iteration."""
     if CheckpointStore(store).worth_keeping() is not None:
         return True
-    return PROGRESS in keys and bool(store.get(PROGRESS).strip())
+    return store.exists(PROGRESS) and bool(store.get(PROGRESS).strip())
 
 
 @contextmanager
-def evaluation_output(place: str | Path, stamp: str, tell: Tell) -> Iterator[Store]:
-    """The store for the files of an evaluation, which disturbs no training of the same model.
+def evaluation_output(model: str | Path, stamp: str, tell: Tell) -> Iterator[Folder]:
+    """The folder for the files of an evaluation, which disturbs no training of the same model.
 
     Args:
-        place: Of the model.
+        model: Whose evaluation it is.
         stamp: Of the evaluation, which nobody else has.
         tell: Is told what the user should know.
     """
-    if not is_s3(place):
-        _sweep_records(Path(place))
-        yield Folder(place)
+    if not is_s3(model):
+        _sweep_records(Path(model))
+        yield Folder(model)
         return
-    from hotlap.records.s3 import Bucket
-    from hotlap.records.spool import Spool
-
-    parsed = S3Prefix.parse(str(place))
-    bucket = Bucket(parsed)
-    folder = spool_of(parsed, bucket.settings)
-    if SpoolNote.read(folder) is None:
-        SpoolNote(str(parsed), bucket.settings.endpoint).write(folder)
-    own = folder / f"evaluation-{stamp}"
-    with FolderLock(own, name=str(parsed)), Spool(bucket, own, tell=tell) as spool:
-        yield spool
-        done = spool.flush(patience_s=AWAY_S)
+    prefix = S3Prefix.parse(str(model))
+    bucket = Bucket(prefix)
+    own = mirrored(prefix, bucket.settings)[0] / f"{EVALUATION}{stamp}"
+    with FolderLock(own, name=str(prefix)):
+        done = False
+        mirror = Mirror(own, bucket, tell=tell)
+        mirror.start()
+        try:
+            yield Folder(own)
+            done = mirror.flush(patience_s=AWAY_S)
+        finally:
+            mirror.close()
     if done:
-        shutil.rmtree(own, ignore_errors=True)
+        remove(own)
     else:
-        tell(_left_behind(parsed, spool.left[0], own))
+        tell(_left_behind(prefix, mirror))
 
 
 def _sweep_records(root: Path) -> None:
@@ -233,34 +235,31 @@ def _sweep_records(root: Path) -> None:
             below[:] = [name for name in below if name == "tracks" or name.isdecimal() or is_record(f"{name}/")]
 
 
-def _refuse_foreign(keys: Sequence[str], place: object) -> None:
+def _refuse_foreign(found: str | None, model: object) -> None:
     """Let no training mix its files with those of another program.
 
     Raises:
-        RecordError: If DeepRacer left a checkpoint among ``keys``.
+        RecordError: If DeepRacer left a checkpoint, ``found``.
     """
-    if problem := foreign_model(place, keys):
-        raise RecordError(problem)
+    if found is not None:
+        raise RecordError(foreign_model(found, model))
 
 
-def foreign_model(place: object, keys: Iterable[str], way_out: str | None = None) -> str | None:
-    """What keeps a training out of a place where DeepRacer left a model; None: nothing does.
+def foreign_model(found: str, model: object, way_out: str | None = None) -> str:
+    """What keeps a training out of where DeepRacer left a model.
 
     Args:
-        place: What to call it.
-        keys: Its files.
+        found: One of its files; see `foreign_checkpoint`.
+        model: What to call it.
         way_out: How to begin with that model's weights, if not with ``--clone``.
     """
-    found = foreign_checkpoint(keys)
-    if found is None:
-        return None
-    way_out = way_out or f"Begin with its weights in another place with --clone {quoted(place)}"
-    what = f"{place} holds a model that DeepRacer trained ({found})"
+    way_out = way_out or f"Begin with its weights elsewhere with --clone {quoted(model)}"
+    what = f"{model} holds a model that DeepRacer trained ({found})"
     return f"{what}. {way_out}, or delete it and begin anew with --wipe."
 
 
-def _left_behind(place: S3Prefix, num_files: int, folder: Path) -> str:
+def _left_behind(prefix: S3Prefix, mirror: Mirror) -> str:
     return (
-        f"{counted(num_files, 'file')} could not be uploaded to {place} and will wait in {folder}. `hotlap upload` "
-        "brings what waits there when the server answers."
+        f"{counted(len(mirror.missing()), 'file')} could not be uploaded to {prefix} and will wait in {mirror.folder}. "
+        "`hotlap upload` brings what waits there when the server answers."
     )

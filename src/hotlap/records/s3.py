@@ -12,7 +12,7 @@ from hotlap.errors import ConfigError
 from hotlap.records.address import S3Prefix
 from hotlap.records.s3_errors import StorageError, Trouble, trouble_of
 from hotlap.records.s3_settings import WHERE_CREDENTIALS_STAND, S3Settings, load_settings
-from hotlap.records.store import checked_parts, cut_anew, largest
+from hotlap.records.store import checked_parts, largest
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Store
@@ -33,21 +33,21 @@ class Bucket:
     """A `Store` in a bucket: every call is a request, which waits for the server and is tried a few times.
 
     Args:
-        place: Bucket and prefix.
+        prefix: In the bucket, all that it holds.
         settings: How it is reached; default: `load_settings`.
 
     Raises:
         ConfigError: If the settings cannot be used.
     """
 
-    def __init__(self, place: S3Prefix, settings: S3Settings | None = None) -> None:
-        self.place = place
+    def __init__(self, prefix: S3Prefix, settings: S3Settings | None = None) -> None:
+        self.prefix = prefix
         self.settings = settings or load_settings()
         self._quick = self._client({"timeout": f"{REQUEST_S}s"})
         self._reader = self._client({"timeout": f"{READ_S}s", "read_timeout": f"{REQUEST_S}s"})
 
     def __repr__(self) -> str:
-        return str(self.place)
+        return str(self.prefix)
 
     def put(self, key: str, data: bytes) -> None:
         from obstore import put
@@ -60,13 +60,6 @@ class Bucket:
             client = self._client_for(len(data))
             options = {"use_multipart": False}
         self._call("written", key, lambda: put(client, key, data, **options))
-
-    def append(self, key: str, data: bytes) -> None:
-        """Write the object anew, with ``data`` at its end: buckets know no other way. One writer at a time."""
-        self.put(key, (self.get(key) if self.exists(key) else b"") + data)
-
-    def cut(self, key: str, num_bytes: int) -> int:
-        return cut_anew(self, key, num_bytes)
 
     def create(self, key: str, data: bytes) -> bool:
         """Put an object only if there is none; whether that was so."""
@@ -154,10 +147,10 @@ class Bucket:
             return self.all_keys()
         except StorageError as error:
             trouble = error.trouble
-        where = f"{self.place} at {self.settings.server}"
+        where = f"{self.prefix} at {self.settings.server}"
         if trouble.kind == "bucket":
             raise ConfigError(
-                f"{where}: {trouble.text}. Make the bucket {self.place.bucket!r}, or check its name and the endpoint "
+                f"{where}: {trouble.text}. Make the bucket {self.prefix.bucket!r}, or check its name and the endpoint "
                 "(AWS_ENDPOINT_URL)."
             )
         if trouble.kind == "access":
@@ -183,7 +176,7 @@ class Bucket:
         name = f"{self}/{key}" if key else str(self)
         if trouble.kind == "missing":
             raise StorageError(
-                f"{name} does not exist. Check the model's place, or make the file by training there first.", trouble
+                f"{name} does not exist. Check the model's address, or make the file by training there first.", trouble
             )
         raise StorageError(f"{name} could not be {deed}: {trouble.text}.", trouble)
 
@@ -205,8 +198,8 @@ class Bucket:
             options["root_certificate"] = settings.ca_bundle
         try:
             return S3Store(
-                self.place.bucket,
-                prefix=self.place.prefix,
+                self.prefix.bucket,
+                prefix=self.prefix.prefix,
                 config=config,
                 client_options=options,
                 credential_provider=settings.provider,
@@ -219,6 +212,6 @@ class Bucket:
         except Exception as error:
             kind = type(error).__name__
         raise ConfigError(
-            f"the settings for {self.place} at {settings.server} cannot be used ({kind}). Check the AWS_ variables of "
+            f"the settings for {self.prefix} at {settings.server} cannot be used ({kind}). Check the AWS_ variables of "
             "the environment."
         )

@@ -1,8 +1,7 @@
 """How buckets are reached: endpoint, region and credentials from where every AWS tool looks for them.
 
-In this order, as in the AWS command line: environment variables, the profile of ``AWS_PROFILE`` (or ``default``) in
-``~/.aws/credentials`` and ``~/.aws/config``, then what the machine itself is given (a container's or an instance's
-role). Nothing else is asked, and nothing of it is ever written anywhere.
+Keys are read here, from the environment or a profile; the roles of machines and containers are left to obstore, and
+profiles that are more than keys to boto3. Nothing of it is ever written anywhere.
 """
 
 from __future__ import annotations
@@ -22,23 +21,25 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential, S3CredentialProvider
 
 DEFAULT_REGION = "us-east-1"
+WHERE_CREDENTIALS_STAND = (
+    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile of ~/.aws/credentials "
+    "(`aws configure` writes one)."
+)
 
 _KEYS_LIVE = timedelta(minutes=10)  # then files are read again: session keys in them are renewed by other tools
-
+_KEYS = ("aws_access_key_id", "aws_secret_access_key")
 # A profile with one of these gets its keys from somewhere else: by a role, a program, a browser.
-_DYNAMIC = frozenset(
-    {
-        "credential_process",
-        "credential_source",
-        "login_session",
-        "role_arn",
-        "source_profile",
-        "sso_session",
-        "sso_start_url",
-        "web_identity_token_file",
-    }
+_DYNAMIC = (
+    "credential_process",
+    "credential_source",
+    "login_session",
+    "role_arn",
+    "source_profile",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
 )
-_CONTAINER_VARIABLES = (
+_ROLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -84,7 +85,7 @@ def load_settings() -> S3Settings:
         region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or profile.values.get("region") or DEFAULT_REGION,
         source=source,
         provider=provider,
-        ca_bundle=_ca_bundle(env, profile),
+        ca_bundle=_ca_bundle(env.get("AWS_CA_BUNDLE") or profile.values.get("ca_bundle")),
     )
 
 
@@ -94,9 +95,7 @@ class _Profile:
 
     name: str
     values: dict[str, str] = field(repr=False)
-    service: dict[str, str] = field(repr=False)
-    """What its ``services`` section says of S3."""
-    place: str
+    source: str
     """Where it stands, in words."""
 
     @classmethod
@@ -114,39 +113,35 @@ class _Profile:
                 f"{config_file}. Correct the variable, or make the profile with `aws configure --profile {name}`."
             )
         values = (in_config or {}) | credentials.get(name, {})
-        services = config.get(f"services {values.get('services', '')}", {})
-        place = credentials_file if name in credentials else config_file
-        return cls(name, values, _nested(services.get("s3", "")), f"profile [{name}] in {place}")
+        # What its services section says of S3, in indented lines, counts more.
+        for line in config.get(f"services {values.get('services')}", {}).get("s3", "").splitlines():
+            key, _, value = line.partition("=")
+            values |= {key.strip(): value.strip()} if key.strip() == "endpoint_url" else {}
+        return cls(name, values, f"profile [{name}] in {credentials_file if name in credentials else config_file}")
 
 
 def _credentials(env: Mapping[str, str], profile: _Profile) -> tuple[str, S3CredentialProvider | None]:
     """Where the credentials come from, and who tells them."""
-    if _pair(env, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "the environment"):
-        return "the environment variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", _Keys(
-            lambda: {name.lower(): env[name] for name in env if name.startswith("AWS_")}
+    first, second = (name.upper() for name in _KEYS)
+    if _both(env, first, second, "the environment"):
+        return f"the environment variables {first} and {second}", _Keys(
+            lambda: {name.lower(): value for name, value in env.items()}
         )
-    if _pair(profile.values, "aws_access_key_id", "aws_secret_access_key", profile.place):
-        return profile.place, _Keys(lambda: _Profile.load(env).values)
-    if found := sorted(_DYNAMIC & profile.values.keys()):
-        return profile.place, _through_boto3(profile, found[0])
-    if not any(env.get(name) for name in _CONTAINER_VARIABLES) and (
-        env.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
-    ):
+    if _both(profile.values, *_KEYS, profile.source):
+        return profile.source, _Keys(lambda: _Profile.load(env).values)
+    if found := [name for name in _DYNAMIC if name in profile.values]:
+        return profile.source, _through_boto3(profile, found[0])
+    if not any(env.get(name) for name in _ROLES) and env.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         raise ConfigError(f"there are no credentials for buckets. {WHERE_CREDENTIALS_STAND}")
     return "the role of this machine", None
 
 
-WHERE_CREDENTIALS_STAND = (
-    "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile of ~/.aws/credentials "
-    "(`aws configure` writes one)."
-)
-
-
-def _pair(values: Mapping[str, str], first: str, second: str, place: str) -> bool:
+def _both(values: Mapping[str, str], first: str, second: str, source: str) -> bool:
     """Whether both are there; one alone is an error."""
     there = [name for name in (first, second) if values.get(name)]
     if len(there) == 1:
-        raise ConfigError(f"{there[0]} is set in {place}, but not {first if there[0] == second else second}. Set both.")
+        missing = first if there[0] == second else second
+        raise ConfigError(f"{there[0]} is set in {source}, but not {missing}. Set both.")
     return bool(there)
 
 
@@ -162,7 +157,7 @@ class _Keys:
             found = self._read()
         except ConfigError:
             found = self._last
-        self._last = found if found.get("aws_secret_access_key") else self._last
+        self._last = found if all(map(found.get, _KEYS)) else self._last
         return {
             "access_key_id": self._last["aws_access_key_id"],
             "secret_access_key": self._last["aws_secret_access_key"],
@@ -177,32 +172,24 @@ def _through_boto3(profile: _Profile, key: str) -> S3CredentialProvider:
         import boto3
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:
-        raise MissingExtraError("boto3", "aws", f"The setting {key} of {profile.place}") from None
+        raise MissingExtraError("boto3", "aws", f"The setting {key} of {profile.source}") from None
     try:
         return Boto3CredentialProvider(boto3.Session(profile_name=profile.name))
     except Exception as error:  # whatever it is, its text may hold what a program printed
         kind = type(error).__name__
     raise ConfigError(
-        f"{profile.place} gives no credentials through its {key} ({kind}). Try `aws sts get-caller-identity --profile "
+        f"{profile.source} gives no credentials through its {key} ({kind}). Try `aws sts get-caller-identity --profile "
         f"{profile.name}` to see why."
     )
 
 
 def _endpoint(env: Mapping[str, str], profile: _Profile) -> str | None:
     """The server's address; None for Amazon's."""
-    found = [
-        (env.get("AWS_ENDPOINT_URL_S3"), "AWS_ENDPOINT_URL_S3"),
-        (env.get("AWS_ENDPOINT_URL"), "AWS_ENDPOINT_URL"),
-        (profile.service.get("endpoint_url"), f"endpoint_url of the services section of {profile.place}"),
-        (profile.values.get("endpoint_url"), f"endpoint_url of {profile.place}"),
-    ]
-    for text, place in found:
-        if text:
-            return _checked_endpoint(text, place)
-    return None
-
-
-def _checked_endpoint(text: str, place: str) -> str:
+    found = {name: env.get(name) for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")}
+    found[f"endpoint_url of {profile.source}"] = profile.values.get("endpoint_url")
+    source, text = next(((source, text) for source, text in found.items() if text), ("", ""))
+    if not text:
+        return None
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -212,14 +199,13 @@ def _checked_endpoint(text: str, place: str) -> str:
     if not (good and plain):
         # Without the text: people put passwords into addresses.
         raise ConfigError(
-            f"{place} is no address of an S3 server. It must be http://host:port or https://host, with nothing before "
+            f"{source} is no address of an S3 server. It must be http://host:port or https://host, with nothing before "
             "the host's name and nothing after a path; credentials do not belong into it."
         )
     return text.rstrip("/")
 
 
-def _ca_bundle(env: Mapping[str, str], profile: _Profile) -> str | None:
-    file = env.get("AWS_CA_BUNDLE") or profile.values.get("ca_bundle")
+def _ca_bundle(file: str | None) -> str | None:
     if not file:
         return None
     try:
@@ -250,9 +236,3 @@ def _sections(file: Path) -> dict[str, dict[str, str]]:
         f"{file}{f', line {line}' if line else ''}: this is no file of profiles. It needs lines like [default] and "
         "aws_access_key_id = …"
     )
-
-
-def _nested(text: str) -> dict[str, str]:
-    """The indented lines under a key, ``name = value`` each."""
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs if value}

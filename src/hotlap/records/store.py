@@ -1,4 +1,4 @@
-"""The place where a run's files lie: keys and bytes, so that a folder and a bucket can stand behind the same methods.
+"""Where a model's files are: keys and bytes, so that a folder and a bucket can stand behind the same methods.
 
 A key is a path relative to the model's root with ``/`` between its parts, exactly as in an object store. Whatever
 is put appears whole or not at all; that is the only promise the records rely on.
@@ -25,24 +25,10 @@ _LARGEST_OTHER = 4 << 30  # videos
 
 def largest(key: str) -> int:
     """How many bytes the object of this name may have; no `Store` reads more into memory."""
-    place = PurePosixPath(key)
-    if place.suffix == ".json" and "metrics" in place.parts:
+    path = PurePosixPath(key)
+    if path.suffix == ".json" and "metrics" in path.parts:
         return _LARGEST_METRICS
-    return _LARGEST.get(place.suffix, _LARGEST_OTHER)
-
-
-def whole_lines(data: bytes, num_bytes: int) -> bytes:
-    """The whole lines in the first bytes of a text."""
-    return data[: data.rfind(b"\n", 0, num_bytes) + 1]
-
-
-def cut_anew(store: Store, key: str, num_bytes: int) -> int:
-    """`Store.cut` where objects can only be written anew."""
-    if not store.exists(key):
-        return 0
-    kept = whole_lines(store.get(key), num_bytes)
-    store.put(key, kept)
-    return len(kept)
+    return _LARGEST.get(path.suffix, _LARGEST_OTHER)
 
 
 class Store(Protocol):
@@ -50,12 +36,6 @@ class Store(Protocol):
 
     def put(self, key: str, data: bytes) -> None:
         """Create or replace one object; a reader sees the old bytes or the new ones, never a mixture."""
-
-    def append(self, key: str, data: bytes) -> None:
-        """Add to the end of an object. A crash may leave a part of ``data`` behind."""
-
-    def cut(self, key: str, num_bytes: int) -> int:
-        """Keep the whole lines in the first bytes of an object; how many bytes these are. Silent if it is not there."""
 
     def get(self, key: str) -> bytes:
         """The bytes of one object. Raises `RecordError` if it is missing, unreadable or too large."""
@@ -74,7 +54,7 @@ def checked_parts(key: str, root: object) -> list[str]:
     """The parts of a key.
 
     Raises:
-        RecordError: If the key would leave the place ``root``.
+        RecordError: If the key would leave ``root``.
     """
     parts = key.split("/")
     if any(part in ("", ".", "..") for part in parts):

@@ -8,11 +8,11 @@ from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.metadata_names import BestModelMetric
 from hotlap.records.episode_log import EPISODES, EpisodeLog, EpisodeRecord, Phase
 from hotlap.records.events import PROGRESS, ProgressLog
+from hotlap.records.folder import Folder
 from hotlap.records.log_lines import worker_log
 from hotlap.records.metrics import EpisodeMetrics, TrainingMetrics
 from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.steps import Steps
-from hotlap.records.store import Store
 from hotlap.records.trainer_state import TrainerState
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
@@ -34,7 +34,7 @@ class Recorder:
 
     def __init__(
         self,
-        store: Store,
+        store: Folder,
         state: TrainerState,
         *,
         num_lines: int,

@@ -136,6 +136,7 @@ class Run:
         )
         self.tallies = TallyLog(self.store, num_iterations=num_lines, kept=kept.get(TALLIES))
         self.store.delete(FINISHED)
+        self.output.start()
         announce(self.folder, self.store, elsewhere=is_s3(self.place))
 
     def __enter__(self) -> Self:
@@ -209,6 +210,7 @@ class Run:
 
     def save_checkpoint(self) -> None:
         """Begin to write the present weights and state; `finish_checkpoint` before the weights change."""
+        self.output.confirm()
         name, log = self.checkpoint_name, self.recorder.log
         with self.stage("record", iteration=self.stages):
             log.saves(name)

@@ -28,8 +28,8 @@ from hotlap.monitoring.sink import Beginning
 from hotlap.records.address import model_name
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import ProgressLog
+from hotlap.records.folder import Folder
 from hotlap.records.output import open_output
-from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.resources import num_processors
 from hotlap.rl.learner import Update, build_learner
@@ -206,7 +206,7 @@ class Trainer:
         return self._run.state
 
     @property
-    def store(self) -> Store:
+    def store(self) -> Folder:
         """Where all that it writes goes."""
         return self._run.store
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord
+from hotlap.records.folder import Folder
 from hotlap.records.log_file import LogFile
 from hotlap.records.log_lines import (
     GOODBYE,
@@ -28,7 +29,6 @@ from hotlap.records.log_lines import (
 )
 from hotlap.records.sim_trace import format_log_lines
 from hotlap.records.steps import Steps
-from hotlap.records.store import Store
 from hotlap.records.trainer_state import BestCheckpoint
 from hotlap.rl.learner import Update
 from hotlap.rollouts.worker import PlayedEpisode
@@ -55,7 +55,7 @@ class TrainingLog:
 
     def __init__(
         self,
-        store: Store,
+        store: Folder,
         runs: Sequence[RunDescription],
         *,
         kept: dict[str, int] | None,
