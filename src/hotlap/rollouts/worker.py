@@ -176,15 +176,15 @@ class RolloutWorker:
         )
         actions = acted.action.numpy()
         log_probs = acted.log_prob.numpy()
-        judged = self.race.step(worlds, actions)
+        found = self.race.step(worlds, actions)
         for number, recording in enumerate(recordings):
             row = number, 0
-            recording.rows.append((judged, row))
+            recording.rows.append((found, row))
             recording.actions.append(actions[row])
             if request.learn:
                 recording.obs.append(_row(obs, row))
                 recording.log_probs.append(float(log_probs[row]))
-        return worlds[(judged.terminated | judged.truncated)[:, 0]]
+        return worlds[(found.terminated | found.truncated)[:, 0]]
 
     def _start(self, worlds: Sequence[int], waiting: deque[EpisodePlan], playing: dict[int, _Recording]) -> None:
         pairs = [(world, waiting.popleft()) for world in worlds[: len(waiting)]]
@@ -214,14 +214,14 @@ class RolloutWorker:
         plan, rows = recording.plan, recording.rows
 
         def column(name: str) -> np.ndarray:
-            return np.array([judged.columns[name][row] for judged, row in rows])
+            return np.array([found.columns[name][row] for found, row in rows])
 
         actions = np.array(recording.actions)
         steps = Steps.of(
             step=column("steps"),
             action=actions if actions.ndim == 1 else -1,
-            reward=[judged.rewards[row] for judged, row in rows],
-            done=[judged.terminated[row] or judged.truncated[row] for judged, row in rows],
+            reward=[found.rewards[row] for found, row in rows],
+            done=[found.terminated[row] or found.truncated[row] for found, row in rows],
             track_length=self.race.scene.tracks[plan.start.track].length,
             # The original stamps a row after the step, when the next frame has come.
             time=column("sim_time") + CONTROL_PERIOD,
@@ -229,7 +229,7 @@ class RolloutWorker:
         )
         steps = replace(steps, episode=plan.worker_number + steps.lap)
         # The action of a `prepare` step is not executed, so there is nothing to learn from it.
-        run = np.flatnonzero([judged.running[row] for judged, row in rows])
+        run = np.flatnonzero([found.running[row] for found, row in rows])
         last, row = rows[-1]
         experience = None
         if learn and len(run):
