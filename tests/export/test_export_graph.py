@@ -16,7 +16,8 @@ from hotlap.export.executor import Executor
 from hotlap.export.graph import Graph, read_graph
 from hotlap.export.layers import Dense, layers_of, load_layers
 from hotlap.export.structure import find_camera, find_output, read_layers
-from hotlap.rl.networks import ARCHITECTURES, Tower
+from hotlap.rl.architectures import ARCHITECTURES
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 
 OPERATIONS = {

@@ -9,7 +9,8 @@ from itertools import pairwise
 import torch
 
 from hotlap.deepracer.sensors import CAMERA_CHANNELS
-from hotlap.rl.networks import ARCHITECTURES, LIDAR_EMBEDDER, ActorCritic, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, LIDAR_EMBEDDER, camera_layers
+from hotlap.rl.networks import ActorCritic
 from hotlap.rl.specs import DiscreteActions
 
 

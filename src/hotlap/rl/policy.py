@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hotlap.rl.distributions import Categorical
-from hotlap.rl.networks import ActorCritic, acting_part
+from hotlap.rl.networks import ActorCritic, acting_part, misfits
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
@@ -93,9 +93,8 @@ class Policy:
         Raises:
             ValueError: If names or shapes are not those of this network.
         """
-        own, given = acting_part(self.actor_critic.state_dict()), acting_part(weights)
-        wrong = sorted(own.keys() ^ given.keys()) or [name for name in own if own[name].shape != given[name].shape]
-        if wrong:
+        given = acting_part(weights)
+        if wrong := misfits(acting_part(self.actor_critic.state_dict()), given):
             raise ValueError(
                 f"the weights belong to another network: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
             )
