@@ -17,7 +17,7 @@ from hotlap.unfinished import scratch_folder
 
 @contextmanager
 def readable_source(
-    job: Job, place: str | Path, *, resume: bool, tell: Callable[[str], None] = lambda message: None
+    job: Job, output: str | Path, *, resume: bool, tell: Callable[[str], None] = lambda message: None
 ) -> Iterator[Job]:
     """The job with a source that the trainer reads.
 
@@ -25,7 +25,7 @@ def readable_source(
 
     Args:
         job: What is to be trained.
-        place: Where.
+        output: Where, a folder or ``s3://bucket/prefix``.
         resume: A training there goes on, and needs no source any more.
         tell: Is told what the user should know of weights that were imported.
 
@@ -34,7 +34,7 @@ def readable_source(
         ConfigError: If a bucket cannot be used, or the metadata of the source are wrong.
     """
     training = job.training
-    if training.clone_from is None or _is_ours(training.clone_from) or (resume and _is_ours(place)):
+    if training.clone_from is None or _is_ours(training.clone_from) or (resume and _is_ours(output)):
         yield job
         return
     with scratch_folder() as scratch:
@@ -49,8 +49,8 @@ def readable_source(
         yield job.updated(training={"clone_from": str(folder), "clone_checkpoint": "last"})
 
 
-def _is_ours(place: str | Path) -> bool:
-    return (is_s3(place) or Path(place).is_dir()) and bool(CheckpointStore(place).list())
+def _is_ours(model: str | Path) -> bool:
+    return (is_s3(model) or Path(model).is_dir()) and bool(CheckpointStore(model).list())
 
 
 def without_steps(which: str | int) -> Literal["best", "last"] | int:

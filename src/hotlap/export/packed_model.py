@@ -18,14 +18,14 @@ _LEFT_OUT: Final = (".mp4", ".png")  # a model drives without them, and they are
 _FOREIGN: Final = (".pb", ".ckpt.index")  # a model that DeepRacer trained: the importer's concern
 
 
-def packed_root(place: Path) -> str | None:
+def packed_root(archive: Path) -> str | None:
     """Beginning of the names of all files of the model folder in an archive; None if it holds none of ours."""
-    if not is_archive(place):
+    if not is_archive(archive):
         return None
     listed: list[str] = []
     with scratch_folder() as scratch:
         try:
-            unpack(place, scratch, listed.append)
+            unpack(archive, scratch, listed.append)
         except MalformedError:  # whoever reads it says why
             return None
     names = set(listed)
@@ -39,11 +39,11 @@ def packed_root(place: Path) -> str | None:
     return None
 
 
-def unpack_model(place: Path, root: str, folder: Path) -> list[str]:
+def unpack_model(archive: Path, root: str, folder: Path) -> list[str]:
     """Make a model folder of an archive of one, without its films and figures.
 
     Args:
-        place: The archive.
+        archive: The archive.
         root: Of the model in it; see `packed_root`.
         folder: A new or empty folder.
 
@@ -60,13 +60,13 @@ def unpack_model(place: Path, root: str, folder: Path) -> list[str]:
         return None if hidden or base.endswith(_LEFT_OUT) or not name.startswith(root) else largest(name)
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RecordError(f"{folder}: it is not empty. Name a new folder for the model in {place}.")
+        raise RecordError(f"{folder}: it is not empty. Name a new folder for the model in {archive}.")
     target = Folder(folder)
     with scratch_folder() as scratch:
         try:
-            files = {name.removeprefix(root): path for name, path in unpack(place, scratch, wanted).items()}
+            files = {name.removeprefix(root): path for name, path in unpack(archive, scratch, wanted).items()}
         except MalformedError as error:
-            raise RecordError(f"{place}: this archive cannot be used: {error}. Download or copy it again.") from None
+            raise RecordError(f"{archive}: this archive cannot be used: {error}. Download or copy it again.") from None
         for name in sorted(files, key=lambda name: (upload_rank(name), name)):
             target.put(name, files[name].read_bytes())
     return sorted(files)

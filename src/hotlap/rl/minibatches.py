@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from hotlap.rl.adam import Adam, Spread
+from hotlap.rl.adam import Adam, ParallelMap
 from hotlap.rl.losses import LossType, policy_loss, value_loss
 from hotlap.rl.networks import Tower
 from hotlap.rl.working_weights import WorkingWeights
@@ -71,7 +71,7 @@ class TowerLearner:
         self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
 
     def optimize(
-        self, samples: Samples, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, spread: Spread = map
+        self, samples: Samples, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, parallel_map: ParallelMap = map
     ) -> list[dict[str, float]]:
         """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
 
@@ -79,15 +79,15 @@ class TowerLearner:
             samples: What the indices count.
             epochs: Indices of the minibatches of each.
             num_parts: Parts that a minibatch is cut into; the sum of their gradients does not depend on who is first.
-            spread: Calls a function for each part.
+            parallel_map: Calls a function for each part.
         """
         sums: list[dict[str, Tensor]] = [{} for _ in epochs]
         for minibatches, of_epoch in zip(epochs, sums, strict=True):
             for indices in minibatches:
                 parts = list(
-                    spread(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts))
+                    parallel_map(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts))
                 )
-                self.adam.step([gradients for gradients, _ in parts], self.weights.copies, spread)
+                self.adam.step([gradients for gradients, _ in parts], self.weights.copies, parallel_map)
                 for _, terms in parts:
                     for name, term in terms.items():
                         # Stays on the device: .item() here would stall a GPU once per minibatch.

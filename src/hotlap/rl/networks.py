@@ -49,7 +49,7 @@ class Head(nn.Module):
             self.logits = nn.Linear(input_size, actions.num)
         elif actions is not None:
             self.mean = nn.Linear(input_size, actions.num_dims)
-            # One spread for all states.
+            # One standard deviation for all states.
             self.log_std = nn.Parameter(torch.zeros(actions.num_dims))
         self.value = nn.Linear(input_size, 1) if has_value else None
 
@@ -195,6 +195,7 @@ class ActorCritic(nn.Module):
     """The policy and the value of one agent.
 
     Attributes:
+        name: Of the network, as `Tower` takes it.
         policy: Tower with the policy head; with ``shared_encoder`` it has the value head, too.
         value: Tower with the value head; None with ``shared_encoder``.
     """
@@ -214,7 +215,7 @@ class ActorCritic(nn.Module):
         if not observations:
             raise ValueError("observations must name at least one sensor")
         generator = torch.Generator().manual_seed(seed)
-        self.network = network
+        self.name = network
         self.observations = dict(observations)
         self.actions = actions
         self.policy = Tower(network, observations, actions=actions, has_value=shared_encoder, generator=generator)
@@ -229,7 +230,7 @@ class ActorCritic(nn.Module):
 
 
 def acting_part(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Of the weights of an actor-critic, by name, those that acting needs."""
+    """Of the weights of a network, by name, those that acting needs."""
     return {name: weight for name, weight in weights.items() if name.startswith("policy.")}
 
 

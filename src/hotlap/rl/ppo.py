@@ -56,7 +56,7 @@ class PPO:
     present policy. That costs one more pass forward.
 
     Args:
-        actor_critic: Moved to ``device`` and changed in place by `update`.
+        network: Moved to ``device`` and changed in place by `update`.
         config: Settings.
         device: Where to compute.
         precision: Arithmetic before the heads; weights are kept and updated in float32.
@@ -66,17 +66,17 @@ class PPO:
 
     def __init__(
         self,
-        actor_critic: ActorCritic,
+        network: ActorCritic,
         config: PPOConfig,
         device: str | torch.device = "cpu",
         *,
         precision: Precision = "auto",
     ) -> None:
         self.device = torch.device(device)
-        self.network = actor_critic.to(self.device)
+        self.network = network.to(self.device)
         self.config = config
         self.dtype = compute_dtype(precision, self.device)
-        towers = {"policy": actor_critic.policy, "value": actor_critic.value}
+        towers = {"policy": network.policy, "value": network.value}
         self._learners = {
             name: TowerLearner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
@@ -273,7 +273,7 @@ class PPO:
         return acting_part(self.network.state_dict())
 
     def refresh(self) -> None:
-        """Take over weights of the actor-critic that were changed from outside."""
+        """Take over weights of the network that were changed from outside."""
         for learner in self._learners.values():
             learner.weights.refresh()
 
