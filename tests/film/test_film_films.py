@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from video_frames import read_frames
 
-from hotlap.analysis.figures.driven_lines import speed_range
+from hotlap.analysis.figures.line_figures import speed_range
 from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
 from hotlap.film.car_and_map import BAR_HEIGHT, CarAndMap

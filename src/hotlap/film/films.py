@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.figures.driven_lines import speed_range
+from hotlap.analysis.figures.line_figures import speed_range
 from hotlap.analysis.read.drives import Drive
 from hotlap.film.car_and_map import CarAndMap
 from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT

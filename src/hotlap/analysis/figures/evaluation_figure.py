@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,8 +10,8 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hotlap.analysis.figures.driven_lines import draw_lines, speed_range
-from hotlap.analysis.figures.style import BEST, EVALUATION, INK, name_axes, new_figure, save_figure, say_instead, tidy
+from hotlap.analysis.figures.line_figures import draw_lines, speed_range
+from hotlap.analysis.figures.style import BEST, EVALUATION, INK, name_axes, new_figure, say_instead, tidy
 from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.tracks.figure import draw_track_on
@@ -49,24 +48,6 @@ def evaluation_figure(
     draw_lines(figure, road, drives)
     _draw_lap_times(times, lap_times_s)
     return figure
-
-
-def draw_evaluation(
-    track: Track,
-    drives: Sequence[Drive],
-    lap_times_s: Sequence[float],
-    path: str | Path,
-    *,
-    obstacles: np.ndarray | None = None,
-    subtitle: str = "",
-) -> Path:
-    """Write the figure of an evaluation as PNG.
-
-    Raises:
-        RecordError: If it cannot be written.
-    """
-    figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, subtitle=subtitle)
-    return save_figure(figure, path)
 
 
 def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]], *, subtitle: str = "") -> Figure:
