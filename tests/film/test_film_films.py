@@ -11,14 +11,21 @@ from video_frames import read_frames
 from hotlap.analysis.figures.line_figures import speed_range
 from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
-from hotlap.film.car_and_map import BAR_HEIGHT, CarAndMap
 from hotlap.film.films import HELD_FRAMES, film_trial, pictures
-from hotlap.film.lettering import badges
-from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.film.shot import HEIGHT, WIDTH, Picture, Shot
-from hotlap.film.strip import clock
+from hotlap.film.pictures import (
+    BAR_HEIGHT,
+    HEIGHT,
+    OVERLAY_HEIGHT,
+    WIDTH,
+    CarAndMap,
+    ChaseAndMap,
+    FromAbove,
+    Picture,
+    Shot,
+    overlay,
+)
+from hotlap.film.readings import badges, clock
 from hotlap.film.top_view import TopView
-from hotlap.film.views import ChaseAndMap, FromAbove
 from hotlap.tracks.track import Track
 
 
@@ -181,13 +188,12 @@ def test_a_map_of_a_size_keeps_its_head_free(ring):
         ("resets", np.array([0, 1])),
     ],
 )
-def test_the_overlay_tells_each_reading(view, column, values):
+def test_the_overlay_tells_each_reading(column, values):
     """Each changes the strip when it changes alone, and nothing below it."""
     d = drive(2, **{"lap": 1, "time": np.ones(2), "speed": np.ones(2), "progress": np.zeros(2), column: values})
     seen = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8) for _ in range(2)]
-    overlay = ChaseAndMap(view)._overlay
     for i in range(2):
-        overlay.draw(seen[i], d, i)
+        overlay(seen[i], d, i)
     assert (seen[0][:OVERLAY_HEIGHT] != seen[1][:OVERLAY_HEIGHT]).any()
     assert (seen[0][OVERLAY_HEIGHT:] == 90).all()
     assert (seen[0][:OVERLAY_HEIGHT] != 90).any()

@@ -13,7 +13,7 @@ from hotlap.deepracer.statuses import MISHAPS, STATUS_NAMES, Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.film.chase_view import ChaseView
-from hotlap.film.shot import Shot
+from hotlap.film.pictures import Shot
 from hotlap.rollouts.worker import PlayedEpisode
 
 

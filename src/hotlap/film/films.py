@@ -11,16 +11,24 @@ import numpy as np
 
 from hotlap.analysis.figures.line_figures import speed_range
 from hotlap.analysis.read.drives import Drive
-from hotlap.film.car_and_map import CarAndMap
-from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.film.shot import FPS, HEIGHT, WIDTH, Picture, Shot
+from hotlap.film.pictures import (
+    HEIGHT,
+    OVERLAY_HEIGHT,
+    WIDTH,
+    CarAndMap,
+    Chase,
+    ChaseAndMap,
+    FromAbove,
+    Picture,
+    Shot,
+)
 from hotlap.film.top_view import TopView
 from hotlap.film.video import VideoWriter
-from hotlap.film.views import Chase, ChaseAndMap, FromAbove
 from hotlap.tracks.track import Track
 
+FPS = 15  # real time
 HELD_FRAMES = FPS  # the last frame of a trial stays a second, so that its end can be read
-INSET_HEIGHT = 132
+_INSET_HEIGHT = 132
 
 
 def pictures(track: Track, drives: Sequence[Drive]) -> dict[str, Picture]:
@@ -35,7 +43,7 @@ def pictures(track: Track, drives: Sequence[Drive]) -> dict[str, Picture]:
         "car": CarAndMap(TopView(track, speeds, HEIGHT)),
         "chase": Chase(),
         "top": FromAbove(TopView(track, speeds, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)),
-        "pip": ChaseAndMap(TopView(track, speeds, INSET_HEIGHT, min_car_length=13)),
+        "pip": ChaseAndMap(TopView(track, speeds, _INSET_HEIGHT, min_car_length=13)),
     }
 
 
@@ -76,10 +84,10 @@ def film_trial(
         for i, shot in zip(range(len(drive)), shots, strict=False):
             frames = {name: picture.frame(i, shot) for name, picture in pictures.items()}
             times = 1 + (HELD_FRAMES if i == len(drive) - 1 else 0)
-            _finish(encoding)
+            _wait(encoding)
             encoding = [pool.submit(_write, writers[name], frame.copy(), times) for name, frame in frames.items()]
             on_frame()
-        _finish(encoding)
+        _wait(encoding)
     return files
 
 
@@ -88,6 +96,6 @@ def _write(writer: VideoWriter, frame: np.ndarray, times: int) -> None:
         writer.write(frame)
 
 
-def _finish(tasks: Iterable[Future[None]]) -> None:
+def _wait(tasks: Iterable[Future[None]]) -> None:
     for task in tasks:
         task.result()
