@@ -12,8 +12,8 @@ from hotlap.analysis.figures.evaluation_figure import evaluation_figure
 from hotlap.analysis.figures.learning_curve import learning_curve
 from hotlap.analysis.figures.line_figures import speed_range
 from hotlap.analysis.figures.style import save_figure, smoothed
-from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
+from hotlap.records.drives import Drive
 from hotlap.records.events import EvaluationSummary, IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.tracks.track import Track

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.figures.line_figures import speed_range
-from hotlap.analysis.read.drives import Drive
 from hotlap.film.pictures import (
     HEIGHT,
     OVERLAY_HEIGHT,
@@ -22,8 +20,10 @@ from hotlap.film.pictures import (
     Picture,
     Shot,
 )
+from hotlap.film.readings import Color
 from hotlap.film.top_view import TopView
 from hotlap.film.video import VideoWriter
+from hotlap.records.drives import Drive
 from hotlap.tracks.track import Track
 
 FPS = 15  # real time
@@ -31,19 +31,18 @@ HELD_FRAMES = FPS  # the last frame of a trial stays a second, so that its end c
 _INSET_HEIGHT = 132
 
 
-def pictures(track: Track, drives: Sequence[Drive]) -> dict[str, Picture]:
+def pictures(track: Track, color_of: Callable[[float], Color]) -> dict[str, Picture]:
     """All ways to film trials, by name.
 
     Args:
         track: Where they were driven.
-        drives: Those that are to be filmed: a color means the same speed in all of them.
+        color_of: The color of a line that is driven at a speed [m/s].
     """
-    speeds = speed_range(np.concatenate([drive.speed for drive in drives] or [np.zeros(1)]))
     return {
-        "car": CarAndMap(TopView(track, speeds, HEIGHT)),
+        "car": CarAndMap(TopView(track, color_of, HEIGHT)),
         "chase": Chase(),
-        "top": FromAbove(TopView(track, speeds, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)),
-        "pip": ChaseAndMap(TopView(track, speeds, _INSET_HEIGHT, min_car_length=13)),
+        "top": FromAbove(TopView(track, color_of, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)),
+        "pip": ChaseAndMap(TopView(track, color_of, _INSET_HEIGHT, min_car_length=13)),
     }
 
 

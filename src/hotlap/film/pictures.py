@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.read.drives import Drive
 from hotlap.film.readings import DONE, LABEL, RULE, VALUE, Badge, Strip, badges, clock, draw_badge, font
 from hotlap.film.top_view import TopView
+from hotlap.records.drives import Drive
 
 WIDTH, HEIGHT = 640, 480  # of the films that the original makes too
 OVERLAY_HEIGHT = 50

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from hotlap.analysis.read.drives import Drive
+from hotlap.records.drives import Drive
 
 Color = tuple[int, int, int]
 

@@ -7,17 +7,15 @@ picture and shrinks only the few pixels that changed, so that lines are smooth a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.figures.style import SPEED_COLORS
-from hotlap.analysis.read.drives import MAX_STEP
-from hotlap.film.readings import Badge, draw_badge
+from hotlap.film.readings import Badge, Color, draw_badge
+from hotlap.records.drives import MAX_STEP
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 
@@ -34,7 +32,7 @@ class TopView:
 
     Args:
         track: What to draw.
-        speeds: Speeds [m/s] to the ends of the line's color scale.
+        color_of: The color of the line at a speed [m/s].
         height: Of the picture, even [px].
         width: Of the picture, even [px]; None: as the track's form asks for.
         head: Rows at the top that stay free of the track [px].
@@ -44,7 +42,7 @@ class TopView:
     def __init__(
         self,
         track: Track,
-        speeds: Normalize,
+        color_of: Callable[[float], Color],
         height: int,
         *,
         width: int | None = None,
@@ -74,7 +72,7 @@ class TopView:
         canvas.draw()
         self._empty = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
         self._empty_small = self._empty.reduce(_OVERSAMPLING)
-        self._speeds = speeds
+        self._color_of = color_of
         self._min_car_length = min_car_length
         self.clear()
 
@@ -89,8 +87,7 @@ class TopView:
         before, self._place = self._place, (float(x), float(y))
         if before is None or math.dist(before, self._place) > MAX_STEP:
             return
-        red, green, blue, _ = SPEED_COLORS(float(self._speeds(speed)))
-        color = round(255 * red), round(255 * green), round(255 * blue)
+        color = self._color_of(float(speed))
         ends = [self._pixel(*before), self._pixel(*self._place)]
         width = _LINE_WIDTH * _OVERSAMPLING
         self._pen.line(ends, fill=color, width=width)

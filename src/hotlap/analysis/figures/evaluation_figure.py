@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from hotlap.analysis.figures.line_figures import draw_lines, speed_range
 from hotlap.analysis.figures.style import BEST, EVALUATION, INK, name_axes, new_figure, say_instead, tidy
-from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.records.drives import Drive
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from hotlap.analysis.figures.map_axes import new_map
 from hotlap.analysis.figures.question import NO_TRACES, Card, Question, for_each_run, for_each_track, joined
 from hotlap.analysis.figures.style import BAD, GOOD, SPEED_COLORS, color_bar, legend_below
-from hotlap.analysis.read.drives import Drive
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.run_data import Run, Section
 from hotlap.analysis.read.steps import Steps
 from hotlap.deepracer.statuses import STATUS_NAMES
+from hotlap.records.drives import Drive
 from hotlap.tracks.track import Track
 
 _MANY = 200  # laps of an evaluation that are drawn
@@ -85,6 +85,17 @@ def speed_range(speeds: np.ndarray) -> Normalize:
     """Speeds [m/s] to the ends of the color scale: their range without outliers, and at least 0.2 m/s wide."""
     low, high = np.quantile(speeds, [0.02, 0.98]) if len(speeds) else (0.0, 1.0)
     return Normalize(max(0.0, min(low, high - 0.2)), max(high, low + 0.2), clip=True)
+
+
+def speed_colors(speeds: np.ndarray) -> Callable[[float], tuple[int, int, int]]:
+    """The color of each speed [m/s] where lines were driven at these speeds."""
+    scale = speed_range(speeds)
+
+    def color_of(speed: float) -> tuple[int, int, int]:
+        red, green, blue, _ = SPEED_COLORS(float(scale(speed)))
+        return round(255 * red), round(255 * green), round(255 * blue)
+
+    return color_of
 
 
 def draw_lines(figure: Figure, axes: Axes, drives: Sequence[Drive], *, scale: Normalize | None = None) -> None:
