@@ -22,10 +22,11 @@ from hotlap.film.pictures import (
     Shot,
     overlay,
 )
-from hotlap.film.readings import badges, clock
+from hotlap.film.readings import badges
 from hotlap.film.top_view import TopView
 from hotlap.records.drives import Drive
 from hotlap.tracks.track import Track
+from hotlap.wording import lap_time
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +226,7 @@ def test_badges_last_as_long_as_the_penalty():
 
 
 def test_clocks_count_minutes():
-    assert [clock(0), clock(61.0666), clock(59.9999)] == ["00:00.000", "01:01.067", "01:00.000"]
+    assert [lap_time(0), lap_time(61066.6), lap_time(59999.9)] == ["00:00.000", "01:01.067", "01:00.000"]
 
 
 def test_a_trial_is_filmed_in_four_ways(tmp_path: Path, ring):

@@ -11,9 +11,10 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hotlap.film.readings import DONE, LABEL, RULE, VALUE, Badge, Strip, badges, clock, draw_badge, font
+from hotlap.film.readings import DONE, LABEL, RULE, VALUE, Badge, Strip, badges, draw_badge, font
 from hotlap.film.top_view import TopView
 from hotlap.records.drives import Drive
+from hotlap.wording import lap_time
 
 WIDTH, HEIGHT = 640, 480  # of the films that the original makes too
 OVERLAY_HEIGHT = 50
@@ -128,7 +129,7 @@ class CarAndMap(_MapPicture):
     def _readings(self, i: int) -> Image.Image:
         drive, steer = self.drive, float(self.drive.steer[i])
         values = (
-            clock(drive.time[i]),
+            lap_time(1000 * float(drive.time[i])),
             f"{_at(drive.lap, i):.0f}",
             f"{float(drive.speed[i]):.2f} m/s",
             f"{steer:+.0f}°",
@@ -158,7 +159,7 @@ def overlay(picture: np.ndarray, drive: Drive, i: int) -> None:
     progress, reward = float(drive.progress[i]), _at(drive.reward, i)
     values = (
         f"{_at(drive.lap, i):.0f}",
-        clock(drive.time[i]),
+        lap_time(1000 * float(drive.time[i])),
         f"{float(drive.speed[i]):.2f} m/s",
         f"{progress:.1f} %",
         "--" if math.isnan(reward) else f"{reward:.1f}",

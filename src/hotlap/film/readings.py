@@ -77,12 +77,6 @@ class Strip:
         return picture
 
 
-def clock(seconds: float) -> str:
-    """Minutes, seconds and milliseconds."""
-    minutes, rest = divmod(round(1000 * float(seconds)), 60_000)
-    return f"{minutes:02d}:{rest / 1000:06.3f}"
-
-
 class Badge(NamedTuple):
     """Words on a color, over the lower edge of a picture."""
 

@@ -15,7 +15,7 @@ from hotlap.analysis.figures import (
     update_figures,
     worker_figures,
 )
-from hotlap.analysis.figures.question import Card
+from hotlap.analysis.figures.question import Card, Question
 from hotlap.analysis.read.run_data import Run
 
 QUESTIONS = (
@@ -34,11 +34,8 @@ QUESTIONS = (
 class Chapter:
     """A question and the figures that answer it."""
 
-    title: str
-    anchor: str
+    question: Question
     cards: list[Card]
-    missing: str
-    """What to say if there are no figures."""
 
     def rows(self) -> list[list[Card]]:
         """The cards in rows of the same figure, of several models or tracks."""
@@ -50,12 +47,8 @@ class Chapter:
 
 def chapters(runs: Sequence[Run]) -> list[Chapter]:
     """The chapters of a report about one run, or of several side by side."""
-    found = []
-    for question in QUESTIONS:
-        cards = [card for cards_of in question.cards for card in cards_of(runs)]
-        if cards or question.missing:
-            found.append(Chapter(question.title, question.anchor, cards, question.missing))
-    return found
+    found = [Chapter(each, [card for cards in each.cards for card in cards(runs)]) for each in QUESTIONS]
+    return [chapter for chapter in found if chapter.cards or chapter.question.missing]
 
 
 def findings(run: Run) -> list[str]:
