@@ -88,7 +88,7 @@ class Evaluator:
         self._setup = RolloutSetup(
             races=(self.config,),
             metadata=model.metadata,
-            network=network.network,
+            network=network.name,
             num_worlds=min(-(-self.num_episodes // self.num_workers), MAX_PARALLEL),
             shared_encoder=network.shared_encoder,
             precision=self.job.training.precision,
@@ -289,6 +289,9 @@ def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None
         if on_step is not None:
             on_step(done + finished, steps + played)
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import replace
+    with ExitStack() as held:
+        for evaluator in evaluators:
+            held.enter_context(evaluator.open(before)).run(on_step=count)
+            done += len(evaluator.episodes)
+            steps += sum(episode.num_steps for episode in evaluator.episodes)
+            before = evaluator
