@@ -31,10 +31,9 @@ ARROWS = {
     "analysis.read": {"archives", "deepracer", "records", "tracks"},
     "analysis.figures": {"analysis.read", "deepracer", "records", "tracks"},
     "analysis.report": {"analysis.figures", "analysis.read", "deepracer", "records"},
-    "film": {"analysis.figures", "analysis.read", "deepracer", "sim", "tracks"},
+    "film": {"deepracer", "records", "sim", "tracks"},
     "evaluation": {
         "analysis.figures",
-        "analysis.read",
         "config",
         "deepracer",
         "envs",

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.patches import Rectangle
 
-from hotlap.analysis.figures.driven_lines import speed_range
-from hotlap.analysis.figures.evaluation_figure import draw_evaluation, evaluation_figure
-from hotlap.analysis.figures.learning_curve import draw_learning_curve, learning_curve
-from hotlap.analysis.figures.style import smoothed
-from hotlap.analysis.read.drives import Drive
+from hotlap.analysis.figures.evaluation_figure import evaluation_figure
+from hotlap.analysis.figures.learning_curve import learning_curve
+from hotlap.analysis.figures.line_figures import speed_range
+from hotlap.analysis.figures.style import save_figure, smoothed
 from hotlap.errors import RecordError
+from hotlap.records.drives import Drive
 from hotlap.records.events import EvaluationSummary, IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.tracks.track import Track
@@ -85,13 +85,13 @@ def test_learning_curve_tells_all_laps_of_the_best_checkpoint():
 
 @pytest.mark.parametrize(("num_iterations", "evaluated"), [(0, True), (1, True), (2, False)])
 def test_learning_curve_of_a_young_training_is_drawn(tmp_path, num_iterations, evaluated):
-    path = draw_learning_curve(records(num_iterations, evaluated=evaluated), tmp_path / "new" / "curve.png")
+    path = save_figure(learning_curve(records(num_iterations, evaluated=evaluated)), tmp_path / "new" / "curve.png")
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_equal_records_give_equal_pictures(tmp_path):
-    one = draw_learning_curve(records(60), tmp_path / "one.png")
-    two = draw_learning_curve(records(60), tmp_path / "two.png")
+    one = save_figure(learning_curve(records(60)), tmp_path / "one.png")
+    two = save_figure(learning_curve(records(60)), tmp_path / "two.png")
     assert one.read_bytes() == two.read_bytes()
 
 
@@ -108,13 +108,13 @@ def test_evaluation_figure_shows_lines_ends_and_times(ring):
 
 @pytest.mark.parametrize("driven", [[], drives()[1:]])
 def test_evaluation_without_laps_is_drawn(tmp_path, ring, driven):
-    assert draw_evaluation(ring, driven, [], tmp_path / "a.png").stat().st_size > 10_000
+    assert save_figure(evaluation_figure(ring, driven, []), tmp_path / "a.png").stat().st_size > 10_000
 
 
 def test_unwritable_figure_is_explained(tmp_path, ring):
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match="could not be written"):
-        draw_evaluation(ring, [], [], tmp_path / "file" / "a.png")
+        save_figure(evaluation_figure(ring, [], []), tmp_path / "file" / "a.png")
 
 
 @pytest.mark.parametrize("speeds", [[], [1.0], [0.0, 0.0], list(np.linspace(0, 4, 50))])

@@ -17,7 +17,7 @@ from PIL import Image
 from synthetic_run import ring, write_run
 from typer.testing import CliRunner
 
-from hotlap.analysis.figures.track_maps import reward_map
+from hotlap.analysis.figures.map_figures import reward_map
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.run_reader import read_run
 from hotlap.analysis.report.chapters import chapters

@@ -16,7 +16,7 @@ from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.phases import bins_of, early_and_late, phase_names
 from hotlap.analysis.read.run_data import Run
 from hotlap.analysis.read.run_reader import read_run
-from hotlap.analysis.report.findings import findings
+from hotlap.analysis.report.chapters import findings
 from hotlap.analysis.report.headline import headline
 from hotlap.records.events import EvaluationSummary
 from hotlap.records.steps import Steps

@@ -176,7 +176,7 @@ def test_a_model_without_a_reward_function_is_evaluated_and_exported(model: Mode
 def test_a_film_without_rewards_shows_none(model: ModelFolder, monkeypatch: pytest.MonkeyPatch):
     """Not a sum of 0, which would be a claim."""
     shown = []
-    from hotlap.film.strip import Strip
+    from hotlap.film.readings import Strip
 
     picture = Strip.picture
     monkeypatch.setattr(

@@ -13,7 +13,8 @@ from rich.console import Console
 from scipy import stats
 
 from hotlap.evaluation.statistics import EvaluationReport, LapResult, lap_times, wilson
-from hotlap.evaluation.table import format_lap_time, summary_table, trials_table
+from hotlap.evaluation.table import summary_table, trials_table
+from hotlap.wording import lap_time
 
 LAPS = (
     LapResult(1, 11_234, 100.0, "lap_complete", clean=True),
@@ -84,7 +85,7 @@ def test_report_survives_json(laps):
     ],
 )
 def test_lap_time_format(time_ms, text):
-    assert format_lap_time(time_ms) == text
+    assert lap_time(time_ms) == text
 
 
 def test_tables_show_the_conventional_columns():

@@ -16,7 +16,8 @@ from hotlap.export.executor import Executor
 from hotlap.export.graph import Graph, read_graph
 from hotlap.export.layers import Dense, layers_of, load_layers
 from hotlap.export.structure import find_camera, find_output, read_layers
-from hotlap.rl.networks import ARCHITECTURES, Tower
+from hotlap.rl.architectures import ARCHITECTURES
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 
 OPERATIONS = {
@@ -40,7 +41,7 @@ def test_graph_computes_what_the_network_computes(network: str):
         executor = Executor(graph, num_images=2 * len(images))
         output = find_output(graph)
         camera = find_camera(executor, output)
-        agreement = compare(executor, output, camera, tower, images, dtype=np.float32)
+        agreement = compare(executor, output, tower, images, dtype=np.float32)
         assert agreement.largest_difference <= TOLERANCE
         assert agreement.num_images == 4
         assert executor.run(output, camera.feed(images, np.float32)).std(axis=0).max() > 0.02  # no trivial policy
@@ -53,9 +54,8 @@ def test_in_float64_only_mistakes_are_left():
         tower.head.logits.weight.mul_(30)
     graph = exported(tower)
     executor = Executor(graph, num_images=8)
-    camera = find_camera(executor, POLICY_OUTPUT)
-    single = compare(executor, POLICY_OUTPUT, camera, tower, frames(4), dtype=np.float32)
-    double = compare(executor, POLICY_OUTPUT, camera, tower, frames(4))
+    single = compare(executor, POLICY_OUTPUT, tower, frames(4), dtype=np.float32)
+    double = compare(executor, POLICY_OUTPUT, tower, frames(4))
     # Our probabilities have a floor of 1e-8, a graph's have none.
     assert double.largest_difference <= 1.001e-8 < 1e-7 < single.largest_difference
 
@@ -69,7 +69,7 @@ def test_other_cameras(sensor: str):
     camera = find_camera(executor, POLICY_OUTPUT)
     assert (camera.sensor, camera.node) == (sensor, policy_input(sensor))
     assert camera.num_channels == (2 if sensor == "STEREO_CAMERAS" else 1)
-    assert compare(executor, POLICY_OUTPUT, camera, tower, frames(4, num_channels=camera.num_channels)).holds
+    assert compare(executor, POLICY_OUTPUT, tower, frames(4, num_channels=camera.num_channels)).holds
 
 
 def test_squashed_policy_is_declared_as_ppo():
@@ -161,8 +161,7 @@ def test_wrong_weight_is_noticed():
     with torch.no_grad():
         tower.head.logits.bias[2] += 0.01
     executor = Executor(graph, num_images=2)
-    camera = find_camera(executor, POLICY_OUTPUT)
-    assert not compare(executor, POLICY_OUTPUT, camera, tower, frames(2)).holds
+    assert not compare(executor, POLICY_OUTPUT, tower, frames(2)).holds
 
 
 def test_graph_equals_the_one_of_protobuf_classes():

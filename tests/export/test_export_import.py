@@ -30,7 +30,8 @@ from hotlap.export.importing import import_model
 from hotlap.export.layers import TowerLayers, layers_of
 from hotlap.export.structure import find_output, read_layers
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.rl.networks import ARCHITECTURES, Tower
+from hotlap.rl.architectures import ARCHITECTURES
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 from hotlap.training.trainer import Trainer
 

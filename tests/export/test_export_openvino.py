@@ -14,7 +14,8 @@ from hotlap.export.agreement import TOLERANCE, tower_output
 from hotlap.export.car_graph import car_graph, policy_input
 from hotlap.export.layers import layers_of
 from hotlap.export.onnx_file import onnx_model
-from hotlap.rl.networks import ARCHITECTURES, Tower
+from hotlap.rl.architectures import ARCHITECTURES
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 
 openvino = pytest.importorskip("openvino", reason="the dev extra brings OpenVINO")

@@ -24,7 +24,8 @@ from hotlap.export.car_graph import POLICY_OUTPUT, car_graph, policy_input
 from hotlap.export.importing import import_model
 from hotlap.export.layers import layers_of
 from hotlap.records.checkpoints import CheckpointStore
-from hotlap.rl.networks import ARCHITECTURES, Tower, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, camera_layers
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 

@@ -8,18 +8,25 @@ import numpy as np
 import pytest
 from video_frames import read_frames
 
-from hotlap.analysis.figures.driven_lines import speed_range
-from hotlap.analysis.read.drives import Drive
 from hotlap.errors import RecordError
-from hotlap.film.car_and_map import BAR_HEIGHT, CarAndMap
 from hotlap.film.films import HELD_FRAMES, film_trial, pictures
-from hotlap.film.lettering import badges
-from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.film.shot import HEIGHT, WIDTH, Picture, Shot
-from hotlap.film.strip import clock
+from hotlap.film.pictures import (
+    BAR_HEIGHT,
+    HEIGHT,
+    OVERLAY_HEIGHT,
+    WIDTH,
+    CarAndMap,
+    ChaseAndMap,
+    FromAbove,
+    Picture,
+    Shot,
+    overlay,
+)
+from hotlap.film.readings import badges
 from hotlap.film.top_view import TopView
-from hotlap.film.views import ChaseAndMap, FromAbove
+from hotlap.records.drives import Drive
 from hotlap.tracks.track import Track
+from hotlap.wording import lap_time
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +37,14 @@ def ring() -> Track:
     return Track("ring", 3.0 * circle, 2.5 * circle, 3.5 * circle, closed=True)
 
 
+def color_of(speed: float) -> tuple[int, int, int]:
+    """Of a line: the faster, the greener."""
+    return 40, round(60 * speed), 200
+
+
 @pytest.fixture
 def view(ring) -> TopView:
-    return TopView(ring, speed_range(np.array([1.0, 2.0])), HEIGHT)
+    return TopView(ring, color_of, HEIGHT)
 
 
 def drive(num_steps: int = 20, **changes: object) -> Drive:
@@ -123,7 +135,7 @@ def test_long_and_tall_tracks_keep_the_picture_within_bounds(ring):
         Track("s", ring.center * s, ring.inner * s, ring.outer * s, closed=True)
         for s in (np.array([6, 1]), np.array([1, 6]))
     ]
-    widths = [TopView(track, speed_range(np.ones(1)), HEIGHT).width for track in stretched]
+    widths = [TopView(track, color_of, HEIGHT).width for track in stretched]
     assert widths == [960, 336]
 
 
@@ -160,7 +172,7 @@ def test_moving_objects_are_drawn_step_by_step(view):
 
 def test_a_map_of_a_size_keeps_its_head_free(ring):
     """640 × 480, and no road in the rows that the readings cover."""
-    map = TopView(ring, speed_range(np.ones(1)), HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)
+    map = TopView(ring, color_of, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)
     empty = np.asarray(map._empty_small).astype(int)
     assert empty.shape == (HEIGHT, WIDTH, 3)
     drawn = np.abs(empty - empty[0, 0]).max(axis=2) > 12
@@ -181,13 +193,12 @@ def test_a_map_of_a_size_keeps_its_head_free(ring):
         ("resets", np.array([0, 1])),
     ],
 )
-def test_the_overlay_tells_each_reading(view, column, values):
+def test_the_overlay_tells_each_reading(column, values):
     """Each changes the strip when it changes alone, and nothing below it."""
     d = drive(2, **{"lap": 1, "time": np.ones(2), "speed": np.ones(2), "progress": np.zeros(2), column: values})
     seen = [np.full((HEIGHT, WIDTH, 3), 90, np.uint8) for _ in range(2)]
-    overlay = ChaseAndMap(view)._overlay
     for i in range(2):
-        overlay.draw(seen[i], d, i)
+        overlay(seen[i], d, i)
     assert (seen[0][:OVERLAY_HEIGHT] != seen[1][:OVERLAY_HEIGHT]).any()
     assert (seen[0][OVERLAY_HEIGHT:] == 90).all()
     assert (seen[0][:OVERLAY_HEIGHT] != 90).any()
@@ -195,7 +206,7 @@ def test_the_overlay_tells_each_reading(view, column, values):
 
 def test_the_chase_view_holds_a_small_map(ring):
     """In the upper right corner; the rest is what was seen from behind, and the last frame says how it ended."""
-    map = TopView(ring, speed_range(np.ones(1)), 132)
+    map = TopView(ring, color_of, 132)
     frames = frames_of(ChaseAndMap(map), drive(4), shots(4))
     for i, frame in enumerate(frames):
         below = frame[OVERLAY_HEIGHT:]
@@ -215,7 +226,7 @@ def test_badges_last_as_long_as_the_penalty():
 
 
 def test_clocks_count_minutes():
-    assert [clock(0), clock(61.0666), clock(59.9999)] == ["00:00.000", "01:01.067", "01:00.000"]
+    assert [lap_time(0), lap_time(61066.6), lap_time(59999.9)] == ["00:00.000", "01:01.067", "01:00.000"]
 
 
 def test_a_trial_is_filmed_in_four_ways(tmp_path: Path, ring):
@@ -228,7 +239,7 @@ def test_a_trial_is_filmed_in_four_ways(tmp_path: Path, ring):
     ticks: list[int] = []
     written = []
     for name in ("one", "two"):
-        ways = pictures(ring, [d])
+        ways = pictures(ring, color_of)
         files = film_trial(tmp_path / name, ways, d, shots(5, camera), on_frame=lambda: ticks.append(1))
         written.append({way: file.read_bytes() for way, file in files.items()})
     assert written[0] == written[1]
@@ -248,12 +259,12 @@ def test_a_trial_is_filmed_in_four_ways(tmp_path: Path, ring):
 def test_a_film_that_cannot_be_written_says_so(tmp_path: Path, ring):
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match="could not be written"):
-        film_trial(tmp_path / "file", pictures(ring, [drive(2)]), drive(2), shots(2))
+        film_trial(tmp_path / "file", pictures(ring, color_of), drive(2), shots(2))
 
 
 def test_the_top_view_tells_where_the_car_is(ring):
     """Its line grows, and the car is where the last step is."""
-    map = TopView(ring, speed_range(np.ones(1)), HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)
+    map = TopView(ring, color_of, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)
     d = drive(6, status="")
     frames = frames_of(FromAbove(map), d, shots(6))
     scale = map._scale / 3

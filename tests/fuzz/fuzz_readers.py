@@ -54,7 +54,7 @@ from hotlap.records.uploaded import NOTES, Uploaded
 from hotlap.tracks.catalog import BUILT_IN_FOLDER, load_track
 from hotlap.tracks.track import Track
 from hotlap.training.ranking import candidate, estimate
-from hotlap.validation.camera_fit import load_frames
+from hotlap.validation.camera_report import load_frames
 from hotlap.validation.recordings import open_traces
 from hotlap.validation.traces import read_trace as read_recording
 

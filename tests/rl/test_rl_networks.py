@@ -9,7 +9,9 @@ from torch import nn
 
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
-from hotlap.rl.networks import ARCHITECTURES, ActorCritic, CameraEmbedder, Tower, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, camera_layers
+from hotlap.rl.embedders import CameraEmbedder
+from hotlap.rl.networks import ActorCritic, Tower
 from hotlap.rl.specs import ContinuousActions, DiscreteActions
 
 FIVE_ACTIONS = DiscreteActions(5)

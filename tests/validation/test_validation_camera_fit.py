@@ -17,15 +17,17 @@ from hotlap.validation.camera_fit import (
     Eye,
     Scenery,
     Setting,
-    classify_ours,
-    classify_real,
-    draw_comparison,
     fit_dashes,
     fit_poses,
     fit_setting,
-    load_frames,
     search_drive,
     to_grey,
+)
+from hotlap.validation.camera_report import (
+    classify_ours,
+    classify_real,
+    draw_comparison,
+    load_frames,
     validate_camera,
 )
 

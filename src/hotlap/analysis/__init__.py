@@ -14,9 +14,9 @@ __all__ = ["figures", "findings", "read_run"]
 if TYPE_CHECKING:
     from hotlap.analysis import figures
     from hotlap.analysis.read.run_reader import read_run
-    from hotlap.analysis.report.findings import findings
+    from hotlap.analysis.report.chapters import findings
 
-_HOMES = {"read_run": "hotlap.analysis.read.run_reader", "findings": "hotlap.analysis.report.findings"}
+_HOMES = {"read_run": "hotlap.analysis.read.run_reader", "findings": "hotlap.analysis.report.chapters"}
 
 
 def __getattr__(name: str) -> Any:

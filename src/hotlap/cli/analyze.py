@@ -52,7 +52,7 @@ def analyze(
     begin = time.perf_counter()
     out = console()
     from hotlap.analysis.read.run_reader import read_run
-    from hotlap.analysis.report.findings import findings
+    from hotlap.analysis.report.chapters import findings
     from hotlap.analysis.report.headline import headline
     from hotlap.analysis.report.report_writer import MAX_MODELS, write_report
 
@@ -141,7 +141,7 @@ def _page(output: Path | None, places: list[Path]) -> Path:
 
 
 def _print(run: Run, *, several: bool) -> None:
-    from hotlap.analysis.report.findings import findings
+    from hotlap.analysis.report.chapters import findings
     from hotlap.analysis.report.headline import headline
 
     out = screen()

@@ -45,7 +45,7 @@ def export(
         from hotlap.export.exporting import export_model
 
         archive = output or (Path() if choice.in_bucket else choice.model.path) / DEFAULT_NAME
-        result = export_model(choice.model, archive, place=choice.job.training.output, checkpoint=chosen, onnx=onnx)
+        result = export_model(choice.model, archive, output=choice.job.training.output, checkpoint=chosen, onnx=onnx)
     if as_json:
         print_json(
             {

@@ -231,7 +231,8 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
     """Draw it at the place of the model; None if there is nothing to draw, or the place cannot be written to."""
     if not records:
         return None
-    from hotlap.analysis.figures.learning_curve import draw_learning_curve
+    from hotlap.analysis.figures.learning_curve import learning_curve
+    from hotlap.analysis.figures.style import save_figure
     from hotlap.records.address import is_s3, model_name
     from hotlap.records.opening import open_store
     from hotlap.records.store import Store
@@ -242,7 +243,7 @@ def _learning_curve(records: list[IterationRecord], place: str | Path, out: Cons
 
     def draw(path: Path, store: Store) -> Path:
         tally = TallyLog(store).of_best(records)
-        return draw_learning_curve(records, path, title=model_name(place), tally=tally)
+        return save_figure(learning_curve(records, title=model_name(place), tally=tally), path)
 
     if not is_s3(place):
         return draw(Path(place) / name, open_store(place))

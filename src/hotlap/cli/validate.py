@@ -150,7 +150,7 @@ def camera(
     (name, x, y, yaw_deg, grey_diff, class_agreement of each), pictures (paths).
     """
     from hotlap.tracks.catalog import load_track
-    from hotlap.validation.camera_fit import draw_comparison, load_frames, validate_camera
+    from hotlap.validation.camera_report import draw_comparison, load_frames, validate_camera
 
     names, images = load_frames(frames, every=every)
     track = load_track(str(route or frames.resolve().parent / "tracks" / "reinvent_base.npy"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +33,6 @@ from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.unfinished import scratch_folder
 
 MAX_PARALLEL = 64  # worlds side by side in a process; more laps take turns
 
@@ -89,7 +88,7 @@ class Evaluator:
         self._setup = RolloutSetup(
             races=(self.config,),
             metadata=model.metadata,
-            network=network.network,
+            network=network.name,
             num_worlds=min(-(-self.num_episodes // self.num_workers), MAX_PARALLEL),
             shared_encoder=network.shared_encoder,
             precision=self.job.training.precision,
@@ -177,7 +176,8 @@ class Evaluator:
             Where each lies: ``metrics``, ``trace``, ``log``, ``figure``.
         """
         # Matplotlib takes long to load, and only figures and films need it.
-        from hotlap.analysis.figures.evaluation_figure import draw_evaluation
+        from hotlap.analysis.figures.evaluation_figure import evaluation_figure
+        from hotlap.analysis.figures.style import png_of
 
         self._stamp = stamp
         clock = 0.0
@@ -211,21 +211,20 @@ class Evaluator:
         traces = [each.steps for each in self.episodes]
         run = describe(self.model, self.job.race, self.track, job_type="EVALUATION")
         self.log = [*run.lines(), *(line for steps in traces for line in format_log_lines(steps)), EVALUATION_END]
-        with evaluation_output(self.place, stamp, self._tell) as store, _scratch("driven_lines.png") as figure:
+        with evaluation_output(self.place, stamp, self._tell) as store:
             for key, content in (launch_files or {}).items():
                 store.put(key, content)
             write_evaluation_metrics(store, stamp, trials)
             write_trace(store, keys["trace"], traces)
             store.put(keys["log"], "".join(f"{line}\n" for line in self.log).encode())
-            draw_evaluation(
+            figure = evaluation_figure(
                 self.track,
                 [drive_of(episode) for episode in self.episodes],
                 [lap.time_ms / 1000 for lap in self.report.laps if lap.complete],
-                figure,
                 obstacles=standing_objects(self.config, self.episodes[0]) if fixed else None,
                 subtitle=f"{model_name(self.place)}, checkpoint {self.checkpoint_name}, {self.track.name}",
             )
-            store.put(keys["figure"], figure.read_bytes())
+            store.put(keys["figure"], png_of(figure))
             self._monitor.report(model_name(self.place), store, trials, self.log)
         return {name: file_in(self.place, key) for name, key in keys.items()}
 
@@ -236,13 +235,12 @@ class Evaluator:
             others: Evaluations under the same rules.
         """
         from hotlap.analysis.figures.evaluation_figure import comparison_figure
-        from hotlap.analysis.figures.style import save_figure
+        from hotlap.analysis.figures.style import png_of
 
         models = [(each.name, [drive_of(episode) for episode in each.episodes]) for each in (self, *others)]
         key = f"evaluation-{self._stamp}/comparison.png"
-        with evaluation_output(self.place, self._stamp, self._tell) as store, _scratch("comparison.png") as figure:
-            save_figure(comparison_figure(self.track, models, subtitle=str(self.conditions)), figure)
-            store.put(key, figure.read_bytes())
+        with evaluation_output(self.place, self._stamp, self._tell) as store:
+            store.put(key, png_of(comparison_figure(self.track, models, subtitle=str(self.conditions))))
         return file_in(self.place, key)
 
     def film(
@@ -297,10 +295,3 @@ def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None
             done += len(evaluator.episodes)
             steps += sum(episode.num_steps for episode in evaluator.episodes)
             before = evaluator
-
-
-@contextmanager
-def _scratch(name: str) -> Iterator[Path]:
-    """A place for a file that is made here and kept elsewhere."""
-    with scratch_folder() as folder:
-        yield folder / name

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from hotlap.analysis.read.drives import Drive
+import numpy as np
+
 from hotlap.envs.race import RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.evaluation.replay import Replay, trials_of
 from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.records.drives import Drive
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.unfinished import scratch_folder
 
@@ -50,7 +52,9 @@ def film_trials(
     Raises:
         RecordError: If a film cannot be written.
     """
-    from hotlap.film.films import film_trial, pictures  # loads Matplotlib
+    # These load Matplotlib.
+    from hotlap.analysis.figures.line_figures import speed_colors
+    from hotlap.film.films import film_trial, pictures
 
     replay = Replay(config)
     track = replay.race.scene.tracks[0]
@@ -66,7 +70,9 @@ def film_trials(
         if parts:
             chosen.append((episode, parts))
     filmed = [drive for _, parts in chosen for *_, drive in parts]
-    ways, num_steps, count = pictures(track, filmed), sum(map(len, filmed)), itertools.count(1)
+    # A color means the same speed in all of them.
+    ways = pictures(track, speed_colors(np.concatenate([drive.speed for drive in filmed] or [np.zeros(1)])))
+    num_steps, count = sum(map(len, filmed)), itertools.count(1)
 
     def count_on() -> None:
         on_frame(next(count), num_steps)

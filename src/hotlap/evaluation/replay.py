@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from hotlap.analysis.read.drives import Drive
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import MISHAPS, STATUS_NAMES, Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.film.chase_view import ChaseView
-from hotlap.film.shot import Shot
+from hotlap.film.pictures import Shot
+from hotlap.records.drives import Drive
 from hotlap.rollouts.worker import PlayedEpisode
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from hotlap.deepracer.statuses import STATUS_LABELS
 from hotlap.evaluation.statistics import Estimate, EvaluationReport
-from hotlap.wording import counted
+from hotlap.wording import counted, lap_time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,15 +19,9 @@ if TYPE_CHECKING:
 MAX_SENTENCES = 10  # about differences: a reader looks at the surest
 
 
-def format_lap_time(time_ms: float) -> str:
-    """``MM:SS.mmm``."""
-    minutes, milliseconds = divmod(round(time_ms), 60_000)
-    return f"{minutes:02d}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
-
-
 def race_time(report: EvaluationReport) -> str:
     """The time of all trials together; DNF (did not finish) if one was not completed."""
-    return "DNF" if report.race_time_s is None else format_lap_time(report.race_time_s * 1000)
+    return "DNF" if report.race_time_s is None else lap_time(report.race_time_s * 1000)
 
 
 def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Table:
@@ -39,11 +33,7 @@ def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Ta
         report: The evaluation.
         max_rows: Show only the first trials; the caption says how many are left out.
     """
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title="Evaluation results", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.padding = (0, 1, 0, 0)
+    table = _new_table("Evaluation results", padding=(0, 1, 0, 0))
     # Two-line headings: the whole table fits into eighty columns.
     table.add_column("\nTrial", justify="right", no_wrap=True)
     table.add_column("Time\nMM:SS.mmm", justify="right", no_wrap=True)
@@ -56,20 +46,20 @@ def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Ta
         style = "green" if lap.clean else "yellow" if lap.complete else "red"
         table.add_row(
             str(lap.trial),
-            format_lap_time(lap.time_ms),
+            lap_time(lap.time_ms),
             f"{int(lap.completion_percentage)}",
             f"[{style}]{STATUS_LABELS.get(lap.status, lap.status)}[/]",
             str(lap.off_track_count),
             str(lap.crash_count),
-            format_lap_time(lap.penalty_s * 1000) if lap.penalty_s else "--",
+            lap_time(lap.penalty_s * 1000) if lap.penalty_s else "--",
             str(lap.reset_count),
         )
     table.add_section()
     times, unfinished = report.lap_time, sum(not lap.complete for lap in report.laps)
     table.add_row("Total", race_time(report), "", f"{unfinished} unfinished" if unfinished else "")
     if times is not None:
-        table.add_row("Best", format_lap_time(times.min * 1000))
-        table.add_row("Mean", format_lap_time(times.mean.value * 1000))
+        table.add_row("Best", lap_time(times.min * 1000))
+        table.add_row("Mean", lap_time(times.mean.value * 1000))
     if len(shown) < report.num_laps:
         table.caption = f"and {report.num_laps - len(shown)} more trials"
     return table
@@ -77,11 +67,7 @@ def trials_table(report: EvaluationReport, *, max_rows: int | None = None) -> Ta
 
 def summary_table(report: EvaluationReport) -> Table:
     """What all trials together say, with 95 % intervals."""
-    from rich import box
-    from rich.table import Table
-
-    title = f"Over {counted(report.num_laps, 'lap')}"
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
+    table = _new_table(f"Over {counted(report.num_laps, 'lap')}")
     table.add_column("")
     table.add_column("Value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -101,11 +87,7 @@ def summary_table(report: EvaluationReport) -> Table:
 
 def comparison_table(names: Sequence[str], reports: Sequence[EvaluationReport]) -> Table:
     """A row per model: clean and completed laps, lap times, time of the race."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title="Comparison", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    table.padding = (0, 1, 0, 0)
+    table = _new_table("Comparison", padding=(0, 1, 0, 0))
     table.add_column("\nModel", overflow="fold")
     for heading in ("\nClean", "95 %\ninterval", "Com-\npleted", "Median\nlap", "Best\nlap", "\nTotal"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -116,8 +98,8 @@ def comparison_table(names: Sequence[str], reports: Sequence[EvaluationReport]) 
             f"{clean.value:.0%}" if clean else "--",
             f"{clean.low:.0%} to {clean.high:.0%}" if clean else "--",
             f"{complete.value:.0%}" if complete else "--",
-            format_lap_time(times.median * 1000) if times else "--",
-            format_lap_time(times.min * 1000) if times else "--",
+            lap_time(times.median * 1000) if times else "--",
+            lap_time(times.min * 1000) if times else "--",
             race_time(report),
         )
     return table
@@ -153,6 +135,13 @@ def _chance(p_value: float) -> str:
         f"once in {float(f'{1 / p_value:.2g}'):,.0f} times" if p_value > 1e-6 else "less than once in a million times"
     )
     return f"chance alone would show this {times}, p = {p_value:.2g}"
+
+
+def _new_table(title: str, *, padding: tuple[int, int, int, int] = (0, 1, 0, 1)) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=padding)
 
 
 def _percent(share: float) -> str:

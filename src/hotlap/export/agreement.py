@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from hotlap.export.executor import Executor
-from hotlap.export.structure import Camera
+from hotlap.export.structure import find_camera
 from hotlap.rl.distributions import Categorical
 from hotlap.rl.networks import Tower
 
@@ -38,7 +38,6 @@ class Agreement:
 def compare(
     executor: Executor,
     output: str,
-    camera: Camera,
     tower: Tower,
     frames: np.ndarray,
     *,
@@ -48,8 +47,7 @@ def compare(
 
     Args:
         executor: Of the graph.
-        output: The node.
-        camera: The graph's placeholder.
+        output: The node; it is computed from one placeholder, for the image of a camera.
         tower: Ours.
         frames: uint8, (num_images, channels, 120, 160).
         dtype: Of the arithmetic. In float64 rounding vanishes and a wrong weight shows, however large the outputs are;
@@ -58,6 +56,7 @@ def compare(
     Raises:
         MalformedError: If the graph cannot be computed.
     """
+    camera = find_camera(executor, output)
     batches = [frames[start : start + _BATCH] for start in range(0, len(frames), _BATCH)]
     differences = []
     for batch in batches:

@@ -26,7 +26,7 @@ from hotlap.export.graph import (
     write_graph,
 )
 from hotlap.export.layers import Convolution, Dense, TowerLayers
-from hotlap.rl.networks import PIXEL_MAX
+from hotlap.rl.architectures import PIXEL_MAX
 
 PRODUCER: Final = 27  # the graph version of TensorFlow 1.11, which the original's files name
 _SCOPE: Final = "main_level/agent/main/online"

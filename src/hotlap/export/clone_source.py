@@ -25,7 +25,7 @@ def readable_source(
 
     Args:
         job: What is to be trained.
-        output: Where.
+        output: Where, a folder or ``s3://bucket/prefix``.
         resume: A training there goes on, and needs no source any more.
         tell: Is told what the user should know of weights that were imported.
 

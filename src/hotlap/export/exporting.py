@@ -22,7 +22,7 @@ from hotlap.export.layers import layers_of
 from hotlap.export.onnx_file import onnx_model
 from hotlap.export.preprocessing import preprocess
 from hotlap.export.sample_frames import noise_frames, track_frames
-from hotlap.export.structure import find_camera, find_output
+from hotlap.export.structure import find_output
 from hotlap.records.checkpoints import CheckpointStore, Which
 from hotlap.records.folder import Folder
 from hotlap.rl.networks import Tower, is_own
@@ -56,7 +56,7 @@ def export_model(
     folder: ModelFolder,
     archive: Path,
     *,
-    place: str | Path | None = None,
+    output: str | Path | None = None,
     checkpoint: Which = "best",
     onnx: bool = False,
 ) -> Export:
@@ -67,7 +67,7 @@ def export_model(
     Args:
         folder: The model.
         archive: The file to write.
-        place: Where the checkpoints are, a folder or ``s3://bucket/prefix``; None: in ``folder``.
+        output: Where the training wrote its checkpoints, a folder or ``s3://bucket/prefix``; None: in ``folder``.
         checkpoint: Which one.
         onnx: Whether ``archive`` gets an ONNX file beside it.
 
@@ -79,12 +79,12 @@ def export_model(
     """
     check_archive_name(archive)
     check_sensors(folder.metadata)
-    place = place or folder.path
-    loaded = CheckpointStore(place).load(checkpoint)
-    network = saved_network(folder.metadata, loaded, place)
-    if is_own(network.network):
+    output = output or folder.path
+    loaded = CheckpointStore(output).load(checkpoint)
+    network = saved_network(folder.metadata, loaded, output)
+    if is_own(network.name):
         raise ConfigError(
-            f"a car takes only the networks of the original ({', '.join(NETWORKS)}), not {network.network!r}. "
+            f"a car takes only the networks of the original ({', '.join(NETWORKS)}), not {network.name!r}. "
             "Train one of them, with neural_network in model_metadata.json and without training.network in job.toml."
         )
     layers = layers_of(network.policy)
@@ -125,9 +125,7 @@ def _check(packed: bytes, policy: Tower, frames: np.ndarray) -> Agreement:
         file.write_bytes(packed)
         members = unpack(file, scratch, lambda name: MAX_BYTES if name == GRAPH_MEMBER else None)
         graph = read_graph(members[GRAPH_MEMBER].read_bytes(), GRAPH_MEMBER)
-    executor = Executor(graph, num_images=len(frames))
-    output = find_output(graph)
-    return compare(executor, output, find_camera(executor, output), policy, frames)
+    return compare(Executor(graph, num_images=len(frames)), find_output(graph), policy, frames)
 
 
 def _same_action(policy: Tower, on_car: np.ndarray, in_simulator: np.ndarray, *, discrete: bool) -> float:

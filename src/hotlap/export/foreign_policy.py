@@ -19,7 +19,7 @@ from hotlap.export.graph import Graph, not_a_graph, read_graph, read_meta_graph
 from hotlap.export.layers import Convolution, Dense, TowerLayers, layers_of, load_layers
 from hotlap.export.sample_frames import noise_frames
 from hotlap.export.source import METADATA, Found
-from hotlap.export.structure import find_camera, find_output, read_layers
+from hotlap.export.structure import find_output, read_layers
 from hotlap.export.tf_checkpoint import TfCheckpoint
 from hotlap.rl.networks import ActorCritic, Tower
 from hotlap.rollouts.model import build_network
@@ -45,7 +45,7 @@ class ForeignPolicy:
         value: Where the value's weights come from: the checkpoint, compared with its graph; the checkpoint, found by
             the names of its variables; or nowhere.
         value_agreement: None unless ``compared``.
-        log_std_known: Whether the spread of continuous actions came with the model.
+        log_std_known: Whether the standard deviation of continuous actions came with the model.
     """
 
     network: ActorCritic
@@ -134,7 +134,7 @@ class _Reading:
         return "by_names", None
 
     def _read_log_std(self, network: ActorCritic, checkpoint: TfCheckpoint | None) -> bool:
-        """Take the spread of continuous actions from the checkpoint; True if there is nothing to take."""
+        """Take the standard deviation of continuous actions from the checkpoint; True if there is nothing to take."""
         if isinstance(self.metadata.action_space, DiscreteActionSpace):
             return True
         names = [] if checkpoint is None else [name for name in checkpoint.entries if _LOG_STD.fullmatch(name)]
@@ -159,8 +159,7 @@ class _Reading:
         return names[0]
 
     def _compare(self, what: str, output: str, tower: Tower, frames: np.ndarray) -> Agreement:
-        executor = self._executor(len(frames))
-        agreement = compare(executor, output, find_camera(executor, output), tower, frames)
+        agreement = compare(self._executor(len(frames)), output, tower, frames)
         if not agreement.holds:
             raise RecordError(
                 f"{self.source}: what was read of the {what} differs from the model's own graph by "

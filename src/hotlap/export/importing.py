@@ -62,7 +62,7 @@ class Import:
 
 
 def import_model(
-    place: str | Path,
+    origin: str | Path,
     folder: Path,
     *,
     which: Which = "best",
@@ -74,7 +74,7 @@ def import_model(
     Nothing is written before everything is read and proved.
 
     Args:
-        place: An archive, a frozen graph, a model's S3 prefix or a folder laid out like one, or a checkpoint's file in
+        origin: An archive, a frozen graph, a model's S3 prefix or a folder laid out like one, or a checkpoint's file in
             such a folder.
         folder: A new folder, or one without checkpoints; files that it has are kept.
         which: Which of several checkpoints.
@@ -88,11 +88,11 @@ def import_model(
     store = CheckpointStore(folder)
     if store.list():
         raise RecordError(f"{folder}: it already holds a trained model ({store.list()[-1]}). Name a new folder.")
-    with open_source(place, which) as (source, chosen):
+    with open_source(origin, which) as (source, chosen):
         found = source.find(chosen)
         content = _metadata_content(source, found, folder, metadata_file)
-        metadata = _metadata(content, f"{place}: {METADATA}" if metadata_file is None else str(metadata_file))
-        policy = read_foreign(found, metadata, str(place))
+        metadata = _metadata(content, f"{origin}: {METADATA}" if metadata_file is None else str(metadata_file))
+        policy = read_foreign(found, metadata, str(origin))
         weights_remarks = [*source.remarks, *_remarks(policy)]
         others, remarks = _other_files(source, track)
         files = {METADATA: content, **others, README: folder_readme().encode()}
@@ -121,10 +121,10 @@ def _metadata_content(source: Source, found: Found, folder: Path, metadata_file:
         return read_bytes(own)
     else:
         raise ConfigError(
-            f"{source.place}: there is no {METADATA} with the model, so nobody knows what its outputs mean. Put it "
+            f"{source.origin}: there is no {METADATA} with the model, so nobody knows what its outputs mean. Put it "
             "beside the model, or name it with --metadata FILE."
         )
-    if own.is_file() and _metadata(read_bytes(own), str(own)) != _metadata(content, str(source.place)):
+    if own.is_file() and _metadata(read_bytes(own), str(own)) != _metadata(content, str(source.origin)):
         raise ConfigError(
             f"{own}: it says something else than the {METADATA} of the model to be imported. Remove it, or name a new "
             "folder."
@@ -161,7 +161,7 @@ def _other_files(source: Source, track: str | None) -> tuple[dict[str, bytes], d
             "training, not for driving."
         )
     else:
-        content, name = read_bytes(path), f"{source.place}: {HYPERPARAMETERS}"
+        content, name = read_bytes(path), f"{source.origin}: {HYPERPARAMETERS}"
         try:
             Hyperparameters.from_dict(parse_json_object(decode_text(content, name), name), source=name)
             hyperparameters = content

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hotlap.rl.networks import ARCHITECTURES, CameraEmbedder, Conv, DenseStack, Tower, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, Conv, camera_layers
+from hotlap.rl.embedders import CameraEmbedder, DenseStack
+from hotlap.rl.networks import Tower
 from hotlap.rl.specs import DiscreteActions
 
 Output = Literal["softmax", "identity", "tanh"]

@@ -9,7 +9,7 @@ import numpy as np
 from hotlap.deepracer.sensors import FRAME_HEIGHT, FRAME_WIDTH
 from hotlap.errors import MissingExtraError
 from hotlap.export.layers import TowerLayers
-from hotlap.rl.networks import PIXEL_MAX
+from hotlap.rl.architectures import PIXEL_MAX
 
 if TYPE_CHECKING:
     import onnx

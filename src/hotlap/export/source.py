@@ -70,12 +70,12 @@ class Source:
     """Files of a foreign model.
 
     Attributes:
-        place: What the user named.
+        origin: What the user named.
         files: Where each file lies, by its name relative to the source; those of a bucket come when they are asked for.
         remarks: What the user should know about the choice that was made.
     """
 
-    place: str | Path
+    origin: str | Path
     files: Mapping[str, Path]
     remarks: list[str] = field(default_factory=list)
 
@@ -89,7 +89,7 @@ class Source:
         if isinstance(which, int):
             if which not in numbered:
                 raise RecordError(
-                    f"{self.place}: there is no checkpoint {which}. There are: "
+                    f"{self.origin}: there is no checkpoint {which}. There are: "
                     f"{', '.join(map(str, sorted(numbered))) or 'none with a number'}."
                 )
             return self._found(which, numbered[which])
@@ -126,7 +126,7 @@ class Source:
             other = parts.setdefault(number, {}).setdefault(kind, name)
             if other != name:
                 raise RecordError(
-                    f"{self.place}: it holds more than one model ({other}, {name}). Name the folder of one of them."
+                    f"{self.origin}: it holds more than one model ({other}, {name}). Name the folder of one of them."
                 )
         for number, names in parts.items():
             if not {"index", "data"} <= names.keys():
@@ -179,24 +179,24 @@ class Source:
     def _nothing(self, frozen: list[str]) -> RecordError:
         if frozen:
             return RecordError(
-                f"{self.place}: there are several graphs without a number ({', '.join(sorted(frozen)[:4])}). Name the "
+                f"{self.origin}: there are several graphs without a number ({', '.join(sorted(frozen)[:4])}). Name the "
                 "one that is meant."
             )
-        if (is_s3(self.place) or Path(self.place).is_dir()) and CheckpointStore(self.place).list():
+        if (is_s3(self.origin) or Path(self.origin).is_dir()) and CheckpointStore(self.origin).list():
             return RecordError(
-                f"{self.place}: this is a hotlap model. It needs no import: evaluate it as it is, copy its folder, or "
+                f"{self.origin}: this is a hotlap model. It needs no import: evaluate it as it is, copy its folder, or "
                 "begin another training with its weights (training.clone_from in job.toml)."
             )
         return RecordError(
-            f"{self.place}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph "
+            f"{self.origin}: there is no DeepRacer model in it{self._instead()}. Expected a frozen graph "
             "(agent/model.pb, model_N.pb) or a TensorFlow checkpoint (N_Step-S.ckpt.index with its .data and "
             ".meta file)."
         )
 
 
 @contextmanager
-def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which]]:
-    """The files of the model at ``place``.
+def open_source(origin: str | Path, which: Which) -> Iterator[tuple[Source, Which]]:
+    """The files of the model at ``origin``.
 
     That may be a folder, ``s3://bucket/prefix``, an archive, a frozen graph, or a checkpoint's file.
 
@@ -207,47 +207,47 @@ def open_source(place: str | Path, which: Which) -> Iterator[tuple[Source, Which
         ConfigError: If a bucket cannot be used.
         RecordError: If there is no such file, it is no archive of a model, or a bucket does not answer.
     """
-    if is_s3(place):
+    if is_s3(origin):
         with scratch_folder() as scratch:
-            yield Source(place, _BucketFiles(str(place), scratch)), which
+            yield Source(origin, _BucketFiles(str(origin), scratch)), which
         return
-    place = Path(place)
-    if place.is_dir():
-        yield Source(place, _files_in(place)), which
-    elif match := _CHECKPOINT.fullmatch(place.name):
-        yield Source(place, _files_in(place.parent)), int(match[1])
-    elif not place.is_file() or not os.access(place, os.R_OK):
-        raise RecordError(f"{place}: there is no such file or folder, or it may not be read. Check the name.")
-    elif _begins_with(place, _GZIP) or is_archive(place):
+    origin = Path(origin)
+    if origin.is_dir():
+        yield Source(origin, _files_in(origin)), which
+    elif match := _CHECKPOINT.fullmatch(origin.name):
+        yield Source(origin, _files_in(origin.parent)), int(match[1])
+    elif not origin.is_file() or not os.access(origin, os.R_OK):
+        raise RecordError(f"{origin}: there is no such file or folder, or it may not be read. Check the name.")
+    elif _begins_with(origin, _GZIP) or is_archive(origin):
         with scratch_folder() as scratch:
             try:
-                files = unpack(place, scratch, wanted_size)
+                files = unpack(origin, scratch, wanted_size)
             except MalformedError as error:
                 raise RecordError(
-                    f"{place}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz or .zip as "
+                    f"{origin}: this is not an archive of a DeepRacer model: {error}. Expected a .tar.gz or .zip as "
                     "DeepRacer or hotlap export makes it; copy it again."
                 ) from None
-            yield Source(place, files), which
+            yield Source(origin, files), which
     else:
-        if place.stat().st_size > graph.MAX_BYTES:
+        if origin.stat().st_size > graph.MAX_BYTES:
             raise RecordError(
-                f"{place}: it has {in_words(place.stat().st_size)}, more than the {in_words(graph.MAX_BYTES)} of any "
+                f"{origin}: it has {in_words(origin.stat().st_size)}, more than the {in_words(graph.MAX_BYTES)} of any "
                 "policy. Name the archive, graph or folder of a DeepRacer model."
             )
         # The metadata lies beside the graph, or above it where the graph is in agent/.
-        folder = place.absolute().parent
+        folder = origin.absolute().parent
         beside = {METADATA: folder / METADATA, f"../{METADATA}": folder.parent / METADATA}
         files = {name: path for name, path in beside.items() if _usable(path, _SIZES[METADATA])}
-        yield Source(place, {place.name if place.suffix == ".pb" else f"{place.name}.pb": place, **files}), which
+        yield Source(origin, {origin.name if origin.suffix == ".pb" else f"{origin.name}.pb": origin, **files}), which
 
 
 class _BucketFiles(Mapping[str, Path]):
     """Wanted files of a bucket; each is fetched when it is first asked for."""
 
-    def __init__(self, place: str, scratch: Path) -> None:
+    def __init__(self, origin: str, scratch: Path) -> None:
         from hotlap.records.s3 import Bucket
 
-        self.bucket = Bucket(S3Prefix.parse(place))
+        self.bucket = Bucket(S3Prefix.parse(origin))
         self.scratch = scratch
         self.names = [key for key in self.bucket.check() if wanted_size(key) is not None]
         self.fetched: dict[str, Path] = {}

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from hotlap.analysis.figures.driven_lines import speed_range
-from hotlap.analysis.read.drives import Drive
-from hotlap.film.car_and_map import CarAndMap
-from hotlap.film.overlay import HEIGHT as OVERLAY_HEIGHT
-from hotlap.film.shot import FPS, HEIGHT, WIDTH, Picture, Shot
+from hotlap.film.pictures import (
+    HEIGHT,
+    OVERLAY_HEIGHT,
+    WIDTH,
+    CarAndMap,
+    Chase,
+    ChaseAndMap,
+    FromAbove,
+    Picture,
+    Shot,
+)
+from hotlap.film.readings import Color
 from hotlap.film.top_view import TopView
 from hotlap.film.video import VideoWriter
-from hotlap.film.views import Chase, ChaseAndMap, FromAbove
+from hotlap.records.drives import Drive
 from hotlap.tracks.track import Track
 
+FPS = 15  # real time
 HELD_FRAMES = FPS  # the last frame of a trial stays a second, so that its end can be read
-INSET_HEIGHT = 132
+_INSET_HEIGHT = 132
 
 
-def pictures(track: Track, drives: Sequence[Drive]) -> dict[str, Picture]:
+def pictures(track: Track, color_of: Callable[[float], Color]) -> dict[str, Picture]:
     """All ways to film trials, by name.
 
     Args:
         track: Where they were driven.
-        drives: Those that are to be filmed: a color means the same speed in all of them.
+        color_of: The color of a line that is driven at a speed [m/s].
     """
-    speeds = speed_range(np.concatenate([drive.speed for drive in drives] or [np.zeros(1)]))
     return {
-        "car": CarAndMap(TopView(track, speeds, HEIGHT)),
+        "car": CarAndMap(TopView(track, color_of, HEIGHT)),
         "chase": Chase(),
-        "top": FromAbove(TopView(track, speeds, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)),
-        "pip": ChaseAndMap(TopView(track, speeds, INSET_HEIGHT, min_car_length=13)),
+        "top": FromAbove(TopView(track, color_of, HEIGHT, width=WIDTH, head=OVERLAY_HEIGHT)),
+        "pip": ChaseAndMap(TopView(track, color_of, _INSET_HEIGHT, min_car_length=13)),
     }
 
 
@@ -76,10 +83,10 @@ def film_trial(
         for i, shot in zip(range(len(drive)), shots, strict=False):
             frames = {name: picture.frame(i, shot) for name, picture in pictures.items()}
             times = 1 + (HELD_FRAMES if i == len(drive) - 1 else 0)
-            _finish(encoding)
+            _wait(encoding)
             encoding = [pool.submit(_write, writers[name], frame.copy(), times) for name, frame in frames.items()]
             on_frame()
-        _finish(encoding)
+        _wait(encoding)
     return files
 
 
@@ -88,6 +95,6 @@ def _write(writer: VideoWriter, frame: np.ndarray, times: int) -> None:
         writer.write(frame)
 
 
-def _finish(tasks: Iterable[Future[None]]) -> None:
+def _wait(tasks: Iterable[Future[None]]) -> None:
     for task in tasks:
         task.result()

@@ -7,17 +7,15 @@ picture and shrinks only the few pixels that changed, so that lines are smooth a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from hotlap.analysis.figures.style import SPEED_COLORS
-from hotlap.analysis.read.drives import MAX_STEP, Drive
-from hotlap.film.lettering import Badge, draw_badge
+from hotlap.film.readings import Badge, Color, draw_badge
+from hotlap.records.drives import MAX_STEP
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 
@@ -34,7 +32,7 @@ class TopView:
 
     Args:
         track: What to draw.
-        speeds: Speeds [m/s] to the ends of the line's color scale.
+        color_of: The color of the line at a speed [m/s].
         height: Of the picture, even [px].
         width: Of the picture, even [px]; None: as the track's form asks for.
         head: Rows at the top that stay free of the track [px].
@@ -44,7 +42,7 @@ class TopView:
     def __init__(
         self,
         track: Track,
-        speeds: Normalize,
+        color_of: Callable[[float], Color],
         height: int,
         *,
         width: int | None = None,
@@ -74,20 +72,9 @@ class TopView:
         canvas.draw()
         self._empty = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy())
         self._empty_small = self._empty.reduce(_OVERSAMPLING)
-        self._speeds = speeds
+        self._color_of = color_of
         self._min_car_length = min_car_length
         self.clear()
-
-    def begin(self, drive: Drive) -> None:
-        """Forget the line; the steps of this trial follow."""
-        self._drive = drive
-        self.clear()
-
-    def step(self, i: int, objects: np.ndarray | Sequence[np.ndarray], badge: Badge | None) -> np.ndarray:
-        """The picture of the trial's next step, number i; see `picture`."""
-        drive = self._drive
-        self.drive_to(drive.x[i], drive.y[i], drive.speed[i])
-        return self.picture(drive.yaw[i], drive.steer[i], badge, objects)
 
     def clear(self) -> None:
         """Forget the line."""
@@ -100,15 +87,16 @@ class TopView:
         before, self._place = self._place, (float(x), float(y))
         if before is None or math.dist(before, self._place) > MAX_STEP:
             return
-        red, green, blue, _ = SPEED_COLORS(float(self._speeds(speed)))
-        color = round(255 * red), round(255 * green), round(255 * blue)
+        color = self._color_of(float(speed))
         ends = [self._pixel(*before), self._pixel(*self._place)]
         width = _LINE_WIDTH * _OVERSAMPLING
         self._pen.line(ends, fill=color, width=width)
         # Round joints: Pillow's lines end square, which shows as notches in bends.
         for u, v in ends:
             self._pen.ellipse((u - width / 2, v - width / 2, u + width / 2, v + width / 2), fill=color)
-        self._shrink(self._large, self._small, ends, width)
+        # What changed in the large picture goes into the small one.
+        if (box := self._box(ends, width)) is not None:
+            self._paste(self._small, self._large.crop(box), box)
 
     def picture(
         self,
@@ -128,8 +116,7 @@ class TopView:
         picture = self._small.copy()
         outlines = [[self._pixel(float(x), float(y)) for x, y in corners] for corners in objects]
         for outline in outlines:
-            box = self._box(outline, _OVERSAMPLING)
-            if box is not None:
+            if (box := self._box(outline, _OVERSAMPLING)) is not None:
                 self._paste(picture, self._patch(box, outlines), box)
         if self._place is not None:
             self._draw_car(picture, self._place, float(yaw), math.radians(float(steer_deg)), outlines)
@@ -181,14 +168,6 @@ class TopView:
         glass = [(-0.05, -0.24), (-0.05, 0.24), (0.16, 0.18), (0.16, -0.18)]
         pen.polygon(_turned([(length * a, width * b) for a, b in glass], yaw, origin), fill=_CAR_GLASS)
         self._paste(picture, patch, box)
-
-    def _shrink(
-        self, large: Image.Image, small: Image.Image, around: Sequence[tuple[float, float]], reach: float
-    ) -> None:
-        """Bring what changed in the large picture, near the given pixels, into the small one."""
-        box = self._box(around, reach)
-        if box is not None:
-            self._paste(small, large.crop(box), box)
 
     def _paste(self, small: Image.Image, patch: Image.Image, box: tuple[int, int, int, int]) -> None:
         """Put a part of the large picture in its place in a small one."""

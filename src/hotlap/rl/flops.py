@@ -9,40 +9,41 @@ from itertools import pairwise
 import torch
 
 from hotlap.deepracer.sensors import CAMERA_CHANNELS
-from hotlap.rl.networks import ARCHITECTURES, LIDAR_EMBEDDER, ActorCritic, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, LIDAR_EMBEDDER, camera_layers
+from hotlap.rl.networks import ActorCritic
 from hotlap.rl.specs import DiscreteActions
 
 
-def forward_flops(actor_critic: ActorCritic) -> int:
+def forward_flops(network: ActorCritic) -> int:
     """Floating-point operations (two per multiply-add) of all towers for one sample, forward, biases left out.
 
     Counted from the table of networks, without the tricks of their implementation.
     """
-    actions = actor_critic.actions
+    actions = network.actions
     num_outputs = actions.num if isinstance(actions, DiscreteActions) else actions.num_dims
-    encoder, features, _ = _encoder_flops(actor_critic.network, actor_critic.observations)
-    num_encoders = 1 if actor_critic.shared_encoder else 2
+    encoder, features, _ = _encoder_flops(network.name, network.observations)
+    num_encoders = 1 if network.shared_encoder else 2
     return num_encoders * encoder + 2 * features * (num_outputs + 1)
 
 
-def update_flops(actor_critic: ActorCritic) -> int:
+def update_flops(network: ActorCritic) -> int:
     """Operations of one forward and backward pass of all towers for one sample.
 
     The backward pass is twice the forward one, except that nothing asks for the gradient of the pixels.
     """
-    _, _, first = _encoder_flops(actor_critic.network, actor_critic.observations)
-    num_encoders = 1 if actor_critic.shared_encoder else 2
-    return 3 * forward_flops(actor_critic) - num_encoders * first
+    _, _, first = _encoder_flops(network.name, network.observations)
+    num_encoders = 1 if network.shared_encoder else 2
+    return 3 * forward_flops(network) - num_encoders * first
 
 
-def _encoder_flops(network: str, observations: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
+def _encoder_flops(name: str, observations: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
     """Operations of embedders and middleware, number of features, and operations of the layers that see the inputs."""
     total = first = embedded = 0
     for sensor, shape in observations.items():
         before = total
         if sensor in CAMERA_CHANNELS:
             channels, height, width = shape
-            layers = camera_layers(network, sensor)
+            layers = camera_layers(name, sensor)
             for index, conv in enumerate(layers.convs):
                 height, width = ((size - conv.kernel) // conv.stride + 1 for size in (height, width))
                 total += 2 * height * width * conv.filters * channels * conv.kernel**2
@@ -57,7 +58,7 @@ def _encoder_flops(network: str, observations: Mapping[str, tuple[int, ...]]) ->
             first += 2 * shape[0] * LIDAR_EMBEDDER[0]
             total += _dense_flops((shape[0], *LIDAR_EMBEDDER))
             embedded += LIDAR_EMBEDDER[-1]
-    middleware = ARCHITECTURES[network].middleware
+    middleware = ARCHITECTURES[name].middleware
     return total + _dense_flops((embedded, *middleware)), middleware[-1], first
 
 

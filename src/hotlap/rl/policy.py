@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hotlap.rl.distributions import Categorical
-from hotlap.rl.networks import ActorCritic, acting_part
+from hotlap.rl.networks import ActorCritic, acting_part, misfits
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
@@ -52,54 +52,53 @@ class Actions:
 
 
 class Policy:
-    """Acts with the weights of an actor-critic; only its policy tower is evaluated.
+    """Acts with the weights of a network; only its policy tower is evaluated.
 
     Args:
-        actor_critic: Its weights are read at construction and at every `refresh`.
+        network: Its weights are read at construction and at every `refresh`.
         exploration: None samples from the network's distribution. `EpsilonGreedy` is for discrete actions.
         precision: Arithmetic before the heads.
     """
 
     def __init__(
         self,
-        actor_critic: ActorCritic,
+        network: ActorCritic,
         *,
         exploration: EpsilonGreedy | None = None,
         precision: Precision = "auto",
     ) -> None:
-        if exploration is not None and not isinstance(actor_critic.actions, DiscreteActions):
+        if exploration is not None and not isinstance(network.actions, DiscreteActions):
             raise ValueError("e-greedy exploration needs discrete actions; continuous ones are always sampled")
-        self.actor_critic = actor_critic
+        self.network = network
         self.exploration = exploration
-        self.device = next(actor_critic.parameters()).device
-        self._weights = WorkingWeights(actor_critic.policy, compute_dtype(precision, self.device))
+        self.device = next(network.parameters()).device
+        self._weights = WorkingWeights(network.policy, compute_dtype(precision, self.device))
 
     @property
     def noise_size(self) -> int:
         """Numbers that `act` needs per car: one uniform (discrete), or a standard normal per dimension."""
-        actions = self.actor_critic.actions
+        actions = self.network.actions
         return 1 if isinstance(actions, DiscreteActions) else actions.num_dims
 
     def refresh(self) -> None:
-        """Take over the present weights of the actor-critic. Call it after each change of them."""
+        """Take over the present weights of the network. Call it after each change of them."""
         self._weights.refresh()
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
         """Act with other weights from now on.
 
         Args:
-            weights: By their names in the actor-critic; those that acting does not need may be missing.
+            weights: By their names in the network; those that acting does not need may be missing.
 
         Raises:
             ValueError: If names or shapes are not those of this network.
         """
-        own, given = acting_part(self.actor_critic.state_dict()), acting_part(weights)
-        wrong = sorted(own.keys() ^ given.keys()) or [name for name in own if own[name].shape != given[name].shape]
-        if wrong:
+        given = acting_part(weights)
+        if wrong := misfits(acting_part(self.network.state_dict()), given):
             raise ValueError(
                 f"the weights belong to another network: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
             )
-        self.actor_critic.load_state_dict(given, strict=False)  # strict would want the value's, too
+        self.network.load_state_dict(given, strict=False)  # strict would want the value's, too
         self.refresh()
 
     @torch.inference_mode()
@@ -116,9 +115,9 @@ class Policy:
                 None: none.
 
         Returns:
-            Actions on the device of the actor-critic.
+            Actions on the device of the network.
         """
-        tower = self.actor_critic.policy
+        tower = self.network.policy
         cars = noise.shape[:-1]
         num_cars, last = cars.numel(), len(cars) - 1
         packed = tower.pack({each: _fill_up(obs[each].flatten(0, last).to(self.device)) for each in tower.sensors})

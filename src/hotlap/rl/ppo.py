@@ -1,10 +1,5 @@
 """Clipped PPO on whole episodes.
 
-Where towers share nothing their gradients do not meet, so on a CPU the policy and the value go through their
-minibatches side by side, each on its half of the cores, with the result that one after the other would have. A tower
-that has several cores to itself cuts each minibatch into as many parts and adds their gradients up. Both beat several
-cores per operation: hardly anything waits.
-
 Differences from the original, which only hurt learning there: a time limit bootstraps, and ratios are taken to the log
 probabilities that acting noted, not to ones computed again.
 
@@ -19,26 +14,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hotlap.rl.adam import Adam, Spread
 from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
 from hotlap.rl.learner import Metric, Update, register
-from hotlap.rl.losses import LossType, policy_loss, value_loss
-from hotlap.rl.networks import ActorCritic, Outputs, Tower, acting_part
+from hotlap.rl.minibatches import PPOConfig, Samples, TowerLearner, optimize_on_threads
+from hotlap.rl.networks import ActorCritic, Outputs, acting_part, misfits
 from hotlap.rl.precision import Precision, compute_dtype
-from hotlap.rl.working_weights import WorkingWeights
 
 EVALUATION_BATCH = 256  # [samples] in the passes before the update
-SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 
 METRICS = (
     Metric("policy_loss", "", "Clipped surrogate, without the entropy term."),
@@ -60,120 +49,6 @@ METRICS = (
 _LOSS_TERMS = tuple(metric.name for metric in METRICS[:5])  # which every minibatch has
 
 
-@dataclass(frozen=True)
-class PPOConfig:
-    """Settings of an update; defaults are those of the stock DRfC hyperparameters.json and of the original's code."""
-
-    lr: float = 3e-4
-    batch_size: int = 64
-    """Samples per minibatch. With too few steps, the largest power of two that is not more than the steps."""
-    num_epochs: int = 5
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    clip_coef: float = 0.2
-    beta_entropy: float = 0.01
-    loss_type: LossType = "huber"
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    adam_eps: float = 1e-5
-    normalize_eps: float = 1e-8
-
-
-@dataclass(frozen=True)
-class _Samples:
-    """Steps of all episodes on the device; the first axis counts them."""
-
-    packed: dict[str, Tensor]
-    actions: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    value_targets: Tensor
-
-    def select(self, indices: Tensor) -> _Samples:
-        return _Samples(
-            {sensor: cells.index_select(0, indices) for sensor, cells in self.packed.items()},
-            self.actions.index_select(0, indices),
-            self.old_log_probs.index_select(0, indices),
-            self.advantages.index_select(0, indices),
-            self.value_targets.index_select(0, indices),
-        )
-
-
-class _TowerLearner:
-    """One tower with its optimizer, going through minibatches by itself."""
-
-    def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
-        self.config = config
-        self.weights = WorkingWeights(tower, dtype, requires_grad=True)
-        self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
-
-    def optimize(
-        self, samples: _Samples, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, spread: Spread = map
-    ) -> list[dict[str, float]]:
-        """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
-
-        Args:
-            samples: What the indices count.
-            epochs: Indices of the minibatches of each.
-            num_parts: Parts that a minibatch is cut into; the sum of their gradients does not depend on who is first.
-            spread: Calls a function for each part.
-        """
-        sums: list[dict[str, Tensor]] = [{} for _ in epochs]
-        for minibatches, of_epoch in zip(epochs, sums, strict=True):
-            for indices in minibatches:
-                parts = list(
-                    spread(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts))
-                )
-                self.adam.step([gradients for gradients, _ in parts], self.weights.copies, spread)
-                for _, terms in parts:
-                    for name, term in terms.items():
-                        # Stays on the device: .item() here would stall a GPU once per minibatch.
-                        of_epoch[name] = of_epoch.get(name, 0.0) + term
-        return [
-            {name: float(total) / len(minibatches) for name, total in of_epoch.items()}
-            for minibatches, of_epoch in zip(epochs, sums, strict=True)
-        ]
-
-    def _differentiate(
-        self, samples: _Samples, batch_size: int, indices: Tensor
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Gradients and terms that these samples contribute to the means over a minibatch of ``batch_size``."""
-        share = len(indices) / batch_size
-        loss, terms = self._loss(samples.select(indices))
-        leaves = self.weights.leaves
-        gradients = torch.autograd.grad(share * loss, tuple(leaves.values()))
-        return (
-            dict(zip(leaves, gradients, strict=True)),
-            {name: share * term.detach().double() for name, term in terms.items()},
-        )
-
-    def _loss(self, batch: _Samples) -> tuple[Tensor, dict[str, Tensor]]:
-        config = self.config
-        outputs = self.weights.forward(batch.packed)
-        losses: list[Tensor] = []
-        terms: dict[str, Tensor] = {}
-        if outputs.policy is not None:
-            policy = policy_loss(
-                outputs.policy,
-                batch.actions,
-                batch.old_log_probs,
-                batch.advantages,
-                clip_coef=config.clip_coef,
-                beta_entropy=config.beta_entropy,
-            )
-            losses.append(policy.loss)
-            terms |= {
-                "policy_loss": policy.surrogate,
-                "entropy": policy.entropy,
-                "approx_kl": policy.approx_kl,
-                "clip_fraction": policy.clip_fraction,
-            }
-        if outputs.values is not None:
-            value = value_loss(outputs.values, batch.value_targets, config.loss_type)
-            losses.append(value)
-            terms["value_loss"] = value
-        return sum(losses[1:], start=losses[0]), terms
-
-
 class PPO:
     """The `Learner` of clipped PPO.
 
@@ -181,7 +56,7 @@ class PPO:
     present policy. That costs one more pass forward.
 
     Args:
-        actor_critic: Moved to ``device`` and changed in place by `update`.
+        network: Moved to ``device`` and changed in place by `update`.
         config: Settings.
         device: Where to compute.
         precision: Arithmetic before the heads; weights are kept and updated in float32.
@@ -191,19 +66,19 @@ class PPO:
 
     def __init__(
         self,
-        actor_critic: ActorCritic,
+        network: ActorCritic,
         config: PPOConfig,
         device: str | torch.device = "cpu",
         *,
         precision: Precision = "auto",
     ) -> None:
         self.device = torch.device(device)
-        self.network = actor_critic.to(self.device)
+        self.network = network.to(self.device)
         self.config = config
         self.dtype = compute_dtype(precision, self.device)
-        towers = {"policy": actor_critic.policy, "value": actor_critic.value}
+        towers = {"policy": network.policy, "value": network.value}
         self._learners = {
-            name: _TowerLearner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
+            name: TowerLearner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
@@ -224,7 +99,7 @@ class PPO:
         targets = weights * advantages + values
         finite = bool(np.isfinite(targets).all())
         normalized = self._normalize(advantages) if finite else advantages
-        samples = _Samples(
+        samples = Samples(
             packed,
             actions,
             old_log_probs,
@@ -276,7 +151,7 @@ class PPO:
         return joined
 
     @torch.no_grad()
-    def _forward(self, learner: _TowerLearner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
+    def _forward(self, learner: TowerLearner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
         """Outputs of a tower for packed observations, batch after batch."""
         for start in range(0, len(next(iter(packed.values()))), EVALUATION_BATCH):
             yield learner.weights.forward(
@@ -337,10 +212,10 @@ class PPO:
             epochs.append(order[: num_samples // batch_size * batch_size].split(batch_size))
         return epochs
 
-    def _optimize(self, samples: _Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[dict[str, float], ...]:
+    def _optimize(self, samples: Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[dict[str, float], ...]:
         learners = list(self._learners.values())
         if self.device.type == "cpu":
-            found = _optimize_on_threads(learners, samples, epochs)
+            found = optimize_on_threads(learners, samples, epochs)
         else:
             found = [learner.optimize(samples, epochs) for learner in learners]
         return tuple(
@@ -354,13 +229,17 @@ class PPO:
     def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """See `Learner.state_dict`; the optimizer's part is ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
         ``adam.TOWER.num_steps``."""
-        weights = self.network.state_dict()
-        live = {f"model.{name}": weight.detach() for name, weight in weights.items()} | self.optimizer_state()
+        live = self._live()
         if into is None:
             return {name: tensor.clone() for name, tensor in live.items()}
         for name, tensor in live.items():
             into[name].copy_(tensor)
         return into
+
+    def _live(self) -> dict[str, Tensor]:
+        """What `state_dict` copies."""
+        weights = {f"model.{name}": weight.detach() for name, weight in self.network.state_dict().items()}
+        return weights | self.optimizer_state()
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """See `Learner.optimizer_state`."""
@@ -373,11 +252,7 @@ class PPO:
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """See `Learner.load_state_dict`."""
-        expected = self.state_dict()
-        wrong = sorted(set(expected) ^ set(state)) or [
-            name for name in expected if expected[name].shape != state[name].shape
-        ]
-        if wrong:
+        if wrong := misfits(self._live(), state):
             raise ValueError(
                 f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
             )
@@ -398,7 +273,7 @@ class PPO:
         return acting_part(self.network.state_dict())
 
     def refresh(self) -> None:
-        """Take over weights of the actor-critic that were changed from outside."""
+        """Take over weights of the network that were changed from outside."""
         for learner in self._learners.values():
             learner.weights.refresh()
 
@@ -411,36 +286,6 @@ def _explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
 def minibatch_size(batch_size: int, num_steps: int) -> int:
     """``batch_size``, or with no more steps than that the largest power of two that is not more than the steps."""
     return batch_size if num_steps > batch_size else 1 << (num_steps.bit_length() - 1)
-
-
-def _optimize_on_threads(
-    learners: Sequence[_TowerLearner], samples: _Samples, epochs: Sequence[Sequence[Tensor]]
-) -> list[list[dict[str, float]]]:
-    """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
-
-    Never on the calling thread: the C library's heap of a process's first thread gives large blocks back to the system
-    after each minibatch and takes them again page by page, which costs a sixth of the time; heaps of other threads
-    keep them.
-    """
-    num_threads = torch.get_num_threads()
-    num_learners = min(len(learners), num_threads)
-    num_parts = max(1, min(num_threads // num_learners, len(epochs[0][0]) // SMALLEST_PART))
-
-    def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
-
-    def optimize(learner: _TowerLearner) -> list[dict[str, float]]:
-        if num_parts == 1:
-            return learner.optimize(samples, epochs)
-        with pool(num_parts, num_learners * num_parts) as team:
-            return learner.optimize(samples, epochs, num_parts, team.map)
-
-    try:
-        with pool(num_learners, num_learners * num_parts) as leaders:
-            return list(leaders.map(optimize, learners))
-    finally:
-        # The number of threads that a worker sets is also the default of threads to come.
-        torch.set_num_threads(num_threads)
 
 
 def _build(network: ActorCritic, hyperparameters: Mapping[str, Any], precision: Precision) -> PPO:

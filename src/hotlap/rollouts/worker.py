@@ -206,7 +206,7 @@ class RolloutWorker:
         step = len(recording.rows) % _NOISE_BLOCK
         if step == 0:
             shape = (_NOISE_BLOCK, self.policy.noise_size)
-            discrete = isinstance(self.policy.actor_critic.actions, DiscreteActions)
+            discrete = isinstance(self.policy.network.actions, DiscreteActions)
             recording.noise = recording.rng.random(shape) if discrete else recording.rng.standard_normal(shape)
         return recording.noise[step]
 

@@ -71,7 +71,7 @@ def changed_since(before: Mapping[str, str], now: Mapping[str, str]) -> str | No
 
 def _differences(theirs: dict[str, Any], metadata: ModelMetadata, network: ActorCritic) -> Iterator[str]:
     ours = {
-        "network": network.network,
+        "network": network.name,
         "sensors": list(metadata.sensors),
         "action_space": metadata.action_space.model_dump(mode="json"),
         "shared_encoder": network.shared_encoder,

@@ -227,7 +227,7 @@ class Run:
                 name.steps,
                 self.learner.network.state_dict(),
                 metadata={
-                    "network": self.learner.network.network,
+                    "network": self.learner.network.name,
                     "sensors": list(self.folder.metadata.sensors),
                     "action_space": self.folder.metadata.action_space.model_dump(mode="json"),
                     "shared_encoder": self.job.training.shared_encoder,

@@ -1,6 +1,6 @@
-"""Explain real camera frames: where did the car stand, what camera did it carry, and how much is left unexplained?
+"""Explain real camera frames: where did the car stand, and what camera did it carry?
 
-The frames are consecutive and their poses unknown. Four steps find them:
+The frames are consecutive and their poses unknown. Three steps find them:
 
 1. *Search.* Every few frames, the images of a net of poses along the track are compared with the frame, coarsely and
    without the center line, whose dashes look alike everywhere. The cheapest path through these costs that only moves
@@ -9,36 +9,26 @@ The frames are consecutive and their poses unknown. Four steps find them:
    with some tries which dash of the center line is which.
 3. *Camera.* Height, pitch, field of view and the walls' distances, common to all frames, are refined together with the
    poses by Gauss and Newton's method.
-4. *Comparison* of grey levels and of what is seen where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import warp as wp
-from PIL import Image
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
-from hotlap.bounded import read_bounded, told
-from hotlap.errors import DataError
 from hotlap.sim.camera import V1_CAMERA, CameraRenderer, PinholeCamera
-from hotlap.tracks.ground import CENTER_LINE, EDGE_LINE, FIELD, GREY_WEIGHTS, ROAD, WALL, Ground, bake_ground
+from hotlap.tracks.ground import GREY_WEIGHTS, Ground, bake_ground
 from hotlap.tracks.themes import THEMES, Theme
 from hotlap.tracks.track import Track
-from hotlap.unfinished import whole_file
 
 Progress = Callable[[str, float], None]
 """Called with the name of the step and the share of it that is done."""
 
-CLASSES = {"field": FIELD, "road": ROAD, "edge_line": EDGE_LINE, "center_line": CENTER_LINE, "wall": WALL}
-
-MAX_FRAME_BYTES = 8 << 20
-MAX_FRAME_PIXELS = 1 << 21  # the original's have 640 x 480
+THEME = "reinvent_2018"  # of the recorded track
 
 SEARCH_EVERY = 6  # frames
 SEARCH_STEP = 0.06  # [m] along the track
@@ -117,33 +107,6 @@ class Eye:
             )
             seen.append(self.images.numpy()[: len(part)].copy())
         return np.concatenate(seen)
-
-
-def load_frames(folder: Path, *, every: int = 1) -> tuple[list[str], np.ndarray]:
-    """Names and images (n, height, width, 3), uint8, of the PNG frames in ``folder``, in the order of their names.
-
-    Raises:
-        DataError: If there are none, or they differ in size.
-    """
-    paths = sorted(folder.glob("*.png"))[::every] if folder.is_dir() else []
-    if not paths:
-        raise DataError(f"{folder}: no camera frames found; expected a folder of consecutive PNG files.")
-    images = [_image(path) for path in paths]
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise DataError(f"{folder}: the frames differ in size ({sorted(shapes)}); expected frames of one camera.")
-    return [path.name for path in paths], np.stack(images)
-
-
-def _image(path: Path) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(read_bounded(path, MAX_FRAME_BYTES)), formats=["PNG"]) as image:
-            if image.width * image.height > MAX_FRAME_PIXELS:
-                raise ValueError(f"it is {image.width} x {image.height} pixels large")
-            return np.asarray(image.convert("RGB"))
-    except Exception as error:  # whatever a damaged file makes the library of images raise
-        reason = getattr(error, "strerror", None) or told(error)
-        raise DataError(f"{path}: no camera frame ({reason}); expected a PNG file. Copy it again.") from error
 
 
 def to_grey(images: np.ndarray) -> np.ndarray:
@@ -344,107 +307,7 @@ def fit_setting(
     return setting, poses
 
 
-# Comparison
-
-PURE_COLORS = {
-    FIELD: ((100, 143, 109), (0.85, 0.92, 1.0, 1.08, 1.15)),
-    ROAD: ((38, 51, 68), (0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3)),
-    EDGE_LINE: ((235, 234, 229), (0.84, 0.92, 1.0, 1.06)),
-    CENTER_LINE: ((240, 145, 1), (0.76, 0.88, 1.0, 1.05)),
-    WALL: ((38, 64, 78), (0.0, 0.2, 0.41, 0.6, 0.75, 0.9, 1.0, 1.1, 1.2)),
-}
-"""Colors of the classes in the frames of 2019, and by how much grain and light scale them."""
-PURE_DISTANCE = 22.0
-"""A color farther from all of these mixes those on either side of an edge, and only they may be its class."""
-
-
-def classify_real(image: np.ndarray) -> np.ndarray:
-    """Class of every pixel (height, width) of a real frame (height, width, 3), from its color.
-
-    A mixed pixel is of the class whose color is nearest among those that are pure within two pixels of it; else half
-    white and half road would count as field.
-    """
-    pixels = image.astype(np.float64)
-    distance = np.empty((5, *image.shape[:2]))
-    for label, (color, scales) in PURE_COLORS.items():
-        shades = np.outer(scales, color)
-        distance[label] = np.linalg.norm(pixels[..., None, :] - shades, axis=-1).min(axis=-1)
-    nearest = distance.argmin(axis=0)
-    pure = distance.min(axis=0) < PURE_DISTANCE
-    far = np.stack([distance_transform_edt(~(pure & (nearest == label))) for label in range(5)]) > 2.9
-    nearby = np.where(far, np.inf, distance)
-    return np.where(pure | np.isinf(nearby.min(axis=0)), nearest, nearby.argmin(axis=0))
-
-
-def classify_ours(scenery: Scenery, setting: Setting, poses: np.ndarray) -> np.ndarray:
-    """Class that covers most of every pixel (n, height, width) in our images from ``poses`` (n, 3)."""
-    ground = scenery.with_walls(setting.margins)
-    covered = []
-    for labels in ((FIELD, ROAD, EDGE_LINE), (CENTER_LINE, WALL)):
-        table = np.zeros((5, 3), dtype=np.uint8)
-        for channel, label in enumerate(labels):
-            table[label, channel] = 255
-        walls = np.tile(table[WALL].astype(np.float64), (4, 1))
-        masks = replace(ground, rgb=table[ground.labels], wall_colors=walls, sky=tuple(walls[0]))
-        covered.append(Eye(masks, setting.camera, color=True).see(poses)[..., : len(labels)])
-    order = np.array([FIELD, ROAD, EDGE_LINE, CENTER_LINE, WALL])
-    return order[np.concatenate(covered, axis=-1).argmax(axis=-1)]
-
-
-@dataclass(frozen=True)
-class CameraReport:
-    """What ``validate_camera`` found; arrays have one entry per frame."""
-
-    names: list[str]
-    setting: Setting
-    poses: np.ndarray
-    """(n, 3) of base_link [m, m, rad]."""
-    grey_diff: np.ndarray
-    """Mean absolute difference of grey levels, of 255."""
-    agreement: np.ndarray
-    """Share of pixels whose class agrees."""
-    confusion: np.ndarray
-    """Share of all pixels by real class (rows) and ours (columns), in the order of CLASSES."""
-
-    def to_json(self) -> dict[str, object]:
-        """The report as plain data; its keys are documented in the command's help."""
-        camera = self.setting.camera
-        south, east, north, west = self.setting.margins
-        return {
-            "grey_diff_median": round(float(np.median(self.grey_diff)), 3),
-            "class_agreement": round(float(self.agreement.mean()), 5),
-            "num_frames": len(self.names),
-            "camera": {
-                "height_m": round(camera.height_m, 4),
-                "pitch_rad": round(camera.pitch_rad, 4),
-                "hfov_rad": round(camera.hfov_rad, 4),
-                "forward_m": camera.forward_m,
-            },
-            "field_margin_m": {
-                "south": round(south, 3),
-                "east": round(east, 3),
-                "north": round(north, 3),
-                "west": round(west, 3),
-            },
-            "confusion": {
-                real: {ours: round(float(self.confusion[i, j]), 5) for j, ours in enumerate(CLASSES)}
-                for i, real in enumerate(CLASSES)
-            },
-            "frames": [
-                {
-                    "name": name,
-                    "x": round(float(x), 4),
-                    "y": round(float(y), 4),
-                    "yaw_deg": round(float(np.degrees(yaw)), 2),
-                    "grey_diff": round(float(diff), 3),
-                    "class_agreement": round(float(agreement), 5),
-                }
-                for name, (x, y, yaw), diff, agreement in zip(
-                    self.names, self.poses, self.grey_diff, self.agreement, strict=True
-                )
-            ],
-        }
-
+# All together
 
 START = Setting(replace(V1_CAMERA, height_m=0.13, pitch_rad=0.27), (0.3, 0.3, 0.3, 0.3))
 """Where the fit begins. From the nominal height of 0.164 m the search would take wrong bends for the right ones."""
@@ -452,24 +315,19 @@ SETTING_FRAMES = 80  # at most so many frames determine the setting
 BATCH = 96  # frames whose poses are refined at a time
 
 
-def validate_camera(
-    names: list[str],
-    frames: np.ndarray,
-    track: Track,
-    *,
-    every: int = 1,
-    rounds: int = 3,
-    progress: Progress = lambda step, share: None,
-) -> CameraReport:
-    """Fit the poses of consecutive ``frames`` (n, 120, 160, 3) on ``track`` and compare our images with them.
+def fit_camera(
+    frames: np.ndarray, track: Track, *, every: int = 1, rounds: int = 3, progress: Progress
+) -> tuple[Setting, np.ndarray]:
+    """What all frames share, and the pose of each, (n, 3) of base_link [m, m, rad].
 
     Args:
-        names: Names of the frames.
+        frames: Consecutive, (n, 120, 160, 3), uint8.
+        track: Where they were taken.
         every: Every how many frames of the recording these are.
         rounds: Gauss-Newton steps of the setting.
         progress: Told what is going on.
     """
-    theme = THEMES["reinvent_2018"]
+    theme = THEMES[THEME]
     grey = to_grey(frames)
     coarse = Scenery(track, theme, texel=0.005)
     poses = search_drive(frames, coarse, START, progress, every=every)
@@ -497,32 +355,4 @@ def validate_camera(
         for sigma in (4.0, 2.0, 1.0):
             poses[part], _ = fit_poses(grey[part], eye, poses[part], sigma=sigma, iterations=6)
         progress("poses", min(1.0, (start + BATCH) / len(frames)))
-
-    grey_diff = np.abs(eye.see(poses) - grey).mean(axis=(1, 2))
-    ours = classify_ours(scenery, setting, poses)
-    confusion = np.zeros((5, 5))
-    agreement = np.empty(len(frames))
-    for index, frame in enumerate(frames):
-        real = classify_real(frame)
-        agreement[index] = (real == ours[index]).mean()
-        np.add.at(confusion, (real, ours[index]), 1.0 / ours.size)
-    order = list(CLASSES.values())
-    return CameraReport(names, setting, poses, grey_diff, agreement, confusion[np.ix_(order, order)])
-
-
-def draw_comparison(
-    report: CameraReport, frames: np.ndarray, track: Track, folder: Path, *, num: int = 12, scale: int = 3
-) -> list[Path]:
-    """Write ``num`` pictures of a real frame, ours and their difference side by side; returns their paths."""
-    scenery = Scenery(track, THEMES["reinvent_2018"])
-    eye = Eye(scenery.with_walls(report.setting.margins), report.setting.camera, color=True, batch=num)
-    chosen = np.unique(np.linspace(0, len(frames) - 1, num).astype(int))
-    paths = []
-    for index, ours in zip(chosen, eye.see(report.poses[chosen]), strict=True):
-        difference = np.abs(frames[index].astype(int) - ours).astype(np.uint8)
-        row = Image.fromarray(np.concatenate([frames[index], ours, difference], axis=1))
-        path = folder / f"{Path(report.names[index]).stem}_real_ours_difference.png"
-        with whole_file(path) as file:
-            row.resize((row.width * scale, row.height * scale), Image.Resampling.NEAREST).save(file, "PNG")
-        paths.append(path)
-    return paths
+    return setting, poses

@@ -7,16 +7,15 @@ figures.exit_map(run.episodes, run.steps, run.tracks[0])
 """
 
 from hotlap.analysis.figures.action_figures import action_shares, actions_around_track, actions_over_time
-from hotlap.analysis.figures.endings_figure import distance_figure, endings_figure
+from hotlap.analysis.figures.ending_figures import distance_figure, endings_figure
 from hotlap.analysis.figures.evaluation_figure import evaluation_figure
 from hotlap.analysis.figures.learning_curve import learning_curve
-from hotlap.analysis.figures.paths_figure import best_laps_figure, drives_of, last_laps_figure
+from hotlap.analysis.figures.line_figures import best_laps_figure, drives_of, last_laps_figure
+from hotlap.analysis.figures.map_figures import exit_map, reward_map, speed_map, waypoint_figure
 from hotlap.analysis.figures.progress_figures import clean_rate_curve, completion_curve, lap_time_curve, reward_curve
 from hotlap.analysis.figures.time_figures import stability_figure, stages_figure
-from hotlap.analysis.figures.track_maps import exit_map, reward_map, speed_map
 from hotlap.analysis.figures.update_figures import divergence_curve, entropy_curve, loss_curve
-from hotlap.analysis.figures.waypoint_figure import waypoint_figure
-from hotlap.analysis.figures.workers_figure import workers_figure
+from hotlap.analysis.figures.worker_figures import workers_figure
 
 __all__ = [
     "action_shares",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,10 +10,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from hotlap.analysis.figures.driven_lines import draw_lines, speed_range
-from hotlap.analysis.figures.style import BEST, EVALUATION, INK, name_axes, new_figure, save_figure, say_instead, tidy
-from hotlap.analysis.read.drives import Drive
+from hotlap.analysis.figures.line_figures import draw_lines, speed_range
+from hotlap.analysis.figures.style import BEST, EVALUATION, INK, name_axes, new_figure, say_instead, tidy
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.records.drives import Drive
 from hotlap.tracks.figure import draw_track_on
 from hotlap.tracks.track import Track
 
@@ -36,8 +35,7 @@ def evaluation_figure(
         obstacles: Corners of what stood on the track in all trials [m], shape (num_obstacles, 4, 2).
         subtitle: Under the figure.
     """
-    x_min, y_min, x_max, y_max = track.bounds
-    height = float(np.clip(11 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 11))
+    height = _map_height(track, width=11, highest=11)
     histogram = 2.0 if len(lap_times_s) else 0.5
     figure = new_figure(12, height + histogram + 1.7, "Evaluation", subtitle)
     road, times = figure.subplots(2, 1, height_ratios=[height, histogram])
@@ -51,24 +49,6 @@ def evaluation_figure(
     return figure
 
 
-def draw_evaluation(
-    track: Track,
-    drives: Sequence[Drive],
-    lap_times_s: Sequence[float],
-    path: str | Path,
-    *,
-    obstacles: np.ndarray | None = None,
-    subtitle: str = "",
-) -> Path:
-    """Write the figure of an evaluation as PNG.
-
-    Raises:
-        RecordError: If it cannot be written.
-    """
-    figure = evaluation_figure(track, drives, lap_times_s, obstacles=obstacles, subtitle=subtitle)
-    return save_figure(figure, path)
-
-
 def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]], *, subtitle: str = "") -> Figure:
     """Draw the driven lines of several models on maps side by side, with the same colors for the same speeds.
 
@@ -77,10 +57,9 @@ def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]
         models: Name and trials of each.
         subtitle: Under the figure.
     """
-    x_min, y_min, x_max, y_max = track.bounds
     num_columns = min(len(models), 3)
     num_rows = -(-len(models) // num_columns)
-    height = float(np.clip(6 * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, 8))
+    height = _map_height(track, width=6, highest=8)
     figure = new_figure(6 * num_columns, (height + 0.9) * num_rows + 1, "Comparison", subtitle)
     maps = figure.subplots(num_rows, num_columns, squeeze=False).ravel()
     speeds = [drive.segments()[1] for _, drives in models for drive in drives]
@@ -92,6 +71,12 @@ def comparison_figure(track: Track, models: Sequence[tuple[str, Sequence[Drive]]
     for axes in maps[len(models) :]:
         axes.set_axis_off()
     return figure
+
+
+def _map_height(track: Track, *, width: float, highest: float) -> float:
+    """How high a map so wide is [inch], with a meter around the track."""
+    x_min, y_min, x_max, y_max = track.bounds
+    return float(np.clip(width * (y_max - y_min + 2) / (x_max - x_min + 2), 2.5, highest))
 
 
 def _draw_lap_times(axes: Axes, lap_times_s: Sequence[float]) -> None:

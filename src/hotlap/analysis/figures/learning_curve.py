@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from hotlap.analysis.figures.progress_panels import (
-    add_minutes,
-    draw_clean_rate,
-    draw_completion,
-    draw_lap_times,
-    draw_reward,
-    mark_best,
-    steps_axis,
-)
-from hotlap.analysis.figures.style import new_figure, save_figure, tidy
+from hotlap.analysis.figures.course_axes import add_minutes, mark_best, steps_axis
+from hotlap.analysis.figures.progress_figures import PANELS
+from hotlap.analysis.figures.style import new_figure, tidy
 from hotlap.records.events import IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.wording import counted
-
-_PANELS = (
-    ("Reward per episode", draw_reward),
-    ("Part of the lap driven before the first mistake", draw_completion),
-    ("Clean laps in evaluation", draw_clean_rate),
-    ("Lap time [s]", draw_lap_times),
-)
 
 
 def learning_curve(
@@ -41,7 +26,7 @@ def learning_curve(
     """
     figure = new_figure(12, 7.4, title, _summary(records, tally))
     panels = figure.subplots(2, 2, sharex=True)
-    for panel, (words, draw) in zip(panels.flat, _PANELS, strict=True):
+    for panel, (words, draw) in zip(panels.flat, PANELS, strict=True):
         tidy(panel, words)
         draw(panel, {"": records})
         mark_best(panel, {"": records}, words=panel is panels[1, 0])
@@ -50,21 +35,6 @@ def learning_curve(
     for panel in panels[0]:
         add_minutes(panel, records)
     return figure
-
-
-def draw_learning_curve(
-    records: Sequence[IterationRecord],
-    path: str | Path,
-    *,
-    title: str = "Learning curve",
-    tally: Tally | None = None,
-) -> Path:
-    """Write the learning curve as PNG; see `learning_curve`.
-
-    Raises:
-        RecordError: If it cannot be written.
-    """
-    return save_figure(learning_curve(records, title=title, tally=tally), path)
 
 
 def _summary(records: Sequence[IterationRecord], tally: Tally | None) -> str:

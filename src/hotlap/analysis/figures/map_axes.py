@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from hotlap.analysis.figures.style import CARD_DPI, CARD_WIDTH, tidy
+from hotlap.analysis.figures.style import CARD_WIDTH, new_card
 from hotlap.records.steps import Steps
 from hotlap.tracks.figure import FIELD_MARGIN, draw_track_on
 from hotlap.tracks.track import Track
 
-FIELD, ROAD = "#5d6b60", "#3a3f47"  # where no track is known
-
+_FIELD, _ROAD = "#5d6b60", "#3a3f47"  # where no track is known
 _MAX_HEIGHT = 7.0  # [inch]
 _SCALE_WIDTH = 0.75  # [inch] beside the map, for the scale of colors
 _LEGEND_HEIGHT = 0.25  # [inch] under the map
@@ -35,14 +33,10 @@ def new_map(
         legend: Whether there will be one under the map.
         numbers_on_road: Whether the numbers stand on the road, for what is drawn beside it.
     """
-    x_min, y_min, x_max, y_max = bounds = _bounds(track, steps)
+    x_min, y_min, x_max, y_max = _bounds(track, steps)
     aspect = (y_max - y_min) / (x_max - x_min)
     height = min((CARD_WIDTH - _SCALE_WIDTH) * aspect + 0.5 + legend * _LEGEND_HEIGHT, _MAX_HEIGHT)
-    figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
-    figure.set_layout_engine("constrained", h_pad=0.06, w_pad=0.06)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    tidy(axes, title)
+    figure, axes = new_card(title, height, pads=(0.06, 0.06))
     axes.grid(False)
     if track is not None:
         draw_track_on(axes, track, waypoints=True, numbers_on_road=numbers_on_road)
@@ -50,67 +44,49 @@ def new_map(
     axes.set_xlim(x_min, x_max)
     axes.set_ylim(y_min, y_max)
     axes.set_aspect("equal")
-    axes.set_facecolor(FIELD)
+    axes.set_facecolor(_FIELD)
     axes.set_xticks([])
     axes.set_yticks([])
-    size = cell_size(bounds) * 1.5
-    number = count_cells(steps.x[steps.all_wheels_on_track], steps.y[steps.all_wheels_on_track], bounds, size)
-    draw_cells(axes, np.where(number > 0, 1.0, np.nan), bounds, size, ListedColormap([ROAD]), zorder=1.0)
+    cells = Cells(axes, scale=1.5)
+    number = cells.count(steps.x[steps.all_wheels_on_track], steps.y[steps.all_wheels_on_track])
+    cells.draw(np.where(number > 0, 1.0, np.nan), ListedColormap([_ROAD]), zorder=1.0)
     return figure, axes
 
 
-def map_bounds(axes: Axes) -> tuple[float, float, float, float]:
-    """Bounding box of a map [m]: x_min, y_min, x_max, y_max."""
-    (x_min, x_max), (y_min, y_max) = axes.get_xlim(), axes.get_ylim()
-    return x_min, y_min, x_max, y_max
+class Cells:
+    """Squares all over a map, for heat maps; arrays have shape (num_rows, num_columns), row 0 below.
 
+    Args:
+        axes: The map.
+        scale: Of their size.
+    """
 
-def cell_size(bounds: tuple[float, float, float, float]) -> float:
-    """Side of the cells of a heat map [m]."""
-    x_min, y_min, x_max, y_max = bounds
-    return max(_MIN_CELL, max(x_max - x_min, y_max - y_min) / _NUM_CELLS)
+    def __init__(self, axes: Axes, *, scale: float = 1.0) -> None:
+        self._axes, self._limits = axes, (axes.get_xlim(), axes.get_ylim())
+        self.size = scale * max(_MIN_CELL, *((high - low) / _NUM_CELLS for low, high in self._limits))
+        """Side of a cell [m]."""
+        self._x_edges, self._y_edges = (np.arange(low, high + self.size, self.size) for low, high in self._limits)
 
+    def count(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """How many points lie in each cell, or the sum of their weights."""
+        return np.histogram2d(y, x, bins=[self._y_edges, self._x_edges], weights=weights)[0]
 
-def count_cells(
-    x: np.ndarray,
-    y: np.ndarray,
-    bounds: tuple[float, float, float, float],
-    size: float,
-    weights: np.ndarray | None = None,
-) -> np.ndarray:
-    """How many points lie in each cell, or the sum of their weights; shape (num_rows, num_columns), row 0 below."""
-    x_min, y_min, x_max, y_max = bounds
-    edges = [np.arange(low, high + size, size) for low, high in ((y_min, y_max), (x_min, x_max))]
-    return np.histogram2d(y, x, bins=edges, weights=weights)[0]
-
-
-def draw_cells(
-    axes: Axes,
-    cells: np.ndarray,
-    bounds: tuple[float, float, float, float],
-    size: float,
-    colors: Colormap,
-    *,
-    norm: Normalize | None = None,
-    zorder: float,
-) -> AxesImage:
-    """Draw cells as an image; NaN is transparent."""
-    rows, columns = cells.shape
-    x_min, y_min = bounds[:2]
-    extent = (x_min, x_min + columns * size, y_min, y_min + rows * size)
-    limits = axes.get_xlim(), axes.get_ylim()
-    image = axes.imshow(
-        np.ma.masked_invalid(cells),
-        origin="lower",
-        extent=extent,
-        interpolation="nearest",
-        cmap=colors,
-        norm=norm,
-        zorder=zorder,
-    )
-    axes.set_xlim(limits[0])
-    axes.set_ylim(limits[1])
-    return image
+    def draw(self, values: np.ndarray, colors: Colormap, *, norm: Normalize | None = None, zorder: float) -> AxesImage:
+        """Draw the cells; NaN is transparent."""
+        (x_min, _), (y_min, _) = self._limits
+        rows, columns = values.shape
+        image = self._axes.imshow(
+            np.ma.masked_invalid(values),
+            origin="lower",
+            extent=(x_min, x_min + columns * self.size, y_min, y_min + rows * self.size),
+            interpolation="nearest",
+            cmap=colors,
+            norm=norm,
+            zorder=zorder,
+        )
+        self._axes.set_xlim(self._limits[0])
+        self._axes.set_ylim(self._limits[1])
+        return image
 
 
 def _bounds(track: Track | None, steps: Steps) -> tuple[float, float, float, float]:

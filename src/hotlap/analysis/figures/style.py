@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from hotlap.errors import RecordError
-from hotlap.unfinished import whole_file
+from hotlap.unfinished import write_whole
 
 INK, GRAY, GRID = "#20242b", "#5b6270", "#e4e7ec"
 TRAINING, EVALUATION, BEST = "#8794a8", "#1769d1", "#e0591b"
@@ -31,35 +33,43 @@ MODELS = (EVALUATION, BEST, GOOD, "#8a5cd6", "#c2930a", "#0f9aa8")
 """Colors of models that are compared, in their order."""
 
 CARD_WIDTH = 5.6  # [inch] a figure that a phone shows at its full width, with letters that can still be read
-CARD_DPI = 165
+_CARD_DPI = 165
+
+WHITE_BOX = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
+"""Behind words that stand on lines."""
 
 
 def new_figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
     """A figure of a size [inches] that belongs to no window, with a title at its top left."""
-    figure = Figure(figsize=(width, height), dpi=130, facecolor="white")
-    figure.set_layout_engine("constrained", h_pad=0.12, w_pad=0.08)
-    FigureCanvasAgg(figure)
+    figure = _figure(width, height, dpi=130, pads=(0.12, 0.08))
     figure.suptitle(title, x=0.015, ha="left", fontsize=17, fontweight="bold", color=INK)
     if subtitle:
         figure.supxlabel(subtitle, x=0.015, ha="left", fontsize=10, color=GRAY)
     return figure
 
 
-def new_card(title: str, height: float = 3.3) -> tuple[Figure, Axes]:
-    """A small figure of one chart, for reports, and its axes; the height is in inches."""
-    figure, axes = new_cards([title], height)
+def new_card(title: str, height: float = 3.3, *, pads: tuple[float, float] = (0.09, 0.07)) -> tuple[Figure, Axes]:
+    """A small figure of one chart, for reports, and its axes; its height and the pads around axes are in inches."""
+    figure, axes = new_cards([title], height, pads=pads)
     return figure, axes[0]
 
 
-def new_cards(titles: Sequence[str], height: float) -> tuple[Figure, list[Axes]]:
-    """A small figure of several charts, one above the other with a common horizontal axis."""
-    figure = Figure(figsize=(CARD_WIDTH, height), dpi=CARD_DPI, facecolor="white")
-    figure.set_layout_engine("constrained", h_pad=0.09, w_pad=0.07)
-    FigureCanvasAgg(figure)
+def new_cards(
+    titles: Sequence[str], height: float, *, pads: tuple[float, float] = (0.09, 0.07)
+) -> tuple[Figure, list[Axes]]:
+    """A small figure of several charts, one above the other with a common horizontal axis; see `new_card`."""
+    figure = _figure(CARD_WIDTH, height, dpi=_CARD_DPI, pads=pads)
     axes = figure.subplots(len(titles), 1, sharex=True, squeeze=False)[:, 0].tolist()
     for each, title in zip(axes, titles, strict=True):
         tidy(each, title)
     return figure, axes
+
+
+def _figure(width: float, height: float, *, dpi: int, pads: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=dpi, facecolor="white")
+    figure.set_layout_engine("constrained", h_pad=pads[0], w_pad=pads[1])
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def name_axes(axes: Axes, x: str = "", y: str = "") -> None:
@@ -89,19 +99,26 @@ def color_bar(figure: Figure, axes: Axes, colors: ScalarMappable, label: str) ->
     bar.set_label(label, color=GRAY, fontsize=9.5)
 
 
+def legend(on: Axes | Figure, *entries: Any, **placement: Any) -> None:
+    """Say what curves and bars mean; ``entries`` are their handles and labels, by default those of the axes."""
+    on.legend(*entries, frameon=False, labelcolor=GRAY, **{"fontsize": 8.5} | placement)
+
+
+def legend_above(axes: Axes, num_columns: int) -> None:
+    """Say what curves mean at the upper right, within the axes."""
+    legend(axes, ncols=num_columns, loc="upper right", borderaxespad=0)
+
+
 def legend_below(axes: Axes) -> None:
     """Say under a map what its marks mean, where that covers nothing."""
-    axes.legend(
-        loc="upper left",
-        bbox_to_anchor=(0.0, 0.0),
-        ncols=3,
-        frameon=False,
-        fontsize=8.5,
-        labelcolor=GRAY,
-        borderaxespad=0.5,
-        handletextpad=0.3,
-        columnspacing=1.4,
-    )
+    below = {"loc": "upper left", "bbox_to_anchor": (0.0, 0.0), "ncols": 3, "borderaxespad": 0.5}
+    legend(axes, **below, handletextpad=0.3, columnspacing=1.4)
+
+
+def percent_axis(axes: Axes) -> None:
+    """Let the vertical axis show 0 to 100 %."""
+    axes.set_ylim(-3, 103)
+    axes.yaxis.set_major_formatter("{x:.0f} %")
 
 
 def thousands(value: float, _: object = None) -> str:
@@ -120,25 +137,26 @@ def tidy(axes: Axes, title: str) -> None:
 
 
 def label_ends(axes: Axes, labels: Iterable[tuple[str, str, float, float]], *, gap: float = 0.075) -> None:
-    """Write names of curves beside their right ends, in their colors, apart from each other.
+    """Write names of curves beside the right end of all of them, in their colors, apart from each other.
 
     Args:
         axes: Where the curves are; its limits must be final.
-        labels: Text, color, and the end's position in data coordinates.
+        labels: Text, color, and the end's position in data coordinates; those without text are left out.
         gap: Smallest distance between labels, as a share of the axes' height.
     """
     bottom, top = axes.get_ylim()
-    ordered = sorted(labels, key=lambda label: label[3])
+    ordered = sorted((label for label in labels if label[0]), key=lambda label: label[3])
+    right = max((x for _, _, x, _ in ordered), default=0.0)
     heights = [(y - bottom) / (top - bottom) for *_, y in ordered]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + gap)
     # Above the axes stands their title.
     for i in reversed(range(len(heights))):
         heights[i] = min(heights[i], 1.0 - gap * (len(heights) - 1 - i))
-    for (text, color, x, _), height in zip(ordered, heights, strict=True):
+    for (text, color, *_), height in zip(ordered, heights, strict=True):
         axes.annotate(
             text,
-            (x, bottom + height * (top - bottom)),
+            (right, bottom + height * (top - bottom)),
             xytext=(5, 0),
             textcoords="offset points",
             color=color,
@@ -164,16 +182,22 @@ def smoothed(values: Sequence[float] | np.ndarray, window: int) -> np.ndarray:
     return result
 
 
+def png_of(figure: Figure) -> bytes:
+    """A figure as PNG; equal figures give equal bytes."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def save_figure(figure: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG; equal figures give equal bytes.
+    """Write a figure as PNG.
 
     Raises:
         RecordError: If it cannot be written.
     """
     path = Path(path)
     try:
-        with whole_file(path) as file:
-            figure.savefig(file, format="png", metadata={"Software": None})
+        write_whole(path, png_of(figure))
     except OSError as error:
         raise RecordError(
             f"The figure {path} could not be written ({error.strerror or error}). The run itself is untouched; "

@@ -1,34 +1,38 @@
-"""Where the time goes: stages of each iteration, and how evenly the simulator stepped."""
+"""Where does the time go? Stages of each iteration, and how evenly the simulator stepped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hotlap.analysis.figures.question import Card, Question, for_each_run, joined
 from hotlap.analysis.figures.stacked_bars import stacked_bars
 from hotlap.analysis.figures.style import (
     BAD,
     BEST,
     EVALUATION,
     GOOD,
-    GRAY,
     TRAINING,
     UPDATE,
+    legend_above,
     name_axes,
     new_card,
     new_cards,
     say_instead,
     whole_numbers,
 )
-from hotlap.analysis.read.phases import bins_of, first_number
+from hotlap.analysis.read.phases import first_number
+from hotlap.analysis.read.run_data import Run
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_NAMES
 from hotlap.records.events import IterationRecord
 from hotlap.records.steps import Steps
 
-STAGE_COLORS = {
+_STAGE_COLORS = {
     "collect": EVALUATION,
     "update": UPDATE,
     "update and evaluate": UPDATE,
@@ -47,15 +51,14 @@ def stages_figure(records: Sequence[IterationRecord]) -> Figure:
     if not names:
         say_instead(axes, "not recorded")
         return figure
-    bins, edges = bins_of(np.array([record.number for record in records]), _MAX_BARS)
-    number = np.maximum(np.bincount(bins, minlength=len(edges) - 1), 1)
     total = max(sum(sum(record.stages_s.values()) for record in records), 1e-9)
     parts = []
     for name in names:
         seconds = np.array([record.stages_s.get(name, 0.0) for record in records])
-        heights = np.bincount(bins, seconds, minlength=len(number)) / number
-        parts.append((f"{name} {100 * seconds.sum() / total:.0f} %", STAGE_COLORS.get(name, _OTHER_COLOR), heights))
-    stacked_bars(figure, axes, edges, parts)
+        share = 100 * seconds.sum() / total
+        parts.append((f"{name} {share:.0f} %", _STAGE_COLORS.get(name, _OTHER_COLOR), seconds))
+    numbers = np.array([record.number for record in records])
+    stacked_bars(figure, axes, numbers, parts, max_bars=_MAX_BARS)
     return figure
 
 
@@ -73,28 +76,27 @@ def stability_figure(steps: Steps, records: Sequence[IterationRecord] = ()) -> F
         each = [1000 * periods[iterations == number] for number in numbers]
         levels = np.array([[np.median(one), np.quantile(one, 0.95), one.max()] for one in each])
         for column, name, color in ((2, "longest", BAD), (1, "95 %", BEST), (0, "median", EVALUATION)):
-            marker = "o" if len(numbers) == 1 else None
-            axes[0].plot(
-                numbers + first, levels[:, column], color=color, linewidth=1.6, label=name, marker=marker, markersize=4
-            )
+            _draw(axes[0], numbers + first, levels[:, column], color, name)
         if levels[:, 2].max() > 8 * max(levels[:, 0].min(), 1e-3) and levels.min() > 0:
             axes[0].set_yscale("log")
         else:
             axes[0].set_ylim(0, max(1.15 * levels.max(), 1.0))
-        axes[0].legend(frameon=False, fontsize=8.5, labelcolor=GRAY, ncols=3, loc="upper right", borderaxespad=0)
+        legend_above(axes[0], 3)
     else:
         say_instead(axes[0], "no two steps in a row")
     at, pace = pace_of(steps, records)
     if len(at):
-        axes[1].plot(
-            at + first, pace, color=EVALUATION, linewidth=1.6, marker="o" if len(at) == 1 else None, markersize=4
-        )
+        _draw(axes[1], at + first, pace, EVALUATION)
         axes[1].set_ylim(0, 1.15 * max(float(np.nanmax(pace)), 0.1))
     else:
         say_instead(axes[1], "not recorded")
     whole_numbers(axes[1].xaxis)
     name_axes(axes[1], "iteration")
     return figure
+
+
+def _draw(axes: Axes, x: np.ndarray, y: np.ndarray, color: str, label: str = "") -> None:
+    axes.plot(x, y, color=color, linewidth=1.6, marker="o" if len(x) == 1 else None, markersize=4, label=label)
 
 
 def step_periods(steps: Steps) -> tuple[np.ndarray, np.ndarray]:
@@ -120,3 +122,24 @@ def pace_of(steps: Steps, records: Sequence[IterationRecord]) -> tuple[np.ndarra
     timed = [record for record in records if record.stages_s.get("collect", 0.0) > 0]
     pace = [record.num_steps * CONTROL_PERIOD / record.stages_s["collect"] for record in timed]
     return np.array([record.iteration for record in timed]), np.array(pace)
+
+
+@for_each_run
+def _cards(run: Run) -> Iterator[Card]:
+    if any(record.stages_s for record in run.iterations):
+        stages = (
+            "Time of each iteration by stage, and the share of each over all. Collecting is driving, the update is "
+            "learning. Episodes that get longer make every iteration longer."
+        )
+        yield Card("stages", partial(stages_figure, run.iterations), stages)
+    if len(run.steps):
+        stability = joined(
+            "How evenly the simulator stepped. Commands are given every 67 ms; a simulator that cannot keep up skips, "
+            "and the car drives longer on an old command. That of hotlap always steps exactly.",
+            len(pace_of(run.steps, run.iterations)[0]) > 0
+            and "Below, how many seconds were simulated in a real second.",
+        )
+        yield Card("stability", partial(stability_figure, run.steps, run.iterations), stability)
+
+
+QUESTION = Question("Where does the time go?", "time", [_cards], missing="Times were not recorded.")

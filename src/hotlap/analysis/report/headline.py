@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from hotlap.analysis.read.run_data import Run
-from hotlap.analysis.report.findings import best_record
+from hotlap.records.events import IterationRecord
 from hotlap.wording import counted
 
 
@@ -26,8 +26,13 @@ def headline(run: Run) -> list[Fact]:
     return [_best(run), _clean(run), _lap_time(run), _steps(run), _time(run), _first_lap(run)]
 
 
+def _best_record(run: Run) -> IterationRecord | None:
+    """The iteration that made the best checkpoint; None if it is not known."""
+    return next((record for record in reversed(run.iterations) if record.is_best), None)
+
+
 def _best(run: Run) -> Fact:
-    record = best_record(run)
+    record = _best_record(run)
     if run.best is None and record is None:
         return Fact("Best checkpoint", "–", "not known")
     name = str(run.best) if run.best else record.checkpoint if record else ""
@@ -39,11 +44,11 @@ def _clean(run: Run) -> Fact:
     if run.tally and run.tally.num_laps:
         laps = f"{run.tally.clean_laps:,} of {run.tally.num_laps:,}"
         return Fact("Clean laps", laps, "in all evaluations of the best checkpoint")
-    record = best_record(run) or next((each for each in reversed(run.iterations) if each.evaluation), None)
+    record = _best_record(run) or next((each for each in reversed(run.iterations) if each.evaluation), None)
     if record is None or record.evaluation is None:
         return Fact("Clean laps", "–", "no evaluation is recorded")
     evaluation = record.evaluation
-    which = "in an evaluation of the best checkpoint" if best_record(run) else "in the last evaluation"
+    which = "in an evaluation of the best checkpoint" if _best_record(run) else "in the last evaluation"
     return Fact("Clean laps", f"{round(evaluation.clean_rate * evaluation.num_laps)} of {evaluation.num_laps}", which)
 
 
@@ -52,7 +57,7 @@ def _lap_time(run: Run) -> Fact:
         times_s = [time / 1000 for time in run.tally.clean_times_ms]
         detail = f"median of the best checkpoint's clean laps, fastest {min(times_s):.2f} s"
         return Fact("Lap time", f"{median(times_s):.2f} s", detail)
-    record = best_record(run)
+    record = _best_record(run)
     if record and record.evaluation and record.evaluation.lap_time_median_s is not None:
         fastest = record.evaluation.lap_time_best_s
         detail = f"median of the best checkpoint{f', fastest {fastest:.2f} s' if fastest is not None else ''}"

@@ -14,8 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hotlap import __version__
 from hotlap.analysis.read.run_data import Evaluation, Run
-from hotlap.analysis.report.chapters import Chapter
-from hotlap.analysis.report.findings import findings
+from hotlap.analysis.report.chapters import Chapter, findings
 from hotlap.analysis.report.headline import headline
 from hotlap.deepracer.statuses import STATUS_NAMES
 

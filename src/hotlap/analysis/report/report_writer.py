@@ -10,8 +10,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
+from hotlap.analysis.figures.question import Card
+from hotlap.analysis.figures.style import png_of
 from hotlap.analysis.read.run_data import Run
-from hotlap.analysis.report.chapters import Card, chapters
+from hotlap.analysis.report.chapters import chapters
 from hotlap.analysis.report.dark_page import turn_dark
 from hotlap.analysis.report.report_page import Picture, page_of
 from hotlap.errors import RecordError
@@ -73,17 +75,11 @@ def write_report(
 def _draw(card: Card, folder: Path) -> tuple[Path, Picture]:
     """Draw a figure, write its PNG, and pack it for the page in its light and its dark form."""
     figure, path = card.draw(), folder / f"{card.name}.png"
-    light = _png(figure)
+    light = png_of(figure)
     write_whole(path, light)
     figure.set_layout_engine("none")  # what is laid out stays where it is
     turn_dark(figure)
-    return path, Picture(_packed(light), _packed(_png(figure)), *_size(figure))
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = BytesIO()
-    figure.savefig(buffer, metadata={"Software": None})
-    return buffer.getvalue()
+    return path, Picture(_packed(light), _packed(png_of(figure)), *_size(figure))
 
 
 def _packed(png: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hotlap.analysis.read.drives import Drive
+from hotlap.records.drives import Drive
 
 
 def drive(x: np.ndarray, y: np.ndarray) -> Drive:
