@@ -210,7 +210,7 @@ def test_a_hundred_percent_are_the_whole_lap(run, completion, words):
 @pytest.mark.parametrize("name", sorted(set(figures.__all__) - {"drives_of", "evaluation_figure", "learning_curve"}))
 def test_every_figure_copes_with_nothing(name):
     """An empty run is drawn too: a notebook may ask before the first iteration is done."""
-    steps = Steps.none()
+    steps = Steps.joined([])
     episodes = Episodes.of(steps)
     arguments = {
         "actions_around_track": (steps,),
