@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tiny_model import write_model
 from trained_folder import curve, episodes, weights
 
 from hotlap.config.model_folder import ModelFolder
-from hotlap.deploy.ray_node import RayNode
+from hotlap.deploy.ray_node import RayNode, set_token
 from hotlap.training.trainer import Trainer
 
 pytest.importorskip("ray")
@@ -164,8 +165,10 @@ def test_ray_that_ends_again_and_again_is_an_error(tmp_path: Path):
 @pytest.mark.skipif(sys.platform != "linux", reason="a machine has one loopback address elsewhere")
 def test_a_cluster_that_comes_again_is_joined_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its head is killed with all that runs on it, and another one started at its address."""
-    for variable in ("RAY_AUTH_TOKEN", "RAY_AUTH_MODE"):
-        monkeypatch.delenv(variable, raising=False)
+    token: dict[str, str] = {}
+    set_token(uuid.uuid4().hex, token)  # where the user has a token in ~/.ray, a head asks for one in any case
+    for variable, value in token.items():
+        monkeypatch.setenv(variable, value)
     with socket.socket() as probe:
         probe.bind(("127.0.0.6", 0))
         port = probe.getsockname()[1]
