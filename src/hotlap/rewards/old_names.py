@@ -41,7 +41,7 @@ _WINDOWS: Final = ["hann", "hamming", "gaussian", "boxcar", "triang", "blackman"
 OLD_NAMES: Final[dict[str, dict[str, str]]] = {
     "numpy": _NUMPY,
     # SciPy gave NumPy's functions and constants under its own name until 1.12.
-    "scipy": {name: f"np.{name}" for name in np.__all__ if not isinstance(getattr(np, name), ModuleType)},
+    "scipy": {name: f"np.{name}" for name in sorted(np.__all__) if not isinstance(getattr(np, name), ModuleType)},
     "scipy.integrate": {
         "trapz": "scipy.integrate.trapezoid",
         "simps": "scipy.integrate.simpson",
