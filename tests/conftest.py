@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from s3_server import S3Server, serve
+
+if TYPE_CHECKING:
+    from hotlap.tracks.ground import Ground, Level
+    from hotlap.tracks.themes import Theme
+    from hotlap.tracks.track import Track
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +29,36 @@ def modules_for_processes() -> Iterator[None]:
     """Let processes that tests start, and Ray's, find the small network of the tests."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def grounds_painted_once() -> Iterator[None]:
+    """Paint the ground of a track once in a process: seconds of work, which the tests of grounds look at themselves."""
+    from hotlap.sim import simulator
+    from hotlap.tracks.ground import Ground, bake_ground
+
+    painted: dict[tuple[object, ...], Ground] = {}
+    make_levels = Ground.levels
+
+    def ground_of(track: Track, theme: Theme) -> Ground:
+        key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
+        if key not in painted:
+            if len(painted) == 4:  # each has up to three hundred megabytes
+                del painted[next(iter(painted))]
+            painted[key] = bake_ground(track, theme)
+        return painted[key]
+
+    def levels_of(ground: Ground, *, color: bool) -> list[Level]:
+        kept = vars(ground)
+        name = f"levels in {'color' if color else 'grey'}"
+        if name not in kept:
+            kept[name] = make_levels(ground, color=color)
+        return kept[name]
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(simulator, "bake_ground", ground_of)
+        patches.setattr(Ground, "levels", levels_of)
         yield
 
 

@@ -200,13 +200,17 @@ def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
     import hotlap.cli.main
     import hotlap.export.exporting
     import hotlap.export.importing
-    import hotlap.rl.networks
+    import hotlap.rl.architectures
     import hotlap.training.trainer
 
     time.perf_counter = lambda: 0.0
-    architecture = hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW]
-    few = hotlap.rl.networks.CameraLayers((hotlap.rl.networks.Conv(2, 8, 8),))  # weights, so that files are small
-    hotlap.rl.networks.ARCHITECTURES[hotlap.rl.networks.SHALLOW] = replace(architecture, camera=few, middleware=(8,))
+    architecture = hotlap.rl.architectures.ARCHITECTURES[hotlap.rl.architectures.SHALLOW]
+    few = hotlap.rl.architectures.CameraLayers(
+        (hotlap.rl.architectures.Conv(2, 8, 8),)
+    )  # weights, so that files are small
+    hotlap.rl.architectures.ARCHITECTURES[hotlap.rl.architectures.SHALLOW] = replace(
+        architecture, camera=few, middleware=(8,)
+    )
     for words in warm_up:
         run(words)
     print(json.dumps("ready"), file=answers, flush=True)

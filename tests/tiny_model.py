@@ -72,11 +72,15 @@ def write_model(
 
 
 def write_shortest_model(folder: Path, *, actions: Any = WANDERING, **training: Any) -> ModelFolder:
-    """An episode and an evaluation lap in an iteration, and no TensorBoard, whose files are named by the clock."""
+    """An episode and an evaluation lap in an iteration, and no TensorBoard, whose files are named by the clock.
+
+    For `kill_server`, which makes the built-in network small.
+    """
     return write_model(
         folder,
         actions=actions,
         hyperparameters={"num_episodes_between_training": 1},
         training={"eval_laps": 1} | training,
         monitoring={"tensorboard": False},
+        built_in_network=True,
     )

@@ -37,7 +37,7 @@ def test_costs_of_a_step_are_found_again():
 
 def test_every_way_of_compressing_gives_the_frames_back(tmp_path: Path):
     """And is slower and smaller than nothing; the check of the frames is in the measurement."""
-    model = write_model(tmp_path)
+    model = write_model(tmp_path, built_in_network=True)
     setup = rollout_setup(model, model.job)
     weights = build_network(setup.metadata).state_dict()
     policy = {name: value for name, value in weights.items() if name.startswith("policy.")}

@@ -162,9 +162,11 @@ def test_no_reward_function_is_asked_but_on_demand(model: ModelFolder, tmp_path:
     assert evaluated(folder, "--laps", "2")["laps"] == plain["laps"]
 
 
-def test_a_model_without_a_reward_function_is_evaluated_and_exported(model: ModelFolder, tmp_path: Path):
+def test_a_model_without_a_reward_function_is_evaluated_and_exported(tmp_path: Path):
     """As an archive of others may come; a training, and --reward, still need one and say so."""
-    folder = copied(model, tmp_path / "copy")
+    trained = write_model(tmp_path, training={"max_iterations": 1, "eval_laps": 1}, built_in_network=True)
+    Trainer(trained).run()
+    folder = trained.path
     (folder / "reward_function.py").unlink()
     assert evaluated(folder, "--laps", "2")["num_laps"] == 2
     assert hotlap("export", folder).exit_code == 0

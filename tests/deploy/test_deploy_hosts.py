@@ -88,7 +88,7 @@ class TrainingJob:
             (config / "resourceconfig.json").write_text(json.dumps(resources))
             (config / "hyperparameters.json").write_text(json.dumps(hyperparameters or {}))
             (config / "inputdataconfig.json").write_text(json.dumps({"training": {"TrainingInputMode": "File"}}))
-            write_model(self.base(host) / "input" / "data" / "training", **model)
+            write_model(self.base(host) / "input" / "data" / "training", built_in_network=True, **model)
 
     def start(self, host: str) -> subprocess.Popen[bytes]:
         """Start the container's command on a host."""

@@ -300,7 +300,9 @@ def test_a_reward_file_that_never_ends_loading_is_named(tmp_path: Path, monkeypa
     """With the line where it is, instead of a training that never begins."""
     monkeypatch.setattr("hotlap.rollouts.ray_fleet.START_TIMEOUT_S", 20.0)
     model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n", built_in_network=True)
-    with pytest.raises(RewardError, match=r"reward_function.py, line [23]: the reward function has not returned after \d+ s"):
+    with pytest.raises(
+        RewardError, match=r"reward_function.py, line [23]: the reward function has not returned after \d+ s"
+    ):
         RayFleet(rollout_setup(model, model.job), 2)
 
 

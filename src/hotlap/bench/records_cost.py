@@ -82,6 +82,9 @@ class _Nothing:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return ()
 
+    def __or__(self, other: Any) -> Any:
+        return other
+
 
 class _Unrecorded(Trainer):
     """Trains, and leaves no trace of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from hotlap.deepracer.statuses import MISHAPS, STATUS_NAMES, Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.evaluation.laps import lap_steps
 from hotlap.film.chase_view import ChaseView
-from hotlap.film.pictures import Shot
 from hotlap.records.drives import Drive
 from hotlap.rollouts.worker import PlayedEpisode
+
+if TYPE_CHECKING:
+    from hotlap.film.pictures import Shot
 
 
 def drive_of(episode: PlayedEpisode) -> Drive:
@@ -81,6 +84,9 @@ class Replay:
             episode: From any worker: the same seed and actions give the same poses.
             steps: Which ones; those before are driven, but not looked at.
         """
+        # It draws with Matplotlib, which takes long to load.
+        from hotlap.film.pictures import Shot
+
         race = self.race
         simulator = race.simulator
         race.reset([0], [episode.plan.start])
