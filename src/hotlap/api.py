@@ -27,12 +27,12 @@ def make(num_envs: int | None = None, **options: Any) -> gymnasium.Env | gymnasi
     """
     import gymnasium
 
-    from hotlap.envs.registration import register
+    from hotlap.envs.registration import TIME_TRIAL, register
 
     register()
     if num_envs is None:
-        return gymnasium.make("hotlap/TimeTrial-v0", **options)
-    return gymnasium.make_vec("hotlap/TimeTrial-v0", num_envs=num_envs, **options)
+        return gymnasium.make(TIME_TRIAL, **options)
+    return gymnasium.make_vec(TIME_TRIAL, num_envs=num_envs, **options)
 
 
 def train(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import no_type_check
 
 import numpy as np
@@ -248,28 +249,22 @@ class Simulator:
 
     def _make_renderer(self, camera: PinholeCamera, *, color: bool) -> CameraRenderer:
         state = self.state
-        lights = state.light if self.randomize_domain else None
-        if not self.scene.boxes:
-            return CameraRenderer(
-                self.grounds,
-                camera,
-                self.num_worlds,
-                self.device,
-                color=color,
-                lights=lights,
-                num_cars=self.num_cars,
+        make: Callable[..., CameraRenderer] = CameraRenderer
+        if self.scene.boxes:
+            make = partial(
+                ObjectCameraRenderer,
+                boxes=[(number, box) for number, _, box in self.scene.boxes],
+                objects=state.objects,
+                box_colors=state.box_colors,
             )
-        return ObjectCameraRenderer(
+        return make(
             self.grounds,
             camera,
             self.num_worlds,
             self.device,
             color=color,
-            lights=lights,
+            lights=state.light if self.randomize_domain else None,
             num_cars=self.num_cars,
-            boxes=[(number, box) for number, _, box in self.scene.boxes],
-            objects=state.objects,
-            box_colors=state.box_colors,
         )
 
     def _render(self, active: wp.array) -> None:

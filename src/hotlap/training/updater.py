@@ -27,13 +27,13 @@ class Updater:
     def update(self, episodes: Sequence[PlayedEpisode], state: TrainerState, *, lagged: bool) -> Update | None:
         """Learn from the episodes that follow ``state``; None if there is no step to learn from.
 
-        Raises:
-            TrainingError: If the update measures other things than the learner says.
-
         Args:
             episodes: Of the iteration.
             state: Before it.
             lagged: Whether older weights played them.
+
+        Raises:
+            TrainingError: If the update measures other things than the learner says.
         """
         experience = [episode.experience for episode in episodes if episode.experience is not None]
         if not experience:
