@@ -165,6 +165,20 @@ def test_time_limit_bootstraps_but_an_end_does_not():
     assert cut[0] - ended[0] == pytest.approx(0.9 * 2.0)
 
 
+def test_episodes_one_after_the_other_are_what_each_is_alone():
+    """To the last bit, however long they are."""
+    rng = np.random.default_rng(3)
+    lengths = [1, 7, 300, 7, 2]
+    rewards, values, weights = rng.normal(size=(3, sum(lengths)))
+    final_values = rng.normal(size=len(lengths))
+    together = gae(rewards, values, final_values, gamma=0.97, gae_lambda=0.9, weights=weights, lengths=lengths)
+    ends = np.cumsum(lengths)
+    for begin, end, final in zip(ends - lengths, ends, final_values, strict=True):
+        one = slice(begin, end)
+        alone = gae(rewards[one], values[one], final, gamma=0.97, gae_lambda=0.9, weights=weights[one])
+        assert together[one].tobytes() == alone.tobytes()
+
+
 def test_gae_agrees_with_torchrl():
     rng = np.random.default_rng(0)
     rewards, values = rng.normal(size=(2, 50))

@@ -27,6 +27,7 @@ from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.deepracer.metadata_names import NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, FRONT_CAMERA, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
+from hotlap.deepracer.state_values import STATE
 from hotlap.errors import ConfigError
 
 _SPACE_TYPES: Final = ("discrete", "continuous")
@@ -81,7 +82,7 @@ def _version(value: Any) -> float:
 
 
 def _sensor(name: str) -> str:
-    known = (*CAMERAS, *LIDARS, *OWN_SHAPES)
+    known = (*CAMERAS, *LIDARS, STATE, *OWN_SHAPES)
     if name not in known:
         raise ValueError(f"sensor {shown(name)} is unknown. {nearest(name, known)}")
     return name
@@ -98,6 +99,8 @@ def _sensor_list(sensors: Any, info: ValidationInfo) -> Any:
 
 
 def _one_camera(sensors: tuple[str, ...]) -> tuple[str, ...]:
+    if sensors == (STATE,):
+        return sensors
     num_cameras, num_lidars = (sum(sensor in kind for sensor in sensors) for kind in (CAMERAS, LIDARS))
     given, wrong = shown(list(sensors)), []
     if num_cameras != 1:

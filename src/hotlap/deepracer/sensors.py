@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from hotlap.deepracer.state_values import STATE, STATE_VALUES
+
 FRAME_HEIGHT: Final = 120  # [pixels]
 FRAME_WIDTH: Final = 160  # [pixels]
 
@@ -48,6 +50,8 @@ def observation_shapes(sensors: Iterable[str]) -> dict[str, tuple[int, ...]]:
             shapes[sensor] = (CAMERA_CHANNELS[sensor], FRAME_HEIGHT, FRAME_WIDTH)
         elif sensor in lidar_sizes:
             shapes[sensor] = (lidar_sizes[sensor],)
+        elif sensor == STATE:
+            shapes[sensor] = (len(STATE_VALUES),)
         elif sensor in OWN_SHAPES:
             shapes[sensor] = OWN_SHAPES[sensor]
         else:

@@ -181,27 +181,23 @@ class PPO:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Values and advantages of all steps, float64 (num_steps,) like their importance weights."""
         values = self._evaluate(packed)
-        final_obs = [episode.final_obs for episode in episodes if episode.bootstraps]
-        final_values = iter(
-            self._evaluate(
-                self._pack([{name: obs[None] for name, obs in final.items()} for final in final_obs if final])
+        cut = [number for number, episode in enumerate(episodes) if episode.bootstraps]
+        final_values = np.zeros(len(episodes))
+        if cut:
+            final_obs = [episodes[number].final_obs or {} for number in cut]
+            final_values[cut] = self._evaluate(
+                self._pack([{name: obs[None] for name, obs in final.items()} for final in final_obs])
             )
-            if final_obs
-            else ()
+        advantages = gae(
+            np.concatenate([episode.rewards for episode in episodes]),
+            values,
+            final_values,
+            gamma=self.config.gamma,
+            gae_lambda=self.config.gae_lambda,
+            weights=weights,
+            lengths=[episode.num_steps for episode in episodes],
         )
-        ends = np.cumsum([episode.num_steps for episode in episodes])
-        advantages = [
-            gae(
-                episode.rewards,
-                values[end - episode.num_steps : end],
-                next(final_values) if episode.bootstraps else 0.0,
-                gamma=self.config.gamma,
-                gae_lambda=self.config.gae_lambda,
-                weights=weights[end - episode.num_steps : end],
-            )
-            for episode, end in zip(episodes, ends, strict=True)
-        ]
-        return values, np.concatenate(advantages)
+        return values, advantages
 
     def _minibatches(self, num_samples: int, batch_size: int, seed: int) -> list[Sequence[Tensor]]:
         """Indices of every minibatch of each epoch: a fresh order each, the incomplete last one left out."""

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.statuses import STATUS_NAMES
-from hotlap.envs.race import Race, RaceConfig, RaceStep
+from hotlap.envs.race import Race, RaceConfig
 from hotlap.records.steps import Steps
 from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
-from hotlap.rl.specs import DiscreteActions
+from hotlap.rollouts.noise import EpisodeNoise
 from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.recorder import Recorder
 from hotlap.rollouts.request import CollectRequest
 from hotlap.sim.starts import Start
 
-_NOISE_BLOCK = 256  # steps of random numbers drawn at once per episode
 _COLUMNS = (  # of a race that are columns of `Steps`
     "x",
     "y",
@@ -78,20 +78,6 @@ class PlayedEpisode:
         return self.status == "lap_complete"
 
 
-@dataclass
-class _Recording:
-    """An episode being played: growing columns."""
-
-    plan: EpisodePlan
-    rng: np.random.Generator
-    noise: np.ndarray
-    rows: list[tuple[RaceStep, tuple[int, int]]] = field(default_factory=list)
-    """Steps of the race, and the world and car in each that are this episode's."""
-    actions: list[np.ndarray] = field(default_factory=list)
-    log_probs: list[float] = field(default_factory=list)
-    obs: list[dict[str, np.ndarray]] = field(default_factory=list)
-
-
 class RolloutWorker:
     """Plays planned episodes, many at a time, with the weights it is given.
 
@@ -129,30 +115,16 @@ class RolloutWorker:
         """
         if request.weights is not None:
             self.policy.load(request.weights)
-        race = self.race
-        waiting = deque(request.plans)
-        playing: dict[int, _Recording] = {}
-        finished: dict[int, int] = {}  # steps by number
-        steps_played = 0
+        game = _Game(self.race, self.policy, request)
         try:
-            self._start(range(race.num_worlds), waiting, playing)
-            while playing:
-                worlds = np.array(sorted(playing))
-                ended = self._step(worlds, [playing[world] for world in worlds], request)
-                steps_played += len(worlds)
-                if len(ended):
-                    final = race.observe(ended)
-                    for row, world in enumerate(ended.tolist()):
-                        recording = playing.pop(world)
-                        finished[recording.plan.number] = len(recording.rows)
-                        yield self._finish(recording, _row(final, (row, 0)), learn=request.learn)
-                    self._start(ended.tolist(), waiting, playing)
-                if request.step_cap is not None:
-                    self._drop_beyond(request.step_cap, request.plans, waiting, playing, finished)
+            while len(worlds := game.worlds):
+                for world in game.step(worlds):
+                    yield game.finish(world)
+                game.begin()
                 if on_step is not None:
-                    on_step(len(finished), steps_played)
+                    on_step(game.num_finished, int(game.steps.sum()))
         finally:
-            race.stop(list(playing))
+            self.race.stop(game.worlds.tolist())
 
     def warm_up(self) -> None:
         """Make the first step without asking the reward function, so that the first episode waits for no compiler."""
@@ -163,115 +135,129 @@ class RolloutWorker:
         self.race.simulator.drive()
         self.race.stop([0])
 
-    def _step(self, worlds: np.ndarray, recordings: Sequence[_Recording], request: CollectRequest) -> np.ndarray:
-        """Act in ``worlds`` and record what comes of it; returns the worlds whose episodes ended."""
-        obs = self.race.observe(worlds)
-        noise = np.stack([self._noise(recording) for recording in recordings])[:, None]  # of one car in each world
-        steps_taken = [each.plan.steps_before + each.plan.pace * len(each.rows) for each in recordings]
-        acted = self.policy.act(
-            _tensors(obs),
-            torch.from_numpy(noise),
-            greedy=not request.explore,
-            steps_taken=torch.tensor(steps_taken)[:, None],
-        )
-        actions = acted.action.numpy()
-        log_probs = acted.log_prob.numpy()
-        found = self.race.step(worlds, actions)
-        for number, recording in enumerate(recordings):
-            row = number, 0
-            recording.rows.append((found, row))
-            recording.actions.append(actions[row])
-            if request.learn:
-                recording.obs.append(_row(obs, row))
-                recording.log_probs.append(float(log_probs[row]))
-        return worlds[(found.terminated | found.truncated)[:, 0]]
 
-    def _start(self, worlds: Sequence[int], waiting: deque[EpisodePlan], playing: dict[int, _Recording]) -> None:
-        pairs = [(world, waiting.popleft()) for world in worlds[: len(waiting)]]
-        if not pairs:
+class _Game:
+    """The episodes of a request on their way through the worlds of a race, until all are played."""
+
+    def __init__(self, race: Race, policy: Policy, request: CollectRequest) -> None:
+        self.race, self.policy, self.request = race, policy, request
+        self.plans = request.plans
+        self.steps = np.zeros(len(self.plans), dtype=np.int64)
+        """Played so far of each plan."""
+        self.num_finished = 0
+        self._waiting = deque(range(len(self.plans)))
+        self._plan_of = np.full(race.num_worlds, -1)  # index of the plan that a world plays; -1: none
+        self._recorder = Recorder(race.num_worlds)
+        self._noise = EpisodeNoise(race.num_worlds, policy.network.actions, policy.noise_size)
+        self._steps_before = np.array([plan.steps_before for plan in self.plans])
+        self._pace = np.array([plan.pace for plan in self.plans])
+        self._final: tuple[np.ndarray, dict[str, np.ndarray]]
+        self.begin()
+
+    @property
+    def worlds(self) -> np.ndarray:
+        """Those in which an episode is played."""
+        return np.flatnonzero(self._plan_of >= 0)
+
+    def begin(self) -> None:
+        """Let as many waiting episodes begin as worlds are free."""
+        free = np.flatnonzero(self._plan_of < 0)[: len(self._waiting)]
+        if not len(free):
             return
-        starting, plans = zip(*pairs, strict=True)
+        numbers = [self._waiting.popleft() for _ in free]
+        plans = [self.plans[number] for number in numbers]
         self.race.reset(
-            starting,
+            free.tolist(),
             [plan.start for plan in plans],
             clocks=[plan.clock for plan in plans],
             episodes=[plan.number for plan in plans],
         )
-        for world, plan in pairs:
-            rng = np.random.Generator(np.random.Philox(key=plan.start.seed))
-            playing[world] = _Recording(plan=plan, rng=rng, noise=np.empty((0, 0)))
+        self._plan_of[free] = numbers
+        self._recorder.begin(free)
+        for world, plan in zip(free.tolist(), plans, strict=True):
+            self._noise.begin(world, plan.start.seed)
 
-    def _noise(self, recording: _Recording) -> np.ndarray:
-        """Random numbers of the episode's next step; they depend on nothing but its seed."""
-        step = len(recording.rows) % _NOISE_BLOCK
-        if step == 0:
-            shape = (_NOISE_BLOCK, self.policy.noise_size)
-            discrete = isinstance(self.policy.network.actions, DiscreteActions)
-            recording.noise = recording.rng.random(shape) if discrete else recording.rng.standard_normal(shape)
-        return recording.noise[step]
+    def step(self, worlds: np.ndarray) -> list[int]:
+        """Act in ``worlds``, all in which an episode is played; returns those where it ended, to be finished."""
+        obs = self.race.observe(worlds)
+        numbers = self._plan_of[worlds]
+        steps_taken = self._steps_before[numbers] + self._pace[numbers] * self.steps[numbers]
+        noise = self._noise.of(worlds, self.steps[numbers])
+        acted = self.policy.act(
+            _tensors(obs),
+            torch.from_numpy(noise)[:, None],  # of one car in each world
+            greedy=not self.request.explore,
+            steps_taken=torch.from_numpy(steps_taken)[:, None],
+        )
+        actions, log_probs = acted.action.numpy(), acted.log_prob.numpy()
+        found = self.race.step(worlds, actions)
+        columns = {name: found.columns[name] for name in (*_COLUMNS, "steps", "sim_time")} | {
+            "action": actions,
+            "log_prob": log_probs,
+            "reward": found.rewards,
+            "running": found.running,
+            "terminated": found.terminated,
+            "truncated": found.truncated,
+        }
+        of_car = {name: column[:, 0] for name, column in columns.items()}
+        self._recorder.write(
+            worlds, of_car, {name: seen[:, 0] for name, seen in obs.items()} if self.request.learn else None
+        )
+        self.steps[numbers] += 1
+        ended = worlds[of_car["terminated"] | of_car["truncated"]]
+        if len(ended):
+            self._final = ended, {name: seen[:, 0] for name, seen in self.race.observe(ended).items()}
+        self._drop_beyond_cap(ended)
+        return ended.tolist()
 
-    def _finish(self, recording: _Recording, final_obs: dict[str, np.ndarray], *, learn: bool) -> PlayedEpisode:
-        plan, rows = recording.plan, recording.rows
-
-        def column(name: str) -> np.ndarray:
-            return np.array([found.columns[name][row] for found, row in rows])
-
-        actions = np.array(recording.actions)
+    def finish(self, world: int) -> PlayedEpisode:
+        """The episode that ended in a world, which is free then."""
+        plan = self.plans[self._plan_of[world]]
+        self._plan_of[world] = -1
+        self.num_finished += 1
+        columns = self._recorder.read(world)
+        actions, running = columns.pop("action"), columns.pop("running")
+        terminated, truncated = columns.pop("terminated"), columns.pop("truncated")
+        log_probs = columns.pop("log_prob")
         steps = Steps.of(
-            step=column("steps"),
+            step=columns.pop("steps"),
             action=actions if actions.ndim == 1 else -1,
-            reward=[found.rewards[row] for found, row in rows],
-            done=[found.terminated[row] or found.truncated[row] for found, row in rows],
+            done=terminated | truncated,
             track_length=self.race.scene.tracks[plan.start.track].length,
             # The original stamps a row after the step, when the next frame has come.
-            time=column("sim_time") + CONTROL_PERIOD,
-            **{name: column(name) for name in _COLUMNS},
+            time=columns.pop("sim_time") + CONTROL_PERIOD,
+            **columns,
         )
         steps = replace(steps, episode=plan.worker_number + steps.lap)
         # The action of a `prepare` step is not executed, so there is nothing to learn from it.
-        run = np.flatnonzero([found.running[row] for found, row in rows])
-        last, row = rows[-1]
+        run = np.flatnonzero(running)
         experience = None
-        if learn and len(run):
-            truncated = bool(last.truncated[row])
+        if self.request.learn and len(run):
+            ended, final = self._final
+            row = int(np.searchsorted(ended, world))
             experience = Episode(
-                obs={sensor: np.stack([recording.obs[k][sensor] for k in run]) for sensor in final_obs},
+                obs=self._recorder.observations(world, run),
                 actions=actions[run],
-                log_probs=np.array([recording.log_probs[k] for k in run], dtype=np.float32),
+                log_probs=log_probs[run],
                 rewards=steps.reward[run].astype(np.float32),
-                terminated=bool(last.terminated[row]),
-                truncated=truncated,
-                final_obs=final_obs if truncated else None,
+                terminated=bool(terminated[-1]),
+                truncated=bool(truncated[-1]),
+                final_obs={sensor: seen[row] for sensor, seen in final.items()} if truncated[-1] else None,
             )
         return PlayedEpisode(plan, steps, actions, experience)
 
-    def _drop_beyond(
-        self,
-        step_cap: int,
-        plans: Sequence[EpisodePlan],
-        waiting: deque[EpisodePlan],
-        playing: dict[int, _Recording],
-        finished: Mapping[int, int],
-    ) -> None:
-        """Stop episodes that cannot fit under the cap any more; what the earlier ones have played so far is known."""
-        steps = dict(finished) | {each.plan.number: len(each.rows) for each in playing.values()}
-        total = 0
-        beyond: set[int] = set()
-        for plan in plans:
-            total += steps.get(plan.number, 0)
-            if total > step_cap:
-                beyond.add(plan.number)
-        if not beyond:
+    def _drop_beyond_cap(self, ended: np.ndarray) -> None:
+        """Stop episodes that cannot be below the step cap any more, by what the earlier ones have played so far."""
+        cap = self.request.step_cap
+        if cap is None:
             return
-        dropped = [world for world, recording in playing.items() if recording.plan.number in beyond]
+        beyond = np.cumsum(self.steps) > cap
+        if not beyond.any():
+            return
+        dropped = [world for world in self.worlds.tolist() if beyond[self._plan_of[world]] and world not in ended]
         self.race.stop(dropped)
-        for world in dropped:
-            del playing[world]
-        waiting.clear()
-
-
-def _row(obs: dict[str, np.ndarray], row: tuple[int, int]) -> dict[str, np.ndarray]:
-    return {sensor: values[row] for sensor, values in obs.items()}
+        self._plan_of[dropped] = -1
+        self._waiting.clear()
 
 
 def _tensors(obs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:

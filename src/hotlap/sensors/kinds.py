@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED, observation_shapes
+from hotlap.deepracer.state_values import STATE
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA, PinholeCamera
 from hotlap.sim.simulator import Simulator
+from hotlap.sim.state_observation import observe_state
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,4 @@ def _front_camera(version: float) -> PinholeCamera:
 
 
 SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
+SENSORS |= {name: SensorKind(shape, observe_state) for name, shape in observation_shapes([STATE]).items()}

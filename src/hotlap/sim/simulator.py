@@ -69,6 +69,8 @@ def _begin(table: StartTable, begins: wp.array2d[wp.int32], state: State):
     state.motion[w, c] = at_rest(car.vehicle, x, y, yaw)
     state.jitter_seed[w, c] = car.jitter_seed
     state.start_ndist[w, c] = car.start_ndist
+    state.steering[w, c] = 0.0
+    state.speed[w, c] = 0.0
     state.phase[w, c] = car.prepared
     state.active[w, c] = 1
     state.steps[w, c] = car.prepared
