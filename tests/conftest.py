@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from s3_server import S3Server, serve
 
 if TYPE_CHECKING:
     from hotlap.tracks.ground import Ground, Level
     from hotlap.tracks.themes import Theme
     from hotlap.tracks.track import Track
+
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
