@@ -27,6 +27,7 @@ def reward_function(params):
     time.sleep(0.02)
     return 1.0
 """
+ONE_EPISODE = {"num_episodes_between_training": 1}
 ENDLESS = """
 import pathlib
 def reward_function(params):
@@ -126,7 +127,7 @@ def test_a_training_that_has_not_begun_is_ended_by_one_signal(hotlap):
 def test_a_background_job_is_listed_followed_and_stopped(hotlap):
     """The command returns when it trains; the rest works from any terminal, by number, name or folder."""
     hotlap.environment["DR_RUN_ID"] = "2"  # DeepRacer-for-Cloud numbers runs that go on side by side
-    folder = model(hotlap, reward=SLOW)
+    folder = model(hotlap, reward=SLOW, hyperparameters=ONE_EPISODE)
     (hotlap.folder / "random.py").write_text("raise ImportError('not the one you want')")
     started = hotlap.call("train", "model", "--detach", "--seed", "5")
     assert "Job 1 trains model in the background" in started.stderr
@@ -154,7 +155,7 @@ def test_a_background_job_is_listed_followed_and_stopped(hotlap):
 
 def test_a_job_outlives_its_terminal(hotlap):
     """Closing the terminal sends SIGHUP to what it runs; a background job is not among that."""
-    folder = model(hotlap, reward=SLOW)
+    folder = model(hotlap, reward=SLOW, hyperparameters=ONE_EPISODE)
     done = subprocess.run(
         [sys.executable, "-c", IN_A_TERMINAL], cwd=hotlap.folder, env=hotlap.environment, capture_output=True, text=True
     )
@@ -214,7 +215,10 @@ def test_a_background_job_that_cannot_begin_says_so_here(hotlap, file, text, mes
 
 def test_a_folder_is_trained_once_at_a_time_and_free_after_a_kill(hotlap):
     """A second training is refused before it writes anything, other folders are not; kill -9 leaves nothing locked."""
-    folder, other = model(hotlap, reward=SLOW), model(hotlap, "other", training={"max_iterations": 1})
+    folder, other = (
+        model(hotlap, reward=SLOW, hyperparameters=ONE_EPISODE),
+        model(hotlap, "other", training={"max_iterations": 1}),
+    )
     hotlap.call("train", folder, "--detach")
     for option in ("--wipe", "--detach"):
         refused = hotlap.call("train", folder, option, code=2)
