@@ -215,10 +215,8 @@ def test_a_background_job_that_cannot_begin_says_so_here(hotlap, file, text, mes
 
 def test_a_folder_is_trained_once_at_a_time_and_free_after_a_kill(hotlap):
     """A second training is refused before it writes anything, other folders are not; kill -9 leaves nothing locked."""
-    folder, other = (
-        model(hotlap, reward=SLOW, hyperparameters=ONE_EPISODE),
-        model(hotlap, "other", training={"max_iterations": 1}),
-    )
+    folder = model(hotlap, reward=SLOW, hyperparameters=ONE_EPISODE)
+    other = model(hotlap, "other", training={"max_iterations": 1})
     hotlap.call("train", folder, "--detach")
     for option in ("--wipe", "--detach"):
         refused = hotlap.call("train", folder, option, code=2)
