@@ -30,8 +30,9 @@ def jobs_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def modules_for_processes() -> Iterator[None]:
-    """Let processes that tests start, and Ray's, find the small network of the tests."""
+    """Let processes that tests start, and Ray's, find the small network of the tests, and our modules compiled."""
     with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each would compile them for itself
         environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         yield
 
