@@ -29,12 +29,12 @@ from hotlap.rewards.profile import RewardCost
 from hotlap.rewards.reading import read
 from hotlap.rewards.report import RewardReport
 from hotlap.rewards.source_check import CONSOLE
-from hotlap.rewards.watched import check_watched
+from hotlap.rewards.watched import WHOLE_S, check_watched
 from hotlap.tracks import Track, load_track
 
 LOOP, OPEN = load_track("first_lap"), load_track("river_run")
 CASES = Path(__file__).parent.parent / "cases" / "rewards"
-WATCHED_S = 4.0  # after which a check in a process of its own is ended
+SHORT_S = 4.0  # for a check of what never ends
 
 
 @functools.cache
@@ -55,11 +55,11 @@ def commands_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hotlap.rewards.watched.check_watched", check_reward)
 
 
-def check(path: Path | str, *, watched: bool = False, **options: bool) -> RewardReport:
+def check(path: Path | str, *, watched: bool = False, seconds: float = WHOLE_S, **options: bool) -> RewardReport:
     with_objects = Path(path).is_file() and read(Path(path).read_text(errors="replace")).mentions(OF_OBJECTS)
     episodes, routes, needed = races(with_objects)
     if watched:
-        return check_watched(path, episodes, routes, needed=needed, end=time.monotonic() + WATCHED_S)
+        return check_watched(path, episodes, routes, needed=needed, end=time.monotonic() + seconds)
     return check_reward(path, episodes, routes, needed=needed, **options)
 
 
@@ -432,6 +432,9 @@ ENDANGERING = {
 """What would harm or keep the process of the tests if it were let through; tried in one of its own."""
 
 
+LASTING = {"19_recursion", "79_sleeps", "80_endless_loop", "81_slow", "82_print_flood"}
+
+
 def test_every_mistake_has_its_verdict():
     assert sorted(MISTAKES) == sorted(file.stem for file in (CASES / "mistakes").glob("*.py"))
 
@@ -440,7 +443,8 @@ def test_every_mistake_has_its_verdict():
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_named_in_time_with_the_sentence_that_helps(name: str):
     level, words = MISTAKES[name]
-    report = check(CASES / "mistakes" / f"{name}.py", watched=name in ENDANGERING)
+    seconds = SHORT_S if name in LASTING else WHOLE_S
+    report = check(CASES / "mistakes" / f"{name}.py", watched=name in ENDANGERING, seconds=seconds)
     if level not in ("threads", "flood"):  # a machine that allows thousands lets it pass; how fast it prints
         assert report.verdict == level, report.problems
     assert any(words in problem.message for problem in report.problems) or not words
@@ -495,7 +499,7 @@ def test_the_inputs_that_the_line_reads_are_told_apart():
     ],
 )
 def test_the_check_ends_by_itself_and_names_the_line(tmp_path: Path, body: str, words: str):
-    report = check(write(tmp_path, body), watched=True)
+    report = check(write(tmp_path, body), watched=True, seconds=SHORT_S)
     assert not report.ok
     assert words in report.problems[0].message
 
