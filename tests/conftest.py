@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,21 @@ def grounds_painted_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(simulator, "bake_ground", ground_of)
         patches.setattr(Ground, "levels", levels_of)
+        yield
+
+
+@pytest.fixture(scope="module")
+def slim_networks() -> Iterator[None]:
+    """Let the built-in networks have 16 features instead of 128 or 512: the same layers, a thirtieth of the weights.
+
+    In this process; those that a test starts have the whole ones.
+    """
+    from hotlap.rl.architectures import ARCHITECTURES
+
+    with pytest.MonkeyPatch.context() as patches:
+        for name, architecture in ARCHITECTURES.items():
+            slim = replace(architecture, middleware=(16,) * len(architecture.middleware))
+            patches.setitem(ARCHITECTURES, name, slim)
         yield
 
 
