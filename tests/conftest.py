@@ -6,15 +6,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from painted_grounds import paint_grounds_once
 from s3_server import S3Server, serve
-
-if TYPE_CHECKING:
-    from hotlap.tracks.ground import Ground, Level
-    from hotlap.tracks.themes import Theme
-    from hotlap.tracks.track import Track
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -36,30 +31,8 @@ def modules_for_processes() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def grounds_painted_once() -> Iterator[None]:
     """Paint the ground of a track once in a process: seconds of work, which the tests of grounds look at themselves."""
-    from hotlap.sim import simulator
-    from hotlap.tracks.ground import Ground, bake_ground
-
-    painted: dict[tuple[object, ...], Ground] = {}
-    make_levels = Ground.levels
-
-    def ground_of(track: Track, theme: Theme) -> Ground:
-        key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
-        if key not in painted:
-            if len(painted) == 4:  # each has up to three hundred megabytes
-                del painted[next(iter(painted))]
-            painted[key] = bake_ground(track, theme)
-        return painted[key]
-
-    def levels_of(ground: Ground, *, color: bool) -> list[Level]:
-        kept = vars(ground)
-        name = f"levels in {'color' if color else 'grey'}"
-        if name not in kept:
-            kept[name] = make_levels(ground, color=color)
-        return kept[name]
-
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(simulator, "bake_ground", ground_of)
-        patches.setattr(Ground, "levels", levels_of)
+        paint_grounds_once(patches)
         yield
 
 
