@@ -51,6 +51,16 @@ def slim_networks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def short_run_offs() -> Iterator[None]:
+    """Let the best checkpoints of trainings drive against one another at the end for three sets of cars, not five."""
+    from hotlap.training import ranking
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(ranking, "MAX_FINAL_SETS", ranking.MAX_SETS + 1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """Folder of real DeepRacer recordings; the test is skipped where they are absent."""
