@@ -213,6 +213,7 @@ def _let_siblings_be_imported(folder: Path) -> None:
     """
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
+        # Not by Path: it would take a twentieth of a second for the thousands of modules of a training.
         beside = file and not name.startswith("hotlap_reward_") and os.path.dirname(file) in _sibling_folders
         if beside or _is_sibling(module):
             del sys.modules[name]
