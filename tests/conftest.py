@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+from painted_grounds import paint_grounds_once
 from s3_server import S3Server, serve
 
-if TYPE_CHECKING:
-    from hotlap.tracks.ground import Ground, Level
-    from hotlap.tracks.themes import Theme
-    from hotlap.tracks.track import Track
+settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,8 +26,9 @@ def jobs_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def modules_for_processes() -> Iterator[None]:
-    """Let processes that tests start, and Ray's, find the small network of the tests."""
+    """Let processes that tests start, and Ray's, find the small network of the tests, and our modules compiled."""
     with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each would compile them for itself
         environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         yield
 
@@ -35,30 +36,33 @@ def modules_for_processes() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def grounds_painted_once() -> Iterator[None]:
     """Paint the ground of a track once in a process: seconds of work, which the tests of grounds look at themselves."""
-    from hotlap.sim import simulator
-    from hotlap.tracks.ground import Ground, bake_ground
+    with pytest.MonkeyPatch.context() as patches:
+        paint_grounds_once(patches)
+        yield
 
-    painted: dict[tuple[object, ...], Ground] = {}
-    make_levels = Ground.levels
 
-    def ground_of(track: Track, theme: Theme) -> Ground:
-        key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
-        if key not in painted:
-            if len(painted) == 4:  # each has up to three hundred megabytes
-                del painted[next(iter(painted))]
-            painted[key] = bake_ground(track, theme)
-        return painted[key]
+@pytest.fixture(scope="module")
+def slim_networks() -> Iterator[None]:
+    """Let the built-in networks have 16 features instead of 128 or 512: the same layers, a thirtieth of the weights.
 
-    def levels_of(ground: Ground, *, color: bool) -> list[Level]:
-        kept = vars(ground)
-        name = f"levels in {'color' if color else 'grey'}"
-        if name not in kept:
-            kept[name] = make_levels(ground, color=color)
-        return kept[name]
+    In this process; those that a test starts have the whole ones.
+    """
+    from hotlap.rl.architectures import ARCHITECTURES
 
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(simulator, "bake_ground", ground_of)
-        patches.setattr(Ground, "levels", levels_of)
+        for name, architecture in ARCHITECTURES.items():
+            slim = replace(architecture, middleware=(16,) * len(architecture.middleware))
+            patches.setitem(ARCHITECTURES, name, slim)
+        yield
+
+
+@pytest.fixture(scope="module")
+def short_run_offs() -> Iterator[None]:
+    """Let the best checkpoints of trainings drive against one another at the end for three sets of cars, not five."""
+    from hotlap.training import ranking
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(ranking, "MAX_FINAL_SETS", ranking.MAX_SETS + 1)
         yield
 
 

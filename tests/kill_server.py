@@ -1,10 +1,11 @@
 """A process that runs hotlap's commands in forks of itself and kills them at a chosen file operation.
 
-All is imported and every kernel loaded before the first command, so that one takes about as long as its work. In a fork
-the calls through which Python reaches the disk are counted, as far as they change something below a watched folder:
-opening for writing, write, truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with SIGKILL
-before the operation that was asked for, or in the middle of it, when half of its bytes are written. What comes after
-one operation comes before the next, so that these two are all moments there are; fsync makes none: no power is cut.
+All is imported, every kernel loaded and the ground painted before the first command, so that one takes about as long as
+its work. In a fork the calls through which Python reaches the disk are counted, as far as they change something below a
+watched folder: opening for writing, write, truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills
+itself with SIGKILL before the operation that was asked for, or in the middle of it, when half of its bytes are written.
+What comes after one operation comes before the next, so that these two are all moments there are; fsync makes none: no
+power is cut.
 
 The trainer's clock stands still in the forks: what a training leaves depends on the seed alone then.
 """
@@ -195,12 +196,15 @@ def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
     os.dup2(2, 1)
     import matplotlib.figure  # noqa: F401
     import PIL.Image  # noqa: F401
+    import pytest
+    from painted_grounds import paint_grounds_once
 
     import hotlap.analysis.figures.learning_curve
     import hotlap.cli.main
     import hotlap.export.exporting
     import hotlap.export.importing
     import hotlap.rl.architectures
+    import hotlap.training.ranking
     import hotlap.training.trainer
 
     time.perf_counter = lambda: 0.0
@@ -211,6 +215,8 @@ def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
     hotlap.rl.architectures.ARCHITECTURES[hotlap.rl.architectures.SHALLOW] = replace(
         architecture, camera=few, middleware=(8,)
     )
+    hotlap.training.ranking.MAX_FINAL_SETS = hotlap.training.ranking.MAX_SETS + 1  # a run-off, but a short one
+    paint_grounds_once(pytest.MonkeyPatch())
     for words in warm_up:
         run(words)
     print(json.dumps("ready"), file=answers, flush=True)

@@ -48,6 +48,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
         actions=ROUND_AND_ROUND,
         hyperparameters=SHORT,
         training={"max_iterations": 2, "eval_laps": 2},
+    )
+    Trainer(model).run()
+    return model
+
+
+@pytest.fixture(scope="module")
+def exportable(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """An iteration of a network that a car can have."""
+    model = write_model(
+        tmp_path_factory.mktemp("exportable"),
+        hyperparameters=SHORT,
+        training={"max_iterations": 1, "eval_laps": 1},
         built_in_network=True,
     )
     Trainer(model).run()
@@ -120,19 +132,15 @@ def test_what_is_kept_is_what_was_asked_for(tmp_path: Path, keep: str | int):
     assert {row["number"] for row in listed(model.path) if not row["kept"]} == set(range(11)) - kept - {0}
 
 
-def test_a_checkpoint_is_named_in_every_form_where_one_is_asked_for(model: ModelFolder, tmp_path: Path):
+def test_a_checkpoint_is_named_in_every_form_where_one_is_asked_for(
+    model: ModelFolder, exportable: ModelFolder, tmp_path: Path
+):
     """Export and evaluation take a number, best, last and a name, and say how sure the choice is."""
-    first = listed(model.path)[1]
-    stem = first["name"].removesuffix(".ckpt")
+    stem, sure = first_one(model)
     best = next(row["name"] for row in listed(model.path) if row["best"])
-    low, high = (f"{100 * first[end]:.1f}".removesuffix(".0") for end in ("low", "high"))
-    sure = (
-        f"{first['clean_laps']} of {first['laps']} laps clean "
-        f"(true share between {low} and {high} %, with 95 % certainty)"
-    )
     for words in ((f"{model.path}@{stem}",), (model.path, "--checkpoint", stem), (f"{model.path}@1",)):
         found = json.loads(hotlap("evaluate", *words, "--laps", "1", "--no-video", "--json").stdout)
-        assert found["checkpoint"] == first["name"]
+        assert found["checkpoint"] == f"{stem}.ckpt"
         assert found["in_training"].startswith("checkpoint 1")
         assert found["in_training"].endswith(sure)
     found = json.loads(hotlap("evaluate", f"{model.path}@best", "--laps", "1", "--no-video", "--json").stdout)
@@ -141,13 +149,22 @@ def test_a_checkpoint_is_named_in_every_form_where_one_is_asked_for(model: Model
     assert "In training: checkpoint 1" in text
     assert sure in text
 
+    stem, sure = first_one(exportable)
     archive = ("--output", tmp_path / "car.tar.gz")
-    made = json.loads(hotlap("export", model.path, "--checkpoint", stem, *archive, "--json").stdout)
-    assert made["checkpoint"] == first["name"]
+    made = json.loads(hotlap("export", exportable.path, "--checkpoint", stem, *archive, "--json").stdout)
+    assert made["checkpoint"] == f"{stem}.ckpt"
     assert made["in_training"].endswith(sure)
-    text = hotlap("export", model.path, "--checkpoint", f"{stem}.ckpt", *archive).stdout
-    assert f"checkpoint {first['name']}" in text
+    text = hotlap("export", exportable.path, "--checkpoint", f"{stem}.ckpt", *archive).stdout
+    assert f"checkpoint {stem}.ckpt" in text
     assert sure in text
+
+
+def first_one(model: ModelFolder) -> tuple[str, str]:
+    """The name of the checkpoint of the first iteration, and the words that say how sure its share is."""
+    first = listed(model.path)[1]
+    low, high = (f"{100 * first[end]:.1f}".removesuffix(".0") for end in ("low", "high"))
+    share = f"{first['clean_laps']} of {first['laps']} laps clean"
+    return first["name"].removesuffix(".ckpt"), f"{share} (true share between {low} and {high} %, with 95 % certainty)"
 
 
 def test_an_iteration_and_its_checkpoint_bear_one_number(model: ModelFolder, tmp_path: Path):
@@ -157,7 +174,6 @@ def test_an_iteration_and_its_checkpoint_bear_one_number(model: ModelFolder, tmp
         actions=ROUND_AND_ROUND,
         hyperparameters=SHORT,
         training={"max_iterations": 2, "eval_laps": 1},
-        built_in_network=True,
     )
     told = hotlap("train", clone.path, "--clone", model.path, "--clone-checkpoint", "last").output
     lines = [line.split() for line in told.splitlines() if re.match(r"\s*\d+\s+\d+\s+[\d,]+\s", line)]

@@ -11,7 +11,7 @@ import torch
 import typer
 from drfc_folder import RUN_ENV, changed, write_drfc_folder, write_three_workers
 from model_layout import missing, undocumented
-from tiny_model import write_model
+from tiny_model import SMALL_NETWORK, write_model
 from typer.testing import CliRunner, Result
 
 from hotlap.cli.doctor import doctor
@@ -25,6 +25,7 @@ from hotlap.training.trainer import Trainer
 
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
 FEW_LAPS = "[training]\neval_laps = 2\nthreads = 1\n"  # the least that DR_TRAIN_MIN_EVAL_TRIALS lets it be
+SMALL = f'{FEW_LAPS}network = "{SMALL_NETWORK}"\n'
 
 app = typer.Typer()
 for command in (train, evaluate, export, doctor):
@@ -110,7 +111,7 @@ def test_three_workers_train_on_three_tracks(tmp_path: Path, reference_data: Pat
     pytest.importorskip("ray")
     monkeypatch.setenv("HOTLAP_TRACKS", str(reference_data / "tracks"))
     folder = write_three_workers(tmp_path / "drfc", run={"DR_TRAIN_MIN_EVAL_TRIALS": 3}, hyperparameters=TINY)
-    (folder / "job.toml").write_text(FEW_LAPS)
+    (folder / "job.toml").write_text(SMALL)
     assert json.loads(hotlap("train", "--drfc", folder, "--json").stdout)["total_episodes"] == 3
     model = folder / "bucket" / "rl-deepracer-sagemaker"
     lengths = set()
@@ -188,7 +189,7 @@ def test_the_last_checkpoint_by_default_is_told_where_another_is_best(tmp_path: 
     """As in the original nobody asked for it; who asks, on the command line or in run.env, is told nothing."""
     run = {"DR_WORLD_NAME": "first_lap", "DR_TRAIN_MIN_EVAL_TRIALS": 2, "DR_LOCAL_S3_MODEL_PREFIX": "first"}
     folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY | {"term_cond_max_episodes": 2})
-    (folder / "job.toml").write_text(FEW_LAPS)
+    (folder / "job.toml").write_text(SMALL)
     unset = re.sub(r"(?m)^DR_(EVAL|LOCAL_S3_PRETRAINED)_CHECKPOINT=.*\n", "", (folder / "run.env").read_text())
     (folder / "run.env").write_text(unset)
     hotlap("train", folder)
@@ -225,7 +226,7 @@ def test_a_pretrained_model_is_where_training_begins(tmp_path: Path):
         "DR_LOCAL_S3_PRETRAINED_CHECKPOINT": "last",
     }
     folder = write_drfc_folder(tmp_path / "drfc", run=run, hyperparameters=TINY)
-    (folder / "job.toml").write_text(FEW_LAPS)
+    (folder / "job.toml").write_text(SMALL)
     hotlap("train", "--drfc", folder)
     bucket = folder / "bucket"
     before = {path: path.read_bytes() for path in (bucket / "first" / "model").iterdir()}

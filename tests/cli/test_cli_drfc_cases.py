@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 from drfc_folder import write_drfc_folder
+from tiny_model import SMALL_NETWORK
 from typer.testing import CliRunner, Result
 
 from hotlap.cli.doctor import doctor
@@ -25,6 +26,7 @@ from hotlap.records.checkpoints import CheckpointStore
 
 CASES = Path(__file__).parent.parent / "cases"
 SHORT = "[training]\neval_laps = 5\nthreads = 1\nstep_cap = 60\n"
+SMALL = f'{SHORT}network = "{SMALL_NETWORK}"\n'
 
 app = typer.Typer()
 for command in (train, evaluate, export, doctor, stop):
@@ -46,23 +48,22 @@ def hotlap(*words: object) -> Result:
     return done
 
 
-def case(name: str, folder: Path, *, files_of: str | None = None) -> Path:
+def case(name: str, folder: Path, *, files_of: str | None = None, settings: str = SMALL) -> Path:
     """A copy of a case that trains in seconds, with the three files of another one where it has none."""
     shutil.copytree(CASES / name, folder)
     if files_of:
         for file in ("reward_function.py", "model_metadata.json", "hyperparameters.json"):
             shutil.copyfile(CASES / files_of / file, folder / file)
     file = folder / "hyperparameters.json"
-    settings = json.loads(file.read_text()) | {"num_episodes_between_training": 2, "num_epochs": 1}
-    file.write_text(json.dumps(settings))
-    (folder / "job.toml").write_text(SHORT)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"num_episodes_between_training": 2, "num_epochs": 1}))
+    (folder / "job.toml").write_text(settings)
     return folder
 
 
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
 def test_files_side_by_side_train_are_evaluated_and_exported(tmp_path: Path):
     """The model goes where the variables say, which is told; every other command finds it by the same name."""
-    folder = case("drfc-side-by-side", tmp_path / "mine")
+    folder = case("drfc-side-by-side", tmp_path / "mine", settings=SHORT)  # a car takes the built-in network
     own = {path: path.read_bytes() for path in folder.iterdir()}
     done = hotlap("train", folder, "--iterations", 1, "--json")
     model = folder / "bucket/models/summer/try-04"

@@ -145,7 +145,7 @@ def test_several_mistakes_are_told_at_once(tmp_path: Path):
 
 
 @pytest.mark.skipif(BASH is None, reason="needs bash")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text("aX0$\\\"'{}.;,-/:%+@", min_size=1, max_size=8))
 def test_a_value_is_what_bash_makes_of_it(text):
     """Whatever is not refused; ``~`` and ``{a,b}``, which no variable needs, are left out."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -79,7 +80,7 @@ class TrainingJob:
     def failure(self, host: str) -> str:
         return (self.base(host) / "output" / "failure").read_text()
 
-    def write(self, hyperparameters: dict[str, str] | None = None, **model: object) -> None:
+    def write(self, hyperparameters: dict[str, str] | None = None, **model: Any) -> None:
         """What SageMaker puts into the containers."""
         for host in self.hosts:
             config = self.base(host) / "input" / "config"
@@ -88,7 +89,7 @@ class TrainingJob:
             (config / "resourceconfig.json").write_text(json.dumps(resources))
             (config / "hyperparameters.json").write_text(json.dumps(hyperparameters or {}))
             (config / "inputdataconfig.json").write_text(json.dumps({"training": {"TrainingInputMode": "File"}}))
-            write_model(self.base(host) / "input" / "data" / "training", built_in_network=True, **model)
+            write_model(self.base(host) / "input" / "data" / "training", **model)
 
     def start(self, host: str) -> subprocess.Popen[bytes]:
         """Start the container's command on a host."""
@@ -119,6 +120,12 @@ class TrainingJob:
         """Wait until a host has printed something."""
         until(lambda: text in self.log(host) or self.processes[host].poll() is not None)
         assert text in self.log(host), self.log(host)
+
+    def kill(self, host: str) -> None:
+        """End a host as its container's end does, with all that it has started."""
+        process = psutil.Process(self.processes[host].pid)
+        for each in [process, *process.children(recursive=True)]:
+            each.kill()
 
     def close(self) -> None:
         """Kill what still runs; nothing may stay that a host has started, however it ended."""
@@ -176,7 +183,7 @@ def test_two_hosts_train_together(two_hosts, tmp_path):
     """The first leads, the second plays too and leaves when training ends; the leader delivers, both succeed."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    two_hosts.write({"lr": "0.0005"}, reward=MARKING.format(folder=str(marks)))
+    two_hosts.write({"lr": "0.0005"}, reward=MARKING.format(folder=str(marks)), built_in_network=True)
     two_hosts.start("algo-2")  # containers start in any order
     two_hosts.start("algo-1")
     assert two_hosts.wait("algo-1") == 0, two_hosts.log("algo-1")
@@ -200,10 +207,10 @@ def test_two_hosts_train_together(two_hosts, tmp_path):
 def test_a_leader_that_dies_ends_the_others(two_hosts):
     """They do not wait for a minute as Ray does, and say why."""
     two_hosts.write()
-    leader = two_hosts.start("algo-1")
+    two_hosts.start("algo-1")
     two_hosts.start("algo-2")
     two_hosts.wait_for("algo-2", "joins the cluster")
-    leader.kill()
+    two_hosts.kill("algo-1")
     assert two_hosts.wait("algo-2") != 0
     assert "leading host algo-1 is gone" in two_hosts.failure("algo-2")
 

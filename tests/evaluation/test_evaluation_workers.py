@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_model import write_model
+from tiny_model import ROUND_AND_ROUND, write_model
 
 from hotlap import api
 from hotlap.config.model_folder import ModelFolder
@@ -23,7 +23,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
     model = write_model(
         tmp_path_factory.mktemp("model"),
         hyperparameters={"lr": 0.01, "num_epochs": 3},
-        built_in_network=True,
         training={"max_iterations": 1, "eval_laps": 1, "precision": "float32"},
     )
     Trainer(model).run()
@@ -51,8 +50,10 @@ def test_laps_are_the_same_whoever_drives_them(model: ModelFolder):
     assert len(json.loads(written[0]["1 metrics"])["metrics"]) == 5
 
 
-def test_more_workers_than_laps_are_not_started(model: ModelFolder):
+def test_more_workers_than_laps_are_not_started(tmp_path: Path):
     """A single car drives here, also where training goes to a cluster."""
+    model = write_model(tmp_path, actions=ROUND_AND_ROUND, training={"max_minutes": 1e-6})
+    Trainer(model).run()
     job = model.job.updated(training={"cluster": "127.0.0.1:1"}, evaluation={"continuous": True, "trials": 2})
     with Evaluator(model, job=job, checkpoint="last", workers=3) as evaluator:
         assert evaluator.num_workers == 1

@@ -20,6 +20,8 @@ from hotlap.export.car_graph import car_graph
 from hotlap.export.layers import layers_of
 from hotlap.rl.specs import DiscreteActions
 
+pytestmark = pytest.mark.usefixtures("slim_networks")
+
 DISCRETE = {
     "action_space": [{"steering_angle": -30, "speed": 1, "index": 0}, {"steering_angle": 30.0, "speed": "2.5"}],
     "sensor": ["FRONT_FACING_CAMERA"],

@@ -25,6 +25,8 @@ from hotlap.records.opening import open_store
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
 
+pytestmark = pytest.mark.usefixtures("slim_networks")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:

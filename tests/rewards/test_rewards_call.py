@@ -15,7 +15,7 @@ from hotlap.deepracer.reward_inputs import KEYS, OF_OBJECTS
 from hotlap.errors import RewardError
 from hotlap.rewards import RewardParams, load_reward, load_rewards
 from hotlap.rewards.loader import EXAMPLES_FOLDER
-from hotlap.rewards.params import COLUMNS, batch_of_one
+from hotlap.rewards.params import COLUMNS, batch_of_one, copy_of
 from hotlap.tracks.track import Track
 
 BOOLS = ("all_wheels_on_track", "is_left_of_center", "is_reversed", "is_crashed", "is_offtrack")
@@ -187,6 +187,19 @@ def test_rows_with_objects_have_the_types_of_the_original_and_each_world_its_own
         json.dumps(row)
     rows[0]["objects_location"][0][0] = 99.0
     assert rows[1]["objects_location"][0][0] != 99.0
+
+
+def test_a_copy_of_a_row_is_equal_and_shares_nothing_that_can_be_changed():
+    (row,) = RewardParams([square(), square()]).rows(columns_of(1) | object_columns_of(1, 3))
+    copy = copy_of(row)
+    assert copy == row
+    assert list(map(type, copy.values())) == list(map(type, row.values()))
+    copy["waypoints"].clear()
+    copy["objects_location"][0][0] = 99.0
+    copy["objects_speed"][0] = 99.0
+    assert row["waypoints"]
+    assert row["objects_location"][0][0] != 99.0
+    assert row["objects_speed"][0] != 99.0
 
 
 def test_batches_with_objects_have_an_axis_of_objects():

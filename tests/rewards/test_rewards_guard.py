@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -23,21 +24,27 @@ from hotlap.rewards import guard, load_reward
 guard.configure(limit_s=0.5, max_lines=5)
 guard.GRACE_S = 1.0
 
-def drive():
+def drive(file):
     try:
-        function = load_reward(sys.argv[1])
-        for step in range(int(sys.argv[3])):
+        function = load_reward(file)
+        for step in range(int(sys.argv[2])):
             function({"steps": float(step)}, (7, step))
     except RewardError as error:
         print("RewardError:", error)
     print("still here")
 
-if sys.argv[2] == "main":
-    drive()
-else:
-    thread = threading.Thread(target=drive)
+if sys.argv[1] == "other":
+    thread = threading.Thread(target=drive, args=sys.argv[3:])
     thread.start()
     thread.join()
+elif len(sys.argv) == 4:
+    drive(sys.argv[3])
+else:
+    for file in sys.argv[3:]:
+        for stream in (sys.stdout, sys.stderr):
+            print(file, file=stream, flush=True)
+        guard.configure(limit_s=0.5, max_lines=5, job=file)
+        drive(file)
 """
 
 
@@ -45,7 +52,29 @@ def call(folder: Path, source: str, *, thread: str = "main", calls: int = 1) -> 
     """What becomes of a process that loads and calls a function, and what it says."""
     path = folder / "reward_function.py"
     path.write_text(textwrap.dedent(source))
-    command = [sys.executable, "-c", CALLER, str(path), thread, str(calls)]
+    return _call([path], thread, calls)
+
+
+def call_each(folder: Path, bodies: Mapping[str, str], *, calls: int = 1) -> dict[str, tuple[str, str]]:
+    """What one process says on its two outputs that loads and calls a function of each body after the other."""
+    paths = {name: folder / str(number) / "reward_function.py" for number, name in enumerate(bodies)}
+    for name, path in paths.items():
+        path.parent.mkdir()
+        path.write_text(in_function(bodies[name]))
+    ended = _call([*paths.values()], "main", calls)
+    assert ended.returncode == 0, ended.stderr
+    said: dict[str, tuple[str, str]] = {}
+    ends = [*map(str, paths.values())][1:]
+    for (name, path), end in zip(paths.items(), [*ends, "the end"], strict=True):
+        output, errors = (
+            text.partition(f"{path}\n")[2].partition(f"{end}\n")[0] for text in (ended.stdout, ended.stderr)
+        )
+        said[name] = output, errors
+    return said
+
+
+def _call(paths: Sequence[Path], thread: str, calls: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CALLER, thread, str(calls), *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
 
 
@@ -135,17 +164,22 @@ FORBIDDEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def forbidden(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """What a process says that survives all of `FORBIDDEN`."""
+    return call_each(tmp_path_factory.mktemp("forbidden"), {statement: statement for statement in FORBIDDEN})
+
+
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_what_ends_or_copies_the_process_is_an_error_of_the_function(tmp_path: Path, statement: str):
+def test_what_ends_or_copies_the_process_is_an_error_of_the_function(forbidden, statement: str):
     """With file, line, episode and step; also where `except Exception` stands round it."""
     if statement == "os.fork()" and not hasattr(os, "fork"):
         pytest.skip("there is no fork here")
-    ended = call(tmp_path, in_function(statement))
-    assert ended.returncode == 0, ended.stderr
-    assert "RewardError: " in ended.stdout
-    assert f"reward_function.py, line 3, episode 7, step 0: {FORBIDDEN[statement]}" in ended.stdout
-    assert ended.stdout.count("still here") == 1
-    assert not ended.stderr
+    output, errors = forbidden[statement]
+    assert "RewardError: " in output
+    assert f"reward_function.py, line 3, episode 7, step 0: {FORBIDDEN[statement]}" in output
+    assert output.count("still here") == 1
+    assert not errors
 
 
 def test_others_may_end_and_copy_the_process(tmp_path: Path):
@@ -212,12 +246,17 @@ WRITING = {
 }
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """What a process says in which each of `WRITING` is called a thousand times, as a job of its own."""
+    bodies = {way: f"import logging, warnings\n{statement}\nreturn 1.0" for way, statement in WRITING.items()}
+    return call_each(tmp_path_factory.mktemp("written"), bodies, calls=1000)
+
+
 @pytest.mark.parametrize("way", WRITING)
-def test_what_it_writes_is_cut_however_it_does(tmp_path: Path, way: str):
+def test_what_it_writes_is_cut_however_it_does(written, way: str):
     """Five lines pass, then one sentence, then nothing; what others write meanwhile is not counted."""
-    ended = call(tmp_path, in_function(f"import logging, warnings\n{WRITING[way]}\nreturn 1.0"), calls=1000)
-    assert ended.returncode == 0, ended.stderr
-    lines = [*ended.stdout.splitlines(), *ended.stderr.splitlines()]
+    lines = [line for output in written[way] for line in output.splitlines()]
     (sentence,) = [line for line in lines if "has written 5 lines" in line]
     assert "reward_function.py, line 4" in sentence or way == "a thread"
     assert lines.count("still here") == 1
@@ -284,7 +323,7 @@ guard.GRACE_S = 0.2
 guard.configure(limit_s=0.3, ends_stuck=True)
 with guard.protected(Path({str(tmp_path / "reward_function.py")!r})):
     guard.configure(limit_s=0.3, ends_stuck=True)
-end = time.process_time() + 2.0
+end = time.process_time() + 1.0
 while time.process_time() < end:
     pass
 print("still here")
@@ -300,8 +339,8 @@ def test_compiled_code_that_keeps_the_lock_is_shown_with_its_line(tmp_path: Path
     body = f"""
     from hotlap.rewards import guard
     if params["steps"] == 1:
-        sum(range(10**12 if {ends} else 4 * 10**8))
-    guard.configure(limit_s=0.5, ends_stuck={ends})
+        sum(range(10**12 if {ends} else 3 * 10**8))
+    guard.configure(limit_s=0.1, ends_stuck={ends})
     return 1.0
     """
     ended = call(tmp_path, in_function(body), calls=3)

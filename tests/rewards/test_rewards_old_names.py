@@ -85,7 +85,8 @@ def test_each_name_is_told_once_with_todays_word(tmp_path: Path):
     )
     program = (
         "from hotlap.rewards.loader import load_rewards\nimport sys\n"
-        "print([reward({}) for reward in load_rewards(sys.argv[1], 3)])"
+        "print([reward({}) for reward in load_rewards(sys.argv[1], 3)])\n"
+        "assert not {'numpy.f2py', 'numpy.testing'} & sys.modules.keys(), 'it takes long to load these'"
     )
     done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout == "[0.5, 0.5, 0.5]\n"
@@ -101,4 +102,5 @@ def test_names_that_are_there_cost_what_they_cost_in_the_real_module():
     copy = namespace["np"]
     assert type(copy) is types.ModuleType
     assert copy is not np
+    assert copy.random is vars(copy)["random"] is np.random  # loaded when it is asked for
     assert all(vars(copy)[name] is vars(np)[name] for name in ("mean", "sqrt", "zeros", "linalg", "float64"))

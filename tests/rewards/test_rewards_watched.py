@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import subprocess
-import sys
 import textwrap
 import time
 from pathlib import Path
@@ -39,6 +38,12 @@ def bare(folder: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])}
 
 
+@functools.cache
+def races_of_first_lap() -> tuple:
+    """Episodes, routes and the races that must work, of a short track."""
+    return Practice([load_track("first_lap")]).races_for("follow_center_line")
+
+
 def write(folder: Path, body: str) -> Path:
     path = folder / "reward_function.py"
     path.write_text("def reward_function(params):\n" + textwrap.indent(textwrap.dedent(body), "    ") + "\n")
@@ -55,7 +60,8 @@ def test_the_command_ends_with_its_exit_code_and_without_a_word(tmp_path: Path, 
     if without:
         hotlap.environment |= bare(tmp_path)
     (tmp_path / "function").mkdir()
-    done = hotlap.run("reward", "check", write(tmp_path / "function", body), "--json", code=code)
+    path = write(tmp_path / "function", body)
+    done = hotlap.run("reward", "check", path, "--track", "first_lap", "--json", code=code)
     report = json.loads(done.stdout)
     assert report["ok"] == (code == 0)
     assert not done.stderr
@@ -64,25 +70,17 @@ def test_the_command_ends_with_its_exit_code_and_without_a_word(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("without", [False, True], ids=["everything", "bare"])
-def test_a_function_that_fills_the_memory_is_ended(tmp_path: Path, without: bool):
+def test_a_function_that_fills_the_memory_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without: bool):
     """By the system, or by the guard that looks at what the process has."""
-    environment = os.environ | (bare(tmp_path) if without else {})
+    if without:
+        monkeypatch.setenv("PYTHONPATH", bare(tmp_path)["PYTHONPATH"])
     (tmp_path / "function").mkdir()
     path = write(tmp_path / "function", "kept.append(b'x' * 30_000_000)\nreturn 1.0")
     path.write_text("kept = []\n" + path.read_text())
-    program = f"""
-from hotlap.envs.practice import Practice
-from hotlap.rewards.watched import check_watched
-from hotlap.tracks import load_track
-races, routes, needed = Practice([load_track("first_lap")]).races_for({str(path)!r})
-report = check_watched({str(path)!r}, races, routes, needed=needed)
-print(report.ok, report.problems[0].message)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout.startswith("False")
-    assert "emory" in done.stdout
+    races, routes, _ = races_of_first_lap()
+    report = check_watched(path, races, routes)
+    assert not report.ok
+    assert "emory" in report.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -100,10 +98,10 @@ def test_it_ends_in_time_with_the_last_line_that_is_known(tmp_path: Path, body: 
     """However short the time is, and whatever the function does."""
     path = write(tmp_path, body)
     path.write_text(f"{path.read_text()}\nimport ctypes, os, subprocess, time\nlibc = ctypes.CDLL(None)\n")
-    races, routes, _ = Practice([load_track("first_lap")]).races_for("follow_center_line")
+    races, routes, _ = races_of_first_lap()
     now = time.monotonic()
-    report = check_watched(path, races, routes, end=now + 4.0)
-    assert time.monotonic() - now < 6.0
+    report = check_watched(path, races, routes, end=now + 3.0)
+    assert time.monotonic() - now < 5.0
     assert not report.ok
     if message:
         assert message in report.problems[0].message
@@ -113,7 +111,7 @@ def test_it_ends_in_time_with_the_last_line_that_is_known(tmp_path: Path, body: 
 
 
 def test_a_check_without_time_says_that_nothing_was_tried(tmp_path: Path):
-    races, routes, _ = Practice([load_track("first_lap")]).races_for("follow_center_line")
+    races, routes, _ = races_of_first_lap()
     report = check_watched(write(tmp_path, GOOD), races, routes, end=time.monotonic() + 0.05)
     assert (report.verdict, report.num_played, report.calls) == ("not finished", 0, 0)
     assert report.not_tried == [episode.name for episode in races["time_trial"]]
@@ -123,7 +121,8 @@ def test_what_the_function_has_started_ends_with_the_check(tmp_path: Path):
     """Also if the check itself ends well."""
     path = write(tmp_path, f"if not started:\n    started.append(subprocess.Popen(['sleep', '987']))\n{GOOD}")
     path.write_text("import subprocess\nstarted = []\n" + path.read_text())
-    Hotlap(tmp_path).run("reward", "check", path, "--json")
+    races, routes, _ = races_of_first_lap()
+    assert check_watched(path, races, routes).ok
     left = [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "987"]]
     assert not left
 
@@ -138,7 +137,8 @@ def test_a_connection_that_nobody_answers_ends_with_the_check(tmp_path: Path):
         port = server.getsockname()[1]
         path = write(tmp_path, f"urllib.request.urlopen('http://127.0.0.1:{port}/')\nreturn 1.0")
         path.write_text("import urllib.request\n" + path.read_text())
-        done = Hotlap(tmp_path).run("reward", "check", path, "--json", code=2)
-    problem = json.loads(done.stdout)["problems"][0]
-    assert problem["level"] == "error"
-    assert problem["line"] == 3
+        races, routes, _ = races_of_first_lap()
+        report = check_watched(path, races, routes, end=time.monotonic() + 4.0)
+    problem = report.problems[0]
+    assert problem.level == "error"
+    assert problem.line == 3

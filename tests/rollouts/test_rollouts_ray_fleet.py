@@ -115,9 +115,7 @@ class Rig:
 
 @pytest.fixture(scope="module")
 def shared_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    rig = Rig(
-        write_model(tmp_path_factory.mktemp("rig"), reward=STEERED, actions=ROUND_AND_ROUND, built_in_network=True)
-    )
+    rig = Rig(write_model(tmp_path_factory.mktemp("rig"), reward=STEERED, actions=ROUND_AND_ROUND))
     yield rig
     rig.fleet.close()
 
@@ -290,7 +288,7 @@ def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: P
     reward = (
         f"import os\nassert os.getpid() == {os.getpid()}, 'not here'\ndef reward_function(params):\n    return 1.0\n"
     )
-    model = write_model(tmp_path, reward=reward, built_in_network=True)
+    model = write_model(tmp_path, reward=reward)
     with pytest.raises(RewardError, match=r"reward_function.py, line 2: .*not here"):
         RayFleet(rollout_setup(model, model.job), 2)
 
@@ -299,7 +297,7 @@ def test_what_is_wrong_with_the_reward_file_shows_before_any_episode(tmp_path: P
 def test_a_reward_file_that_never_ends_loading_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """With the line where it is, instead of a training that never begins."""
     monkeypatch.setattr("hotlap.rollouts.ray_fleet.START_TIMEOUT_S", 20.0)
-    model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n", built_in_network=True)
+    model = write_model(tmp_path, reward="import time\nwhile True:\n    time.sleep(0.01)\n")
     with pytest.raises(
         RewardError, match=r"reward_function.py, line [23]: the reward function has not returned after \d+ s"
     ):
@@ -318,9 +316,7 @@ except OSError:
 def reward_function(params):
     return 1.0
 """
-    model = write_model(
-        tmp_path, reward=reward, hyperparameters={"num_episodes_between_training": 1}, built_in_network=True
-    )
+    model = write_model(tmp_path, reward=reward, hyperparameters={"num_episodes_between_training": 1})
     job = model.job.updated(training={"eval_laps": 1})
     messages: list[str] = []
     with pytest.raises(TrainingError, match="3 attempts in a row failed"):

@@ -34,7 +34,6 @@ def three_races(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
         folder,
         hyperparameters={"exploration_type": "e-greedy", "epsilon_steps": 2000},
         training={"eval_laps": 7},
-        built_in_network=True,
     )
     tables = ({}, {"track": str(folder / "1.5.npy")}, {"track": str(folder / "2.0.npy"), "reverse_dir": True})
     job = model.job.model_copy(update={"workers": tables})

@@ -43,7 +43,7 @@ def setup_of(folder: Path, deed: str) -> RolloutSetup:
     reward = f"import os, time\ndef reward_function(params):\n    if params['steps'] > 4:\n{body}\n    return 1.0\n"
     model = write_model(folder, reward=reward, actions=ROUND_AND_ROUND, built_in_network=True)
     setup = rollout_setup(model, model.job.updated(training={"workers": 2}))
-    return dataclasses.replace(setup, reward_limit_s=2.0)
+    return dataclasses.replace(setup, reward_limit_s=1.0)
 
 
 def assert_ends_with_the_line(fleet: Fleet, setup: RolloutSetup, said: str) -> None:
@@ -80,7 +80,7 @@ def test_a_loop_on_two_workers_costs_its_limit_once(tmp_path: Path):
     setup = setup_of(tmp_path, "while True:\n    pass")
     fleet = RayFleet(setup, 2)
     try:
-        with pytest.raises(RewardStopped, match="not returned after 2 s"):
+        with pytest.raises(RewardStopped, match="not returned after 1 s"):
             fleet.start(CollectRequest(training_plans(4), weights_of(setup))).result()
     finally:
         fleet.close()

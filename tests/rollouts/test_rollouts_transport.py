@@ -32,7 +32,7 @@ pytest.importorskip("zstandard", reason="zstandard is not installed: pip install
 
 
 def weights(setup: RolloutSetup) -> dict[str, torch.Tensor]:
-    values = build_network(setup.metadata, seed=1).state_dict()
+    values = build_network(setup.metadata, setup.network, seed=1).state_dict()
     return {name: value for name, value in values.items() if name.startswith("policy.")}
 
 
@@ -50,7 +50,7 @@ def play(setup: RolloutSetup, num_episodes: int, *, explore: bool = True) -> lis
 
 @pytest.fixture(scope="module")
 def setup(tmp_path_factory: pytest.TempPathFactory) -> RolloutSetup:
-    folder = write_model(tmp_path_factory.mktemp("models") / "tiny", built_in_network=True)
+    folder = write_model(tmp_path_factory.mktemp("models") / "tiny")
     return rollout_setup(folder, folder.job)
 
 

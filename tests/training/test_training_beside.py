@@ -20,6 +20,8 @@ from hotlap.training.listener import Silence
 from hotlap.training.selection import COLLAPSE_EVALUATIONS
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("short_run_offs")
+
 ONE_EPISODE = {"num_episodes_between_training": 1}
 
 

@@ -21,6 +21,8 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.trainer_state import TrainerState
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("slim_networks")
+
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
     """Run `hotlap` in this process; the exit code."""

@@ -30,7 +30,6 @@ def model_in(folder: Path, workers: int, **training: Any) -> ModelFolder:
         folder,
         hyperparameters={"num_episodes_between_training": NUM_EPISODES},
         training=settings,
-        built_in_network=True,
     )
 
 

@@ -49,7 +49,6 @@ def model_in(folder: Path, workers: int = 2) -> ModelFolder:
         reward=WAITING,
         hyperparameters={"num_episodes_between_training": 4},
         training={"workers": workers, "precision": "float32", "max_iterations": NUM_ITERATIONS},
-        built_in_network=True,
     )
 
 

@@ -20,8 +20,7 @@ NUM_ITERATIONS = 2
 SWALLOWING = """
 while True:
     try:
-        while True:
-            pass
+        time.sleep(0.01)
     except:
         pass
 """

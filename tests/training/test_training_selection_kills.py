@@ -30,6 +30,7 @@ class Training:
         self.folder = root / "model"
         self.undisturbed = self.train()
         self.files = self.lasting()
+        self._finished = Path(shutil.copytree(root, root.with_name("finished")))
 
     def train(self, *words: str, kill: tuple[int, Moment] | None = None) -> Outcome:
         """From the beginning, unless ``--resume`` is among the words."""
@@ -39,6 +40,10 @@ class Training:
         outcome = self.server.run("train", self.folder, *words, kill=kill)
         assert outcome.code == (-9 if kill else 0), outcome.output
         return outcome
+
+    def finish(self) -> None:
+        """As after the undisturbed training."""
+        made_equal(self.root, self._finished)
 
     def lasting(self) -> dict[str, bytes]:
         """All files, but for the one that says which process trained last."""
@@ -84,7 +89,7 @@ def test_killed_in_a_duel_or_in_the_run_off_the_same_is_chosen(training: Trainin
 
 def test_a_finished_training_that_resumes_chooses_the_same(training: Training):
     """The run-off is no part of the saved state: it is driven again."""
-    training.train()
+    training.finish()
     training.train("--resume")
     assert training.lasting() == training.files
 
@@ -93,6 +98,6 @@ def test_more_iterations_after_a_run_off_are_those_of_a_longer_training(training
     """A training that ended, and goes on, is one that never stopped in between."""
     training.train("--iterations", str(NUM_ITERATIONS + 3))
     expected = training.lasting()
-    training.train()
+    training.finish()
     training.train("--resume", "--iterations", "3")
     assert training.lasting() == expected

@@ -33,6 +33,8 @@ from hotlap.training.listener import Silence
 from hotlap.training.selection import COLLAPSE_EVALUATIONS
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
 
+pytestmark = pytest.mark.usefixtures("short_run_offs")
+
 # A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
 WATCHED = """
 import pathlib

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ SETTLING: Final = 90  # control steps until the car has driven its circle
 CIRCLING: Final = 30  # of them, in which it is measured
 NUM_BENDS: Final = 12
 MAX_RADIUS: Final = 8.0  # [m] wider than the car's circle at any speed
+_SPEEDS: Final = np.linspace(MIN_SPEED, MAX_SPEED, 40)
 _ANGLES: Final = np.linspace(0.0, 0.5 * math.pi, 25)[1:]
 _SHARES: Final = np.linspace(0.0, 1.0, 11)
 _HEADINGS: Final = np.radians(np.linspace(-40.0, 40.0, 17))
@@ -57,6 +59,14 @@ def widest_radius(track: Track) -> float:
     """
     if not track.closed:
         return math.inf
+    return _widest_radius(*(line.tobytes() for line in (track.center, track.inner, track.outer)))
+
+
+@lru_cache(maxsize=16)
+def _widest_radius(*lines: bytes) -> float:
+    """Once for a loop, which many model folders may share."""
+    center, inner_line, outer_line = (np.frombuffer(line).reshape(-1, 2) for line in lines)
+    track = Track("", center, inner_line, outer_line, closed=True)
     inner = shapely.Polygon(track.inner).buffer(-WHEEL_REACH)
     outer = shapely.Polygon(track.outer).buffer(0).buffer(WHEEL_REACH)
     for area in (inner, outer):
@@ -79,10 +89,15 @@ def greatest_speed(track: Track, vehicle: VehicleParams, steering_deg: float) ->
     needed = widest_radius(track)
     if needed >= MAX_RADIUS:
         return MAX_SPEED
-    speeds = np.linspace(MIN_SPEED, MAX_SPEED, 40)
-    fits = DOUBT * turning_radii(vehicle, min(steering_deg, STEERING_LIMIT_DEG), speeds.tolist()) <= needed
-    slow_enough = speeds[np.logical_and.accumulate(fits)]
+    fits = DOUBT * _radii_at_speeds(vehicle, min(steering_deg, STEERING_LIMIT_DEG)) <= needed
+    slow_enough = _SPEEDS[np.logical_and.accumulate(fits)]
     return float(slow_enough[-1]) if len(slow_enough) else 0.0
+
+
+@lru_cache(maxsize=16)
+def _radii_at_speeds(vehicle: VehicleParams, steering_deg: float) -> np.ndarray:
+    """Of the tightest circles [m]; the same on every track."""
+    return turning_radii(vehicle, steering_deg, _SPEEDS.tolist())
 
 
 class ActionLimits(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -91,8 +92,7 @@ def export_model(
     onnx_content = onnx_model(layers) if onnx else b""
     graph = car_graph(layers)
     packed = pack_archive(graph, car_metadata(folder.metadata))
-    pictures, simulated = track_frames(NUM_FRAMES)
-    on_car, in_simulator = (_as_seen(each, layers.num_channels) for each in (preprocess(pictures), simulated))
+    on_car, in_simulator = (_as_seen(each, layers.num_channels) for each in _frames_of_a_track())
     frames = np.concatenate([noise_frames(layers.num_channels, NUM_NOISE), on_car])
     agreement = _check(packed, network.policy, frames)
     if not agreement.holds:
@@ -116,6 +116,13 @@ def export_model(
         doubts=car_doubts(folder.metadata),
         onnx=onnx_path,
     )
+
+
+@cache
+def _frames_of_a_track() -> tuple[np.ndarray, np.ndarray]:
+    """As a car reduces its pictures, and as our simulator shows them: grey, uint8, (NUM_FRAMES, 120, 160) each."""
+    pictures, simulated = track_frames(NUM_FRAMES)
+    return preprocess(pictures), simulated
 
 
 def _check(packed: bytes, policy: Tower, frames: np.ndarray) -> Agreement:

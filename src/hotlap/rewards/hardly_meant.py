@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from hotlap.errors import RewardError
 from hotlap.rewards.explain import describe
 from hotlap.rewards.loader import load_reward
+from hotlap.rewards.params import copy_of
 from hotlap.rewards.play import Clock, Play
 from hotlap.rewards.reading import read
 from hotlap.rewards.report import RewardReport
@@ -121,7 +121,7 @@ class _Doubts:
         if function is None:
             yield Problem("note", f"{CONSOLE}a file without reward_function(params)")
             return
-        value = function(copy.deepcopy(self.rows[0]))
+        value = function(copy_of(self.rows[0]))
         if not isinstance(value, float):
             yield Problem("note", f"{CONSOLE}a reward of type {type(value).__name__}, not float(reward)")
 
@@ -154,7 +154,7 @@ class _Doubts:
         chosen = np.random.default_rng(0).permutation(len(self.values))[:count]
         reward = load_reward(self.path)
         try:
-            return count > 0 and all(reward(copy.deepcopy(self.rows[each])) == self.values[each] for each in chosen)
+            return count > 0 and all(reward(copy_of(self.rows[each])) == self.values[each] for each in chosen)
         except RewardError:
             return False
 
@@ -182,7 +182,7 @@ class _Doubts:
         by_speed = np.empty((len(sample), len(PROBED_SPEEDS)))
         try:
             for number, row in enumerate(sample):
-                by_speed[number] = [self.play.reward({**copy.deepcopy(row), "speed": speed}) for speed in PROBED_SPEEDS]
+                by_speed[number] = [self.play.reward({**copy_of(row), "speed": speed}) for speed in PROBED_SPEEDS]
         except RewardError:
             return
         change = np.diff(by_speed, axis=1).max(initial=-np.inf)

@@ -9,6 +9,7 @@ import inspect
 import io
 import itertools
 import linecache
+import os
 import sys
 import tokenize
 from dataclasses import dataclass
@@ -212,7 +213,8 @@ def _let_siblings_be_imported(folder: Path) -> None:
     """
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        beside = file and not name.startswith("hotlap_reward_") and str(Path(file).parent) in _sibling_folders
+        # Not by Path: it would take a twentieth of a second for the thousands of modules of a training.
+        beside = file and not name.startswith("hotlap_reward_") and os.path.dirname(file) in _sibling_folders
         if beside or _is_sibling(module):
             del sys.modules[name]
     _sibling_folders.clear()

@@ -40,8 +40,9 @@ _WINDOWS: Final = ["hann", "hamming", "gaussian", "boxcar", "triang", "blackman"
 
 OLD_NAMES: Final[dict[str, dict[str, str]]] = {
     "numpy": _NUMPY,
-    # SciPy gave NumPy's functions and constants under its own name until 1.12.
-    "scipy": {name: f"np.{name}" for name in sorted(np.__all__) if not isinstance(getattr(np, name), ModuleType)},
+    # SciPy gave NumPy's functions and constants under its own name until 1.12; what NumPy loads only when it is asked
+    # for, at a tenth of a second, are modules.
+    "scipy": {name: f"np.{name}" for name in sorted(np.__all__) if not isinstance(vars(np).get(name, np), ModuleType)},
     "scipy.integrate": {
         "trapz": "scipy.integrate.trapezoid",
         "simps": "scipy.integrate.simpson",
@@ -149,7 +150,9 @@ def _missing(module: ModuleType, attribute: str) -> Any:
     today = OLD_NAMES[module.__name__].get(attribute)
     if today is None:
         value = getattr(module, attribute)  # with the library's own error
-        return _copy(value) if isinstance(value, ModuleType) else value
+        if isinstance(value, ModuleType):  # loaded by this; from now on as fast as any name
+            value = _copies[module.__name__].__dict__[attribute] = _copy(value)
+        return value
     value = _special(module.__name__, attribute)
     if value is None:
         value = _named(today)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import time
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from hotlap.errors import FailedCall, RewardError
 from hotlap.rewards import guard
 from hotlap.rewards.function import RewardFunction
-from hotlap.rewards.params import RewardParams
+from hotlap.rewards.params import RewardParams, copy_of
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Play:
                 return False
             self.calls += 1
             try:
-                before = copy.deepcopy(row) if number in (0, 1, last) else None
+                before = copy_of(row) if number in (0, 1, last) else None
                 begin = time.perf_counter_ns()
                 rewards.append(self.reward(row, step))
                 self.durations_ns.append(time.perf_counter_ns() - begin)

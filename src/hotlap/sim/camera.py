@@ -18,6 +18,7 @@ CUDA it is a short piece of one row.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, no_type_check
 
 import numpy as np
@@ -480,6 +481,7 @@ def _tent_quantiles(count: int) -> np.ndarray:
     return np.where(share < 0.5, np.sqrt(2.0 * share) - 1.0, 1.0 - np.sqrt(2.0 - 2.0 * share))
 
 
+@lru_cache(maxsize=4)  # races that a process drives beside one another have the same camera
 def _trace_rays(camera: PinholeCamera) -> tuple[list[list[Any]], np.ndarray, np.ndarray]:
     """All that depends on the camera and the row only.
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import warp as wp
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 
 from hotlap.sim.camera import V1_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.tracks.ground import GREY_WEIGHTS, Ground, bake_ground
@@ -181,9 +181,10 @@ def search_drive(
 
 def _blur(images: np.ndarray, sigma: float) -> np.ndarray:
     """Blurred images, thinned out as far as the blur allows, as float32 rows (n, pixels)."""
-    blurred = gaussian_filter(images.astype(np.float32), (0, sigma, sigma))
     thin = max(1, int(sigma))
-    return np.ascontiguousarray(blurred[:, ::thin, ::thin]).reshape(len(images), -1)
+    rows = gaussian_filter1d(images.astype(np.float32), sigma, axis=1)[:, ::thin]
+    blurred = gaussian_filter1d(rows, sigma, axis=2)[:, :, ::thin]
+    return np.ascontiguousarray(blurred).reshape(len(images), -1)
 
 
 def _robust_cost(residuals: np.ndarray) -> np.ndarray:

@@ -185,7 +185,7 @@ def smoothed(values: Sequence[float] | np.ndarray, window: int) -> np.ndarray:
 def png_of(figure: Figure) -> bytes:
     """A figure as PNG; equal figures give equal bytes."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # `savefig` would draw it twice
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -57,6 +58,10 @@ def write_report(
     pictures: dict[str, Picture] = {}
     paths: list[Path] = []
     try:
+        # Before anything is drawn, which takes long.
+        folder.mkdir(parents=True, exist_ok=True)
+        if page.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         for chapter in parts:
             for card in chapter.cards:
                 path, pictures[card.name] = _draw(card, folder)
