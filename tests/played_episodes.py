@@ -13,7 +13,7 @@ from hotlap.rollouts.worker import PlayedEpisode
 
 
 def weights_of(setup: RolloutSetup, seed: int = 1) -> dict[str, torch.Tensor]:
-    network = build_network(setup.metadata, setup.network, shared_encoder=setup.shared_encoder, seed=seed)
+    network = build_network(setup.metadata, setup.network, critic=setup.critic, seed=seed)
     return {name: value for name, value in network.state_dict().items() if name.startswith("policy.")}
 
 

@@ -135,7 +135,7 @@ def test_policy_and_value_share_nothing_unless_asked():
     assert not {id(weight) for weight in separate.policy.parameters()} & {
         id(weight) for weight in separate.value.parameters()
     }
-    shared = front_camera(shared_encoder=True)
+    shared = front_camera(critic="shared")
     assert shared.value is None
     assert {"policy.head.logits.weight", "policy.head.value.weight"} <= set(shared.state_dict())
     assert shared.num_parameters() == separate.num_parameters() - (2_080 + 32_832 + 36_928 + 5_767_680)

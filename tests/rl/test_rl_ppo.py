@@ -228,14 +228,14 @@ def test_first_minibatch_has_ratio_one(actions, lagged):
 
 
 @pytest.mark.parametrize(
-    ("actions", "shared_encoder"),
-    [(DiscreteActions(3), False), (STEERING_AND_SPEED, False), (DiscreteActions(3), True)],
+    ("actions", "critic"),
+    [(DiscreteActions(3), "camera"), (STEERING_AND_SPEED, "camera"), (DiscreteActions(3), "shared")],
 )
-def test_correction_changes_nothing_where_the_present_policy_acted(actions, shared_encoder):
+def test_correction_changes_nothing_where_the_present_policy_acted(actions, critic):
     """Only if asked for, and then only by rounding; where older weights acted, it does change something."""
 
     def learn(aged: bool = False, **settings: bool) -> dict[str, torch.Tensor]:
-        actor_critic = ActorCritic(SHALLOW, TINY, actions, shared_encoder=shared_encoder)
+        actor_critic = ActorCritic(SHALLOW, TINY, actions, critic=critic)
         actor = older(actor_critic) if aged else actor_critic
         episodes = episodes_of(actor, [20, 13], precision="float32")
         episodes += episodes_of(actor, [7], seed=1, truncated=True, precision="float32")
@@ -251,17 +251,17 @@ def test_correction_changes_nothing_where_the_present_policy_acted(actions, shar
         assert (difference < 1e-5) == (not aged)
 
 
-@pytest.mark.parametrize("shared_encoder", [False, True])
-def test_same_seed_gives_the_same_bytes(shared_encoder):
+@pytest.mark.parametrize("critic", ["camera", "shared"])
+def test_same_seed_gives_the_same_bytes(critic):
     states = []
     for _ in range(2):
-        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3), shared_encoder=shared_encoder, seed=1)
+        actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3), critic=critic, seed=1)
         ppo = PPO(actor_critic, PPOConfig(batch_size=8, num_epochs=2))
         for iteration in range(2):
             ppo.update(episodes_of(actor_critic, [20, 13]), seed=iteration)
         states.append(ppo.state_dict())
     assert same(*states)
-    other = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3), shared_encoder=shared_encoder, seed=1), PPOConfig())
+    other = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3), critic=critic, seed=1), PPOConfig())
     assert not same(states[0], other.state_dict())
 
 
@@ -309,7 +309,7 @@ def test_parts_of_minibatches_add_up_to_the_whole():
     for shape, precision, tolerance in (((1, 40, 64), "float64", 1e-12), ((1, 120, 160), "bfloat16", 0.03)):
         states = []
         for num_threads in (1, 2, 2):
-            actor_critic = ActorCritic(SHALLOW, {SENSOR: shape}, DiscreteActions(3), shared_encoder=True)
+            actor_critic = ActorCritic(SHALLOW, {SENSOR: shape}, DiscreteActions(3), critic="shared")
             episodes = episodes_of(actor_critic, [67])
             if precision == "float64":
                 actor_critic.double()
@@ -395,22 +395,22 @@ def test_numbers_that_are_none_are_reported():
 
 
 @pytest.mark.parametrize(
-    ("actions", "shared_encoder", "lagged"),
+    ("actions", "critic", "lagged"),
     [
-        (DiscreteActions(2), False, False),
-        (STEERING_AND_SPEED, False, False),
-        (DiscreteActions(2), True, False),
-        (DiscreteActions(2), False, True),
-        (STEERING_AND_SPEED, False, True),
+        (DiscreteActions(2), "camera", False),
+        (STEERING_AND_SPEED, "camera", False),
+        (DiscreteActions(2), "shared", False),
+        (DiscreteActions(2), "camera", True),
+        (STEERING_AND_SPEED, "camera", True),
     ],
 )
-def test_learns_which_half_of_the_frame_is_bright(actions, shared_encoder, lagged):
+def test_learns_which_half_of_the_frame_is_bright(actions, critic, lagged):
     """A random policy is right half of the time; a dozen iterations are more than enough.
 
     If lagged, the policy that acts and is judged is always one update behind.
     """
     rng = np.random.default_rng(0)
-    actor_critic = ActorCritic(SHALLOW, TINY, actions, shared_encoder=shared_encoder)
+    actor_critic = ActorCritic(SHALLOW, TINY, actions, critic=critic)
     ppo = PPO(actor_critic, PPOConfig(lr=1e-3, batch_size=32, num_epochs=4, gamma=0.0))
     policy = Policy(actor_critic)
 

@@ -93,7 +93,7 @@ def test_numbers_go_on_and_statistics_begin_anew(source: ModelFolder, tmp_path: 
             {"actions": {"steering_angle": {"low": -25, "high": 25}, "speed": {"low": 2.0, "high": 3.0}}},
             "action_space of 3 discrete actions, not continuous actions",
         ),
-        ({"training": {"shared_encoder": True}}, "training.shared_encoder = false, not true"),
+        ({"training": {"shared_encoder": True}}, "training.critic = camera, not none (shared_encoder)"),
         (
             {"metadata": {"neural_network": "DEEP_CONVOLUTIONAL_NETWORK_DEEP", "sensor": ["LEFT_CAMERA"]}},
             "neural_network DEEP_CONVOLUTIONAL_NETWORK_SHALLOW, not DEEP_CONVOLUTIONAL_NETWORK_DEEP; "

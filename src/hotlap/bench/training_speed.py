@@ -152,7 +152,7 @@ def _measure_loop(track: str, options: dict[str, Any]) -> LoopSpeed:
         size = minibatch_size(settings.batch_size, learned)
         num_samples += learned // size * size * settings.num_epochs
     # Acting asks the policy's tower, and the update asks the value's once for every step.
-    one_tower = forward_flops(build_network(trainer.metadata, shared_encoder=True))
+    one_tower = forward_flops(build_network(trainer.metadata, critic="shared"))
     return LoopSpeed(
         num_steps=num_steps,
         num_samples=num_samples,

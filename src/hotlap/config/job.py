@@ -62,6 +62,10 @@ class Training(Config):
     network: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$", examples=["my_package.networks:residual"])
     """A network of your own as module:factory, instead of that of model_metadata.json; see docs/compatibility.md."""
 
+    critic: Literal["camera", "state"] = "camera"
+    """What the value network reads while it learns: the camera, as in the original, or the simulator's state, by a
+    small network at half of the work. The car needs neither."""
+
     shared_encoder: bool = False
     """Let policy and value share their convolutions: about twice as fast; not how a car of the original expects it."""
 
@@ -103,6 +107,20 @@ class Training(Config):
 
     clone_checkpoint: Which = "best"
     """Which of its checkpoints: best, last, a number, or a name such as 5_Step-4912."""
+
+    @property
+    def critic_kind(self) -> Literal["camera", "state", "shared"]:
+        """Who estimates the value."""
+        return "shared" if self.shared_encoder else self.critic
+
+    @model_validator(mode="after")
+    def _one_critic(self) -> Training:
+        if self.shared_encoder and self.critic == "state":
+            raise ValueError(
+                "training.shared_encoder = true lets the policy's network estimate the value, and "
+                'training.critic = "state" another one; leave one of them out'
+            )
+        return self
 
     @property
     def kept_checkpoints(self) -> tuple[int | None, int]:

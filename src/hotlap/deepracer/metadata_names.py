@@ -7,6 +7,9 @@ from typing import Final, Literal
 SHALLOW: Final = "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"
 NETWORKS: Final = (SHALLOW, "DEEP_CONVOLUTIONAL_NETWORK", "DEEP_CONVOLUTIONAL_NETWORK_DEEP")
 
+DENSE: Final = "DENSE_NETWORK"
+"""Ours, for what sees the state instead of pictures: teachers, and critics of state."""
+
 VERSIONS: Final = (1, 2, 3, 4, 5, 6)
 """Of the metadata; each selects a car."""
 

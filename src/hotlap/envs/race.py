@@ -52,6 +52,8 @@ class RaceConfig:
     bots: BotCars | None = None
     """Who else drives; None: nobody."""
     device: str = "cpu"
+    told: tuple[str, ...] = ()
+    """Sensors that are read beside the model's: for who learns or teaches, not for the model."""
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Race:
         self.config = config
         self.num_worlds, self.num_cars = num_worlds, num_cars
         self.decoder = ActionDecoder(metadata.action_space)
-        self.sensors = {name: SENSORS[name] for name in metadata.sensors}
+        self.sensors = {name: SENSORS[name] for name in (*metadata.sensors, *config.told)}
         cameras = [kind.camera(metadata.version) for kind in self.sensors.values() if kind.camera]
         tracks = [
             track if isinstance(track, Track) else load_track(track, direction=config.direction)

@@ -90,7 +90,7 @@ class Evaluator:
             metadata=model.metadata,
             network=network.name,
             num_worlds=min(-(-self.num_episodes // self.num_workers), MAX_PARALLEL),
-            shared_encoder=network.shared_encoder,
+            critic=network.critic,
             precision=self.job.training.precision,
         )
         (self.track,) = self._setup.tracks

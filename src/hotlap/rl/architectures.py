@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotlap.deepracer.metadata_names import NETWORKS, SHALLOW
+from hotlap.deepracer.metadata_names import DENSE, NETWORKS, SHALLOW
 from hotlap.deepracer.sensors import STEREO
 
 PIXEL_MAX = 255.0
@@ -59,7 +59,18 @@ ARCHITECTURES = {
         middleware=(256, 128),
     ),
 }
-LIDAR_EMBEDDER = (256, 256)
+_LIDAR_EMBEDDER = (256, 256)
+_DENSE_EMBEDDER = (128, 128)
+
+
+def vector_layers(network: str) -> tuple[int, ...]:
+    """Units of the dense layers that look at a sensor without pixels."""
+    return _DENSE_EMBEDDER if network == DENSE else _LIDAR_EMBEDDER
+
+
+def middleware_layers(network: str) -> tuple[int, ...]:
+    """Units of the dense layers on all embedded sensors; in the dense network the heads stand on the embedders."""
+    return () if network == DENSE else ARCHITECTURES[network].middleware
 
 
 def camera_layers(network: str, sensor: str) -> CameraLayers:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 
 from hotlap.deepracer.sensors import CAMERA_CHANNELS
-from hotlap.rl.architectures import ARCHITECTURES, LIDAR_EMBEDDER, camera_layers
+from hotlap.rl.architectures import camera_layers, middleware_layers, vector_layers
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.specs import DiscreteActions
 
@@ -19,21 +19,27 @@ def forward_flops(network: ActorCritic) -> int:
 
     Counted from the table of networks, without the tricks of their implementation.
     """
-    actions = network.actions
-    num_outputs = actions.num if isinstance(actions, DiscreteActions) else actions.num_dims
-    encoder, features, _ = _encoder_flops(network.name, network.observations)
-    num_encoders = 1 if network.shared_encoder else 2
-    return num_encoders * encoder + 2 * features * (num_outputs + 1)
+    return sum(forward for forward, _ in _tower_flops(network))
 
 
 def update_flops(network: ActorCritic) -> int:
     """Operations of one forward and backward pass of all towers for one sample.
 
-    The backward pass is twice the forward one, except that nothing asks for the gradient of the pixels.
+    The backward pass is twice the forward one, except that nothing asks for the gradient of the inputs.
     """
-    _, _, first = _encoder_flops(network.name, network.observations)
-    num_encoders = 1 if network.shared_encoder else 2
-    return 3 * forward_flops(network) - num_encoders * first
+    return sum(3 * forward - first for forward, first in _tower_flops(network))
+
+
+def _tower_flops(network: ActorCritic) -> list[tuple[int, int]]:
+    """Of each tower: operations forward, and of those in the layers that see the inputs."""
+    actions = network.actions
+    num_outputs = actions.num if isinstance(actions, DiscreteActions) else actions.num_dims
+    found = []
+    for tower, outputs in ((network.policy, num_outputs + network.shared_encoder), (network.value, 1)):
+        if tower is not None:
+            encoder, features, first = _encoder_flops(tower.network, tower.observations)
+            found.append((encoder + 2 * features * outputs, first))
+    return found
 
 
 def _encoder_flops(name: str, observations: Mapping[str, tuple[int, ...]]) -> tuple[int, int, int]:
@@ -55,11 +61,12 @@ def _encoder_flops(name: str, observations: Mapping[str, tuple[int, ...]]) -> tu
                 channels = units
             embedded += channels * height * width
         else:
-            first += 2 * shape[0] * LIDAR_EMBEDDER[0]
-            total += _dense_flops((shape[0], *LIDAR_EMBEDDER))
-            embedded += LIDAR_EMBEDDER[-1]
-    middleware = ARCHITECTURES[name].middleware
-    return total + _dense_flops((embedded, *middleware)), middleware[-1], first
+            dense = vector_layers(name)
+            first += 2 * shape[0] * dense[0]
+            total += _dense_flops((shape[0], *dense))
+            embedded += dense[-1]
+    sizes = (embedded, *middleware_layers(name))
+    return total + _dense_flops(sizes), sizes[-1], first
 
 
 def _dense_flops(sizes: tuple[int, ...]) -> int:

@@ -52,9 +52,10 @@ class Samples:
     advantages: Tensor
     value_targets: Tensor
 
-    def select(self, indices: Tensor) -> Samples:
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> Samples:
+        """Some of the steps, with what these sensors saw."""
         return Samples(
-            {sensor: cells.index_select(0, indices) for sensor, cells in self.packed.items()},
+            {sensor: self.packed[sensor].index_select(0, indices) for sensor in sensors},
             self.actions.index_select(0, indices),
             self.old_log_probs.index_select(0, indices),
             self.advantages.index_select(0, indices),
@@ -67,6 +68,7 @@ class TowerLearner:
 
     def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
         self.config = config
+        self.tower = tower
         self.weights = WorkingWeights(tower, dtype, requires_grad=True)
         self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
 
@@ -102,7 +104,7 @@ class TowerLearner:
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Gradients and terms that these samples contribute to the means over a minibatch of ``batch_size``."""
         share = len(indices) / batch_size
-        loss, terms = self._loss(samples.select(indices))
+        loss, terms = self._loss(samples.select(indices, self.tower.sensors))
         leaves = self.weights.leaves
         gradients = torch.autograd.grad(share * loss, tuple(leaves.values()))
         return (

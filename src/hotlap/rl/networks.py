@@ -2,7 +2,7 @@
 
     tower = an embedder per sensor -> concatenation -> middleware -> head
 
-Policy and value have a tower each and share nothing, unless ``shared_encoder`` is set. Parameters are float32 in plain
+Policy and value have a tower each and share nothing, unless the critic is ``shared``. Parameters are float32 in plain
 layouts under readable names (``policy.embedder.FRONT_FACING_CAMERA.conv1.weight``): convolutions are (out, in, height,
 width), dense layers (out, in), and a feature map is flattened in the order height, width, channel.
 
@@ -14,16 +14,23 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
 
-from hotlap.deepracer.sensors import CAMERA_CHANNELS
+from hotlap.deepracer.metadata_names import DENSE
+from hotlap.deepracer.sensors import CAMERA_CHANNELS, observation_shapes
+from hotlap.deepracer.state_values import STATE
 from hotlap.errors import ConfigError
-from hotlap.rl.architectures import ARCHITECTURES, LIDAR_EMBEDDER, camera_layers
+from hotlap.rl.architectures import ARCHITECTURES, camera_layers, middleware_layers, vector_layers
 from hotlap.rl.distributions import Categorical, Distribution, Gaussian
 from hotlap.rl.embedders import CameraEmbedder, DenseStack
 from hotlap.rl.specs import ActionSpec, DiscreteActions
+
+Critic = Literal["camera", "state", "shared"]
+"""Who estimates the value: a tower like the policy's, which sees what it sees; a small one that sees the simulator's
+state; or a second head on the policy's own tower."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,7 @@ class Tower(nn.Module):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
+        self.network, self.observations = network, dict(observations)
         # Alphabetical: the order in which the original concatenates.
         self.sensors = sorted(observations)
         self.body: nn.Module | None = None
@@ -95,7 +103,7 @@ class Tower(nn.Module):
         embedders = {sensor: _make_embedder(network, sensor, observations[sensor]) for sensor in self.sensors}
         embedded = sum(embedder.output_size for embedder in embedders.values())
         self.embedder = nn.ModuleDict(embedders)
-        self.middleware = DenseStack(embedded, ARCHITECTURES[network].middleware)
+        self.middleware = DenseStack(embedded, middleware_layers(network))
         self.head = Head(self.middleware.output_size, actions, has_value)
         _initialize(self, generator)
 
@@ -128,7 +136,7 @@ class Tower(nn.Module):
 def _make_embedder(network: str, sensor: str, shape: tuple[int, ...]) -> CameraEmbedder | DenseStack:
     if sensor in CAMERA_CHANNELS:
         return CameraEmbedder(shape, camera_layers(network, sensor))
-    return DenseStack(shape[0], LIDAR_EMBEDDER)
+    return DenseStack(shape[0], vector_layers(network))
 
 
 def is_own(network: str) -> bool:
@@ -196,8 +204,9 @@ class ActorCritic(nn.Module):
 
     Attributes:
         name: Of the network, as `Tower` takes it.
-        policy: Tower with the policy head; with ``shared_encoder`` it has the value head, too.
-        value: Tower with the value head; None with ``shared_encoder``.
+        critic: Who estimates the value, a `Critic`.
+        policy: Tower with the policy head; with a shared critic it has the value head, too.
+        value: Tower with the value head; None with a shared critic.
     """
 
     def __init__(
@@ -206,24 +215,30 @@ class ActorCritic(nn.Module):
         observations: Mapping[str, tuple[int, ...]],
         actions: ActionSpec,
         *,
-        shared_encoder: bool = False,
+        critic: Critic = "camera",
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if network not in ARCHITECTURES and not is_own(network):
-            raise ValueError(f"unknown network {network!r}; known: {', '.join(ARCHITECTURES)}")
+        if network not in (*ARCHITECTURES, DENSE) and not is_own(network):
+            raise ValueError(f"unknown network {network!r}; known: {', '.join((*ARCHITECTURES, DENSE))}")
         if not observations:
             raise ValueError("observations must name at least one sensor")
         generator = torch.Generator().manual_seed(seed)
         self.name = network
         self.observations = dict(observations)
         self.actions = actions
-        self.policy = Tower(network, observations, actions=actions, has_value=shared_encoder, generator=generator)
-        self.value = None if shared_encoder else Tower(network, observations, has_value=True, generator=generator)
+        self.critic = critic
+        self.policy = Tower(network, observations, actions=actions, has_value=self.shared_encoder, generator=generator)
+        self.value: Tower | None = None
+        if critic == "camera":
+            self.value = Tower(network, observations, has_value=True, generator=generator)
+        elif critic == "state":
+            self.value = Tower(DENSE, observation_shapes([STATE]), has_value=True, generator=generator)
 
     @property
     def shared_encoder(self) -> bool:
-        return self.value is None
+        """Whether policy and value share all but their heads."""
+        return self.critic == "shared"
 
     def num_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.parameters())

@@ -88,7 +88,7 @@ class PPO:
             raise ValueError("an update needs at least one step")
         batch_size = minibatch_size(self.config.batch_size, total)
         clock = [time.perf_counter()]
-        packed = self._pack([episode.obs for episode in episodes])
+        packed = self._pack([episode.obs for episode in episodes], *self._learners.values())
         clock.append(time.perf_counter())
         actions = self._to_device(np.concatenate([episode.actions for episode in episodes]))
         noted = self._to_device(np.concatenate([episode.log_probs for episode in episodes]).astype(np.float32))
@@ -135,12 +135,17 @@ class PPO:
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
 
-    def _pack(self, observations: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Tensor]:
-        """Join the observations of episodes, each (num_steps, ...), as the towers read them, on the device."""
+    @property
+    def _critic(self) -> TowerLearner:
+        """The one that has the value head."""
+        return self._learners.get("value", self._learners["policy"])
+
+    def _pack(self, observations: Sequence[Mapping[str, np.ndarray]], *learners: TowerLearner) -> dict[str, Tensor]:
+        """Join the observations of episodes, each (num_steps, ...), as these towers read them, on the device."""
         total = sum(len(next(iter(obs.values()))) for obs in observations)
-        tower = self.network.policy
+        towers = {sensor: learner.tower for learner in learners for sensor in learner.tower.sensors}
         joined = {}
-        for sensor in tower.sensors:
+        for sensor, tower in towers.items():
             start = 0
             for obs in observations:
                 part = tower.pack_sensor(sensor, torch.from_numpy(obs[sensor]).to(self.device))
@@ -161,7 +166,7 @@ class PPO:
     def _evaluate(self, packed: Mapping[str, Tensor]) -> np.ndarray:
         """Values, float64, of packed observations."""
         parts = []
-        for outputs in self._forward(self._learners.get("value", self._learners["policy"]), packed):
+        for outputs in self._forward(self._critic, packed):
             assert outputs.values is not None
             parts.append(outputs.values)
         return torch.cat(parts).double().cpu().numpy()
@@ -186,7 +191,7 @@ class PPO:
         if cut:
             final_obs = [episodes[number].final_obs or {} for number in cut]
             final_values[cut] = self._evaluate(
-                self._pack([{name: obs[None] for name, obs in final.items()} for final in final_obs])
+                self._pack([{name: obs[None] for name, obs in final.items()} for final in final_obs], self._critic)
             )
         advantages = gae(
             np.concatenate([episode.rewards for episode in episodes]),

@@ -21,7 +21,7 @@ class RolloutHost:
         for name, kind in setup.sensors.items():
             register(name, kind)
         guard.configure(limit_s=setup.reward_limit_s, job=[each.reward for each in setup.races])
-        network = build_network(setup.metadata, setup.network, shared_encoder=setup.shared_encoder)
+        network = build_network(setup.metadata, setup.network, critic=setup.critic)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
         self.loading = False
         """Whether a race is being built, which may compile the simulator, at the moment."""

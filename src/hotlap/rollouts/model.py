@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deepracer.sensors import observation_shapes
+from hotlap.deepracer.state_values import STATE
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint
 from hotlap.rewards.guard import LIMIT_S
 from hotlap.rewards.loader import read_reward
-from hotlap.rl.networks import ActorCritic, is_own
+from hotlap.rl.networks import ActorCritic, Critic, is_own
 from hotlap.rl.policy import EpsilonGreedy
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
@@ -38,7 +39,7 @@ class RolloutSetup:
     """As of `build_network`."""
     num_worlds: int
     """How many episodes of a race run side by side in a process."""
-    shared_encoder: bool = False
+    critic: Critic = "camera"
     precision: Precision = "auto"
     exploration: EpsilonGreedy | None = None
     reward_limit_s: float = LIMIT_S
@@ -58,12 +59,13 @@ def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
     """What the training of a model plays its episodes with; each process plays its part side by side."""
     num_workers = job.num_workers
     num_episodes = folder.hyperparameters.num_episodes_between_training
+    told = (STATE,) if job.training.critic_kind == "state" else ()
     return RolloutSetup(
-        races=tuple(race_config(folder, race) for race in job.races),
+        races=tuple(replace(race_config(folder, race), told=told) for race in job.races),
         metadata=folder.metadata,
         network=job.training.network,
         num_worlds=-(-max(num_episodes, job.training.eval_laps) // num_workers),
-        shared_encoder=job.training.shared_encoder,
+        critic=job.training.critic_kind,
         precision=job.training.precision,
         exploration=exploration(folder.hyperparameters, folder.metadata),
         reward_limit_s=min(LIMIT_S, job.training.worker_timeout_s),
@@ -117,14 +119,14 @@ def action_spec(metadata: ModelMetadata) -> ActionSpec:
 
 
 def build_network(
-    metadata: ModelMetadata, network: str | None = None, *, shared_encoder: bool = False, seed: int = 0
+    metadata: ModelMetadata, network: str | None = None, *, critic: Critic = "camera", seed: int = 0
 ) -> ActorCritic:
     """Freshly initialized networks of a model.
 
     Args:
         metadata: Of the model.
         network: Its name, or ``module:factory``; None: that of the metadata.
-        shared_encoder: Whether policy and value share all but their heads.
+        critic: Who estimates the value.
         seed: Of the weights.
 
     Raises:
@@ -134,9 +136,16 @@ def build_network(
         network or metadata.network,
         observation_shapes(metadata.sensors),
         action_spec(metadata),
-        shared_encoder=shared_encoder,
+        critic=critic,
         seed=seed,
     )
+
+
+def critic_of(checkpoint: Checkpoint) -> Critic:
+    """Who estimates the value in a checkpoint."""
+    if checkpoint.metadata.get("shared_encoder", False):
+        return "shared"
+    return "state" if checkpoint.metadata.get("critic") == "state" else "camera"
 
 
 def saved_network(metadata: ModelMetadata, checkpoint: Checkpoint, place: object) -> ActorCritic:
@@ -147,8 +156,7 @@ def saved_network(metadata: ModelMetadata, checkpoint: Checkpoint, place: object
         RecordError: If the weights are those of another network than the metadata describes.
     """
     name = checkpoint.metadata.get("network", "")
-    shared_encoder = bool(checkpoint.metadata.get("shared_encoder", False))
-    network = build_network(metadata, name if is_own(name) else None, shared_encoder=shared_encoder)
+    network = build_network(metadata, name if is_own(name) else None, critic=critic_of(checkpoint))
     try:
         network.load_state_dict(checkpoint.weights)
     except RuntimeError as error:

@@ -12,6 +12,7 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint
 from hotlap.rl.networks import ActorCritic
+from hotlap.rollouts.model import critic_of
 
 
 def require_fit(
@@ -42,7 +43,7 @@ def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorC
 
     Ranges and values of actions may differ, and so may all that is not the network's.
     """
-    found = list(_differences(checkpoint.metadata, metadata, network))
+    found = list(_differences(checkpoint.metadata | {"critic": critic_of(checkpoint)}, metadata, network))
     if found:
         return found
     shapes = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
@@ -74,7 +75,7 @@ def _differences(theirs: dict[str, Any], metadata: ModelMetadata, network: Actor
         "network": network.name,
         "sensors": list(metadata.sensors),
         "action_space": metadata.action_space.model_dump(mode="json"),
-        "shared_encoder": network.shared_encoder,
+        "critic": network.critic,
     }
     for key, (what, say) in _WORDS.items():
         if key in theirs and say(theirs[key]) != say(ours[key]):
@@ -90,5 +91,5 @@ _WORDS: Final[dict[str, tuple[str, Callable[[Any], str]]]] = {
     "network": ("neural_network", str),
     "sensors": ("sensor", ", ".join),
     "action_space": ("action_space of", _actions),
-    "shared_encoder": ("training.shared_encoder =", lambda value: str(value).lower()),
+    "critic": ("training.critic =", lambda critic: "none (shared_encoder)" if critic == "shared" else critic),
 }

@@ -135,7 +135,7 @@ class Trainer:
             )
             refuse(unavailable_algorithm(self.metadata))
             self.network = build_network(
-                self.metadata, training.network, shared_encoder=training.shared_encoder, seed=training.seed
+                self.metadata, training.network, critic=training.critic_kind, seed=training.seed
             )
             self.learner = build_learner(
                 self.metadata.algorithm, self.network, dict(self.hyperparameters), training.precision
