@@ -47,13 +47,17 @@ def drive(env: gymnasium.Env, seed: int, num_steps: int) -> tuple[list[bytes], l
     return images, rewards, infos
 
 
-@pytest.mark.parametrize("metadata", [None, CONTINUOUS], ids=["discrete", "continuous"])
-def test_gymnasium_checker_finds_nothing_wrong(metadata):
-    """Gymnasium's own checker passes, rendering included, and warns of nothing."""
+@pytest.mark.parametrize(
+    ("metadata", "observation"),
+    [(None, "camera"), (CONTINUOUS, "camera"), (None, "state"), (CONTINUOUS, "both")],
+)
+def test_gymnasium_checker_finds_nothing_wrong(metadata, observation):
+    """Gymnasium's own checker passes, rendering included, and warns of nothing but of unbounded numbers."""
     register()
-    made = gymnasium.make("hotlap/TimeTrial-v0", render_mode="rgb_array", metadata=metadata)
+    made = gymnasium.make("hotlap/TimeTrial-v0", render_mode="rgb_array", metadata=metadata, observation=observation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "(?s).*observation space (min|max)imum value is (-)?infinity")
         check_env(made.unwrapped)
     made.reset(seed=0)
     picture = made.render()
@@ -233,3 +237,24 @@ def test_failing_reward_names_file_line_episode_and_step(tmp_path: Path):
 def test_bad_arguments_are_named(options, error, words):
     with pytest.raises(error, match=words):
         TimeTrialEnv(**options)
+
+
+def test_what_is_told_is_the_same_with_and_without_the_camera():
+    """A drive by the state alone renders nothing and goes like any other."""
+    told, alone = (TimeTrialVectorEnv(3, observation=observation) for observation in ("both", "state"))
+    assert alone.race.simulator.images is None
+    both, _ = told.reset(seed=4)
+    state, _ = alone.reset(seed=4)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        assert both["camera"].shape == (3, 120, 160, 1)
+        np.testing.assert_array_equal(both["state"], state)
+        assert told.single_observation_space.contains({name: values[0] for name, values in both.items()})
+        assert alone.single_observation_space.contains(state[0])
+        actions = rng.integers(5, size=3)
+        both, *of_both = told.step(actions)
+        state, *of_state = alone.step(actions)
+        for one, other in zip(of_both[:3], of_state[:3], strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="observation must be"):
+        TimeTrialEnv(observation="radar")
