@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from torch import nn
 
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
+from hotlap.deepracer.state_values import STATE
 from hotlap.rl.adam import Adam
 from hotlap.rl.episode import Episode
 from hotlap.rl.flops import forward_flops, update_flops
+from hotlap.rl.learner import Update
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import Policy
 from hotlap.rl.ppo import METRICS, PPO, PPOConfig, minibatch_size
@@ -249,6 +252,50 @@ def test_correction_changes_nothing_where_the_present_policy_acted(actions, crit
         difference = max(float((corrected[name] - plain[name]).abs().max()) for name in plain)
         # Ten steps moved the weights by up to 3e-3; log probabilities are rounded at 1e-7.
         assert (difference < 1e-5) == (not aged)
+
+
+def test_a_policy_that_has_come_far_enough_takes_no_more_steps():
+    """Its value network goes through all epochs all the same; without a target nothing changes."""
+    episodes = episodes_of(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), [200, 200], precision="float32")
+
+    def update(target_kl: float) -> tuple[PPO, Update]:
+        config = PPOConfig(lr=3e-3, batch_size=16, num_epochs=6, target_kl=target_kl)
+        ppo = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), config, precision="float32")
+        return ppo, ppo.update(episodes, seed=3)
+
+    free, freely = update(0.0)
+    held, near = update(0.004)
+    same_path, _ = update(1e9)
+    assert len(freely.epochs) == len(near.epochs) == 6
+    num_epochs = sum("approx_kl" in epoch for epoch in near.epochs)
+    assert num_epochs < 6
+    assert all("value_loss" in epoch for epoch in near.epochs)
+    assert near.metrics["approx_kl"] < 0.008 < freely.epochs[-1]["approx_kl"]
+    assert same(
+        *(
+            {name: w for name, w in each.network.state_dict().items() if name.startswith("value.")}
+            for each in (free, held)
+        )
+    )
+    assert same(free.state_dict(), same_path.state_dict())
+
+
+def test_a_critic_of_the_state_learns_what_pictures_do_not_show():
+    """The frames are noise, the return stands in the state; the policy has no tower for it."""
+    rng = np.random.default_rng(0)
+    size = observation_shapes([STATE])[STATE]
+    actor_critic = ActorCritic(SHALLOW, TINY, DiscreteActions(3), critic="state")
+    ppo = PPO(actor_critic, PPOConfig(lr=3e-3, batch_size=32, num_epochs=10), precision="float32")
+    assert not any("conv" in name for name in actor_critic.state_dict() if name.startswith("value."))
+    explained = []
+    for seed in range(3):
+        episodes = []
+        for episode in episodes_of(actor_critic, [1] * 200, seed=seed, precision="float32"):
+            state = rng.normal(size=(1, *size)).astype(np.float32)
+            episodes.append(replace(episode, obs=episode.obs | {STATE: state}, rewards=state[:, 3]))
+        explained.append(ppo.update(episodes, seed).metrics["explained_variance"])
+    assert explained[0] < 0.2
+    assert explained[-1] > 0.7
 
 
 @pytest.mark.parametrize("critic", ["camera", "shared"])

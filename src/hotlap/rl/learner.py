@@ -106,7 +106,8 @@ class Learner(Protocol):
 
 
 Build = Callable[[ActorCritic, Mapping[str, Any], Precision], Learner]
-"""Makes a learner of a network, the values of hyperparameters.json by their names there, and a precision."""
+"""Makes a learner of a network, a precision, and settings: the values of hyperparameters.json by their names there,
+and ``target_kl`` of job.toml."""
 
 _learners: dict[str, Build] = {}
 _BUILT_IN = {"clipped_ppo": "hotlap.rl.ppo"}

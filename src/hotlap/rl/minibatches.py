@@ -21,6 +21,7 @@ from hotlap.rl.losses import LossType, policy_loss, value_loss
 from hotlap.rl.networks import Tower
 from hotlap.rl.working_weights import WorkingWeights
 
+KL_WINDOW = 8  # minibatches whose mean divergence is compared with the target: that of one is mostly noise
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 
 
@@ -40,6 +41,8 @@ class PPOConfig:
     adam_betas: tuple[float, float] = (0.9, 0.999)
     adam_eps: float = 1e-5
     normalize_eps: float = 1e-8
+    target_kl: float = 0.0
+    """Divergence from the policy before the update [nat] that ends its passes over the samples; 0: none does."""
 
 
 @dataclass(frozen=True)
@@ -77,27 +80,41 @@ class TowerLearner:
     ) -> list[dict[str, float]]:
         """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
 
+        A policy that has come farther than the target takes no more steps, and has no more epochs than it began.
+
         Args:
             samples: What the indices count.
             epochs: Indices of the minibatches of each.
             num_parts: Parts that a minibatch is cut into; the sum of their gradients does not depend on who is first.
             parallel_map: Calls a function for each part.
         """
-        sums: list[dict[str, Tensor]] = [{} for _ in epochs]
-        for minibatches, of_epoch in zip(epochs, sums, strict=True):
+        means: list[dict[str, float]] = []
+        recent: list[Tensor] = []
+        too_far = False
+        for minibatches in epochs:
+            of_epoch: dict[str, Tensor] = {}
+            num_done = 0
             for indices in minibatches:
                 parts = list(
                     parallel_map(partial(self._differentiate, samples, len(indices)), indices.tensor_split(num_parts))
                 )
                 self.adam.step([gradients for gradients, _ in parts], self.weights.copies, parallel_map)
+                num_done += 1
                 for _, terms in parts:
                     for name, term in terms.items():
                         # Stays on the device: .item() here would stall a GPU once per minibatch.
                         of_epoch[name] = of_epoch.get(name, 0.0) + term
-        return [
-            {name: float(total) / len(minibatches) for name, total in of_epoch.items()}
-            for minibatches, of_epoch in zip(epochs, sums, strict=True)
-        ]
+                if self.config.target_kl and self.tower.head.actions is not None:
+                    recent.append(sum(terms["approx_kl"] for _, terms in parts))
+                    if len(recent) == KL_WINDOW:
+                        too_far = float(sum(recent)) > KL_WINDOW * self.config.target_kl
+                        recent.clear()
+                        if too_far:
+                            break
+            means.append({name: float(total) / num_done for name, total in of_epoch.items()})
+            if too_far:
+                break
+        return means
 
     def _differentiate(
         self, samples: Samples, batch_size: int, indices: Tensor

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,8 @@ class PPO:
         # What is not finite already must not spoil the weights, too.
         epochs = self._optimize(samples, minibatches) if finite else ()
         terms = {
-            name: float(np.mean([epoch[name] for epoch in epochs])) if epochs else float("nan") for name in _LOSS_TERMS
+            name: float(np.mean([epoch[name] for epoch in epochs if name in epoch])) if epochs else float("nan")
+            for name in _LOSS_TERMS
         }
         finite = finite and all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
         clock.append(time.perf_counter())
@@ -221,7 +223,7 @@ class PPO:
             found = [learner.optimize(samples, epochs) for learner in learners]
         return tuple(
             {name: term for terms in of_towers for name, term in terms.items()}
-            for of_towers in zip(*found, strict=True)
+            for of_towers in zip_longest(*found, fillvalue={})
         )
 
     def _weights_are_finite(self) -> bool:
@@ -297,6 +299,7 @@ def _build(network: ActorCritic, hyperparameters: Mapping[str, Any], precision: 
         gamma=hyperparameters["discount_factor"],
         beta_entropy=hyperparameters["beta_entropy"],
         loss_type="huber" if hyperparameters["loss_type"] == "huber" else "mse",
+        target_kl=hyperparameters.get("target_kl", 0.0),
     )
     return PPO(network, config, precision=precision)
 

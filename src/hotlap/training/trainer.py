@@ -137,9 +137,8 @@ class Trainer:
             self.network = build_network(
                 self.metadata, training.network, critic=training.critic_kind, seed=training.seed
             )
-            self.learner = build_learner(
-                self.metadata.algorithm, self.network, dict(self.hyperparameters), training.precision
-            )
+            settings = dict(self.hyperparameters) | {"target_kl": training.target_kl}
+            self.learner = build_learner(self.metadata.algorithm, self.network, settings, training.precision)
             self._run = Run(self.folder, self.job, output, self.learner, self.listener, self.stage, self._elapsed)
             settle = self._run.take_up(resume=self._resume, wipe=self._wipe)
             setup = rollout_setup(self.folder, self.job)
