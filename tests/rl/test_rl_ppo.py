@@ -259,7 +259,7 @@ def test_a_policy_that_has_come_far_enough_takes_no_more_steps():
     episodes = episodes_of(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), [200, 200], precision="float32")
 
     def update(target_kl: float) -> tuple[PPO, Update]:
-        config = PPOConfig(lr=3e-3, batch_size=16, num_epochs=6, target_kl=target_kl)
+        config = PPOConfig(lr=1e-4, batch_size=16, num_epochs=6, target_kl=target_kl)
         ppo = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), config, precision="float32")
         return ppo, ppo.update(episodes, seed=3)
 
@@ -267,10 +267,10 @@ def test_a_policy_that_has_come_far_enough_takes_no_more_steps():
     held, near = update(0.004)
     same_path, _ = update(1e9)
     assert len(freely.epochs) == len(near.epochs) == 6
-    num_epochs = sum("approx_kl" in epoch for epoch in near.epochs)
-    assert num_epochs < 6
+    of_policy = [epoch["approx_kl"] for epoch in near.epochs if "approx_kl" in epoch]
+    assert len(of_policy) == 2
+    assert of_policy[0] < 0.004 < of_policy[1] < freely.epochs[1]["approx_kl"]
     assert all("value_loss" in epoch for epoch in near.epochs)
-    assert near.metrics["approx_kl"] < 0.008 < freely.epochs[-1]["approx_kl"]
     assert same(
         *(
             {name: w for name, w in each.network.state_dict().items() if name.startswith("value.")}
