@@ -25,7 +25,7 @@ from pydantic import (
 from hotlap.config.base import Config, nearest, shown, told, warn
 from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
-from hotlap.deepracer.metadata_names import NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
+from hotlap.deepracer.metadata_names import DENSE, NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, FRONT_CAMERA, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
 from hotlap.deepracer.state_values import STATE
 from hotlap.errors import ConfigError
@@ -113,7 +113,7 @@ def _one_camera(sensors: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _network(name: Any) -> Any:
-    if name not in NETWORKS:
+    if name not in (*NETWORKS, DENSE):
         raise ValueError(f"$key is {shown(name)}. {nearest(str(name), NETWORKS)}")
     return name
 

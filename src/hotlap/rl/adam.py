@@ -15,7 +15,7 @@ CPU_CHUNK = 1 << 18  # [elements] a chunk of weights, moments and gradients stay
 
 
 class Adam:
-    """Adam with constant learning rate, without weight decay.
+    """Adam without weight decay.
 
     A large weight that is computed with in a narrower dtype is updated chunk by chunk: widen its gradient, step, narrow
     the weight again, all while the chunk is in the cache. On one Zen 4 core that takes some 6 ms for the shallow
@@ -27,7 +27,7 @@ class Adam:
 
     Args:
         weights: By name; changed in place.
-        lr: Learning rate.
+        lr: Learning rate; may be set anew before each step.
         betas: Decay of the first and of the second moment.
         eps: Added to the root of the second moment.
 
@@ -40,7 +40,7 @@ class Adam:
         self.second_moments = {name: torch.zeros_like(weight) for name, weight in self.weights.items()}
         device = next(iter(self.weights.values())).device
         self.num_steps = torch.zeros((), dtype=torch.float32, device=device)
-        self._lr, self._betas, self._eps = lr, betas, eps
+        self.lr, self._betas, self._eps = lr, betas, eps
 
     def step(
         self, gradients: Sequence[Mapping[str, Tensor]], copies: Mapping[str, Tensor], parallel_map: ParallelMap = map
@@ -104,7 +104,7 @@ class Adam:
             second,
             [],
             [self.num_steps] * len(weights),
-            lr=self._lr,
+            lr=self.lr,
             beta1=self._betas[0],
             beta2=self._betas[1],
             weight_decay=0.0,

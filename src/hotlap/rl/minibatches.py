@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from hotlap.rl.adam import Adam, ParallelMap
-from hotlap.rl.losses import LossType, policy_loss, value_loss
 from hotlap.rl.networks import Tower
 from hotlap.rl.working_weights import WorkingWeights
 
@@ -25,58 +24,45 @@ KL_WINDOW = 8  # minibatches whose mean divergence is compared with the target: 
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 
 
-@dataclass(frozen=True)
-class PPOConfig:
-    """Settings of an update; defaults are those of the stock DRfC hyperparameters.json and of the original's code."""
+class Batch(Protocol):
+    """What a tower learns from, by the index of a sample."""
 
-    lr: float = 3e-4
-    batch_size: int = 64
-    """Samples per minibatch. With too few steps, the largest power of two that is not more than the steps."""
-    num_epochs: int = 5
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    clip_coef: float = 0.2
-    beta_entropy: float = 0.01
-    loss_type: LossType = "huber"
-    adam_betas: tuple[float, float] = (0.9, 0.999)
-    adam_eps: float = 1e-5
-    normalize_eps: float = 1e-8
-    target_kl: float = 0.0
-    """Divergence from the policy before the update [nat] that ends its passes over the samples; 0: none does."""
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> Self:
+        """Some of the samples, with what these sensors saw."""
+        ...
 
 
-@dataclass(frozen=True)
-class Samples:
-    """Steps of all episodes on the device; the first axis counts them."""
-
-    packed: dict[str, Tensor]
-    actions: Tensor
-    old_log_probs: Tensor
-    advantages: Tensor
-    value_targets: Tensor
-
-    def select(self, indices: Tensor, sensors: Sequence[str]) -> Samples:
-        """Some of the steps, with what these sensors saw."""
-        return Samples(
-            {sensor: self.packed[sensor].index_select(0, indices) for sensor in sensors},
-            self.actions.index_select(0, indices),
-            self.old_log_probs.index_select(0, indices),
-            self.advantages.index_select(0, indices),
-            self.value_targets.index_select(0, indices),
-        )
+BatchT = TypeVar("BatchT", bound=Batch)
 
 
-class TowerLearner:
-    """One tower with its optimizer, going through minibatches by itself."""
+class TowerLearner(Generic[BatchT]):
+    """One tower with its optimizer, going through minibatches by itself.
 
-    def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
-        self.config = config
-        self.tower = tower
+    Args:
+        tower: Changed in place.
+        dtype: Of the arithmetic before the heads.
+        lr: Learning rate.
+        betas: Of Adam.
+        eps: Of Adam.
+        target_kl: Divergence from the policy before [nat] at which no further step is taken; 0: at none.
+    """
+
+    def __init__(
+        self,
+        tower: Tower,
+        dtype: torch.dtype,
+        *,
+        lr: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-5,
+        target_kl: float = 0.0,
+    ) -> None:
+        self.tower, self.target_kl = tower, target_kl
         self.weights = WorkingWeights(tower, dtype, requires_grad=True)
-        self.adam = Adam(dict(tower.named_parameters()), lr=config.lr, betas=config.adam_betas, eps=config.adam_eps)
+        self.adam = Adam(dict(tower.named_parameters()), lr=lr, betas=betas, eps=eps)
 
     def optimize(
-        self, samples: Samples, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, parallel_map: ParallelMap = map
+        self, samples: BatchT, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, parallel_map: ParallelMap = map
     ) -> list[dict[str, float]]:
         """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
 
@@ -104,10 +90,10 @@ class TowerLearner:
                     for name, term in terms.items():
                         # Stays on the device: .item() here would stall a GPU once per minibatch.
                         of_epoch[name] = of_epoch.get(name, 0.0) + term
-                if self.config.target_kl and self.tower.head.actions is not None:
+                if self.target_kl and self.tower.head.actions is not None:
                     recent.append(sum(terms["approx_kl"] for _, terms in parts))
                     if len(recent) == KL_WINDOW:
-                        too_far = float(sum(recent)) > KL_WINDOW * self.config.target_kl
+                        too_far = float(sum(recent)) > KL_WINDOW * self.target_kl
                         recent.clear()
                         if too_far:
                             break
@@ -117,11 +103,11 @@ class TowerLearner:
         return means
 
     def _differentiate(
-        self, samples: Samples, batch_size: int, indices: Tensor
+        self, samples: BatchT, batch_size: int, indices: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Gradients and terms that these samples contribute to the means over a minibatch of ``batch_size``."""
         share = len(indices) / batch_size
-        loss, terms = self._loss(samples.select(indices, self.tower.sensors))
+        loss, terms = self.loss(samples.select(indices, self.tower.sensors))
         leaves = self.weights.leaves
         gradients = torch.autograd.grad(share * loss, tuple(leaves.values()))
         return (
@@ -129,36 +115,13 @@ class TowerLearner:
             {name: share * term.detach().double() for name, term in terms.items()},
         )
 
-    def _loss(self, batch: Samples) -> tuple[Tensor, dict[str, Tensor]]:
-        config = self.config
-        outputs = self.weights.forward(batch.packed)
-        losses: list[Tensor] = []
-        terms: dict[str, Tensor] = {}
-        if outputs.policy is not None:
-            policy = policy_loss(
-                outputs.policy,
-                batch.actions,
-                batch.old_log_probs,
-                batch.advantages,
-                clip_coef=config.clip_coef,
-                beta_entropy=config.beta_entropy,
-            )
-            losses.append(policy.loss)
-            terms |= {
-                "policy_loss": policy.surrogate,
-                "entropy": policy.entropy,
-                "approx_kl": policy.approx_kl,
-                "clip_fraction": policy.clip_fraction,
-            }
-        if outputs.values is not None:
-            value = value_loss(outputs.values, batch.value_targets, config.loss_type)
-            losses.append(value)
-            terms["value_loss"] = value
-        return sum(losses[1:], start=losses[0]), terms
+    def loss(self, batch: BatchT) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, a mean over its samples, and what one likes to know beside it, as scalars by name."""
+        raise NotImplementedError
 
 
 def optimize_on_threads(
-    learners: Sequence[TowerLearner], samples: Samples, epochs: Sequence[Sequence[Tensor]]
+    learners: Sequence[TowerLearner[BatchT]], samples: BatchT, epochs: Sequence[Sequence[Tensor]]
 ) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
 
@@ -173,7 +136,7 @@ def optimize_on_threads(
     def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
 
-    def optimize(learner: TowerLearner) -> list[dict[str, float]]:
+    def optimize(learner: TowerLearner[BatchT]) -> list[dict[str, float]]:
         if num_parts == 1:
             return learner.optimize(samples, epochs)
         with pool(num_parts, num_learners * num_parts) as team:

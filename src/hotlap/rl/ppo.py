@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -24,8 +25,9 @@ from torch import Tensor
 from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
 from hotlap.rl.learner import Metric, Update, register
-from hotlap.rl.minibatches import PPOConfig, Samples, TowerLearner, optimize_on_threads
-from hotlap.rl.networks import ActorCritic, Outputs, acting_part, misfits
+from hotlap.rl.losses import LossType, policy_loss, value_loss
+from hotlap.rl.minibatches import TowerLearner, optimize_on_threads
+from hotlap.rl.networks import ActorCritic, Outputs, Tower, acting_part, misfits
 from hotlap.rl.precision import Precision, compute_dtype
 
 EVALUATION_BATCH = 256  # [samples] in the passes before the update
@@ -48,6 +50,84 @@ METRICS = (
     ),
 )
 _LOSS_TERMS = tuple(metric.name for metric in METRICS[:5])  # which every minibatch has
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """Settings of an update; defaults are those of the stock DRfC hyperparameters.json and of the original's code."""
+
+    lr: float = 3e-4
+    batch_size: int = 64
+    """Samples per minibatch. With too few steps, the largest power of two that is not more than the steps."""
+    num_epochs: int = 5
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip_coef: float = 0.2
+    beta_entropy: float = 0.01
+    loss_type: LossType = "huber"
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    adam_eps: float = 1e-5
+    normalize_eps: float = 1e-8
+    target_kl: float = 0.0
+    """Divergence from the policy before the update [nat] that ends its passes over the samples; 0: none does."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Steps of all episodes on the device; the first axis counts them."""
+
+    packed: dict[str, Tensor]
+    actions: Tensor
+    old_log_probs: Tensor
+    advantages: Tensor
+    value_targets: Tensor
+
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> Samples:
+        """Some of the steps, with what these sensors saw."""
+        return Samples(
+            {sensor: self.packed[sensor].index_select(0, indices) for sensor in sensors},
+            self.actions.index_select(0, indices),
+            self.old_log_probs.index_select(0, indices),
+            self.advantages.index_select(0, indices),
+            self.value_targets.index_select(0, indices),
+        )
+
+
+class _PPOTower(TowerLearner[Samples]):
+    """A tower on its way through the samples of an iteration; what it has no head for it does not learn."""
+
+    def __init__(self, tower: Tower, config: PPOConfig, dtype: torch.dtype) -> None:
+        super().__init__(
+            tower, dtype, lr=config.lr, betas=config.adam_betas, eps=config.adam_eps, target_kl=config.target_kl
+        )
+        self.config = config
+
+    def loss(self, batch: Samples) -> tuple[Tensor, dict[str, Tensor]]:
+        config = self.config
+        outputs = self.weights.forward(batch.packed)
+        losses: list[Tensor] = []
+        terms: dict[str, Tensor] = {}
+        if outputs.policy is not None:
+            policy = policy_loss(
+                outputs.policy,
+                batch.actions,
+                batch.old_log_probs,
+                batch.advantages,
+                clip_coef=config.clip_coef,
+                beta_entropy=config.beta_entropy,
+            )
+            losses.append(policy.loss)
+            terms |= {
+                "policy_loss": policy.surrogate,
+                "entropy": policy.entropy,
+                "approx_kl": policy.approx_kl,
+                "clip_fraction": policy.clip_fraction,
+            }
+        if outputs.values is not None:
+            value = value_loss(outputs.values, batch.value_targets, config.loss_type)
+            losses.append(value)
+            terms["value_loss"] = value
+        return sum(losses[1:], start=losses[0]), terms
 
 
 class PPO:
@@ -79,7 +159,7 @@ class PPO:
         self.dtype = compute_dtype(precision, self.device)
         towers = {"policy": network.policy, "value": network.value}
         self._learners = {
-            name: TowerLearner(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
+            name: _PPOTower(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
@@ -138,11 +218,11 @@ class PPO:
         return torch.from_numpy(array).to(self.device)
 
     @property
-    def _critic(self) -> TowerLearner:
+    def _critic(self) -> _PPOTower:
         """The one that has the value head."""
         return self._learners.get("value", self._learners["policy"])
 
-    def _pack(self, observations: Sequence[Mapping[str, np.ndarray]], *learners: TowerLearner) -> dict[str, Tensor]:
+    def _pack(self, observations: Sequence[Mapping[str, np.ndarray]], *learners: _PPOTower) -> dict[str, Tensor]:
         """Join the observations of episodes, each (num_steps, ...), as these towers read them, on the device."""
         total = sum(len(next(iter(obs.values()))) for obs in observations)
         towers = {sensor: learner.tower for learner in learners for sensor in learner.tower.sensors}
@@ -158,7 +238,7 @@ class PPO:
         return joined
 
     @torch.no_grad()
-    def _forward(self, learner: TowerLearner, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
+    def _forward(self, learner: _PPOTower, packed: Mapping[str, Tensor]) -> Iterator[Outputs]:
         """Outputs of a tower for packed observations, batch after batch."""
         for start in range(0, len(next(iter(packed.values()))), EVALUATION_BATCH):
             yield learner.weights.forward(

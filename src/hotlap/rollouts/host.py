@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hotlap.rewards import guard
 from hotlap.rl.policy import Policy
-from hotlap.rollouts.model import RolloutSetup, build_network
+from hotlap.rollouts.model import RolloutSetup, build_guide, build_network
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
 from hotlap.sensors.kinds import register
@@ -23,6 +23,9 @@ class RolloutHost:
         guard.configure(limit_s=setup.reward_limit_s, job=[each.reward for each in setup.races])
         network = build_network(setup.metadata, setup.network, critic=setup.critic)
         self.policy = Policy(network, precision=setup.precision, exploration=setup.exploration)
+        self.guide: Policy | None = None
+        if setup.guide is not None:
+            self.guide = Policy(build_guide(setup.metadata, setup.guide), precision=setup.precision)
         self.loading = False
         """Whether a race is being built, which may compile the simulator, at the moment."""
         self._workers: dict[int, RolloutWorker] = {}
@@ -36,7 +39,9 @@ class RolloutHost:
         if race not in self._workers:
             self.loading = True
             try:
-                worker = RolloutWorker(self.setup.races[race], self.policy, num_worlds=self.setup.num_worlds)
+                worker = RolloutWorker(
+                    self.setup.races[race], self.policy, num_worlds=self.setup.num_worlds, guide=self.guide
+                )
                 # What only the first step loads or compiles belongs to the building.
                 worker.warm_up()
             finally:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from torch import Tensor
+
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job, Race
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.metadata_names import DENSE
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.deepracer.state_values import STATE
 from hotlap.deepracer.track_objects import BotCars, Obstacles
@@ -42,6 +45,8 @@ class RolloutSetup:
     critic: Critic = "camera"
     precision: Precision = "auto"
     exploration: EpsilonGreedy | None = None
+    guide: Mapping[str, Tensor] | None = None
+    """Weights of a dense network that sees the state and drives the guided episodes."""
     reward_limit_s: float = LIMIT_S
     """Longest time that a call of a reward function may take [s]."""
     sensors: Mapping[str, SensorKind] = field(default_factory=own_sensors)
@@ -55,17 +60,24 @@ class RolloutSetup:
         return tracks  # type: ignore[return-value]
 
 
-def rollout_setup(folder: ModelFolder, job: Job) -> RolloutSetup:
-    """What the training of a model plays its episodes with; each process plays its part side by side."""
+def rollout_setup(folder: ModelFolder, job: Job, *, guide: Mapping[str, Tensor] | None = None) -> RolloutSetup:
+    """What the training of a model plays its episodes with; each process plays its part side by side.
+
+    Args:
+        folder: The model.
+        job: Its settings.
+        guide: Weights of the network that drives guided episodes, if there are any.
+    """
     num_workers = job.num_workers
     num_episodes = folder.hyperparameters.num_episodes_between_training
-    told = (STATE,) if job.training.critic_kind == "state" else ()
+    told = (STATE,) if guide is not None or job.training.critic_kind == "state" else ()
     return RolloutSetup(
         races=tuple(replace(race_config(folder, race), told=told) for race in job.races),
         metadata=folder.metadata,
         network=job.training.network,
         num_worlds=-(-max(num_episodes, job.training.eval_laps) // num_workers),
         critic=job.training.critic_kind,
+        guide=guide,
         precision=job.training.precision,
         exploration=exploration(folder.hyperparameters, folder.metadata),
         reward_limit_s=min(LIMIT_S, job.training.worker_timeout_s),
@@ -146,6 +158,18 @@ def critic_of(checkpoint: Checkpoint) -> Critic:
     if checkpoint.metadata.get("shared_encoder", False):
         return "shared"
     return "state" if checkpoint.metadata.get("critic") == "state" else "camera"
+
+
+def build_guide(metadata: ModelMetadata, weights: Mapping[str, Tensor] | None = None) -> ActorCritic:
+    """A network that sees the state and has the model's actions: a teacher, a guide.
+
+    Raises:
+        RuntimeError: If the weights are those of another network.
+    """
+    network = ActorCritic(DENSE, observation_shapes([STATE]), action_spec(metadata))
+    if weights is not None:
+        network.load_state_dict(weights)
+    return network
 
 
 def saved_network(metadata: ModelMetadata, checkpoint: Checkpoint, place: object) -> ActorCritic:

@@ -27,6 +27,8 @@ class EpisodePlan:
     """Policy steps of the job before this episode, for exploration that fades."""
     pace: int = 1
     """Policy steps of the job for each of this episode: with the others that are played at the same time."""
+    guided: bool = False
+    """Whether the guide of the setup drives instead of the policy."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def plan_training(
     earlier: Sequence[int] | None = None,
     clock: float = 0.0,
     steps_before: int = 0,
+    guided_share: float = 0.0,
 ) -> list[EpisodePlan]:
     """The episodes of a training iteration, interleaved over the workers: worker k plays k, k + n, k + 2n, …
 
@@ -78,6 +81,7 @@ def plan_training(
         earlier: Episodes that each worker has played before.
         clock: Simulation clock when the iteration begins [s].
         steps_before: Policy steps of the job before the iteration.
+        guided_share: Share of the episodes in which the guide drives, evenly among them.
     """
     earlier = earlier or [0] * num_workers
     plans = []
@@ -107,6 +111,7 @@ def plan_training(
                 worker_number=worker_number,
                 steps_before=steps_before,
                 pace=num_episodes,
+                guided=int((k + 1) * guided_share) > int(k * guided_share),
             )
         )
     return plans

@@ -85,11 +85,12 @@ class RolloutWorker:
         config: The race.
         policy: Acts on observations; a request may bring other weights for it.
         num_worlds: How many episodes run side by side.
+        guide: Drives guided episodes in its stead.
     """
 
-    def __init__(self, config: RaceConfig, policy: Policy, *, num_worlds: int) -> None:
+    def __init__(self, config: RaceConfig, policy: Policy, *, num_worlds: int, guide: Policy | None = None) -> None:
         self.race = Race(config, num_worlds)
-        self.policy = policy
+        self.policy, self.guide = policy, guide
 
     def collect(
         self, request: CollectRequest, *, on_step: Callable[[int, int], None] | None = None
@@ -115,7 +116,7 @@ class RolloutWorker:
         """
         if request.weights is not None:
             self.policy.load(request.weights)
-        game = _Game(self.race, self.policy, request)
+        game = _Game(self.race, self.policy, self.guide, request)
         try:
             while len(worlds := game.worlds):
                 for world in game.step(worlds):
@@ -139,8 +140,8 @@ class RolloutWorker:
 class _Game:
     """The episodes of a request on their way through the worlds of a race, until all are played."""
 
-    def __init__(self, race: Race, policy: Policy, request: CollectRequest) -> None:
-        self.race, self.policy, self.request = race, policy, request
+    def __init__(self, race: Race, policy: Policy, guide: Policy | None, request: CollectRequest) -> None:
+        self.race, self.policy, self.guide, self.request = race, policy, guide, request
         self.plans = request.plans
         self.steps = np.zeros(len(self.plans), dtype=np.int64)
         """Played so far of each plan."""
@@ -151,6 +152,7 @@ class _Game:
         self._noise = EpisodeNoise(race.num_worlds, policy.network.actions, policy.noise_size)
         self._steps_before = np.array([plan.steps_before for plan in self.plans])
         self._pace = np.array([plan.pace for plan in self.plans])
+        self._guided = np.array([plan.guided for plan in self.plans], dtype=bool)
         self._final: tuple[np.ndarray, dict[str, np.ndarray]]
         self.begin()
 
@@ -181,15 +183,14 @@ class _Game:
         """Act in ``worlds``, all in which an episode is played; returns those where it ended, to be finished."""
         obs = self.race.observe(worlds)
         numbers = self._plan_of[worlds]
-        steps_taken = self._steps_before[numbers] + self._pace[numbers] * self.steps[numbers]
-        noise = self._noise.of(worlds, self.steps[numbers])
-        acted = self.policy.act(
-            _tensors(obs),
-            torch.from_numpy(noise)[:, None],  # of one car in each world
-            greedy=not self.request.explore,
-            steps_taken=torch.from_numpy(steps_taken)[:, None],
-        )
+        seen = _tensors(obs)
+        steps_taken = torch.from_numpy(self._steps_before[numbers] + self._pace[numbers] * self.steps[numbers])[:, None]
+        noise = torch.from_numpy(self._noise.of(worlds, self.steps[numbers]))[:, None]  # of one car in each world
+        acted = self.policy.act(seen, noise, greedy=not self.request.explore, steps_taken=steps_taken)
         actions, log_probs = acted.action.numpy(), acted.log_prob.numpy()
+        if (guided := self._guided[numbers]).any():
+            assert self.guide is not None, "a guided episode needs a guide"
+            actions[guided] = self.guide.act(seen, noise).action.numpy()[guided]
         found = self.race.step(worlds, actions)
         columns = {name: found.columns[name] for name in (*_COLUMNS, "steps", "sim_time")} | {
             "action": actions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hotlap.config.job import Job
 from hotlap.records.trainer_state import TrainerState
@@ -25,6 +25,7 @@ class Collector:
         num_episodes: In an iteration.
         num_workers: That the episodes are divided among.
         step_cap: Most steps of an iteration.
+        guided_share: Share of the episodes of an iteration in which the fleet's guide drives.
     """
 
     def __init__(
@@ -37,9 +38,11 @@ class Collector:
         num_episodes: int,
         num_workers: int,
         step_cap: int,
+        guided_share: Callable[[int], float],
     ) -> None:
         self.fleet, self.learner = fleet, learner
         self.num_episodes, self.num_workers, self.step_cap = num_episodes, num_workers, step_cap
+        self.guided_share = guided_share
         self.lagged = False
         """Whether older weights than the present ones play the iteration that was begun last."""
         self._plays_ahead = job.training.max_policy_lag > 0
@@ -74,5 +77,6 @@ class Collector:
             earlier=[state.episodes_of(worker) for worker in range(self.num_workers)],
             clock=state.sim_time,
             steps_before=state.total_steps,
+            guided_share=self.guided_share(state.iteration),
         )
         return self.fleet.start(CollectRequest(plans, self.learner.acting_weights(), step_cap=self.step_cap))

@@ -32,7 +32,7 @@ from hotlap.records.folder import Folder
 from hotlap.records.output import open_output
 from hotlap.records.trainer_state import BestCheckpoint, TrainerState
 from hotlap.resources import num_processors
-from hotlap.rl.learner import Update, build_learner
+from hotlap.rl.learner import Update
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup
@@ -40,6 +40,7 @@ from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.collector import Collector
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
+from hotlap.training.method import Method
 from hotlap.training.run import Run
 from hotlap.training.selection import Selection
 from hotlap.training.stages import StageClock
@@ -83,6 +84,7 @@ class Trainer:
         listener: Shows what happens.
         minutes: Stop after so many from now, whatever ``training.max_minutes`` says; 0: no limit.
         iterations: Stop after so many from now, whatever ``training.max_iterations`` says; 0: no limit.
+        method: How it learns; default: by the algorithm of the metadata.
     """
 
     def __init__(
@@ -95,8 +97,10 @@ class Trainer:
         listener: Listener | None = None,
         minutes: float | None = None,
         iterations: int | None = None,
+        method: Method | None = None,
     ) -> None:
         self.folder = folder
+        self.method = method or Method()
         self.job = job or folder.job
         self.metadata = folder.metadata
         self.hyperparameters = folder.hyperparameters
@@ -137,11 +141,10 @@ class Trainer:
             self.network = build_network(
                 self.metadata, training.network, critic=training.critic_kind, seed=training.seed
             )
-            settings = dict(self.hyperparameters) | {"target_kl": training.target_kl}
-            self.learner = build_learner(self.metadata.algorithm, self.network, settings, training.precision)
+            self.learner = self.method.learner(self.network, self.folder, self.job)
             self._run = Run(self.folder, self.job, output, self.learner, self.listener, self.stage, self._elapsed)
             settle = self._run.take_up(resume=self._resume, wipe=self._wipe)
-            setup = rollout_setup(self.folder, self.job)
+            setup = rollout_setup(self.folder, self.job, guide=self.method.guide)
             self.tracks = setup.tracks
             self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
             self.fleet = build_fleet(
@@ -174,6 +177,7 @@ class Trainer:
                 num_episodes=self.hyperparameters.num_episodes_between_training,
                 num_workers=self.num_workers,
                 step_cap=training.step_cap_for(self.metadata.network),
+                guided_share=self.method.guided_share,
             )
             self.stop_rules = StopRules(
                 training, self.hyperparameters, self.state, minutes=self._minutes, iterations=self._iterations

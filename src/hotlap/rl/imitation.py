@@ -1,0 +1,240 @@
+"""Learning by imitation: a network that sees what a car sees learns to do what a teacher does that sees the state.
+
+The teacher is asked about every state that was visited, whoever drove there; so the student learns what to do after its
+own mistakes, which the teacher alone would not make.
+
+Source: Ross, Gordon and Bagnell (2011), arXiv:1011.0686.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hotlap.rl.distributions import Categorical, Distribution
+from hotlap.rl.episode import Episode
+from hotlap.rl.learner import Metric, Update
+from hotlap.rl.minibatches import TowerLearner, optimize_on_threads
+from hotlap.rl.networks import ActorCritic, acting_part, misfits
+from hotlap.rl.precision import Precision, compute_dtype
+
+METRICS = (
+    Metric("imitation_loss", "", "Divergence of the student from the teacher, in nat if actions are discrete."),
+    Metric("agreement", "", "Share of samples in which both would choose the same action."),
+    Metric("entropy", "nat", "Mean entropy of the student's policy."),
+)
+CLOSE = 0.1  # of the range of -1 to 1: continuous actions that are no farther apart agree
+_AVERAGE_EVERY = 8  # minibatches between two steps of the averaged weights, which pass over all of them
+
+
+@dataclass(frozen=True)
+class ImitationConfig:
+    """Settings of the student's updates."""
+
+    lr: float = 5e-4
+    final_lr: float = 5e-5
+    """Where the learning rate comes down to, along a cosine, after ``num_updates``."""
+    num_updates: int = 20
+    batch_size: int = 64
+    num_samples: int = 12_288
+    """Samples of an update, drawn from what is remembered."""
+    memory: int = 40_000
+    """Steps that are remembered at most; older ones are overwritten."""
+    sharpness: float = 2.0
+    """The student is to have the teacher's probabilities to this power: it need not explore as the teacher did."""
+    averaging: float = 0.998
+    """Share of the averaged weights that a minibatch leaves as it is."""
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Steps with the teacher's answers, on the device; the first axis counts them."""
+
+    packed: dict[str, Tensor]
+    """What the student saw, as its tower reads it."""
+    targets: Tensor
+    """Probabilities (n, num_actions), or means and standard deviations (n, 2 num_dims)."""
+
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> Lessons:
+        """Some of the steps, with what these sensors saw."""
+        packed = {sensor: self.packed[sensor].index_select(0, indices) for sensor in sensors}
+        return Lessons(packed, self.targets.index_select(0, indices))
+
+
+class _Pupil(TowerLearner[Lessons]):
+    """The student's tower on its way through lessons."""
+
+    def loss(self, batch: Lessons) -> tuple[Tensor, dict[str, Tensor]]:
+        policy = self.weights.forward(batch.packed).policy
+        assert policy is not None
+        loss, same = _divergence(policy, batch.targets)
+        terms = {"imitation_loss": loss, "agreement": same, "entropy": policy.entropy().mean()}
+        return loss, terms
+
+
+def _divergence(policy: Distribution, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """How far a policy is from the teacher's answers, and in which share of them it would do the same; scalars."""
+    if isinstance(policy, Categorical):
+        divergence = (targets * (targets.clamp_min(1e-8).log() - policy.probs.log())).sum(dim=-1).mean()
+        return divergence, (policy.mode() == targets.argmax(dim=-1)).float().mean()
+    mean, std = targets.chunk(2, dim=-1)
+    off, wider = policy.mean - mean, policy.std.log() - std.log()
+    return (off**2 + wider**2).sum(dim=-1).mean(), (off.abs().amax(dim=-1) < CLOSE).float().mean()
+
+
+class Imitation:
+    """The `Learner` of a student.
+
+    The model's weights are an average over the last minibatches of those that learn.
+
+    Args:
+        network: The student; its policy learns, its value is left as it is.
+        teacher: Is asked what to do; sees other sensors of the same steps.
+        config: Settings.
+        device: Where to compute.
+        precision: Arithmetic before the heads; weights are kept and updated in float32.
+    """
+
+    metrics = METRICS
+
+    def __init__(
+        self,
+        network: ActorCritic,
+        teacher: ActorCritic,
+        config: ImitationConfig,
+        device: str | torch.device = "cpu",
+        *,
+        precision: Precision = "auto",
+    ) -> None:
+        self.device = torch.device(device)
+        self.network, self.teacher = network.to(self.device), teacher.to(self.device)
+        self.config = config
+        self._tower = deepcopy(network.policy)
+        self._pupil = _Pupil(self._tower, compute_dtype(precision, self.device), lr=config.lr)
+        self._num_updates = torch.zeros((), dtype=torch.int64)
+        self._lessons: Lessons | None = None
+        self._num_lessons = self._next = 0
+
+    def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
+        """See `Learner.update`; ``lagged`` makes no difference: any state is worth asking about."""
+        clock = [time.perf_counter()]
+        self.remember(episodes)
+        assert self._lessons is not None
+        clock.append(time.perf_counter())
+        batch_size = min(self.config.batch_size, self._num_lessons)
+        generator = torch.Generator().manual_seed(seed)
+        num_batches = -(-self.config.num_samples // batch_size)
+        drawn = torch.randint(self._num_lessons, (num_batches, batch_size), generator=generator)
+        self._pupil.adam.lr = self._learning_rate()
+        found: list[dict[str, float]] = []
+        for batches in drawn.to(self.device).split(_AVERAGE_EVERY):
+            found += self._optimize([list(batches)])[0]
+            self._average(len(batches))
+        self._num_updates += 1
+        terms = {metric.name: float(np.mean([each[metric.name] for each in found])) for metric in METRICS}
+        clock.append(time.perf_counter())
+        return Update(
+            metrics=terms,
+            epochs=(),
+            finite=all(np.isfinite(list(terms.values()))),
+            num_samples=num_batches * batch_size,
+            seconds=dict(zip(("ask", "optimize"), np.diff(clock).tolist(), strict=True)),
+        )
+
+    def remember(self, episodes: Sequence[Episode]) -> None:
+        """Ask the teacher about these steps, and keep its answers with what the student saw."""
+        for episode in episodes:
+            lessons = self._ask(episode)
+            if self._lessons is None:
+                self._lessons = Lessons(
+                    {sensor: _room(cells, self.config.memory) for sensor, cells in lessons.packed.items()},
+                    _room(lessons.targets, self.config.memory),
+                )
+            places = (self._next + torch.arange(episode.num_steps, device=self.device)) % self.config.memory
+            for sensor, cells in lessons.packed.items():
+                self._lessons.packed[sensor][places] = cells
+            self._lessons.targets[places] = lessons.targets
+            self._next = (self._next + episode.num_steps) % self.config.memory
+            self._num_lessons = min(self._num_lessons + episode.num_steps, self.config.memory)
+
+    @torch.no_grad()
+    def _ask(self, episode: Episode) -> Lessons:
+        seen = {sensor: torch.from_numpy(obs).to(self.device) for sensor, obs in episode.obs.items()}
+        answer = self.teacher.policy(self.teacher.policy.pack(seen)).policy
+        if isinstance(answer, Categorical):
+            sharp = answer.probs**self.config.sharpness
+            targets = sharp / sharp.sum(dim=-1, keepdim=True)
+        else:
+            assert answer is not None
+            std = (answer.std / self.config.sharpness).expand_as(answer.mean)
+            targets = torch.cat([answer.mean, std], dim=-1)
+        return Lessons(self.network.policy.pack(seen), targets)
+
+    def _learning_rate(self) -> float:
+        config = self.config
+        done = min(float(self._num_updates) / config.num_updates, 1.0)
+        return config.final_lr + 0.5 * (config.lr - config.final_lr) * (1.0 + math.cos(math.pi * done))
+
+    @torch.no_grad()
+    def _average(self, num_minibatches: int) -> None:
+        """Draw the averaged weights towards those that learn; faster at first, as these come from nowhere."""
+        steps = float(self._pupil.adam.num_steps)
+        kept = min(self.config.averaging, steps / (steps + 10.0)) ** num_minibatches
+        for average, weight in zip(self.network.policy.parameters(), self._tower.parameters(), strict=True):
+            average.lerp_(weight, 1.0 - kept)
+
+    def acting_weights(self) -> dict[str, Tensor]:
+        """See `Learner.acting_weights`."""
+        return acting_part(self.network.state_dict())
+
+    def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """See `Learner.state_dict`; what is remembered is not in it: `remember` it again."""
+        weights = {f"model.{name}": weight.detach() for name, weight in self.network.state_dict().items()}
+        live = weights | self.optimizer_state()
+        if into is None:
+            return {name: tensor.clone() for name, tensor in live.items()}
+        for name, tensor in live.items():
+            into[name].copy_(tensor)
+        return into
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """See `Learner.optimizer_state`: Adam's moments, and the weights that learn."""
+        moments = {f"adam.policy.{name}": tensor for name, tensor in self._pupil.adam.state_dict().items()}
+        learning = {f"learning.{name}": weight.detach() for name, weight in self._tower.state_dict().items()}
+        return moments | learning | {"num_updates": self._num_updates}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """See `Learner.load_state_dict`."""
+        if wrong := misfits(self.state_dict(), state):
+            raise ValueError(
+                f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
+            )
+        self.network.load_state_dict({name: state[f"model.{name}"] for name in self.network.state_dict()})
+        for name, tensor in self.optimizer_state().items():
+            tensor.copy_(state[name])
+        self._pupil.weights.refresh()
+
+    @torch.no_grad()
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """See `Learner.load_weights`."""
+        fresh = {name: torch.zeros_like(tensor) for name, tensor in self.optimizer_state().items()}
+        fresh |= {f"learning.{name.removeprefix('policy.')}": weight for name, weight in acting_part(weights).items()}
+        self.load_state_dict(fresh | {f"model.{name}": weight for name, weight in weights.items()})
+
+    def _optimize(self, epochs: Sequence[Sequence[Tensor]]) -> list[list[dict[str, float]]]:
+        assert self._lessons is not None
+        if self.device.type == "cpu":
+            return optimize_on_threads([self._pupil], self._lessons, epochs)
+        return [self._pupil.optimize(self._lessons, epochs)]
+
+
+def _room(rows: Tensor, number: int) -> Tensor:
+    return rows.new_empty((number, *rows.shape[1:]))

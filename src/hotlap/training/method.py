@@ -1,0 +1,35 @@
+"""How a training learns: what differs between plain PPO and the stages of a training with a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from hotlap.config.job import Job
+from hotlap.config.model_folder import ModelFolder
+from hotlap.rl.learner import Learner, build_learner
+from hotlap.rl.networks import ActorCritic
+
+
+def _by_algorithm(network: ActorCritic, folder: ModelFolder, job: Job) -> Learner:
+    """The learner that ``training_algorithm`` names."""
+    settings = dict(folder.hyperparameters) | {"target_kl": job.training.target_kl}
+    return build_learner(folder.metadata.algorithm, network, settings, job.training.precision)
+
+
+def _never(iteration: int) -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a training asks its method for."""
+
+    learner: Callable[[ActorCritic, ModelFolder, Job], Learner] = _by_algorithm
+    """Makes what learns, of a fresh network."""
+    guide: Mapping[str, Tensor] | None = None
+    """Weights of a network that sees the state and drives instead of the policy now and then."""
+    guided_share: Callable[[int], float] = _never
+    """In which share of the episodes of an iteration, counted from 0."""
