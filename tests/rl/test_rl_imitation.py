@@ -1,0 +1,123 @@
+"""A student learns what its teacher would do, from what it sees itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hotlap.deepracer.metadata_names import DENSE, SHALLOW
+from hotlap.deepracer.sensors import observation_shapes
+from hotlap.deepracer.state_values import STATE
+from hotlap.rl.episode import Episode
+from hotlap.rl.imitation import Imitation, ImitationConfig
+from hotlap.rl.networks import ActorCritic
+from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
+
+SENSOR = "FRONT_FACING_CAMERA"
+TINY = {SENSOR: (1, 40, 64)}
+STATE_SHAPE = observation_shapes([STATE])
+STEERING_AND_SPEED = ContinuousActions((-30.0, 0.6), (30.0, 1.0))
+CONFIG = ImitationConfig(lr=1e-3, num_samples=1024, batch_size=32, memory=600)
+
+
+@torch.no_grad()
+def teacher_of(actions: ActionSpec) -> ActorCritic:
+    """Does one thing where the first value of the state is above 0, and another below."""
+    network = ActorCritic(DENSE, STATE_SHAPE, actions)
+    first, second = network.policy.embedder[STATE].children()
+    head = network.policy.head.logits if isinstance(actions, DiscreteActions) else network.policy.head.mean
+    for layer in (first, second, head):
+        layer.weight.zero_()
+        layer.bias.zero_()
+    first.weight[0, 0], first.weight[1, 0] = 1.0, -1.0
+    second.weight[0, 0] = second.weight[1, 1] = 1.0
+    strength = 4.0 if isinstance(actions, DiscreteActions) else 0.5
+    head.weight[0, 0] = head.weight[1, 1] = strength
+    return network
+
+
+def seen_episodes(seed: int, num: int = 4, num_steps: int = 50) -> list[Episode]:
+    """The half of the frame that is bright shows the sign of the first value of the state; whoever drove."""
+    rng = np.random.default_rng(seed)
+    episodes = []
+    for _ in range(num):
+        right = rng.integers(2, size=num_steps)
+        frames = rng.integers(0, 60, (num_steps, *TINY[SENSOR]), dtype=np.uint8)
+        for frame, side in zip(frames, right, strict=True):
+            frame[:, :, 32 * side : 32 * side + 32] += 150
+        state = rng.normal(size=(num_steps, *STATE_SHAPE[STATE])).astype(np.float32)
+        state[:, 0] = 1.0 - 2.0 * right
+        nothing = np.zeros(num_steps, dtype=np.float32)
+        episodes.append(
+            Episode({SENSOR: frames, STATE: state}, rng.integers(2, size=num_steps), nothing, nothing, True, False)
+        )
+    return episodes
+
+
+def student(actions: ActionSpec, config: ImitationConfig = CONFIG) -> Imitation:
+    return Imitation(ActorCritic(SHALLOW, TINY, actions), teacher_of(actions), config, precision="float32")
+
+
+@pytest.mark.parametrize("actions", [DiscreteActions(2), STEERING_AND_SPEED], ids=["discrete", "continuous"])
+def test_a_student_does_what_its_teacher_would(actions: ActionSpec):
+    """By its averaged weights, too, on frames that it has never seen; its value network is left alone."""
+    learner = student(actions)
+    value = {name: w.clone() for name, w in learner.network.state_dict().items() if name.startswith("value.")}
+    updates = [learner.update(seen_episodes(seed), seed) for seed in range(4)]
+    assert updates[-1].metrics["imitation_loss"] < 0.5 * updates[0].metrics["imitation_loss"]
+    assert updates[-1].metrics["agreement"] > 0.95
+    assert all(update.finite and update.num_samples == 1024 for update in updates)
+    (episode,) = seen_episodes(99, num=1)
+    asked = learner._ask(episode)
+    with torch.no_grad():
+        policy = learner.network.policy(asked.packed).policy
+    if isinstance(actions, DiscreteActions):
+        assert (policy.mode() == asked.targets.argmax(dim=-1)).float().mean() > 0.95
+    else:
+        assert (policy.mean - asked.targets[:, :2]).abs().mean() < 0.1
+        assert policy.std.log().numpy() == pytest.approx(asked.targets[0, 2:].log().numpy(), abs=0.5)
+    assert all(torch.equal(w, value[name]) for name, w in learner.network.state_dict().items() if name in value)
+
+
+def test_the_sharper_the_answers_the_surer_the_student():
+    """A teacher that explored is asked for what it thinks best."""
+    (episode,) = seen_episodes(0, num=1)
+    shares = [
+        student(DiscreteActions(2), replace(CONFIG, sharpness=s))._ask(episode).targets.amax(dim=-1) for s in (1, 3)
+    ]
+    assert shares[0].mean() < 0.99 < shares[1].mean()
+
+
+def test_only_the_newest_steps_are_remembered():
+    learner = student(DiscreteActions(2), replace(CONFIG, num_samples=32))
+    episodes = [seen_episodes(seed, num=1, num_steps=250)[0] for seed in range(4)]
+    learner.update(episodes[:1], 0)
+    assert learner._num_lessons == 250
+    learner.update(episodes[1:], 1)
+    assert learner._num_lessons == CONFIG.memory
+    kept = torch.cat([learner._ask(episode).packed[SENSOR] for episode in episodes])[-CONFIG.memory :]
+    found = {bytes(cells) for cells in learner._lessons.packed[SENSOR].numpy()}
+    assert found == {bytes(cells) for cells in kept.numpy()}
+
+
+def test_a_student_goes_on_byte_for_byte():
+    """After loading its state and being shown again what it remembered."""
+    first = student(DiscreteActions(2))
+    first.update(seen_episodes(0), 0)
+    saved = first.state_dict()
+    first.update(seen_episodes(1), 1)
+    other = student(DiscreteActions(2))
+    other.load_state_dict(saved)
+    other.remember(seen_episodes(0))
+    other.update(seen_episodes(1), 1)
+    ours, theirs = first.state_dict(), other.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    with pytest.raises(ValueError, match="belongs to another model"):
+        other.load_state_dict({})
+    other.load_weights({name.removeprefix("model."): w for name, w in saved.items() if name.startswith("model.")})
+    assert float(other.state_dict()["num_updates"]) == 0.0
+    assert torch.equal(other.state_dict()["learning.head.logits.weight"], saved["model.policy.head.logits.weight"])
