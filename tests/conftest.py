@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -63,6 +64,22 @@ def short_run_offs() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(ranking, "MAX_FINAL_SETS", ranking.MAX_SETS + 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def coarse_figures() -> Iterator[None]:
+    """Let figures have a twentieth of their points: most of the time goes into painting them."""
+    from hotlap.analysis.figures import style
+
+    png_of = style.png_of
+
+    def coarse_png_of(figure: Any) -> bytes:
+        figure.set_dpi(30)
+        return png_of(figure)
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(style, "png_of", coarse_png_of)
         yield
 
 

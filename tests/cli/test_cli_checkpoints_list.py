@@ -24,7 +24,7 @@ from hotlap.records.tallies import TallyLog
 from hotlap.training.ranking import contenders
 from hotlap.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("slim_networks", "short_run_offs")
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures", "short_run_offs")
 
 SHORT = {"num_episodes_between_training": 1}
 

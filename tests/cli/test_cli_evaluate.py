@@ -23,7 +23,7 @@ from hotlap.records.opening import open_store
 from hotlap.shell import quoted
 from hotlap.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("slim_networks")
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures")
 
 
 @pytest.mark.parametrize(
