@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from hotlap.analysis.figures import style
 from hotlap.analysis.figures.map_figures import reward_map
+from hotlap.analysis.figures.style import png_of
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.run_reader import read_run
 from hotlap.analysis.report import report_writer
@@ -83,6 +84,20 @@ def small_figures():
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(style, "_CARD_DPI", 50)
         yield
+
+
+@pytest.fixture
+def drawn_once(monkeypatch):
+    """Figures of the reports are drawn, but only once and not laid out, and pages show none of them."""
+
+    def draw(card, folder):
+        figure, path = card.draw(), folder / f"{card.name}.png"
+        figure.set_layout_engine("none")
+        turn_dark(figure)
+        path.write_bytes(png_of(figure))
+        return path, report_writer.Picture(b"", b"", 1, 1)
+
+    monkeypatch.setattr(report_writer, "_draw", draw)
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +205,7 @@ def test_names_cannot_write_markup(tmp_path, monkeypatch):
     assert not [address for address in page.addresses if address == "x"]
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_models_stand_side_by_side(folder, tmp_path):
     other = write_run(tmp_path / "other", num_iterations=3, progress=False)
     report = write_report([read_run(folder), read_run(other)], tmp_path / "both.html")
@@ -201,6 +217,7 @@ def test_models_stand_side_by_side(folder, tmp_path):
     assert {"mine", "other"} <= {word.strip() for word in page.words}
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_each_track_of_several_workers_is_drawn(tmp_path):
     large = ring(3.0)
     tracks = (ring(), Track("large", large.center, large.inner, large.outer, closed=True))
@@ -210,6 +227,7 @@ def test_each_track_of_several_workers_is_drawn(tmp_path):
     assert "large (worker 1)" in Page(report.page.read_text(encoding="utf-8")).text
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("kept", ["metrics", "training-simtrace", "evaluation-20260102030405"])
 def test_a_part_of_a_run_is_reported_with_notes_on_the_rest(folder, tmp_path, kept):
     shutil.copytree(folder / kept, tmp_path / "part" / kept)
@@ -221,6 +239,7 @@ def test_a_part_of_a_run_is_reported_with_notes_on_the_rest(folder, tmp_path, ke
     assert report.figures
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_one_short_iteration_is_reported(tmp_path):
     run = read_run(write_run(tmp_path / "young", num_iterations=1, num_episodes=1))
     assert write_report([run], tmp_path / "young.html").figures
@@ -283,6 +302,7 @@ def test_command_explains_what_it_cannot_do(folder, tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("drawn_once")
 def test_a_real_log_is_reported(reference_data, tmp_path):
     real = write_real_log(reference_data, tmp_path)
     run = read_run(real.folder, tracks=[real.route])
