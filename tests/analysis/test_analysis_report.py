@@ -19,7 +19,6 @@ from typer.testing import CliRunner
 
 from hotlap.analysis.figures import style
 from hotlap.analysis.figures.map_figures import reward_map
-from hotlap.analysis.figures.style import png_of
 from hotlap.analysis.read.episodes import Episodes
 from hotlap.analysis.read.run_reader import read_run
 from hotlap.analysis.report import report_writer
@@ -84,20 +83,6 @@ def small_figures():
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(style, "_CARD_DPI", 50)
         yield
-
-
-@pytest.fixture
-def drawn_once(monkeypatch):
-    """Figures of the reports are drawn, but only once and not laid out, and pages show none of them."""
-
-    def draw(card, folder):
-        figure, path = card.draw(), folder / f"{card.name}.png"
-        figure.set_layout_engine("none")
-        turn_dark(figure)
-        path.write_bytes(png_of(figure))
-        return path, report_writer.Picture(b"", b"", 1, 1)
-
-    monkeypatch.setattr(report_writer, "_draw", draw)
 
 
 @pytest.fixture(scope="module")
