@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from painted_grounds import paint_grounds_once
-from s3_server import S3Server, serve
+from s3_server import S3Server, hide_aws_settings, serve
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
@@ -121,15 +121,6 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path_fac
     for variable, value in s3_server.environment.items():
         monkeypatch.setenv(variable, value)
     return name
-
-
-def hide_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the user had never heard of AWS."""
-    for variable in [each for each in os.environ if each.startswith("AWS_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(autouse=True)

@@ -165,5 +165,14 @@ def main(root: Path, port: int) -> None:
         server.wait()
 
 
+def hide_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the user had never heard of AWS."""
+    for variable in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]))
