@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from painted_grounds import paint_grounds_once
-from s3_server import S3Server, serve
+from s3_server import S3Server, hide_aws_settings, serve
 
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
@@ -66,6 +67,22 @@ def short_run_offs() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def coarse_figures() -> Iterator[None]:
+    """Let figures have a twentieth of their points: most of the time goes into painting them."""
+    from hotlap.analysis.figures import style
+
+    png_of = style.png_of
+
+    def coarse_png_of(figure: Any) -> bytes:
+        figure.set_dpi(30)
+        return png_of(figure)
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(style, "png_of", coarse_png_of)
+        yield
+
+
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """Folder of real DeepRacer recordings; the test is skipped where they are absent."""
@@ -104,15 +121,6 @@ def s3_bucket(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path_fac
     for variable, value in s3_server.environment.items():
         monkeypatch.setenv(variable, value)
     return name
-
-
-def hide_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the user had never heard of AWS."""
-    for variable in [each for each in os.environ if each.startswith("AWS_")]:
-        monkeypatch.delenv(variable)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(autouse=True)

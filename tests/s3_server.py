@@ -104,6 +104,7 @@ def serve(root: Path) -> S3Server:
 def _listen(port: int = 0) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or an answer in two parts waits for 40 ms
     listener.bind(("127.0.0.1", port))
     listener.listen(256)
     return listener
@@ -119,6 +120,7 @@ def main(root: Path, port: int) -> None:
     from swift.common.utils import eventlet_monkey_patch
 
     eventlet_monkey_patch()
+    os.fsync = os.fdatasync = lambda descriptor: None  # waiting for the disk would only take time
     from swift.common import utils, wsgi
     from swift.common.ring import RingBuilder
 
@@ -161,6 +163,15 @@ def main(root: Path, port: int) -> None:
     print("READY", listeners["proxy"].getsockname()[1], flush=True)
     for server in servers:
         server.wait()
+
+
+def hide_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the user had never heard of AWS."""
+    for variable in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import jupytext
 import pytest
 from deepracer_utils_survey import Sample, write_own_log, write_real_log
+from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "read_a_run.py"
 
+SMALL_PICTURES = """
+%matplotlib inline
+%config InlineBackend.print_figure_kwargs = {"dpi": 20, "bbox_inches": None}
+"""
 
-def run_cells(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run the notebook on a sample.
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+    """A running kernel for all notebooks, since each would import the same."""
+    manager, client = start_new_kernel(cwd=str(tmp_path_factory.mktemp("notebook")))
+    client.stop_channels()
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+def run_cells(sample: Sample, kernel: KernelManager) -> str:
+    """Run the notebook on a sample, without what a notebook before it left in the kernel.
 
     Returns:
         What its cells printed.
@@ -21,10 +38,11 @@ def run_cells(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> str:
     Raises:
         CellExecutionError: If a cell fails.
     """
-    monkeypatch.setenv("RUN_FOLDER", str(sample.folder))
-    monkeypatch.setenv("RUN_TRACK", str(sample.route))
+    variables = {"RUN_FOLDER": str(sample.folder), "RUN_TRACK": str(sample.route)}
+    beginning = f"%reset -f\nimport os\nos.environ.update({variables!r})\n{SMALL_PICTURES}"
     notebook = jupytext.read(NOTEBOOK)
-    NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(sample.scratch)}}).execute()
+    notebook.cells.insert(0, new_code_cell(beginning))
+    NotebookClient(notebook, km=kernel, timeout=240).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     # One for each function of ours, and the library's own.
@@ -32,14 +50,14 @@ def run_cells(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> str:
     return "".join(output["text"] for output in outputs if output["output_type"] == "stream")
 
 
-def test_notebook_runs_on_our_run(tmp_path, monkeypatch):
-    printed = run_cells(write_own_log(tmp_path), monkeypatch)
+def test_notebook_runs_on_our_run(tmp_path, kernel):
+    printed = run_cells(write_own_log(tmp_path), kernel)
     assert "DRFC_MODEL_SINGLE_WORKERS" in printed
     assert "OVERALL" in printed
 
 
 @pytest.mark.data
-def test_notebook_runs_on_a_real_log(reference_data, tmp_path, monkeypatch):
-    printed = run_cells(write_real_log(reference_data, tmp_path), monkeypatch)
+def test_notebook_runs_on_a_real_log(reference_data, tmp_path, kernel):
+    printed = run_cells(write_real_log(reference_data, tmp_path), kernel)
     assert "DRFC_MODEL_SINGLE_WORKERS" in printed
     assert "OVERALL" in printed

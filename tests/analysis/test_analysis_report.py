@@ -190,6 +190,7 @@ def test_names_cannot_write_markup(tmp_path, monkeypatch):
     assert not [address for address in page.addresses if address == "x"]
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_models_stand_side_by_side(folder, tmp_path):
     other = write_run(tmp_path / "other", num_iterations=3, progress=False)
     report = write_report([read_run(folder), read_run(other)], tmp_path / "both.html")
@@ -201,6 +202,7 @@ def test_models_stand_side_by_side(folder, tmp_path):
     assert {"mine", "other"} <= {word.strip() for word in page.words}
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_each_track_of_several_workers_is_drawn(tmp_path):
     large = ring(3.0)
     tracks = (ring(), Track("large", large.center, large.inner, large.outer, closed=True))
@@ -210,6 +212,7 @@ def test_each_track_of_several_workers_is_drawn(tmp_path):
     assert "large (worker 1)" in Page(report.page.read_text(encoding="utf-8")).text
 
 
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("kept", ["metrics", "training-simtrace", "evaluation-20260102030405"])
 def test_a_part_of_a_run_is_reported_with_notes_on_the_rest(folder, tmp_path, kept):
     shutil.copytree(folder / kept, tmp_path / "part" / kept)
@@ -221,6 +224,7 @@ def test_a_part_of_a_run_is_reported_with_notes_on_the_rest(folder, tmp_path, ke
     assert report.figures
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_one_short_iteration_is_reported(tmp_path):
     run = read_run(write_run(tmp_path / "young", num_iterations=1, num_episodes=1))
     assert write_report([run], tmp_path / "young.html").figures
@@ -283,6 +287,7 @@ def test_command_explains_what_it_cannot_do(folder, tmp_path):
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("drawn_once")
 def test_a_real_log_is_reported(reference_data, tmp_path):
     real = write_real_log(reference_data, tmp_path)
     run = read_run(real.folder, tracks=[real.route])

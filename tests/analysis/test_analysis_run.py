@@ -30,6 +30,13 @@ def folder(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("run") / "mine", evaluations=("20260102030405", "20260102030400"))
 
 
+@pytest.fixture(scope="module")
+def small_folder(tmp_path_factory):
+    """With files of the same kinds, but few and short ones."""
+    path = tmp_path_factory.mktemp("run") / "small"
+    return write_run(path, num_iterations=2, num_episodes=3, evaluations=("20260102030405", "20260102030400"))
+
+
 def test_episodes_add_up_what_their_steps_hold(folder):
     steps = read_run(folder).steps
     episodes = Episodes.of(steps)
@@ -185,10 +192,10 @@ DAMAGES = st.sampled_from(["truncate", "noise", "empty", "remove", "folder", "nu
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_damaged_files_become_notes(folder, tmp_path_factory, data):
+def test_damaged_files_become_notes(small_folder, tmp_path_factory, data):
     """Whatever happens to some files, the rest is read; or nothing is left and an error says so."""
     damaged = tmp_path_factory.mktemp("damaged") / "run"
-    shutil.copytree(folder, damaged)
+    shutil.copytree(small_folder, damaged)
     paths = sorted(path for path in damaged.rglob("*") if path.is_file())
     for path in data.draw(st.lists(st.sampled_from(paths), min_size=1, max_size=5, unique=True)):
         damage(path, data)

@@ -193,6 +193,7 @@ def test_the_report_goes_where_it_is_expected(
     assert found.parent.is_dir()
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_the_command_reports_on_an_archive(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     place = zipped(console(run, tmp_path / "console"), tmp_path / "logs.zip")

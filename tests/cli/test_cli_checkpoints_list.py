@@ -24,6 +24,8 @@ from hotlap.records.tallies import TallyLog
 from hotlap.training.ranking import contenders
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures", "short_run_offs")
+
 SHORT = {"num_episodes_between_training": 1}
 
 

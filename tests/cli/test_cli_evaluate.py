@@ -23,6 +23,8 @@ from hotlap.records.opening import open_store
 from hotlap.shell import quoted
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures")
+
 
 @pytest.mark.parametrize(
     ("words", "no_video", "laps", "wanted", "which"),

@@ -82,7 +82,7 @@ def test_the_systems_signal_is_a_wish_too(hotlap):
 
 def stop_by_signal(hotlap: Hotlap, folder: Path, number: int) -> tuple[int, str]:
     """Send a signal in the middle of an iteration; finished iterations before it, and the output."""
-    with hotlap.start("train", folder) as training:
+    with hotlap.fork("train", folder) as training:
         wait_for(lambda: num_iterations(folder), "an iteration")
         drives(folder)
         before = num_iterations(folder)
@@ -98,7 +98,7 @@ def stop_by_signal(hotlap: Hotlap, folder: Path, number: int) -> tuple[int, str]
 def test_the_second_signal_ends_at_once(hotlap):
     """The iteration in hand is lost, the checkpoints before it are not."""
     folder = model(hotlap, reward=SLOW)
-    with hotlap.start("train", folder) as training:
+    with hotlap.fork("train", folder) as training:
         wait_for(lambda: num_iterations(folder), "an iteration")
         drives(folder)
         training.send_signal(signal.SIGINT)
@@ -183,16 +183,17 @@ print("signal", os.WTERMSIG(status))
 def test_stop_now_ends_what_does_not_come_to_an_end(hotlap, monkeypatch):
     """A reward function that loops for ever, and even swallows the interrupt, is ended all the same."""
     folder = model(hotlap, reward=ENDLESS)
-    hotlap.call("train", folder, "--detach")
-    wait_for((folder / "driving").exists, "the reward function")  # it may be in there already, and is called once
     monkeypatch.setattr(jobs, "PATIENCE_S", 0.1)
-    with hotlap.start("stop", folder, "--now") as impatient:
-        patient = hotlap.call("stop", folder)
-        end(impatient)
+    with hotlap.fork("train", folder) as training:
+        wait_for((folder / "driving").exists, "the reward function")  # it is called once
+        with hotlap.start("stop", folder, "--now") as impatient:
+            patient = hotlap.call("stop", folder)
+            end(impatient)
+        output = end(training)
     assert "hotlap stop 1 --now` ends it at once" in patient.stderr
     (job,) = hotlap.jobs()
     assert (job.state, job.reason) == ("finished", "interrupted")
-    assert "Stopped by force" in hotlap.call("logs", "1").stdout
+    assert "Stopped by force" in output
     assert CheckpointStore(Folder(folder)).load("last").state.iteration == 0
 
 

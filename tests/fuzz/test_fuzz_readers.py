@@ -5,7 +5,6 @@ A few in each run of the tests; ``make fuzz`` tries 100,000 of each.
 
 from __future__ import annotations
 
-import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,6 +60,5 @@ def test_damaged_files_are_read_or_refused(name: str, memory_folder: Path):
         reader.meet(memory_folder, reader.odd(Choices(program)))
 
     meet()
-    gc.collect()
     most = max(peak_memory(), process.memory_info().rss) - before
     assert most < MAX_PEAK, f"{most >> 20} MiB more"

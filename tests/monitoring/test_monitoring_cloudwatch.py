@@ -10,9 +10,9 @@ from typing import Any
 
 import boto3
 import pytest
-from conftest import hide_aws_settings
 from drfc_folder import write_drfc_folder
 from news import NOON, beginning, news_of
+from s3_server import hide_aws_settings
 
 from hotlap.cli.doctor_folder import examine_folder
 from hotlap.config.monitoring import Monitoring

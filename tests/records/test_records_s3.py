@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import hide_aws_settings
-from s3_server import S3Server
+from s3_server import S3Server, hide_aws_settings
 from tcp_proxy import Proxy
 
 from hotlap.errors import ConfigError, HotlapError, RecordError

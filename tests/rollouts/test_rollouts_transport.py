@@ -165,6 +165,8 @@ def play_on_two_nodes(setup: RolloutSetup, num_episodes: int) -> tuple[list[Play
 
     ray_fleet.unpack = unpack_and_tell
     with two_nodes(), closing(ray_fleet.RayFleet(setup, 2, cluster="auto")) as fleet:
+        while not all(worker.ready for worker in fleet.workers):
+            fleet.advance(0.1)
         batch = fleet.start(CollectRequest(plans(num_episodes), weights(setup)))
         tasks = {worker.info.address: worker.tasks[0].outstanding.copy() for worker in fleet.workers}
         episodes = batch.result()

@@ -92,8 +92,8 @@ class RouteReference:
         """Reward inputs about objects, and what the car crashes into, of one car at ``origin`` (2,) [m], ``yaw``."""
         front = origin + FRONT_POINT_AHEAD * np.array([np.cos(yaw), np.sin(yaw)])
         here = self.center.project(shapely.Point(front))
-        points = [shapely.Point(*each.at) for each in objects]
-        distances = np.array([self.center.project(point) for point in points])
+        points = shapely.points([each.at for each in objects])
+        distances = shapely.line_locate_point(self.center, points)
         order = np.argsort(distances, kind="stable")
         following = int(np.searchsorted(distances[order], here, side="right"))
         previous = (following - 1) % len(objects)
@@ -102,14 +102,14 @@ class RouteReference:
         hits = [
             number
             for number, each in enumerate(objects)
-            if any(shapely.Polygon(each.corners()).contains(shapely.Point(*corner)) for corner in corners)
+            if shapely.contains_xy(shapely.Polygon(each.corners()), corners).any()
         ]
         ahead = objects[order[following]]
         return {
             "closest_objects": order[[previous, following]],
-            "objects_left_of_center": np.array([self.inner_half.contains(point) ^ (not self.ccw) for point in points]),
+            "objects_left_of_center": shapely.contains(self.inner_half, points) ^ (not self.ccw),
             "objects_distance": distances,
-            "objects_distance_from_center": np.array([self.center.distance(point) for point in points]),
+            "objects_distance_from_center": shapely.distance(self.center, points),
             "object_in_camera": np.array(
                 any(camera.sees(origin, yaw, np.append(point, ahead.height)) for point in [*ahead.corners(), ahead.at])
             ),
@@ -123,8 +123,8 @@ CAR_RECTANGLE = (0.32352, 0.1961)  # [m] length and width
 def rectangle(middle: np.ndarray, yaw: float, length: float, width: float) -> np.ndarray:
     """Corners (4, 2) [m]."""
     ahead, left = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
-    signs = [(1, 1), (1, -1), (-1, -1), (-1, 1)]
-    return np.array([middle + 0.5 * a * length * ahead + 0.5 * b * width * left for a, b in signs])
+    signs = np.array([(1, 1), (1, -1), (-1, -1), (-1, 1)])
+    return middle + 0.5 * signs * (length, width) @ np.stack([ahead, left])
 
 
 @dataclass(frozen=True)

@@ -158,19 +158,20 @@ def test_reward_inputs_and_crashes_are_those_of_the_reference(car: str, bot_car:
             state.crashed_into.fill_(-1)
             locate_objects(scene, state, state.active)
             check_objects(scene, state, camera)
-            objects = state.objects.numpy()
+            objects, closest = state.objects.numpy(), state.closest_objects.numpy()[:, 0]
+            in_camera, crashed_into = state.object_in_camera.numpy()[:, 0], state.crashed_into.numpy()[:, 0]
+            assert ((state.is_crashed.numpy()[:, 0] != 0) == (crashed_into >= 0)).all()
             lines = [line[::-1] if reverse else line for line in (track.center, track.inner, track.outer)]
             reference = RouteReference(*lines, closed=track.closed, reverse=reverse)
             for world in range(num_poses):
                 got = {
-                    "closest_objects": state.closest_objects.numpy()[world, 0],
+                    "closest_objects": closest[world],
                     "objects_left_of_center": objects[world]["left_of_center"],
                     "objects_distance": objects[world]["distance"],
                     "objects_distance_from_center": objects[world]["distance_from_center"],
-                    "object_in_camera": state.object_in_camera.numpy()[world, 0],
-                    "crashed_into": state.crashed_into.numpy()[world, 0],
+                    "object_in_camera": in_camera[world],
+                    "crashed_into": crashed_into[world],
                 }
-                assert state.is_crashed.numpy()[world, 0] == (got["crashed_into"] >= 0)
                 items = object_references(rows[world])
                 expected = reference.object_inputs(items, at[world], yaw[world], camera_reference)
                 crashes += int(expected["crashed_into"] >= 0)
@@ -187,7 +188,7 @@ def test_reward_inputs_and_crashes_are_those_of_the_reference(car: str, bot_car:
                 gaps = np.abs(expected["objects_distance"] - reference.center.project(shapely.Point(front)))
                 for name, wanted in expected.items():
                     certain = gaps.min() > 1e-4 or name not in ("closest_objects", "object_in_camera")
-                    certain &= all(np.allclose(other[name] * 1.0, wanted * 1.0, atol=1e-4) for other in beside)
+                    certain &= np.allclose([other[name] * 1.0 for other in beside], wanted * 1.0, atol=1e-4)
                     uncertain += not certain
                     if certain and not np.allclose(got[name] * 1.0, wanted * 1.0, atol=5e-4):
                         found.append(f"{track.name} {reverse} world {world}: {name} is {got[name]}, expected {wanted}")

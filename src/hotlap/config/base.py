@@ -7,6 +7,7 @@ import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -57,8 +58,12 @@ def warn(message: str) -> None:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """A sentence that points from an unknown name to the known one it resembles, or else lists what is known."""
-    known = sorted(known)
-    close = resembling(name[:100], known)
+    return _nearest(name[:100], tuple(sorted(known)))
+
+
+@lru_cache(maxsize=1000)  # a file may hold the same mistake a hundred thousand times
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    close = resembling(name, known)
     return f"Did you mean {close!r}?" if close else f"Known: {', '.join(known)}."
 
 
@@ -103,7 +108,7 @@ def checked(
     try:
         return model.model_validate(dict(values)), []
     except ValidationError as error:
-        found, places = error.errors(), lines()
+        found, places = error.errors(include_url=False), lines()
     found.sort(key=lambda problem: _line(problem, places))
     at = [f"line {line}: " if (line := _line(problem, places)) else "" for problem in found]
     return None, [f"{place}{_describe(model, problem)}" for place, problem in zip(at, found, strict=True)]

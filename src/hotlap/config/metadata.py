@@ -263,7 +263,9 @@ class ModelMetadata(_OfFile):
         try:
             metadata = cls.model_validate(_arranged(data))
         except ValidationError as error:
-            raise ConfigError(told(source, [_sentence(problem) for problem in error.errors()])) from None
+            raise ConfigError(
+                told(source, [_sentence(problem) for problem in error.errors(include_url=False)])
+            ) from None
         _warn_beyond_limits(source, metadata)
         return metadata
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import warp as wp
@@ -68,18 +69,21 @@ WALL_HEIGHT = 2.0  # [m] of 2019: no wall's top is in any frame, though some are
 
 
 class Scenery:
-    """Grounds of one track with walls at will; what is painted is baked once."""
+    """Grounds of one track with walls at will; what is painted is baked once, and so are its blurred copies."""
 
     def __init__(self, track: Track, theme: Theme, *, texel: float | None = None) -> None:
         self.track = track
         self.ground = bake_ground(track, theme, texel=texel, field_margin=1.5)
+        self._levels = cache(self.ground.levels)
 
     def with_walls(self, margins: tuple[float, float, float, float]) -> Ground:
         """The ground with walls ``margins`` (south, east, north, west) [m] away from the road's bounding box."""
         x_min, y_min, x_max, y_max = self.track.bounds
         south, east, north, west = margins
         rectangle = (x_min - west, y_min - south, x_max + east, y_max + north)
-        return replace(self.ground, rectangle=rectangle, wall_height=WALL_HEIGHT)
+        ground = replace(self.ground, rectangle=rectangle, wall_height=WALL_HEIGHT)
+        vars(ground)["levels"] = self._levels  # of the paint, which walls do not change
+        return ground
 
 
 class Eye:
@@ -179,12 +183,16 @@ def search_drive(
 # Poses
 
 
+@cache
+def _blurring(size: int, sigma: float) -> np.ndarray:
+    """Weights (blurred, size) of the pixels of a line in each that is left of it: thinned out as the blur allows."""
+    return gaussian_filter1d(np.eye(size, dtype=np.float32), sigma, axis=0)[:: max(1, int(sigma))]
+
+
 def _blur(images: np.ndarray, sigma: float) -> np.ndarray:
     """Blurred images, thinned out as far as the blur allows, as float32 rows (n, pixels)."""
-    thin = max(1, int(sigma))
-    rows = gaussian_filter1d(images.astype(np.float32), sigma, axis=1)[:, ::thin]
-    blurred = gaussian_filter1d(rows, sigma, axis=2)[:, :, ::thin]
-    return np.ascontiguousarray(blurred).reshape(len(images), -1)
+    down, across = (_blurring(size, sigma) for size in images.shape[1:])
+    return (down @ images.astype(np.float32) @ across.T).reshape(len(images), -1)
 
 
 def _robust_cost(residuals: np.ndarray) -> np.ndarray:

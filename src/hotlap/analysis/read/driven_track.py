@@ -6,7 +6,7 @@ Names are not needed, and would not suffice: route files have been renamed, and 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ _NEEDED = 0.97  # share of the sample that must lie on the road
 
 @dataclass(frozen=True)
 class Candidates:
-    """Tracks that a run may have been driven on.
+    """Tracks that a run may have been driven on; each is read once.
 
     Args:
         names: Names or route files that the user or the run gives; they are tried first.
@@ -33,14 +33,23 @@ class Candidates:
 
     names: Sequence[str | Path] = ()
     folder: Path | None = None
+    _read: dict[str, Track | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Track]:
         own = sorted(self.folder.glob("*.npy")) if self.folder else []
         for place in dict.fromkeys((*self.names, *own, *(entry.path for entry in list_tracks()))):
+            track = self._track(str(place))
+            if track:
+                yield track
+
+    def _track(self, place: str) -> Track | None:
+        """None if it cannot be read: then it is none of the candidates."""
+        if place not in self._read:
             try:
-                yield load_track(str(place))
+                self._read[place] = load_track(place)
             except TrackError:
-                continue  # one that cannot be read is none of the candidates
+                self._read[place] = None
+        return self._read[place]
 
 
 def driven_track(steps: Steps, candidates: Candidates) -> Track | None:

@@ -1,0 +1,18 @@
+"""What the process imports that `Hotlap.fork` forks: all that a training needs, and it has trained once then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hotlap_process import Hotlap
+from painted_grounds import paint_grounds_once
+from tiny_model import write_model
+
+from hotlap import unfinished
+
+paint_grounds_once(pytest.MonkeyPatch())
+with TemporaryDirectory() as folder:
+    Hotlap(Path(folder)).call("train", write_model(Path(folder) / "model", training={"max_iterations": 1}).path)
+unfinished._swept.clear()  # as in a process of its own
