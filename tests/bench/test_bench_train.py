@@ -69,7 +69,7 @@ def test_impossible_arguments_are_named(options, words):
 @pytest.mark.slow
 def test_training_is_measured():
     """A real run: the stable keys, a share of the peak below one, and stages that make up the rates."""
-    found = bench_train(iterations=1, shared=False)
+    found = bench_train(iterations=1, others=False)
     assert found["env_steps_per_s"] == pytest.approx(
         found["num_steps"] / (found["stages_s"]["collect"] + found["stages_s"]["update"])
     )

@@ -63,7 +63,7 @@ def bench_train(
     track: str = DEFAULT_TRACK,
     iterations: int = 4,
     threads: int = 0,
-    shared: bool = True,
+    others: bool = True,
     versus: str | None = None,
     records: bool = False,
 ) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def bench_train(
         track: Name or route file.
         iterations: How many count; one more comes before them.
         threads: Processor threads; 0: all.
-        shared: Measure the loop with a shared encoder, too.
+        others: Measure the loop with a critic of the state and with a shared encoder, too.
         versus: ``"sb3"``: train the same recipe with Stable-Baselines3 on the same environment.
         records: Measure what it costs to leave records behind, too.
 
@@ -81,10 +81,10 @@ def bench_train(
         JSON-ready: ``env_steps_per_s`` (steps over the wall-clock of collecting and updating),
         ``update_samples_per_s`` (samples over that of updating; each goes through both towers), ``gemm_share`` (share
         of ``peak_gflops``, the machine's matrix-multiply peak in the same ``dtype`` with the same ``threads``, that
-        collecting and updating reach), ``sb3_ratio`` (None without ``versus``), ``shared_encoder_env_steps_per_s``
-        (None without ``shared``), ``records_cost`` and ``records`` (see `measure_records_cost`; None without
-        ``records``), ``stages_s``, ``num_steps``, ``iterations``, ``sb3`` (what was measured there, or
-        None), ``track`` and ``machine``.
+        collecting and updating reach), ``sb3_ratio`` (None without ``versus``), ``state_critic_env_steps_per_s``
+        and ``shared_encoder_env_steps_per_s`` (None without ``others``), ``records_cost`` and ``records`` (see
+        `measure_records_cost`; None without ``records``), ``stages_s``, ``num_steps``, ``iterations``, ``sb3`` (what
+        was measured there, or None), ``track`` and ``machine``.
 
     Raises:
         ConfigError: If an argument is not possible.
@@ -107,7 +107,8 @@ def bench_train(
         from hotlap.bench.sb3 import measure_sb3
 
         versus_sb3 = measure_sb3(track=track, num_steps=min(separate.num_steps // iterations, MAX_SB3_STEPS))
-    one_tower = _measure_loop(track, options | {"shared_encoder": True}) if shared else None
+    state = _measure_loop(track, options | {"critic": "state"}) if others else None
+    one_tower = _measure_loop(track, options | {"shared_encoder": True}) if others else None
     cost: dict[str, Any] = {"records_cost": None, "records": None}
     if records:
         options = {"seed": 0, "threads": threads}
@@ -121,6 +122,7 @@ def bench_train(
         "dtype": str(_dtype()).removeprefix("torch."),
         "threads": num_threads,
         "peak_gflops": peak / 1e9,
+        "state_critic_env_steps_per_s": state.num_steps / state.seconds if state else None,
         "shared_encoder_env_steps_per_s": one_tower.num_steps / one_tower.seconds if one_tower else None,
         **cost,
         "stages_s": separate.stages_s,

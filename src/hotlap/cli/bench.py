@@ -74,7 +74,9 @@ def train(
     versus: Annotated[
         str | None, typer.Option(help="sb3: Stable-Baselines3 PPO with the same recipe beside it.")
     ] = None,
-    shared: Annotated[bool, typer.Option(help="Measure the loop with a shared encoder, too.")] = True,
+    others: Annotated[
+        bool, typer.Option(help="Measure the loop with a critic of the state and with a shared encoder, too.")
+    ] = True,
     records: Annotated[
         str | None, typer.Option(help="off,on: what traces, metrics, logs and checkpoints cost the loop.")
     ] = None,
@@ -85,7 +87,8 @@ def train(
     """Measure the whole training loop with the stock recipe, from scratch.
 
     JSON keys: env_steps_per_s, update_samples_per_s, gemm_share, sb3_ratio, dtype, threads, peak_gflops,
-    shared_encoder_env_steps_per_s, records_cost, records, stages_s, num_steps, iterations, sb3, track, machine.
+    state_critic_env_steps_per_s, shared_encoder_env_steps_per_s, records_cost, records,
+    stages_s, num_steps, iterations, sb3, track, machine.
     """
     if records not in (None, "off,on", "on,off"):
         raise ConfigError(f"--records {records!r} is not known; it can be: off,on.")
@@ -97,7 +100,7 @@ def train(
             track=track,
             iterations=iterations,
             threads=threads,
-            shared=shared,
+            others=others,
             versus=versus,
             records=records is not None,
         )
@@ -111,6 +114,8 @@ def train(
         "share of matmul peak": f"{found['gemm_share']:.0%} of {found['peak_gflops']:,.0f} GFLOP/s ({found['dtype']})",
         "time": f"{stages} s for {found['num_steps']:,} steps",
     }
+    if found["state_critic_env_steps_per_s"]:
+        rows["… with a critic of the state"] = f"{found['state_critic_env_steps_per_s']:,.0f} steps/s"
     if found["shared_encoder_env_steps_per_s"]:
         rows["… with a shared encoder"] = f"{found['shared_encoder_env_steps_per_s']:,.0f} steps/s"
     if found["records_cost"] is not None:
