@@ -21,6 +21,7 @@ from hotlap.rl.networks import Tower
 from hotlap.rl.working_weights import WorkingWeights
 
 KL_WINDOW = 8  # minibatches whose mean divergence is compared with the target: that of one is mostly noise
+SMALL_SHARE = 0.1  # of the weights of the largest tower: what has fewer is done long before it
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 
 
@@ -60,6 +61,11 @@ class TowerLearner(Generic[BatchT]):
         self.tower, self.target_kl = tower, target_kl
         self.weights = WorkingWeights(tower, dtype, requires_grad=True)
         self.adam = Adam(dict(tower.named_parameters()), lr=lr, betas=betas, eps=eps)
+
+    @property
+    def num_weights(self) -> int:
+        """How many numbers it learns."""
+        return sum(weight.numel() for weight in self.weights.leaves.values())
 
     def optimize(
         self, samples: BatchT, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, parallel_map: ParallelMap = map
@@ -125,25 +131,29 @@ def optimize_on_threads(
 ) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
 
+    One whose tower is small beside the largest needs no share: it works beside the others.
+
     Never on the calling thread: the C library's heap of a process's first thread gives large blocks back to the system
     after each minibatch and takes them again page by page, which costs a sixth of the time; heaps of other threads
     keep them.
     """
     num_threads = torch.get_num_threads()
-    num_learners = min(len(learners), num_threads)
+    largest = max(learner.num_weights for learner in learners)
+    small = [learner for learner in learners if learner.num_weights < SMALL_SHARE * largest]
+    num_learners = min(len(learners) - len(small), num_threads)
     num_parts = max(1, min(num_threads // num_learners, len(epochs[0][0]) // SMALLEST_PART))
 
     def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
 
     def optimize(learner: TowerLearner[BatchT]) -> list[dict[str, float]]:
-        if num_parts == 1:
+        if num_parts == 1 or learner in small:
             return learner.optimize(samples, epochs)
         with pool(num_parts, num_learners * num_parts) as team:
             return learner.optimize(samples, epochs, num_parts, team.map)
 
     try:
-        with pool(num_learners, num_learners * num_parts) as leaders:
+        with pool(num_learners + len(small), num_learners * num_parts) as leaders:
             return list(leaders.map(optimize, learners))
     finally:
         # The number of threads that a worker sets is also the default of threads to come.
