@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 MODEL ?= models/first-lap
-# Two processes more than the two cores of a small machine: many tests wait for processes that they start, which are to
+# One process more than the two cores of a small machine: many tests wait for processes that they start, which are to
 # find compiled modules even where this shell is told to write none.
-PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help train test test-slow fuzz check format bench clean

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD
+from hotlap.deepracer.state_values import STATE
 from hotlap.deepracer.statuses import Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import RewardError
 from hotlap.records.sim_trace import format_csv
 from hotlap.rl.policy import Policy
 from hotlap.rl.precision import Precision
-from hotlap.rollouts.model import build_network
+from hotlap.rollouts.model import build_guide, build_network
 from hotlap.rollouts.plan import EpisodePlan, StartRule, episode_seed, plan_training
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode, RolloutWorker
@@ -94,6 +96,35 @@ def assert_same(one: PlayedEpisode, other: PlayedEpisode) -> None:
     np.testing.assert_allclose(one.experience.log_probs, other.experience.log_probs, rtol=1e-6)
     assert one.experience.terminated == other.experience.terminated
     assert one.experience.truncated == other.experience.truncated
+
+
+def test_a_guide_drives_the_guided_episodes_and_no_others(config: RaceConfig):
+    """It sees the state, which comes along for who learns; the policy drives the others as if it were alone."""
+    told = replace(config, told=(STATE,))
+    guide = build_guide(config.metadata)
+    with torch.no_grad():
+        guide.policy.head.logits.bias[2] = 1e3
+    policy = Policy(build_network(config.metadata, seed=1), precision="float64")
+    guided = RolloutWorker(told, policy, num_worlds=3, guide=Policy(guide, precision="float64"))
+    half = [replace(plan, guided=plan.number % 2 == 1) for plan in plans(6)]
+    alone = worker(config, 3, precision="float64").collect(CollectRequest(plans(6)))
+    for episode, by_policy in zip(guided.collect(CollectRequest(half)), alone, strict=True):
+        assert episode.experience is not None
+        assert episode.experience.obs[STATE].shape[0] == episode.experience.num_steps
+        if episode.plan.guided:
+            assert (episode.actions == 2).all()
+        else:
+            np.testing.assert_array_equal(episode.actions, by_policy.actions)
+            np.testing.assert_array_equal(episode.steps.x, by_policy.steps.x)
+            np.testing.assert_array_equal(
+                episode.experience.obs["FRONT_FACING_CAMERA"], by_policy.experience.obs["FRONT_FACING_CAMERA"]
+            )
+
+
+@pytest.mark.parametrize(("share", "number"), [(0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)])
+def test_a_share_of_the_episodes_is_guided(share: float, number: int):
+    planned = plan_training([StartRule()], job_seed=1, iteration=0, num_episodes=8, first_number=0, guided_share=share)
+    assert sum(plan.guided for plan in planned) == number
 
 
 def test_episodes_do_not_depend_on_how_many_are_played_at_once(config: RaceConfig):
