@@ -231,9 +231,9 @@ class Run:
                     "sensors": list(self.folder.metadata.sensors),
                     "action_space": self.folder.metadata.action_space.model_dump(mode="json"),
                     "shared_encoder": self.learner.network.shared_encoder,
-                    "critic": self.learner.network.critic,
                     "seed": self.state.seed,
-                },
+                }
+                | ({"critic": "state"} if self.learner.network.critic == "state" else {}),  # else as it was before
                 optimizer=self.learner.optimizer_state(),
                 state=self.state,
             )
