@@ -105,7 +105,7 @@ class TimeTrialEnv(gymnasium.Env[Any, Any]):
     ## Observation
     ``Box(0, 255, (120, 160, 1), uint8)``: the grey image of the front camera, row 0 at the top. With
     ``observation="state"`` the numbers of `hotlap.deepracer.state_values` instead, ``Box(-inf, inf, (n,), float32)``:
-    nothing is rendered then, which is ten times as fast. ``observation="both"`` gives a ``Dict`` of ``camera`` and
+    nothing is rendered then, which is several times as fast. ``observation="both"`` gives a ``Dict`` of ``camera`` and
     ``state``.
 
     ## Action
