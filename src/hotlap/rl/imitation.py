@@ -21,8 +21,9 @@ from torch import Tensor
 from hotlap.rl.distributions import Categorical, Distribution
 from hotlap.rl.episode import Episode
 from hotlap.rl.learner import Metric, Update
-from hotlap.rl.minibatches import TowerLearner, optimize_on_threads
-from hotlap.rl.networks import ActorCritic, acting_part, misfits
+from hotlap.rl.minibatches import TowerLearner, optimize
+from hotlap.rl.network_learner import NetworkLearner
+from hotlap.rl.networks import ActorCritic, acting_part
 from hotlap.rl.precision import Precision, compute_dtype
 
 METRICS = (
@@ -89,10 +90,11 @@ def _divergence(policy: Distribution, targets: Tensor) -> tuple[Tensor, Tensor]:
     return (off**2 + wider**2).sum(dim=-1).mean(), (off.abs().amax(dim=-1) < CLOSE).float().mean()
 
 
-class Imitation:
+class Imitation(NetworkLearner):
     """The `Learner` of a student.
 
-    The model's weights are an average over the last minibatches of those that learn.
+    The model's weights are an average over the last minibatches of those that learn. What is remembered is no part of
+    the state: `remember` it again.
 
     Args:
         network: The student; its policy learns, its value is left as it is.
@@ -116,8 +118,7 @@ class Imitation:
         self.device = torch.device(device)
         self.network, self.teacher = network.to(self.device), teacher.to(self.device)
         self.config = config
-        self._tower = deepcopy(network.policy)
-        self._pupil = _Pupil(self._tower, compute_dtype(precision, self.device), lr=config.lr)
+        self._pupil = _Pupil(deepcopy(network.policy), compute_dtype(precision, self.device), lr=config.lr)
         self._num_updates = torch.zeros((), dtype=torch.int64)
         self._lessons: Lessons | None = None
         self._num_lessons = self._next = 0
@@ -135,7 +136,7 @@ class Imitation:
         self._pupil.adam.lr = self._learning_rate()
         found: list[dict[str, float]] = []
         for batches in drawn.to(self.device).split(_AVERAGE_EVERY):
-            found += self._optimize([list(batches)])[0]
+            found += optimize([self._pupil], self._lessons, [list(batches)], self.device)[0]
             self._average(len(batches))
         self._num_updates += 1
         terms = {metric.name: float(np.mean([each[metric.name] for each in found])) for metric in METRICS}
@@ -187,53 +188,23 @@ class Imitation:
         """Draw the averaged weights towards those that learn; faster at first, as these come from nowhere."""
         steps = float(self._pupil.adam.num_steps)
         kept = min(self.config.averaging, steps / (steps + 10.0)) ** num_minibatches
-        for average, weight in zip(self.network.policy.parameters(), self._tower.parameters(), strict=True):
+        for average, weight in zip(self.network.policy.parameters(), self._pupil.tower.parameters(), strict=True):
             average.lerp_(weight, 1.0 - kept)
-
-    def acting_weights(self) -> dict[str, Tensor]:
-        """See `Learner.acting_weights`."""
-        return acting_part(self.network.state_dict())
-
-    def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """See `Learner.state_dict`; what is remembered is not in it: `remember` it again."""
-        weights = {f"model.{name}": weight.detach() for name, weight in self.network.state_dict().items()}
-        live = weights | self.optimizer_state()
-        if into is None:
-            return {name: tensor.clone() for name, tensor in live.items()}
-        for name, tensor in live.items():
-            into[name].copy_(tensor)
-        return into
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """See `Learner.optimizer_state`: Adam's moments, and the weights that learn."""
         moments = {f"adam.policy.{name}": tensor for name, tensor in self._pupil.adam.state_dict().items()}
-        learning = {f"learning.{name}": weight.detach() for name, weight in self._tower.state_dict().items()}
+        learning = {f"learning.{name}": weight.detach() for name, weight in self._pupil.tower.state_dict().items()}
         return moments | learning | {"num_updates": self._num_updates}
 
-    @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See `Learner.load_state_dict`."""
-        if wrong := misfits(self.state_dict(), state):
-            raise ValueError(
-                f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
-            )
-        self.network.load_state_dict({name: state[f"model.{name}"] for name in self.network.state_dict()})
-        for name, tensor in self.optimizer_state().items():
-            tensor.copy_(state[name])
+    def fresh_optimizer_state(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """See `NetworkLearner.fresh_optimizer_state`: learning begins with these weights."""
+        policy = {name.removeprefix("policy."): weight for name, weight in acting_part(weights).items()}
+        return super().fresh_optimizer_state(weights) | {f"learning.{name}": weight for name, weight in policy.items()}
+
+    def refresh(self) -> None:
+        """See `NetworkLearner.refresh`."""
         self._pupil.weights.refresh()
-
-    @torch.no_grad()
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """See `Learner.load_weights`."""
-        fresh = {name: torch.zeros_like(tensor) for name, tensor in self.optimizer_state().items()}
-        fresh |= {f"learning.{name.removeprefix('policy.')}": weight for name, weight in acting_part(weights).items()}
-        self.load_state_dict(fresh | {f"model.{name}": weight for name, weight in weights.items()})
-
-    def _optimize(self, epochs: Sequence[Sequence[Tensor]]) -> list[list[dict[str, float]]]:
-        assert self._lessons is not None
-        if self.device.type == "cpu":
-            return optimize_on_threads([self._pupil], self._lessons, epochs)
-        return [self._pupil.optimize(self._lessons, epochs)]
 
 
 def _room(rows: Tensor, number: int) -> Tensor:

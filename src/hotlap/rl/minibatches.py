@@ -126,7 +126,16 @@ class TowerLearner(Generic[BatchT]):
         raise NotImplementedError
 
 
-def optimize_on_threads(
+def optimize(
+    learners: Sequence[TowerLearner[BatchT]], samples: BatchT, epochs: Sequence[Sequence[Tensor]], device: torch.device
+) -> list[list[dict[str, float]]]:
+    """Let the learners go through minibatches, side by side where a processor computes; see `TowerLearner.optimize`."""
+    if device.type == "cpu":
+        return _optimize_on_threads(learners, samples, epochs)
+    return [learner.optimize(samples, epochs) for learner in learners]
+
+
+def _optimize_on_threads(
     learners: Sequence[TowerLearner[BatchT]], samples: BatchT, epochs: Sequence[Sequence[Tensor]]
 ) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
@@ -146,7 +155,7 @@ def optimize_on_threads(
     def pool(num_workers: int, share: int) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(num_workers, initializer=torch.set_num_threads, initargs=(num_threads // share,))
 
-    def optimize(learner: TowerLearner[BatchT]) -> list[dict[str, float]]:
+    def go_through(learner: TowerLearner[BatchT]) -> list[dict[str, float]]:
         if num_parts == 1 or learner in small:
             return learner.optimize(samples, epochs)
         with pool(num_parts, num_learners * num_parts) as team:
@@ -154,7 +163,7 @@ def optimize_on_threads(
 
     try:
         with pool(num_learners + len(small), num_learners * num_parts) as leaders:
-            return list(leaders.map(optimize, learners))
+            return list(leaders.map(go_through, learners))
     finally:
         # The number of threads that a worker sets is also the default of threads to come.
         torch.set_num_threads(num_threads)

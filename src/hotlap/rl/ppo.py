@@ -26,8 +26,9 @@ from hotlap.rl.episode import Episode, num_steps
 from hotlap.rl.gae import gae
 from hotlap.rl.learner import Metric, Update, register
 from hotlap.rl.losses import LossType, policy_loss, value_loss
-from hotlap.rl.minibatches import TowerLearner, optimize_on_threads
-from hotlap.rl.networks import ActorCritic, Outputs, Tower, acting_part, misfits
+from hotlap.rl.minibatches import TowerLearner, optimize
+from hotlap.rl.network_learner import NetworkLearner
+from hotlap.rl.networks import ActorCritic, Outputs, Tower
 from hotlap.rl.precision import Precision, compute_dtype
 
 EVALUATION_BATCH = 256  # [samples] in the passes before the update
@@ -130,7 +131,7 @@ class _PPOTower(TowerLearner[Samples]):
         return sum(losses[1:], start=losses[0]), terms
 
 
-class PPO:
+class PPO(NetworkLearner):
     """The `Learner` of clipped PPO.
 
     If ``lagged``, an update weighs each step by min(1, present probability / noted probability), and clips around the
@@ -296,11 +297,7 @@ class PPO:
         return epochs
 
     def _optimize(self, samples: Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[dict[str, float], ...]:
-        learners = list(self._learners.values())
-        if self.device.type == "cpu":
-            found = optimize_on_threads(learners, samples, epochs)
-        else:
-            found = [learner.optimize(samples, epochs) for learner in learners]
+        found = optimize(list(self._learners.values()), samples, epochs, self.device)
         return tuple(
             {name: term for terms in of_towers for name, term in terms.items()}
             for of_towers in zip_longest(*found, fillvalue={})
@@ -309,51 +306,14 @@ class PPO:
     def _weights_are_finite(self) -> bool:
         return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
 
-    def state_dict(self, into: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """See `Learner.state_dict`; the optimizer's part is ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME`` and
-        ``adam.TOWER.num_steps``."""
-        live = self._live()
-        if into is None:
-            return {name: tensor.clone() for name, tensor in live.items()}
-        for name, tensor in live.items():
-            into[name].copy_(tensor)
-        return into
-
-    def _live(self) -> dict[str, Tensor]:
-        """What `state_dict` copies."""
-        weights = {f"model.{name}": weight.detach() for name, weight in self.network.state_dict().items()}
-        return weights | self.optimizer_state()
-
     def optimizer_state(self) -> dict[str, Tensor]:
-        """See `Learner.optimizer_state`."""
+        """See `Learner.optimizer_state`: ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME``,
+        ``adam.TOWER.num_steps``."""
         return {
             f"adam.{tower}.{name}": tensor
             for tower, learner in self._learners.items()
             for name, tensor in learner.adam.state_dict().items()
         }
-
-    @torch.no_grad()
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """See `Learner.load_state_dict`."""
-        if wrong := misfits(self._live(), state):
-            raise ValueError(
-                f"the state belongs to another model: {len(wrong)} names or shapes differ, first {wrong[0]!r}"
-            )
-        self.network.load_state_dict({name: state[f"model.{name}"] for name in self.network.state_dict()})
-        for tower, learner in self._learners.items():
-            for name, tensor in learner.adam.state_dict().items():
-                tensor.copy_(state[f"adam.{tower}.{name}"])
-        self.refresh()
-
-    @torch.no_grad()
-    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """See `Learner.load_weights`."""
-        fresh = {name: torch.zeros_like(tensor) for name, tensor in self.optimizer_state().items()}
-        self.load_state_dict(fresh | {f"model.{name}": weight for name, weight in weights.items()})
-
-    def acting_weights(self) -> dict[str, Tensor]:
-        """See `Learner.acting_weights`."""
-        return acting_part(self.network.state_dict())
 
     def refresh(self) -> None:
         """Take over weights of the network that were changed from outside."""
