@@ -68,7 +68,7 @@ class Training(Config):
 
     target_kl: float = Field(default=0.0, ge=0)
     """End the epochs of an update once the policy has moved so far from the one that drove [nat]; 0: never, as in the
-    original. Fast action spaces learn with about 0.03 and stall without."""
+    original."""
 
     shared_encoder: bool = False
     """Let policy and value share their convolutions: about twice as fast; not how a car of the original expects it."""

@@ -17,8 +17,8 @@ from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
 from hotlap.rollouts.noise import EpisodeNoise
 from hotlap.rollouts.plan import EpisodePlan
-from hotlap.rollouts.recorder import Recorder
 from hotlap.rollouts.request import CollectRequest
+from hotlap.rollouts.transcript import Transcript
 from hotlap.sim.starts import Start
 
 _COLUMNS = (  # of a race that are columns of `Steps`
@@ -148,7 +148,7 @@ class _Game:
         self.num_finished = 0
         self._waiting = deque(range(len(self.plans)))
         self._plan_of = np.full(race.num_worlds, -1)  # index of the plan that a world plays; -1: none
-        self._recorder = Recorder(race.num_worlds)
+        self._transcript = Transcript(race.num_worlds)
         self._noise = EpisodeNoise(race.num_worlds, policy.network.actions, policy.noise_size)
         self._steps_before = np.array([plan.steps_before for plan in self.plans])
         self._pace = np.array([plan.pace for plan in self.plans])
@@ -175,7 +175,7 @@ class _Game:
             episodes=[plan.number for plan in plans],
         )
         self._plan_of[free] = numbers
-        self._recorder.begin(free)
+        self._transcript.begin(free)
         for world, plan in zip(free.tolist(), plans, strict=True):
             self._noise.begin(world, plan.start.seed)
 
@@ -184,8 +184,9 @@ class _Game:
         obs = self.race.observe(worlds)
         numbers = self._plan_of[worlds]
         seen = _tensors(obs)
-        steps_taken = torch.from_numpy(self._steps_before[numbers] + self._pace[numbers] * self.steps[numbers])[:, None]
-        noise = torch.from_numpy(self._noise.of(worlds, self.steps[numbers]))[:, None]  # of one car in each world
+        steps = self._transcript.num_steps(worlds)
+        steps_taken = torch.from_numpy(self._steps_before[numbers] + self._pace[numbers] * steps)[:, None]
+        noise = torch.from_numpy(self._noise.of(worlds, steps))[:, None]  # of one car in each world
         acted = self.policy.act(seen, noise, greedy=not self.request.explore, steps_taken=steps_taken)
         actions, log_probs = acted.action.numpy(), acted.log_prob.numpy()
         if (guided := self._guided[numbers]).any():
@@ -201,7 +202,7 @@ class _Game:
             "truncated": found.truncated,
         }
         of_car = {name: column[:, 0] for name, column in columns.items()}
-        self._recorder.write(
+        self._transcript.write(
             worlds, of_car, {name: seen[:, 0] for name, seen in obs.items()} if self.request.learn else None
         )
         self.steps[numbers] += 1
@@ -216,7 +217,7 @@ class _Game:
         plan = self.plans[self._plan_of[world]]
         self._plan_of[world] = -1
         self.num_finished += 1
-        columns = self._recorder.read(world)
+        columns = self._transcript.read(world)
         actions, running = columns.pop("action"), columns.pop("running")
         terminated, truncated = columns.pop("terminated"), columns.pop("truncated")
         log_probs = columns.pop("log_prob")
@@ -237,7 +238,7 @@ class _Game:
             ended, final = self._final
             row = int(np.searchsorted(ended, world))
             experience = Episode(
-                obs=self._recorder.observations(world, run),
+                obs=self._transcript.observations(world, run),
                 actions=actions[run],
                 log_probs=log_probs[run],
                 rewards=steps.reward[run].astype(np.float32),

@@ -50,4 +50,4 @@ def _front_camera(version: float) -> PinholeCamera:
 
 
 SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
-SENSORS |= {name: SensorKind(shape, observe_state) for name, shape in observation_shapes([STATE]).items()}
+SENSORS[STATE] = SensorKind(observation_shapes([STATE])[STATE], observe_state)

@@ -9,7 +9,7 @@ import numpy as np
 _FIRST_ROWS = 256  # room for so many steps at first
 
 
-class Recorder:
+class Transcript:
     """Columns that grow by a row with each step of all worlds; an episode is a stretch of a world's column.
 
     What is small is copied into one array per column. Observations, which may be pictures, stay in the arrays they came
