@@ -32,6 +32,8 @@ Critic = Literal["camera", "state", "shared"]
 """Who estimates the value: a tower like the policy's, which sees what it sees; a small one that sees the simulator's
 state; or a second head on the policy's own tower."""
 
+_HEAD_ROWS = 16  # products of float32 with fewer rows round differently in the math library of Intel's processors
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -64,10 +66,22 @@ class Head(nn.Module):
         features = features.to(next(self.parameters()).dtype)
         policy: Distribution | None = None
         if isinstance(self.actions, DiscreteActions):
-            policy = Categorical.from_logits(self.logits(features))
+            policy = Categorical.from_logits(_rows_alone(self.logits, features))
         elif self.actions is not None:
-            policy = Gaussian.from_log_std(self.mean(features), self.log_std)
-        return Outputs(policy, None if self.value is None else self.value(features).squeeze(-1))
+            policy = Gaussian.from_log_std(_rows_alone(self.mean, features), self.log_std)
+        return Outputs(policy, None if self.value is None else _rows_alone(self.value, features).squeeze(-1))
+
+
+def fill_up(rows: Tensor, number: int) -> Tensor:
+    """At least ``number`` rows, by repeating the last."""
+    missing = number - len(rows)
+    return rows if missing <= 0 else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
+
+
+def _rows_alone(layer: nn.Linear, rows: Tensor) -> Tensor:
+    """The layer's outputs, in which no row depends on how many others there are."""
+    outputs: Tensor = layer(fill_up(rows, _HEAD_ROWS))
+    return outputs[: len(rows)]
 
 
 class Tower(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hotlap.rl.distributions import Categorical
-from hotlap.rl.networks import ActorCritic, acting_part, misfits
+from hotlap.rl.networks import ActorCritic, acting_part, fill_up, misfits
 from hotlap.rl.precision import Precision, compute_dtype
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rl.working_weights import WorkingWeights
@@ -120,15 +120,17 @@ class Policy:
         tower = self.network.policy
         cars = noise.shape[:-1]
         num_cars, last = cars.numel(), len(cars) - 1
-        packed = tower.pack({each: _fill_up(obs[each].flatten(0, last).to(self.device)) for each in tower.sensors})
+        packed = tower.pack(
+            {each: fill_up(obs[each].flatten(0, last).to(self.device), MIN_BATCH) for each in tower.sensors}
+        )
         distribution = self._weights.forward(packed).policy
         assert distribution is not None
-        noise = _fill_up(noise.flatten(0, last).to(self.device))
+        noise = fill_up(noise.flatten(0, last).to(self.device), MIN_BATCH)
         if self.exploration is not None and not greedy:
             assert isinstance(distribution, Categorical)
             if steps_taken is None:
                 steps_taken = torch.zeros(cars)
-            epsilon = self.exploration.epsilon(_fill_up(steps_taken.flatten().to(self.device)))
+            epsilon = self.exploration.epsilon(fill_up(steps_taken.flatten().to(self.device), MIN_BATCH))
             action = self._epsilon_greedy(distribution, noise, epsilon)
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)
@@ -142,9 +144,3 @@ class Policy:
         num_actions = distribution.probs.shape[-1]
         random = (uniform / epsilon.clamp_min(1e-12) * num_actions).long().clamp_max(num_actions - 1)
         return torch.where(uniform < epsilon, random, distribution.mode())
-
-
-def _fill_up(rows: Tensor) -> Tensor:
-    """At least `MIN_BATCH` rows, by repeating the last."""
-    missing = MIN_BATCH - len(rows)
-    return rows if missing <= 0 else torch.cat([rows, rows[-1:].expand(missing, *rows.shape[1:])])
