@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import no_type_check
+from typing import TYPE_CHECKING, no_type_check
 
 import numpy as np
 import warp as wp
 
 from hotlap.tracks.track import Track
+
+if TYPE_CHECKING:  # as type checkers see it, `wp.array2d` has no methods (Warp 1.19)
+    from warp import array as array2d
+else:
+    from warp import array2d
 
 STEP = 0.05  # [m] along the center line between the points of a table
 DIRECTION_REACH = 0.1  # [m] to either side of a point, between which its direction is taken: waypoints are noisy
@@ -23,6 +28,15 @@ class RoadPoint:
     cos_yaw: wp.float32
     sin_yaw: wp.float32
     half_width: wp.float32
+
+
+@wp.struct
+class RoadData:
+    """The roads of all routes on a device: their points, (num_routes, most points), and the number of intervals between
+    those of each, (num_routes,)."""
+
+    points: array2d[RoadPoint]
+    num_intervals: wp.array[wp.int32]
 
 
 # Warp turns the class into its own struct type, which type checkers cannot see.
@@ -48,15 +62,24 @@ def road_tables(routes: Sequence[Track]) -> tuple[np.ndarray, np.ndarray]:
     return table, counts
 
 
+def upload_road(routes: Sequence[Track], device: str) -> RoadData:
+    """The roads of these routes on a device."""
+    points, num_intervals = road_tables(routes)
+    road = RoadData()
+    road.points = wp.array(points, dtype=RoadPoint, device=device)
+    road.num_intervals = wp.array(num_intervals, dtype=wp.int32, device=device)
+    return road
+
+
 @wp.func
 @no_type_check
-def road_point(road: wp.array2d(dtype=RoadPoint), route: int, num_intervals: int, share: float) -> RoadPoint:
+def road_point(road: RoadData, route: int, share: float) -> RoadPoint:
     """The road of a route at a share of its center line from 0 to 1."""
-    position = share * float(num_intervals)
-    before = wp.clamp(int(position), 0, num_intervals - 1)
+    position = share * float(road.num_intervals[route])
+    before = wp.clamp(int(position), 0, road.num_intervals[route] - 1)
     t = position - float(before)
-    a = road[route, before]
-    b = road[route, before + 1]
+    a = road.points[route, before]
+    b = road.points[route, before + 1]
     point = RoadPoint()
     point.x = wp.lerp(a.x, b.x, t)
     point.y = wp.lerp(a.y, b.y, t)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
@@ -12,7 +13,7 @@ import warp as wp
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.sim.lanes import lane_tables
 from hotlap.sim.objects import SHAPES, shapes_of
-from hotlap.sim.road import RoadPoint, road_tables
+from hotlap.sim.road import RoadData, upload_road
 from hotlap.sim.segments import SEGMENT_DTYPE, Segment, segments_of
 from hotlap.tracks.track import Track
 
@@ -77,8 +78,6 @@ class SceneData:
     length         centre-line length [m]                          (num_routes,)
     closed         1 for a loop                                    (num_routes,)
     ccw            1 where the inner border is to the left         (num_routes,)
-    road           the center line at even distances: ``road``     (num_routes, most points)
-    road_intervals number of intervals between those points        (num_routes,)
     lane_table     curves of the lanes, for bot cars: ``lanes``    (2 num_routes, most points)
     lane_intervals number of intervals between those points        (num_routes,)
     num_obstacles  objects before the bot cars                     one number
@@ -92,8 +91,6 @@ class SceneData:
     length: wp.array[wp.float32]
     closed: wp.array[wp.int32]
     ccw: wp.array[wp.int32]
-    road: array2d[RoadPoint]
-    road_intervals: wp.array[wp.int32]
     lane_table: array2d[wp.vec4]
     lane_intervals: wp.array[wp.int32]
     num_obstacles: int
@@ -147,6 +144,11 @@ class Scene:
         self.routes = tuple(route for track in self.tracks for route in (track, track.reversed()))
         self.data = self._upload()
 
+    @cached_property
+    def road(self) -> RoadData:
+        """The center lines of all routes at even distances; made when somebody asks for it."""
+        return upload_road(self.routes, self.device)
+
     @staticmethod
     def route(track: int, reverse: bool) -> int:
         """Number of the route of ``track`` in file order, or against it."""
@@ -175,9 +177,6 @@ class Scene:
         data.closed = wp.array([int(route.closed) for route in self.routes], dtype=wp.int32, device=device)
         ccw = [int(track.ccw) ^ flipped for track in self.tracks for flipped in (0, 1)]
         data.ccw = wp.array(ccw, dtype=wp.int32, device=device)
-        road, road_intervals = road_tables(self.routes)
-        data.road = wp.array(road, dtype=RoadPoint, device=device)
-        data.road_intervals = wp.array(road_intervals, dtype=wp.int32, device=device)
         data.lane_table = wp.array(table, dtype=wp.vec4, device=device)
         data.lane_intervals = wp.array(intervals, dtype=wp.int32, device=device)
         data.num_obstacles = self.num_objects - self.num_bots

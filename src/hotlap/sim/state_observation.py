@@ -16,7 +16,7 @@ from hotlap.deepracer.state_values import (
     STATE_VALUES,
 )
 from hotlap.sim.race_rules import progress_after
-from hotlap.sim.road import RoadPoint, road_point
+from hotlap.sim.road import RoadData, RoadPoint, road_point
 from hotlap.sim.scene import CENTER, LINES_PER_ROUTE, SceneData
 from hotlap.sim.segments import nearest_on_line
 from hotlap.sim.simulator import Simulator
@@ -38,12 +38,12 @@ _NOWHERE = wp.constant(1.0e9)  # [m] farther than any object
 
 @wp.func
 @no_type_check
-def road_at(scene: SceneData, route: int, s: float) -> RoadPoint:
+def road_at(road: RoadData, scene: SceneData, route: int, s: float) -> RoadPoint:
     """The road at arc length ``s`` [m]: over the start line of a loop, but not beyond the ends of an open track."""
     share = s / scene.length[route]
     if scene.closed[route] != 0:
         share = share - wp.floor(share)
-    return road_point(scene.road, route, scene.road_intervals[route], wp.clamp(share, 0.0, 1.0))
+    return road_point(road, route, wp.clamp(share, 0.0, 1.0))
 
 
 @wp.func
@@ -59,7 +59,9 @@ def gap_to(scene: SceneData, route: int, distance: float, here: float) -> float:
 
 @wp.kernel
 @no_type_check
-def _observe(worlds: wp.array[wp.int32], scene: SceneData, state: State, values: wp.array3d[wp.float32]):
+def _observe(
+    worlds: wp.array[wp.int32], roads: RoadData, scene: SceneData, state: State, values: wp.array3d[wp.float32]
+):
     row, c = wp.tid()
     w = worlds[row]
     route = state.route[w]
@@ -71,7 +73,7 @@ def _observe(worlds: wp.array[wp.int32], scene: SceneData, state: State, values:
     x = m.x + cos_yaw * car.front_point_ahead
     y = m.y + sin_yaw * car.front_point_ahead
     here = nearest_on_line(scene.segments, route * _LINES + _CENTER, scene.num_segments[route], x, y).s
-    road = road_at(scene, route, here)
+    road = road_at(roads, scene, route, here)
 
     v = _Values()
     v[0] = (road.cos_yaw * (y - road.y) - road.sin_yaw * (x - road.x)) / road.half_width
@@ -101,7 +103,7 @@ def _observe(worlds: wp.array[wp.int32], scene: SceneData, state: State, values:
         n += 2
     num_points = int(_NUM_POINTS)
     for k in range(num_points):
-        point = road_at(scene, route, here + _DISTANCES[k])
+        point = road_at(roads, scene, route, here + _DISTANCES[k])
         v[n] = cos_yaw * (point.x - x) + sin_yaw * (point.y - y)
         v[n + 1] = cos_yaw * (point.y - y) - sin_yaw * (point.x - x)
         v[n + 2] = cos_yaw * point.sin_yaw - sin_yaw * point.cos_yaw
@@ -119,7 +121,7 @@ def _observe(worlds: wp.array[wp.int32], scene: SceneData, state: State, values:
                 gap = to_it
         if following >= 0:
             item = state.objects[w, following]
-            beside = road_at(scene, route, item.distance)
+            beside = road_at(roads, scene, route, item.distance)
             v[n] = 1.0
             v[n + 1] = gap
             v[n + 2] = wp.where(item.left_of_center != 0, 1.0, -1.0) * item.distance_from_center / beside.half_width
@@ -138,6 +140,7 @@ def observe_state(simulator: Simulator, worlds: Sequence[int] | np.ndarray) -> n
     device = simulator.device
     numbers: wp.array = wp.array(np.asarray(worlds, dtype=np.int32), dtype=wp.int32, device=device)
     values = wp.empty((len(numbers), simulator.num_cars, NUM_VALUES), dtype=wp.float32, device=device)
-    inputs = [numbers, simulator.scene.data, simulator.state]
+    scene = simulator.scene
+    inputs = [numbers, scene.road, scene.data, simulator.state]
     wp.launch(_observe, dim=values.shape[:2], inputs=inputs, outputs=[values], device=device)
     return values.numpy()
