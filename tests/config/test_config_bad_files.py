@@ -184,6 +184,11 @@ def test_a_model_folder_names_all_that_it_lacks_and_the_way_out(tmp_path: Path):
         ),
         (
             ModelMetadata.load,
+            metadata(neural_network="DENSE_NETWORK"),
+            ("DENSE_NETWORK has no layers for pictures", '"sensor": ["STATE"]', "DEEP_CONVOLUTIONAL_NETWORK_SHALLOW"),
+        ),
+        (
+            ModelMetadata.load,
             metadata(action_space=[{"speed": 1}, *FORWARD, {"steering_angle": "left", "speed": "fast"}]),
             ("action_space[0] lacks 'steering_angle'", "[2].steering_angle must be", "[2].speed must be"),
         ),

@@ -147,3 +147,9 @@ def test_two_sensors_are_refused():
     metadata = ModelMetadata.from_dict({**DISCRETE, "sensor": ["FRONT_FACING_CAMERA", "LIDAR"]})
     with pytest.raises(ConfigError, match=r"FRONT_FACING_CAMERA, LIDAR.*one camera"):
         check_sensors(metadata)
+
+
+def test_a_model_that_sees_the_state_is_refused():
+    metadata = ModelMetadata.from_dict({**DISCRETE, "sensor": ["STATE"], "neural_network": "DENSE_NETWORK"})
+    with pytest.raises(ConfigError, match=r"only the simulator knows the state.*FRONT_FACING_CAMERA"):
+        check_sensors(metadata)

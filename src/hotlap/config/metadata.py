@@ -242,6 +242,15 @@ class ModelMetadata(_OfFile):
     lidar_config: Annotated[LidarConfig, BeforeValidator(_must("be an object", _is_object))] = LidarConfig()
     """Used by DISCRETIZED_SECTOR_LIDAR only."""
 
+    @model_validator(mode="after")
+    def _dense_without_camera(self) -> ModelMetadata:
+        if self.network == DENSE and self.sensors != (STATE,):
+            raise ValueError(
+                f'neural_network {DENSE} has no layers for pictures; it needs "sensor": ["{STATE}"], got '
+                f"{shown(list(self.sensors))}. For a camera take {_either(NETWORKS)}."
+            )
+        return self
+
     @property
     def camera(self) -> str:
         """The camera among the sensors."""
