@@ -107,10 +107,10 @@ def test_strangers_learn_nothing(address, greeting):
     meeting.invite("x:1")
     with socket.create_connection(address, timeout=20) as stranger:
         stranger.sendall(greeting)
-        stranger.shutdown(socket.SHUT_WR)
         try:
+            stranger.shutdown(socket.SHUT_WR)
             assert stranger.recv(100) == b""
-        except ConnectionResetError:  # what was sent beyond the limit was never read
+        except OSError:  # cut off before: what was sent beyond the limit was never read
             assert len(greeting) > 4096
     with pytest.raises(ConnectionError):
         visit(address, "algo-2", secret="of another job").wait(20)

@@ -85,7 +85,10 @@ def test_a_process_of_ray_that_is_lost_costs_nothing(tmp_path: Path, name: str, 
         wait.touch()
         wait_for((model.path / "waiting").exists, "an episode")
         children = psutil.Process(process.pid).children(recursive=True)
-        next(each for each in children if each.name().startswith(name)).send_signal(what)
+        lost = next(each for each in children if each.name().startswith(name))
+        lost.send_signal(what)
+        if what == signal.SIGSTOP:
+            wait_for(lambda: lost.status() != psutil.STATUS_STOPPED, "the process to be told to go on")
         wait.unlink()
         output = end(process)
     assert process.returncode == 0, output

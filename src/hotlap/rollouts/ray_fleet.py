@@ -149,6 +149,7 @@ class RayFleet:
                 worker.end()
         except RaySessionLost:
             pass  # its workers have ended with it
+        self._tell_continued()
         self._session.close()
 
     def advance(self, timeout_s: float) -> None:
@@ -355,6 +356,10 @@ class RayFleet:
                     "little memory for so many workers."
                 )
 
+    def _tell_continued(self) -> None:
+        for process in self._session.take_continued():
+            self.on_message(f"a process of Ray was stopped ({process}); it was told to go on.")
+
     def _feel_pulses(self) -> None:
         """End workers that hang."""
         self._session.check()
@@ -362,8 +367,7 @@ class RayFleet:
         if now - self._pulses_at < PULSE_EVERY_S:
             return
         self._pulses_at = now
-        for process in self._session.take_continued():
-            self.on_message(f"a process of Ray was stopped ({process}); it was told to go on.")
+        self._tell_continued()
         asked = {worker.pulse: worker for worker in self.workers if worker.pulse is not None}
         answered, missing = self._ray.wait(list(asked), num_returns=len(asked), timeout=0) if asked else ([], [])
         for reference in answered:
