@@ -50,6 +50,7 @@ METRICS = (
         "KL between the policy that acted and the one before the update; 0 if they are taken as one.",
     ),
 )
+_FOLLOWS = 0.1  # share of an iteration's returns in the size that rewards are divided by
 _LOSS_TERMS = tuple(metric.name for metric in METRICS[:5])  # which every minibatch has
 
 
@@ -71,6 +72,12 @@ class PPOConfig:
     normalize_eps: float = 1e-8
     target_kl: float = 0.0
     """Divergence from the policy before the update [nat] that ends its passes over the samples; 0: none does."""
+    num_updates: int = 0
+    """Updates over which the learning rate comes down to a tenth, and the entropy bonus to nothing; 0: they stay."""
+    value_first: int = 0
+    """Updates at the beginning in which only the value learns, if it has a network of its own."""
+    scale_rewards: bool = False
+    """Divide rewards by the size of the returns so far, so that one learning rate fits any reward function."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +109,7 @@ class _PPOTower(TowerLearner[Samples]):
             tower, dtype, lr=config.lr, betas=config.adam_betas, eps=config.adam_eps, target_kl=config.target_kl
         )
         self.config = config
+        self.beta_entropy = config.beta_entropy
 
     def loss(self, batch: Samples) -> tuple[Tensor, dict[str, Tensor]]:
         config = self.config
@@ -115,7 +123,7 @@ class _PPOTower(TowerLearner[Samples]):
                 batch.old_log_probs,
                 batch.advantages,
                 clip_coef=config.clip_coef,
-                beta_entropy=config.beta_entropy,
+                beta_entropy=self.beta_entropy,
             )
             losses.append(policy.loss)
             terms |= {
@@ -162,6 +170,8 @@ class PPO(NetworkLearner):
         self._learners = {
             name: _PPOTower(tower, config, self.dtype) for name, tower in towers.items() if tower is not None
         }
+        self._num_updates = torch.zeros((), dtype=torch.int64)
+        self._returns_size = torch.zeros((), dtype=torch.float64)
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
         """See `Learner.update`."""
@@ -169,6 +179,7 @@ class PPO(NetworkLearner):
         if total == 0:
             raise ValueError("an update needs at least one step")
         batch_size = minibatch_size(self.config.batch_size, total)
+        learning = self._begin_update()
         clock = [time.perf_counter()]
         packed = self._pack([episode.obs for episode in episodes], *self._learners.values())
         clock.append(time.perf_counter())
@@ -192,11 +203,8 @@ class PPO(NetworkLearner):
         clock.append(time.perf_counter())
         minibatches = self._minibatches(total, batch_size, seed)
         # What is not finite already must not spoil the weights, too.
-        epochs = self._optimize(samples, minibatches) if finite else ()
-        terms = {
-            name: float(np.mean([epoch[name] for epoch in epochs if name in epoch])) if epochs else float("nan")
-            for name in _LOSS_TERMS
-        }
+        epochs = self._optimize(learning, samples, minibatches) if finite else ()
+        terms = {name: _mean([epoch[name] for epoch in epochs if name in epoch], bool(epochs)) for name in _LOSS_TERMS}
         finite = finite and all(np.isfinite(list(terms.values()))) and self._weights_are_finite()
         clock.append(time.perf_counter())
         return Update(
@@ -276,16 +284,41 @@ class PPO(NetworkLearner):
             final_values[cut] = self._evaluate(
                 self._pack([{name: obs[None] for name, obs in final.items()} for final in final_obs], self._critic)
             )
+        lengths = [episode.num_steps for episode in episodes]
         advantages = gae(
-            np.concatenate([episode.rewards for episode in episodes]),
+            self._rewards(np.concatenate([episode.rewards for episode in episodes]), lengths),
             values,
             final_values,
             gamma=self.config.gamma,
             gae_lambda=self.config.gae_lambda,
             weights=weights,
-            lengths=[episode.num_steps for episode in episodes],
+            lengths=lengths,
         )
         return values, advantages
+
+    def _rewards(self, rewards: np.ndarray, lengths: Sequence[int]) -> np.ndarray:
+        """Rewards as they are learned from, with a size of returns that slowly follows that of the last episodes'."""
+        if not self.config.scale_rewards:
+            return rewards
+        nothing = np.zeros(len(rewards)), np.zeros(len(lengths))
+        returns = gae(rewards, *nothing, gamma=self.config.gamma, gae_lambda=1.0, lengths=lengths)
+        size = float(np.sqrt(np.mean(returns**2)))
+        before = float(self._returns_size)
+        if np.isfinite(size):
+            self._returns_size.fill_(size if before == 0.0 else before + _FOLLOWS * (size - before))
+        return rewards / (float(self._returns_size) or 1.0)
+
+    def _begin_update(self) -> list[_PPOTower]:
+        """Set learning rate and entropy bonus of the next update; returns who is to learn in it."""
+        config, done = self.config, int(self._num_updates)
+        if config.num_updates:
+            left = max(0.0, 1.0 - done / config.num_updates)
+            for learner in self._learners.values():
+                learner.adam.lr = config.lr * (0.1 + 0.9 * left)
+                learner.beta_entropy = config.beta_entropy * left
+        self._num_updates += 1
+        alone = done < config.value_first and "value" in self._learners
+        return [self._learners["value"]] if alone else list(self._learners.values())
 
     def _minibatches(self, num_samples: int, batch_size: int, seed: int) -> list[Sequence[Tensor]]:
         """Indices of every minibatch of each epoch: a fresh order each, the incomplete last one left out."""
@@ -296,8 +329,10 @@ class PPO(NetworkLearner):
             epochs.append(order[: num_samples // batch_size * batch_size].split(batch_size))
         return epochs
 
-    def _optimize(self, samples: Samples, epochs: Sequence[Sequence[Tensor]]) -> tuple[dict[str, float], ...]:
-        found = optimize(list(self._learners.values()), samples, epochs, self.device)
+    def _optimize(
+        self, learning: Sequence[_PPOTower], samples: Samples, epochs: Sequence[Sequence[Tensor]]
+    ) -> tuple[dict[str, float], ...]:
+        found = optimize(learning, samples, epochs, self.device)
         return tuple(
             {name: term for terms in of_towers for name, term in terms.items()}
             for of_towers in zip_longest(*found, fillvalue={})
@@ -308,8 +343,13 @@ class PPO(NetworkLearner):
 
     def optimizer_state(self) -> dict[str, Tensor]:
         """See `Learner.optimizer_state`: ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME``,
-        ``adam.TOWER.num_steps``."""
-        return {
+        ``adam.TOWER.num_steps``; and what the settings let it count."""
+        counted = {}
+        if self.config.num_updates or self.config.value_first:
+            counted["num_updates"] = self._num_updates
+        if self.config.scale_rewards:
+            counted["returns_size"] = self._returns_size
+        return counted | {
             f"adam.{tower}.{name}": tensor
             for tower, learner in self._learners.items()
             for name, tensor in learner.adam.state_dict().items()
@@ -319,6 +359,11 @@ class PPO(NetworkLearner):
         """Take over weights of the network that were changed from outside."""
         for learner in self._learners.values():
             learner.weights.refresh()
+
+
+def _mean(terms: Sequence[float], learned: bool) -> float:
+    """Of what was measured in the epochs; 0 of a tower that did not learn where another did, NaN if none did."""
+    return float(np.mean(terms)) if terms else 0.0 if learned else float("nan")
 
 
 def _explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
