@@ -95,9 +95,9 @@ def test_only_the_newest_steps_are_remembered():
     learner = student(DiscreteActions(2), replace(CONFIG, num_samples=32))
     episodes = [seen_episodes(seed, num=1, num_steps=250)[0] for seed in range(4)]
     learner.update(episodes[:1], 0)
-    assert learner._num_lessons == 250
+    assert int(learner._num_asked) == 250
     learner.update(episodes[1:], 1)
-    assert learner._num_lessons == CONFIG.memory
+    assert int(learner._num_asked) == 1000 > CONFIG.memory == learner.memory
     kept = torch.cat([learner._ask(episode).packed[SENSOR] for episode in episodes])[-CONFIG.memory :]
     found = {bytes(cells) for cells in learner._lessons.packed[SENSOR].numpy()}
     assert found == {bytes(cells) for cells in kept.numpy()}
@@ -111,7 +111,7 @@ def test_a_student_goes_on_byte_for_byte():
     first.update(seen_episodes(1), 1)
     other = student(DiscreteActions(2))
     other.load_state_dict(saved)
-    other.remember(seen_episodes(0))
+    other.remember_again(seen_episodes(0))
     other.update(seen_episodes(1), 1)
     ours, theirs = first.state_dict(), other.state_dict()
     assert ours.keys() == theirs.keys()

@@ -94,7 +94,7 @@ class Imitation(NetworkLearner):
     """The `Learner` of a student.
 
     The model's weights are an average over the last minibatches of those that learn. What is remembered is no part of
-    the state: `remember` it again.
+    the state: `remember_again`.
 
     Args:
         network: The student; its policy learns, its value is left as it is.
@@ -120,8 +120,13 @@ class Imitation(NetworkLearner):
         self.config = config
         self._pupil = _Pupil(deepcopy(network.policy), compute_dtype(precision, self.device), lr=config.lr)
         self._num_updates = torch.zeros((), dtype=torch.int64)
+        self._num_asked = torch.zeros((), dtype=torch.int64)  # steps about which the teacher was asked, in all
         self._lessons: Lessons | None = None
-        self._num_lessons = self._next = 0
+
+    @property
+    def memory(self) -> int:
+        """Steps that are remembered at most."""
+        return self.config.memory
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
         """See `Learner.update`; ``lagged`` makes no difference: any state is worth asking about."""
@@ -129,10 +134,11 @@ class Imitation(NetworkLearner):
         self.remember(episodes)
         assert self._lessons is not None
         clock.append(time.perf_counter())
-        batch_size = min(self.config.batch_size, self._num_lessons)
+        num_lessons = min(int(self._num_asked), self.config.memory)
+        batch_size = min(self.config.batch_size, num_lessons)
         generator = torch.Generator().manual_seed(seed)
         num_batches = -(-self.config.num_samples // batch_size)
-        drawn = torch.randint(self._num_lessons, (num_batches, batch_size), generator=generator)
+        drawn = torch.randint(num_lessons, (num_batches, batch_size), generator=generator)
         self._pupil.adam.lr = self._learning_rate()
         found: list[dict[str, float]] = []
         for batches in drawn.to(self.device).split(_AVERAGE_EVERY):
@@ -158,12 +164,20 @@ class Imitation(NetworkLearner):
                     {sensor: _room(cells, self.config.memory) for sensor, cells in lessons.packed.items()},
                     _room(lessons.targets, self.config.memory),
                 )
-            places = (self._next + torch.arange(episode.num_steps, device=self.device)) % self.config.memory
+            places = (self._num_asked + torch.arange(episode.num_steps)).to(self.device) % self.config.memory
             for sensor, cells in lessons.packed.items():
                 self._lessons.packed[sensor][places] = cells
             self._lessons.targets[places] = lessons.targets
-            self._next = (self._next + episode.num_steps) % self.config.memory
-            self._num_lessons = min(self._num_lessons + episode.num_steps, self.config.memory)
+            self._num_asked += episode.num_steps
+
+    def remember_again(self, episodes: Sequence[Episode]) -> None:
+        """Take up again what was remembered when the state was saved.
+
+        Args:
+            episodes: The last ones from then, which have as many steps as are remembered, or all.
+        """
+        self._num_asked -= sum(episode.num_steps for episode in episodes)
+        self.remember(episodes)
 
     @torch.no_grad()
     def _ask(self, episode: Episode) -> Lessons:
@@ -195,7 +209,7 @@ class Imitation(NetworkLearner):
         """See `Learner.optimizer_state`: Adam's moments, and the weights that learn."""
         moments = {f"adam.policy.{name}": tensor for name, tensor in self._pupil.adam.state_dict().items()}
         learning = {f"learning.{name}": weight.detach() for name, weight in self._pupil.tower.state_dict().items()}
-        return moments | learning | {"num_updates": self._num_updates}
+        return moments | learning | {"num_updates": self._num_updates, "num_asked": self._num_asked}
 
     def fresh_optimizer_state(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See `NetworkLearner.fresh_optimizer_state`: learning begins with these weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class EpisodePlan:
     """Policy steps of the job for each of this episode: with the others that are played at the same time."""
     guided: bool = False
     """Whether the guide of the setup drives instead of the policy."""
+    actions: tuple[Any, ...] | None = None
+    """What to do in each step; None: whatever drives chooses."""
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ class _Game:
         self._steps_before = np.array([plan.steps_before for plan in self.plans])
         self._pace = np.array([plan.pace for plan in self.plans])
         self._guided = np.array([plan.guided for plan in self.plans], dtype=bool)
+        self._driven_again = np.array([plan.actions is not None for plan in self.plans], dtype=bool)
         self._final: tuple[np.ndarray, dict[str, np.ndarray]]
         self.begin()
 
@@ -192,6 +193,8 @@ class _Game:
         if (guided := self._guided[numbers]).any():
             assert self.guide is not None, "a guided episode needs a guide"
             actions[guided] = self.guide.act(seen, noise).action.numpy()[guided]
+        for row in np.flatnonzero(self._driven_again[numbers]).tolist():
+            actions[row, 0] = self.plans[numbers[row]].actions[steps[row]]
         found = self.race.step(worlds, actions)
         columns = {name: found.columns[name] for name in (*_COLUMNS, "steps", "sim_time")} | {
             "action": actions,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
+from hotlap.rl.episode import Episode
 from hotlap.rl.learner import Learner, build_learner
 from hotlap.rl.networks import ActorCritic
 
@@ -17,6 +19,20 @@ def _by_algorithm(network: ActorCritic, folder: ModelFolder, job: Job) -> Learne
     """The learner that ``training_algorithm`` names."""
     settings = dict(folder.hyperparameters) | {"target_kl": job.training.target_kl}
     return build_learner(folder.metadata.algorithm, network, settings, job.training.precision)
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A learner that learns from episodes of earlier iterations, too."""
+
+    @property
+    def memory(self) -> int:
+        """Steps that it remembers at most."""
+        ...
+
+    def remember_again(self, episodes: Sequence[Episode]) -> None:
+        """Take up again what it remembered when its state was saved: the last episodes, with so many steps, or all."""
+        ...
 
 
 def _never(iteration: int) -> float:

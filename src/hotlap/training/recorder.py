@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.deepracer.metadata_names import BestModelMetric
@@ -16,6 +17,7 @@ from hotlap.records.steps import Steps
 from hotlap.records.trainer_state import TrainerState
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.track import Track
+from hotlap.training.driven import write_driven
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
 
 
@@ -30,6 +32,8 @@ class Recorder:
         tracks: Track of each worker, or one that all share.
         best_model_metric: As written into the metrics files.
         log: Of the same training.
+        num_traced: Episodes of an iteration whose steps are written; 0: all.
+        keeps_driven: Keep what was driven, so that it can be driven again.
     """
 
     def __init__(
@@ -42,8 +46,11 @@ class Recorder:
         tracks: Sequence[Track],
         best_model_metric: BestModelMetric,
         log: TrainingLog,
+        num_traced: int = 0,
+        keeps_driven: bool = False,
     ) -> None:
         self.store = store
+        self.num_traced, self.keeps_driven = num_traced, keeps_driven
         self.log = log
         self.num_workers = num_workers
         self.tracks = tracks
@@ -58,6 +65,7 @@ class Recorder:
         ]
         self._traces: dict[int, list[Steps]] = {}
         self._records: list[EpisodeRecord] = []
+        self._driven: list[PlayedEpisode] = []
         if state.iteration:
             self._drop_later(state.iteration)
 
@@ -74,8 +82,10 @@ class Recorder:
         """Take the episodes of an iteration; their camera frames are not held."""
         self._records = [self._record(episode, iteration, "training", episode.plan.clock) for episode in episodes]
         self._traces = {worker: [] for worker in range(self.num_workers)}
-        for episode in episodes:
+        for episode in episodes[: self.num_traced or None]:
             self._traces[episode.plan.worker].append(episode.steps)
+        if self.keeps_driven:
+            self._driven = [replace(episode, experience=None) for episode in episodes]
         for worker, records in _by_worker(self._records).items():
             self.metrics[worker].add(records)
 
@@ -116,8 +126,10 @@ class Recorder:
             write_trace(self.store, key, traces)
             self.log.add_steps(iteration, worker, traces)
             self.metrics[worker].save()
+        if self._driven:
+            write_driven(self.store, iteration, self._driven)
         self.episodes.append(self._records)
-        records, self._records, self._traces = self._records, [], {}
+        records, self._records, self._traces, self._driven = self._records, [], {}, []
         return records
 
     def _drop_later(self, num_iterations: int) -> None:
