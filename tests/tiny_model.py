@@ -36,10 +36,12 @@ def write_model(
     monitoring: dict[str, Any] | None = None,
     metadata: dict[str, Any] | None = None,
     built_in_network: bool = False,
+    **stages: dict[str, Any],
 ) -> ModelFolder:
     """Write a model folder: three episodes in an iteration, two evaluation laps, three iterations, one thread.
 
-    ``built_in_network``: learn with that of the metadata, which takes some seconds and 280 MB.
+    ``stages``: tables of job.toml for a training with a teacher. ``built_in_network``: learn with that of the metadata,
+    which takes some seconds and 280 MB.
     """
     folder.mkdir(parents=True, exist_ok=True)
     angle = np.linspace(0, 2 * np.pi, 41)
@@ -63,6 +65,7 @@ def write_model(
         | (training or {}),
         evaluation=evaluation or {},
         monitoring=monitoring or {},
+        **stages,
     )
     (folder / "reward_function.py").write_text(reward)
     (folder / "model_metadata.json").write_text(json.dumps(described))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.evaluation.statistics import EvaluationReport
+from hotlap.records.store import Store
+from hotlap.training.course import Course
 from hotlap.training.listener import Listener
-from hotlap.training.trainer import Trainer, TrainingResult
+from hotlap.training.trainer import TrainingResult
 
 if TYPE_CHECKING:
     import gymnasium
@@ -43,11 +45,11 @@ def train(
     wipe: bool = False,
     listener: Listener | None = None,
 ) -> TrainingResult:
-    """Train the model in a folder, as `hotlap train` does; see `open_trainer`."""
-    return open_trainer(ModelFolder(folder), output=output, resume=resume, wipe=wipe, listener=listener).run()
+    """Train the model in a folder, as `hotlap train` does; see `open_course`."""
+    return open_course(ModelFolder(folder), output=output, resume=resume, wipe=wipe, listener=listener).run()
 
 
-def open_trainer(
+def open_course(
     model: ModelFolder,
     job: Job | None = None,
     *,
@@ -58,8 +60,9 @@ def open_trainer(
     minutes: float | None = None,
     iterations: int | None = None,
     cluster: str | None = None,
-) -> Trainer:
-    """A trainer that is ready to run: that of the command line, of a container and of `train`.
+    files: Mapping[str, bytes] | None = None,
+) -> Course:
+    """A training that is ready to run: that of the command line, of a container and of `train`.
 
     What it is cloned from, if anything, may also be a model of DeepRacer. A bucket is given the model's files beside
     what the training leaves.
@@ -71,6 +74,7 @@ def open_trainer(
             default: as ``training.output`` says.
         resume, wipe, listener, minutes, iterations: See `Trainer`.
         cluster: Address of a Ray cluster for the workers of this run alone.
+        files: Put beside the model by these keys.
 
     Raises:
         HotlapError: See `Trainer.open`, `hotlap.jobs.model_copy.trained_copy` and
@@ -88,15 +92,24 @@ def open_trainer(
     job = job.updated(training={"cluster": cluster})
     place = job.training.output or model.path
     tell = listener.on_message if listener else warnings.warn
-    with readable_source(job, place, resume=resume, tell=tell) as readable, ExitStack() as held:
-        trainer = Trainer(
-            model, job=readable, resume=resume, wipe=wipe, listener=listener, minutes=minutes, iterations=iterations
-        )
-        held.enter_context(trainer)
-        if job.training.output:
-            put_model(model, job, trainer.store)
-        held.pop_all()
-    return trainer
+    with readable_source(job, place, resume=resume, tell=tell) as readable:
+
+        def at_place(store: Store) -> None:
+            if job.training.output:
+                put_model(model, job, store)
+            for key, content in (files or {}).items():
+                store.put(key, content)
+
+        return Course(
+            model,
+            job=readable,
+            resume=resume,
+            wipe=wipe,
+            listener=listener,
+            minutes=minutes,
+            iterations=iterations,
+            at_place=at_place,
+        ).open()
 
 
 def evaluate(

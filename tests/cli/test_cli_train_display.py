@@ -28,6 +28,7 @@ def shown(evaluation: EvaluationSummary | None) -> list[str]:
     )
     text = StringIO()
     with TrainingDisplay(Console(file=text, highlight=False, soft_wrap=True)) as display:
+        display.on_begin("", 0.0, 0)
         display.on_iteration(record)
     return text.getvalue().splitlines()
 

@@ -28,7 +28,7 @@ from hotlap.shell import quoted
 
 if TYPE_CHECKING:
     from hotlap.config.job import Job
-    from hotlap.training.trainer import Trainer
+    from hotlap.training.course import Course
 
 
 def train(
@@ -55,6 +55,14 @@ def train(
     clone_checkpoint: Annotated[
         str | None,
         typer.Option(help="Which checkpoint of it: best (the default), last, a number, or a name such as 5_Step-4912."),
+    ] = None,
+    teacher: Annotated[
+        bool | None,
+        typer.Option(
+            "--teacher",
+            help="Let a teacher that sees the simulator's state learn the reward function first, then the model from "
+            "it: clean laps at high speed in minutes (docs/teacher.md).",
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same training.")] = None,
     track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
@@ -113,6 +121,7 @@ def train(
     place = output or model.path
     job = _with_clone(choice.job, clone and model_place(clone), clone_checkpoint).updated(
         training={
+            "method": "teacher" if teacher else None,
             "seed": seed,
             "max_minutes": minutes if submit else None,  # a job that is handed in begins now
             "max_iterations": iterations if submit else None,
@@ -122,6 +131,11 @@ def train(
         },
         race={"track": track},
     )
+    if iterations is not None and job.training.method == "teacher":
+        raise ConfigError(
+            "--iterations counts those of one training, but with a teacher there are three, one after the other. Set "
+            "iterations of [teacher], [student] and [polish] in job.toml, or --minutes for all of them."
+        )
     check_model(model, job)  # what is wrong with the files shows here, not in a log
     if choice.drfc and output is None and not wipe and (foreign := earlier_model(model.path, choice.drfc)[1]):
         raise RecordError(foreign)
@@ -182,7 +196,7 @@ def _check_limits(limits: Mapping[str, float | None]) -> None:
 def _train(
     choice: Choice, job: Job, output: str | None, name: str | None, as_json: bool, print_log: bool, **options: Any
 ) -> None:
-    """Train here and now, as a job that is listed; ``options`` as of `hotlap.api.open_trainer`."""
+    """Train here and now, as a job that is listed; ``options`` as of `hotlap.api.open_course`."""
     from rich.markup import escape
 
     from hotlap.jobs.interruption import Interruption
@@ -192,7 +206,7 @@ def _train(
     place = output or choice.model.path
     words = quoted(output) if output else choice.words
     display = TrainingDisplay(out, print_log=print_log)
-    trainer: Trainer | None = None
+    course: Course | None = None
     try:
         with running_job(place, name) as listed, Interruption(listed.stop_level) as interruption:
 
@@ -206,12 +220,12 @@ def _train(
 
             with out.status("Starting (the first run compiles the simulator, about half a minute) …"):
                 begin = time.perf_counter()
-                from hotlap.api import open_trainer
+                from hotlap.api import open_course
 
-                trainer = open_trainer(choice.model, job, output=output, listener=display, **options)
-                limits = trainer.stop_rules
-                display.max_s, display.max_iterations = limits.max_s, limits.max_iterations
-            with trainer:
+                files = choice.drfc.launch_files() if choice.drfc else None
+                course = open_course(choice.model, job, output=output, listener=display, files=files, **options)
+            with course:
+                trainer = course.trainer
                 out.print(
                     f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
@@ -224,18 +238,15 @@ def _train(
                     if job.training.clone_checkpoint == "last":
                         why = last_by_default(choice.drfc, variable, "--clone-checkpoint", source, trainer.cloned)
                     out.print(f"Begins with checkpoint {trainer.cloned} of {source}{why}.")
-                for key, content in choice.drfc.launch_files().items() if choice.drfc else ():
-                    trainer.store.put(key, content)
                 listed.began()
-                before = trainer.state
-                finishing = interruption.finishing(trainer.stop, on_first=on_first_wish, on_forced=on_forced)
+                finishing = interruption.finishing(course.stop, on_first=on_first_wish, on_forced=on_forced)
                 with display, prints_to_stderr(as_json), finishing:
-                    result = trainer.run()
-            report(trainer, result, before, words, out, as_json)
+                    result = course.run()
+            report(course.trainer, result, words, out, as_json)
             listed.finished(result.reason)
     except KeyboardInterrupt:
         out.print(f"Stopped at once. {go_on(words)}")
         raise typer.Exit(130) from None
     except RewardError as error:
-        error.add_note(mend(choice.model.reward_file, trainer.state.iteration if trainer else 0))
+        error.add_note(mend(choice.model.reward_file, course.trainer.state.iteration if course else 0))
         raise

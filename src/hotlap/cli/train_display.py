@@ -47,16 +47,19 @@ class TrainingDisplay:
         """Limit of the iterations, over all resumes; 0: none."""
 
     def __enter__(self) -> TrainingDisplay:
-        self.out.print(f"{'':>22} {' training ':-^21} {' evaluation ':-^21}")
-        self.out.print(
-            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} "
-            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}"
-        )
         self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        self.max_s, self.max_iterations = max_s, max_iterations
+        self.out.print(f"{name:<22} {' training ':-^21} {' evaluation ':-^21}")
+        self.out.print(
+            f"{'iter':>4} {'episodes':>8} {'steps':>8} {'reward':>7} {'complete':>8} {'laps':>4} "
+            f"{'clean':>5} {'complete':>8} {'lap s':>6} {'steps/s':>7} {'time':>7} {'left':>7}"
+        )
 
     def on_stage(self, stage: str, total: int | None) -> None:
         self.stage_begin = time.perf_counter()
@@ -103,15 +106,12 @@ class TrainingDisplay:
         return _clock(max(0.0, min(limits))) if limits else "–"
 
 
-def report(
-    trainer: Trainer, result: TrainingResult, before: TrainerState, words: str, out: Console, as_json: bool
-) -> None:
+def report(trainer: Trainer, result: TrainingResult, words: str, out: Console, as_json: bool) -> None:
     """Say how a training ended, and draw its learning curve.
 
     Args:
         trainer: Which has run.
         result: How it ended.
-        before: The state at the beginning of this run.
         words: What names the model on a command line.
         out: For people.
         as_json: Print one JSON object instead.
@@ -128,7 +128,7 @@ def report(
         print_json({"folder": str(place), **asdict(result), "learning_curve": str(curve) if curve else None})
         return
     out.print(f"Training ended: {_REASONS[result.reason]}.")
-    out.print(how_much(result, before))
+    out.print(how_much(result, trainer.begun))
     if result.first_lap:
         steps, seconds = result.first_lap["steps"], result.first_lap["elapsed_s"]
         out.print(f"First complete training lap after {steps:,} steps, {_duration(seconds)}.")

@@ -14,6 +14,7 @@ from hotlap.config.base import Config, as_tuple, build, overlaid
 from hotlap.config.files import key_lines, read_toml
 from hotlap.config.monitoring import Monitoring
 from hotlap.config.race_settings import Race
+from hotlap.config.teaching import Polish, Student, Teacher
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError
 
@@ -36,6 +37,10 @@ class Training(Config):
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Same seed, same settings, same machine: the same model, byte for byte."""
+
+    method: Literal["ppo", "teacher"] = "ppo"
+    """How the model learns: by the algorithm of model_metadata.json alone, as in the original (ppo), or from a teacher
+    that sees the simulator's state and learns the reward function first (teacher): see docs/teacher.md."""
 
     max_minutes: float = Field(default=60.0, ge=0)
     """Stop after so many minutes in all, over resumes; 0: no limit. `hotlap train --minutes` counts from its start."""
@@ -93,6 +98,9 @@ class Training(Config):
 
     output: str | None = Field(default=None, pattern=r"^s3://[^/]+/.+", examples=["s3://models/first-lap"])
     """Leave the trained model and its records below this prefix of a bucket instead of in the model's folder."""
+
+    traced_episodes: int = Field(default=0, ge=0)
+    """Episodes of an iteration, the first ones, whose steps are written to the traces; 0: all."""
 
     log_steps: bool = False
     """Log a line for each step too, as workers of the original do (SIM_TRACE_LOG); traces hold the same."""
@@ -190,6 +198,16 @@ class Job(Config):
     evaluation: Evaluation = Evaluation()
     """The rules of `hotlap evaluate`."""
 
+    teacher: Teacher = Teacher()
+    """With training.method = "teacher", the first stage: a small network that sees the simulator's state learns the
+    reward function."""
+
+    student: Student = Student()
+    """The second stage: the model learns to do with its own sensors what the teacher does."""
+
+    polish: Polish = Polish()
+    """The third stage: the model goes on by PPO."""
+
     monitoring: Monitoring = Monitoring()
     """Who else is told how a training goes; none of them can stop it or slow it down."""
 
@@ -229,6 +247,15 @@ class Job(Config):
             raise ValueError(
                 f"training.workers = {self.training.workers}, but there are {len(self.workers)} [[workers]] tables; "
                 "leave training.workers out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_student_begins_anew(self) -> Job:
+        if self.training.method == "teacher" and self.training.clone_from:
+            raise ValueError(
+                'training.method = "teacher" begins with fresh weights, so training.clone_from (--clone) has no use; '
+                "leave one of them out"
             )
         return self
 

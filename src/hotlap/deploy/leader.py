@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-from hotlap.api import open_trainer
+from hotlap.api import open_course
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deploy.contract import Contract
@@ -97,11 +97,11 @@ def _export(contract: Contract, folder: ModelFolder) -> None:
 
 
 def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
-    with open_trainer(folder, job, resume=True, listener=LogLines()) as trainer:
-        delivered = False
+    with open_course(folder, job, resume=True, listener=LogLines()) as course:
+        trainer, delivered = course.trainer, False
 
         def stop(number: int, _: FrameType | None) -> None:
-            trainer.stop()
+            course.stop()
             say(f"{signal.Signals(number).name}: the training ends after this iteration, or in {_FINISH_S:.0f} s.")
             interrupt_on_sigterm()
             signal.signal(signal.SIGALRM, time_is_up)
@@ -120,7 +120,7 @@ def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
             say(f"begins with checkpoint {trainer.cloned} of {job.training.clone_from}.")
         say(f"{folder.path}: {track}, {job.num_workers} workers, {trainer.state.iteration} iterations done before.")
         try:
-            result = trainer.run()
+            result = course.run()
         finally:
             end_interrupts()
     best = f"; best checkpoint {result.best.name}, {result.best.clean_rate:.0%} clean laps" if result.best else ""

@@ -48,6 +48,9 @@ class Monitor:
         for courier in self._couriers:
             courier.put(self._early)
 
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        """See `begin`, which sinks are told instead."""
+
     def on_stage(self, stage: str, total: int | None) -> None:
         """Stages are told with their iteration."""
 

@@ -12,6 +12,10 @@ from hotlap.records.events import IterationRecord
 class Listener(Protocol):
     """Whoever shows a training: a progress bar, a page."""
 
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        """A training begins, perhaps one of several, which are known by ``name``; it ends after ``max_s`` [s] and
+        ``max_iterations`` over all resumes, where they are not 0."""
+
     def on_stage(self, stage: str, total: int | None) -> None:
         """A stage begins: collect, update, checkpoint, evaluate or record, of ``total`` units if that is known."""
 
@@ -33,6 +37,9 @@ class Listener(Protocol):
 
 class Silence:
     """Listens and says nothing."""
+
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        pass
 
     def on_stage(self, stage: str, total: int | None) -> None:
         pass
@@ -58,6 +65,10 @@ class Listeners:
 
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
+
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        for listener in self._listeners:
+            listener.on_begin(name, max_s, max_iterations)
 
     def on_stage(self, stage: str, total: int | None) -> None:
         for listener in self._listeners:

@@ -31,6 +31,7 @@ from hotlap.training.fit import changed_since, checksums, require_fit
 from hotlap.training.iteration import OpenIteration, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener
+from hotlap.training.method import Remembers
 from hotlap.training.ranking import index_metric
 from hotlap.training.recorder import Recorder
 from hotlap.training.stages import StageClock
@@ -133,6 +134,8 @@ class Run:
                 steps=training.log_steps,
                 echo=self.listener.on_log,
             ),
+            num_traced=training.traced_episodes,
+            keeps_driven=isinstance(self.learner, Remembers),
         )
         self.tallies = TallyLog(self.store, num_iterations=num_lines, kept=kept.get(TALLIES))
         self.store.delete(FINISHED)
@@ -320,16 +323,18 @@ class Run:
             )
         way_out = "Put the files back as they were, or begin anew with --wipe."
         require_fit(checkpoint, self.folder.metadata, self.learner.network, place=self.place, way_out=way_out)
-        if checkpoint.optimizer is not None:
+        if checkpoint.optimizer is None or checkpoint.optimizer.keys() != self.learner.optimizer_state().keys():
+            self.learner.load_weights(checkpoint.weights)
+            why = (
+                "no optimizer's state, which only the newest one keeps"
+                if checkpoint.optimizer is None
+                else ("the optimizer's state of another way to learn")
+            )
+            if checkpoint.state.iteration:
+                self.listener.on_message(f"checkpoint {checkpoint.name} has {why}: the optimizer starts afresh.")
+        else:
             weights = {f"model.{name}": value for name, value in checkpoint.weights.items()}
             self.learner.load_state_dict(weights | checkpoint.optimizer)
-        else:
-            self.learner.load_weights(checkpoint.weights)
-        if checkpoint.optimizer is None and checkpoint.state.iteration:
-            self.listener.on_message(
-                f"checkpoint {checkpoint.name} has no optimizer's state, which only the newest one keeps: the "
-                "optimizer starts afresh."
-            )
         self.state = checkpoint.state
         if sentence := changed_since(self.state.extra.get(FILES, {}), self._checksums):
             self.listener.on_message(sentence)

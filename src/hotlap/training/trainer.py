@@ -36,16 +36,20 @@ from hotlap.rl.learner import Update
 from hotlap.rl.precision import compute_dtype
 from hotlap.rollouts.fleet import build_fleet
 from hotlap.rollouts.model import build_network, rollout_setup
+from hotlap.rollouts.plan import EpisodePlan
+from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.training.collector import Collector
+from hotlap.training.driven import read_driven
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
-from hotlap.training.method import Method
+from hotlap.training.method import Method, Remembers
 from hotlap.training.run import Run
 from hotlap.training.selection import Selection
 from hotlap.training.stages import StageClock
 from hotlap.training.stop_rules import StopRules
 from hotlap.training.updater import Updater
+from hotlap.wording import counted
 
 MAX_BAD_UPDATES = 3  # updates in a row with numbers that are not finite before training gives up
 
@@ -68,6 +72,8 @@ class TrainingResult:
     """Wall-clock of each stage in this run [s]."""
     first_lap: dict[str, float] | None = None
     """``steps`` and ``elapsed_s`` at the end of the iteration with the first complete training lap."""
+    earlier: dict[str, TrainingResult] = field(default_factory=dict)
+    """How the trainings before this one ended, by name, where one follows another: teacher, student."""
 
 
 class Trainer:
@@ -85,6 +91,7 @@ class Trainer:
         minutes: Stop after so many from now, whatever ``training.max_minutes`` says; 0: no limit.
         iterations: Stop after so many from now, whatever ``training.max_iterations`` says; 0: no limit.
         method: How it learns; default: by the algorithm of the metadata.
+        name: Of this training, where one follows another.
     """
 
     def __init__(
@@ -98,8 +105,9 @@ class Trainer:
         minutes: float | None = None,
         iterations: int | None = None,
         method: Method | None = None,
+        name: str = "",
     ) -> None:
-        self.folder = folder
+        self.folder, self.name = folder, name
         self.method = method or Method()
         self.job = job or folder.job
         self.metadata = folder.metadata
@@ -179,9 +187,13 @@ class Trainer:
                 step_cap=training.step_cap_for(self.metadata.network),
                 guided_share=self.method.guided_share,
             )
+            if isinstance(self.learner, Remembers) and self.state.iteration:
+                self._drive_again(self.learner)
             self.stop_rules = StopRules(
                 training, self.hyperparameters, self.state, minutes=self._minutes, iterations=self._iterations
             )
+            self.begun = self.state
+            """What had been done before this run."""
             self._held = held.pop_all()
         return self
 
@@ -238,6 +250,7 @@ class Trainer:
                 be played.
         """
         with self:
+            self.listener.on_begin(self.name, self.stop_rules.max_s, self.stop_rules.max_iterations)
             reason = self._train()
             return TrainingResult(
                 reason=reason,
@@ -287,6 +300,19 @@ class Trainer:
             return reason
         selection.run_off()
         return "goal" if selection.goal_reached else reason
+
+    def _drive_again(self, learner: Remembers) -> None:
+        """Drive what the learner remembered once more: its pictures are not saved."""
+        plans: list[EpisodePlan] = []
+        num_steps, iteration = 0, self.state.iteration
+        while iteration and num_steps < learner.memory:
+            iteration -= 1
+            driven = read_driven(self.store, iteration)
+            num_steps += sum(len(plan.actions or ()) - 1 for plan in driven)  # the first one is not executed
+            plans = driven + plans
+        self.listener.on_message(f"Driving {counted(len(plans), 'episode')} again, which the student remembers.")
+        played = self.fleet.start(CollectRequest(plans, self.learner.acting_weights())).result()
+        learner.remember_again([episode.experience for episode in played if episode.experience is not None])
 
     def _wrap_up(self) -> None:
         """Write all records of the open iteration, if there is one: checkpoint, evaluation, line."""

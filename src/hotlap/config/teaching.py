@@ -1,0 +1,48 @@
+"""The stages of a training with a teacher: [teacher], [student] and [polish] in job.toml."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from hotlap.config.base import Config
+
+
+class Teacher(Config):
+    """Of a training by training.method = "teacher", the first stage: a small network that sees the simulator's state
+    learns the reward function."""
+
+    iterations: int = Field(default=80, ge=1)
+    """Iterations, over which it explores less and less; not ended before, as it still gets faster."""
+
+    minutes: float = Field(default=0.0, ge=0)
+    """Longest time [min]; 0: two fifths of training.max_minutes or --minutes."""
+
+    episodes: int = Field(default=64, ge=1)
+    """Episodes in an iteration."""
+
+
+class Student(Config):
+    """The second stage: the model learns to do with its sensors what the teacher does, on its own drives."""
+
+    iterations: int = Field(default=16, ge=1)
+    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before."""
+
+    minutes: float = Field(default=0.0, ge=0)
+    """Longest time [min]; 0: nine tenths of what is left."""
+
+    episodes: int = Field(default=48, ge=1)
+    """Episodes in an iteration; in the first ones the teacher drives."""
+
+    samples: int = Field(default=12_288, ge=1)
+    """Steps that an iteration learns from, drawn from those that are remembered."""
+
+    memory: int = Field(default=40_000, ge=1)
+    """Steps that are remembered, 20 kB each with a camera."""
+
+
+class Polish(Config):
+    """The third stage: PPO goes on from the student. In its first iteration only the value learns, so that it never
+    ends with a worse policy than the student's."""
+
+    iterations: int = Field(default=20, ge=1)
+    """Iterations at most, the first included; fewer if the goal is reached before."""

@@ -1,0 +1,206 @@
+"""Trainings with a teacher: three in a row, the same bytes again, killed in each, and never worse than the student."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hotlap_process import Hotlap, wait_for
+from tiny_model import write_model
+from trained_folder import curve, weights
+
+from hotlap.config.model_folder import ModelFolder
+from hotlap.errors import ConfigError, RecordError, RewardError
+from hotlap.records.checkpoints import CheckpointStore
+from hotlap.records.folder import Folder
+from hotlap.training.course import Course
+from hotlap.training.driven import driven_key, read_driven
+from hotlap.training.listener import Silence
+
+pytestmark = pytest.mark.usefixtures("short_run_offs")
+
+# Counts its calls in a file, and stands still at the call that another file names.
+COUNTED = """
+import pathlib
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+def reward_function(params):
+    with open(HERE / "calls", "a") as file:
+        file.write(".")
+    if (HERE / "hang").exists() and (HERE / "calls").stat().st_size >= int((HERE / "hang").read_text()):
+        (HERE / "hanging").touch()
+        time.sleep(1000)
+    return 1.0 - params["distance_from_center"] / params["track_width"]
+"""
+PLACES = ("teacher", "student", ".")
+
+
+def course_model(folder: Path, reward: str = COUNTED, **options) -> ModelFolder:
+    return write_model(
+        folder,
+        reward=reward,
+        training={"method": "teacher", "max_minutes": 60} | options.pop("training", {}),
+        teacher={"iterations": 3, "episodes": 4},
+        student={"iterations": 3, "episodes": 3, "samples": 128, "memory": 60},
+        polish={"iterations": 2},
+        **options,
+    )
+
+
+class Notes(Silence):
+    """Notes how often the reward function had been called when the collections of each training began."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls = folder / "calls"
+        self.collections: dict[str, list[int]] = {}
+
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        self.name = name
+        self.collections[name] = []
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        if stage == "collect":
+            self.collections[self.name].append(self.calls.stat().st_size if self.calls.exists() else 0)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Notes]:
+    """A course that nothing disturbed."""
+    model = course_model(tmp_path_factory.mktemp("finished"))
+    notes = Notes(model.path)
+    result = Course(model, listener=notes).run()
+    assert (result.reason, result.iterations) == ("max_iterations", 2)
+    assert {name: each.iterations for name, each in result.earlier.items()} == {"teacher": 3, "student": 3}
+    assert list(notes.collections) == ["teacher", "student", "polish"]
+    return model.path, notes
+
+
+def test_each_training_is_recorded_in_a_folder_of_its_own(finished: tuple[Path, Notes]):
+    folder, _ = finished
+    assert [len(curve(folder / place)) for place in PLACES] == [3, 3, 2]
+    teacher, student = (ModelFolder(folder / name, needs_reward=False).metadata for name in ("teacher", "student"))
+    model = ModelFolder(folder).metadata
+    assert (teacher.sensors, teacher.network) == (("STATE",), "DENSE_NETWORK")
+    assert student == model
+    assert teacher.action_space == model.action_space
+    assert curve(folder / "teacher")[0].losses.keys() > {"policy_loss", "entropy"}
+    assert curve(folder / "student")[0].losses.keys() == {"imitation_loss", "agreement", "entropy"}
+
+
+def test_the_model_begins_with_the_student_and_first_learns_the_value_alone(finished: tuple[Path, Notes]):
+    """So the student is among the checkpoints that the best is chosen from."""
+    folder, _ = finished
+    student = CheckpointStore(folder / "student").load("best").weights
+    checkpoints = CheckpointStore(folder)
+    names = checkpoints.list()
+    before, first, second = (checkpoints.load(name).weights for name in names)
+    policy = [name for name in student if name.startswith("policy.")]
+    for name in policy:
+        np.testing.assert_array_equal(before[name], student[name])
+        np.testing.assert_array_equal(first[name], student[name])
+    assert any((second[name] != student[name]).any() for name in policy)
+    assert any((first[name] != before[name]).any() for name in first if name.startswith("value."))
+
+
+def test_a_teacher_leaves_traces_of_some_episodes_and_metrics_of_all(finished: tuple[Path, Notes], tmp_path: Path):
+    folder, _ = finished
+    metrics = json.loads((folder / "teacher/metrics/TrainingMetrics.json").read_text())["metrics"]
+    assert sum(each["phase"] == "training" for each in metrics) == 12
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_killed_course_goes_on_as_if_nothing_had_happened(finished: tuple[Path, Notes], tmp_path: Path, place: str):
+    """kill -9 in the second iteration of each training: the same bytes."""
+    undisturbed, notes = finished
+    model = course_model(tmp_path / "model")
+    begin = notes.collections["polish" if place == "." else place][1]
+    (model.path / "hang").write_text(str(begin + 5))
+    with Hotlap(tmp_path).fork("train", model.path) as process:
+        wait_for((model.path / "hanging").exists, "the call at which it hangs")
+        process.send_signal(signal.SIGKILL)
+    (model.path / "hang").unlink()
+    assert len(curve(model.path / place)) == 1
+    Course(ModelFolder(model.path), resume=True).run()
+    for each in PLACES:
+        assert curve(model.path / each) == curve(undisturbed / each)
+        assert weights(model.path / each) == weights(undisturbed / each)
+
+
+def test_what_was_driven_can_be_driven_again(finished: tuple[Path, Notes], tmp_path: Path):
+    folder, _ = finished
+    plans = read_driven(Folder(folder / "student"), 1)
+    assert [plan.number for plan in plans] == [3, 4, 5]
+    store = Folder(tmp_path)
+    whole = (folder / "student" / driven_key(1)).read_bytes()
+    for damaged in (b"", b"PK", whole[: len(whole) // 2]):
+        store.put(driven_key(1), damaged)
+        with pytest.raises(RecordError, match="is damaged"):
+            read_driven(store, 1)
+    with pytest.raises(RecordError):
+        read_driven(store, 2)
+
+
+def test_a_trained_model_is_not_trained_over(finished: tuple[Path, Notes]):
+    folder, _ = finished
+    with pytest.raises(RecordError, match=r"already holds a trained model.*--resume.*--wipe"):
+        Course(ModelFolder(folder)).run()
+
+
+def test_a_broken_reward_function_is_named_in_the_teachers_training(tmp_path: Path):
+    model = course_model(tmp_path / "model", reward="def reward_function(params):\n    return params['nothing']\n")
+    with pytest.raises(RewardError, match=r"reward_function\.py.*line 2"):
+        Course(model).run()
+
+
+def test_what_does_not_go_with_a_teacher_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="begins with fresh weights"):
+        course_model(tmp_path / "model", training={"clone_from": "models/earlier"})
+    model = course_model(tmp_path / "model")
+    refused = Hotlap(tmp_path).call("train", model.path, "--iterations", "3", code=2)
+    assert "there are three" in " ".join(refused.stderr.split())
+
+
+def test_a_course_that_is_stopped_goes_on_where_it_was(finished: tuple[Path, Notes], tmp_path: Path):
+    undisturbed, _ = finished
+    model = course_model(tmp_path / "model")
+
+    class Stops(Notes):
+        def on_iteration(self, record) -> None:
+            course.stop()
+
+    course = Course(model, listener=Stops(model.path))
+    result = course.run()
+    assert (result.reason, result.iterations) == ("stopped", 1)
+    Course(ModelFolder(model.path), resume=True).run()
+    assert weights(model.path) == weights(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("actions", "metadata"),
+    [
+        ({"steering_angle": {"low": -30, "high": 30}, "speed": {"low": 0.5, "high": 3}}, {}),
+        ([{"steering_angle": 0, "speed": 1}], {"version": "3", "neural_network": "DEEP_CONVOLUTIONAL_NETWORK"}),
+    ],
+    ids=["continuous", "one action"],
+)
+def test_any_action_space_and_network_learns(tmp_path: Path, actions, metadata):
+    model = course_model(tmp_path / "model", actions=actions, metadata=metadata)
+    assert Course(model).run().iterations == 2
+
+
+def test_the_command_shows_each_training_and_ends_with_the_model(tmp_path: Path):
+    model = course_model(tmp_path / "model", training={"method": "ppo"})
+    hotlap = Hotlap(tmp_path)
+    shown = hotlap.call("train", model.path, "--teacher", "--json")
+    printed = json.loads(shown.stdout)
+    assert printed["iterations"] == 2
+    assert printed["earlier"].keys() == {"teacher", "student"}
+    told = " ".join(shown.stderr.split())
+    assert "The teacher is done: " in told
+    assert "The student is done: " in told
+    hotlap.call("evaluate", model.path / "teacher", "--laps", "1", "--no-video")
