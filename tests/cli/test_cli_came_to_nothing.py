@@ -13,9 +13,12 @@ from hotlap.records.trainer_state import TrainerState
 from hotlap.training.trainer import TrainingResult
 
 
-def reasons(speed: float, track: str) -> str:
-    job = Job().updated(race={"track": track})
-    metadata = ModelMetadata.from_dict(json.loads(metadata_json(speed)))
+def reasons(speed: float, track: str, method: str = "ppo") -> str:
+    """With five actions at one speed."""
+    job = Job().updated(race={"track": track}, training={"method": method})
+    described = json.loads(metadata_json())
+    actions = [action | {"speed": speed} for action in described["action_space"]]
+    metadata = ModelMetadata.from_dict(described | {"action_space": actions})
     records = [SimpleNamespace(completion_mean=12.4, total_steps=34_000)]
     return " ".join(why_nothing(job, metadata, records))  # type: ignore[arg-type]
 
@@ -25,6 +28,8 @@ def test_it_names_how_far_the_cars_got_and_what_makes_the_track_hard():
     for part in ("12 % of the way round", "34,000 steps", "paperclip is", "tightest bend has a radius of", "--clone"):
         assert part in text
     assert "brake" not in text
+    assert "--wipe --teacher" in text
+    assert "--teacher" not in reasons(1.0, "paperclip", "teacher")
 
 
 def test_it_names_a_speed_that_the_tightest_bend_forbids():

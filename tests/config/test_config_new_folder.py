@@ -55,6 +55,17 @@ def test_options_go_into_the_files(tmp_path: Path):
     assert "Race line" in folder.reward_file.read_text(encoding="utf-8")
 
 
+def test_a_fast_car_has_slower_actions_too_and_is_to_have_a_teacher(tmp_path: Path):
+    """No bend is too tight for all of them."""
+    told = run(tmp_path / "model", "--speed", 2.5)
+    space = ModelFolder(tmp_path / "model").metadata.action_space
+    assert isinstance(space, DiscreteActionSpace)
+    assert [action.speed for action in space.actions] == [1.0] * 5 + [1.75] * 5 + [2.5] * 5
+    assert (tmp_path / "model/reward_function.py").read_bytes() == load_reward("progress_per_step").path.read_bytes()
+    assert told.rstrip().splitlines()[-1].split("  #")[0].strip().endswith("--teacher")
+    assert "--teacher" not in run(tmp_path / "slow", "--speed", 1.0)
+
+
 def test_it_says_what_comes_next_in_words_that_can_be_copied(tmp_path: Path):
     """Edit, check, train, with a space in the path; a second time there is nothing to write."""
     folder = tmp_path / "my models" / "mine"

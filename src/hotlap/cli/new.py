@@ -16,10 +16,16 @@ from hotlap.shell import quoted
 def new(
     directory: Annotated[Path, typer.Argument(help="The folder to make.", metavar="DIR")],
     reward: Annotated[
-        str, typer.Option(help="A shipped reward function (see `hotlap reward examples`), or a file to copy.")
-    ] = "follow_center_line",
+        str | None,
+        typer.Option(
+            help="A shipped reward function (see `hotlap reward examples`), or a file to copy. Default: "
+            "follow_center_line, with a fast car progress_per_step."
+        ),
+    ] = None,
     track: Annotated[str, typer.Option(help="Track to train on (see `hotlap tracks list`).")] = DEFAULT_TRACK,
-    speed: Annotated[float, typer.Option(help="Speed of the five actions, m/s.")] = 1.0,
+    speed: Annotated[
+        float, typer.Option(help="Speed of the fastest actions, m/s; from 1.5 on there are slower ones, too.")
+    ] = 1.0,
     force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -27,7 +33,7 @@ def new(
     from hotlap.config.base import warn
     from hotlap.config.job import Job
     from hotlap.config.metadata import ModelMetadata
-    from hotlap.config.template import folder_readme, hyperparameters_json, job_toml, metadata_json
+    from hotlap.config.template import FAST, folder_readme, hyperparameters_json, job_toml, metadata_json
     from hotlap.envs.cornering import speed_doubts
     from hotlap.errors import ConfigError
     from hotlap.rewards import load_reward
@@ -39,6 +45,8 @@ def new(
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory}: this is a file; name a folder that may be made.")
     load_track(track)
+    fast = speed >= FAST
+    reward = reward or ("progress_per_step" if fast else "follow_center_line")
     job = Job().updated(race={"track": track})
     metadata = metadata_json(speed)
     files = {
@@ -77,4 +85,5 @@ def new(
         f"Next: edit {reward_file}, which says what good driving is (it works as it is, too), then\n"
         f"      hotlap reward check {quoted(reward_file)}\n"
         f"      hotlap train {quoted(directory)}"
+        + (" --teacher      # a teacher makes fast cars drive clean laps in minutes: docs/teacher.md" if fast else "")
     )

@@ -200,6 +200,11 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
             + ": the longer and tighter, the more steps it takes. Train longer (--minutes), or train on an easier "
             "track first and go on from that model with --clone."
         )
+    if job.training.method == "ppo":
+        found.append(
+            "Or let a teacher learn first, which sees the simulator's state and needs a fraction of the time: "
+            "--wipe --teacher (docs/teacher.md)."
+        )
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from hotlap.deepracer.sensors import FRONT_CAMERA, SIMULATED
 
 STARTER_STEERING_DEG = (-30.0, -15.0, 0.0, 15.0, 30.0)
 STARTER_SPEED = 1.0  # [m/s] DeepRacer-for-Cloud begins with 0.6, which is learned no sooner and takes longer to watch
+FAST = 1.5  # [m/s] from here on a bend may be too tight for the fastest action
 
 
 def job_toml(job: Job) -> str:
@@ -58,10 +60,22 @@ def _tables(name: str, tables: Sequence[Mapping[str, Any]], *, comment: bool) ->
     return [f"# {line}" for line in lines] if comment else lines
 
 
+def starter_speeds(speed: float) -> list[float]:
+    """Speeds [m/s] of a new model's actions, up to ``speed``: with a fast one come slower ones, to brake for bends."""
+    if speed < FAST:
+        return [speed]
+    number = math.ceil(speed)
+    return [round(STARTER_SPEED + (speed - STARTER_SPEED) * k / (number - 1), 2) for k in range(number)]
+
+
 def metadata_json(speed: float = STARTER_SPEED) -> str:
-    """A model_metadata.json with five actions at ``speed`` [m/s] and the front camera."""
+    """A model_metadata.json with the front camera and five steering angles at each of `starter_speeds`."""
     metadata = {
-        "action_space": [{"steering_angle": steering, "speed": speed} for steering in STARTER_STEERING_DEG],
+        "action_space": [
+            {"steering_angle": steering, "speed": each}
+            for each in starter_speeds(speed)
+            for steering in STARTER_STEERING_DEG
+        ],
         "sensor": [FRONT_CAMERA],
         "neural_network": SHALLOW,
         "training_algorithm": "clipped_ppo",

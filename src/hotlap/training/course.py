@@ -208,6 +208,7 @@ class Course:
         yield Trainer(
             self.folder,
             job=self._job(
+                method="teacher",
                 clone_from=f"{self.place}/{STUDENT}",
                 clone_checkpoint="best",
                 critic="state",
