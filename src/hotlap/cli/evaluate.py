@@ -27,9 +27,10 @@ from hotlap.cli.console import (
     progress_bar,
     screen,
 )
+from hotlap.cli.evaluate_tracks import evaluate_tracks
 from hotlap.cli.model_argument import Choice, choose_model
 from hotlap.cli.video_option import NoVideoOption, VideoOption, parse_video
-from hotlap.errors import RecordError
+from hotlap.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,6 +84,14 @@ def evaluate(
     ] = None,
     checkpoint: Annotated[str | None, typer.Option(help="best, last, a number, or a name such as 5_Step-4912.")] = None,
     track: Annotated[str | None, typer.Option(help="Where to drive, see `hotlap tracks list`.")] = None,
+    tracks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Drive --laps laps (default 20) on each of many tracks and print a table: names or paths with * "
+            "and ?, separated by commas, in quotes.",
+        ),
+    ] = None,
     direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same cars.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many processes drive laps side by side.")] = 1,
@@ -108,7 +117,8 @@ def evaluate(
     rules, metrics, trace, log, figure, videos (of each filmed trial its number, from 1, and the files pip,
     chase, top and car), stages_s. Of several models: models (each with these keys but stages_s), rules, differences
     (beyond chance: measure, better and worse by their places in models, better_value, worse_value, p_value), figure,
-    stages_s.
+    stages_s. With --tracks: folder, checkpoint, rules, tracks (each with its track, the keys of the report, and
+    mistakes: how many laps ended at which waypoint).
     """
     check_outputs(as_json, print_log)
     named: list[tuple[str | None, str | None, Path | None]] = [
@@ -134,6 +144,13 @@ def evaluate(
         parse_checkpoint(own or checkpoint or job.evaluation.checkpoint, f"{folder}@" if own else "--checkpoint")
         for (folder, own, _), job in zip(named, jobs, strict=True)
     ]
+    if tracks is not None:
+        if several or track is not None:
+            raise ConfigError(
+                "--tracks drives one model, and instead of --track. Name one folder, and leave --track out."
+            )
+        evaluate_tracks(choices[0], jobs[0], tracks, which[0], laps=laps, workers=workers, as_json=as_json)
+        return
     to_film = parse_video(
         video, no_video, laps=laps, wanted=(not choices[0].drfc or choices[0].drfc.film) and not several
     )

@@ -105,6 +105,26 @@ def comparison_table(names: Sequence[str], reports: Sequence[EvaluationReport]) 
     return table
 
 
+def tracks_table(names: Sequence[str], reports: Sequence[EvaluationReport], worst: Sequence[str]) -> Table:
+    """A row per track: clean laps, lap times, and where most laps ended that were not clean."""
+    table = _new_table("Tracks", padding=(0, 1, 0, 0))
+    table.add_column("\nTrack", overflow="fold")
+    for heading in ("\nClean", "95 %\ninterval", "Com-\npletion", "Median\nlap", "Best\nlap", "Mistakes\nmost at"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, report, where in zip(names, reports, worst, strict=True):
+        clean, times = report.clean_rate, report.clean_lap_time
+        table.add_row(
+            escape(name),
+            f"{clean.value:.0%}" if clean else "--",
+            f"{clean.low:.0%} to {clean.high:.0%}" if clean else "--",
+            f"{report.completion_mean:.1f} %" if report.completion_mean is not None else "--",
+            lap_time(times.median * 1000) if times else "--",
+            lap_time(times.min * 1000) if times else "--",
+            where,
+        )
+    return table
+
+
 def differences_in_words(
     names: Sequence[str], reports: Sequence[EvaluationReport], found: Sequence[Difference]
 ) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
+import glob
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,6 +121,33 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
         f"{f' `hotlap tracks get {absent[0]}` brings the original.' if absent else ''} {listed}. Own route files are "
         "named by their path (ending in .npy) or added with `hotlap tracks add FILE`."
     )
+
+
+def matching_tracks(patterns: str) -> list[str]:
+    """The tracks that some words separated by commas mean: names or paths, with ``*``, ``?`` and ``[…]`` as in a shell.
+
+    Raises:
+        TrackError: If one of the words means none.
+    """
+    names = [entry.name for entry in list_tracks()]
+    found: list[str] = []
+    for word in filter(None, (word.strip() for word in patterns.split(","))):
+        if not glob.has_magic(word):
+            _find(word)
+            meant = [word]
+        elif word.endswith(".npy") or "/" in word or os.sep in word:
+            meant = [path for path in sorted(glob.glob(word)) if path.endswith(".npy")]
+        else:
+            meant = fnmatch.filter(names, word)
+        if not meant:
+            raise TrackError(
+                f"no track matches {word!r}. `hotlap tracks list` shows the names; files are matched by paths such as "
+                "'tracks/*.npy'."
+            )
+        found += meant
+    if not found:
+        raise TrackError(f"{patterns!r} names no track.")
+    return list(dict.fromkeys(found))
 
 
 def name_behind(called: str) -> str | None:
