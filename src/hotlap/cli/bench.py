@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -131,6 +132,12 @@ def train(
 
 @app.command()
 def learn(
+    method: Annotated[
+        str | None,
+        typer.Option(help="ppo or teacher: measure clean laps after --minutes instead, with the progress as reward."),
+    ] = None,
+    speed: Annotated[float, typer.Option(help="With --method: the fastest actions, m/s.")] = 4.0,
+    minutes: Annotated[float, typer.Option(help="With --method: time of each training.")] = 3.0,
     seeds: Annotated[int, typer.Option(help="How many trainings, with seeds 0, 1, …")] = 5,
     track: TrackOption = DEFAULT_TRACK,
     max_steps: Annotated[int, typer.Option(help="Where a training ends at the latest.")] = 20_000,
@@ -143,10 +150,17 @@ def learn(
 ) -> None:
     """Measure how soon a car learns to complete a lap: stock recipe, center-line reward, several seeds.
 
+    With --method: how many of a hundred laps are clean, and how fast, after so many minutes.
+
     JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, workers, max_policy_lag,
+    files, machine. With --method: clean_share, lap_s_median, seconds (medians), seeds (each with these), with a teacher
+    also teacher (with steps_per_s) and student (with samples_per_s), method, track, speed, minutes, threads, workers,
     files, machine.
     """
     to_people = console()
+    if method is not None:
+        _clean_laps(method, track, speed, seeds, minutes, threads, workers, out, as_json)
+        return
 
     def show(seed: int, record: IterationRecord) -> None:
         laps = f", {counted(record.laps_completed, 'lap')}" if record.laps_completed else ""
@@ -187,6 +201,61 @@ def learn(
     if out is not None:
         rows["written"] = str(out / next(name for name in found["files"] if name.endswith(".png")))
     _print_table(f"First complete training lap on {found['track']}", rows, found)
+
+
+def _clean_laps(
+    method: str,
+    track: str,
+    speed: float,
+    seeds: int,
+    minutes: float,
+    threads: int,
+    workers: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    to_people = console()
+    if method not in ("ppo", "teacher"):
+        raise ConfigError(f"--method must be ppo or teacher, got {method!r}.")
+
+    def show(seed: int, training: str, record: IterationRecord) -> None:
+        if found := record.evaluation:
+            lap = f", lap {found.lap_time_median_s:.2f} s" if found.lap_time_median_s else ""
+            to_people.print(
+                f"seed {seed}  {training or 'ppo':>7} iteration {record.number:>3}  {record.total_steps:>9,} steps  "
+                f"{record.elapsed_s:>6.1f} s  {found.clean_rate:4.0%} clean{lap}"
+            )
+
+    with prints_to_stderr(True):
+        from hotlap.bench.clean_laps import bench_clean_laps
+
+        found = bench_clean_laps(
+            method=method,  # type: ignore[arg-type]
+            track=track,
+            speed=speed,
+            seeds=seeds,
+            minutes=minutes,
+            threads=threads,
+            workers=workers,
+            out=out,
+            on_iteration=show,
+        )
+    if as_json:
+        print_json(found)
+        return
+
+    def said(row: Mapping[str, Any]) -> str:
+        lap = f"{row['lap_s_median']:.2f} s" if row["lap_s_median"] else "no clean lap"
+        return f"{row['clean_share']:.0%} clean, {lap}, after {row['seconds']:.0f} s"
+
+    rows = {f"seed {row['seed']}": said(row) for row in found["seeds"]}
+    for stage, pace in (("teacher", "steps_per_s"), ("student", "samples_per_s")):
+        if stage in found:
+            rows[stage] = f"{said(found[stage])}, {found[stage][pace]:,.0f} {pace.split('_')[0]}/s"
+    rows["median"] = f"[bold]{said(found)}[/]"
+    if out is not None:
+        rows["written"] = str(out / found["files"][-1])
+    _print_table(f"100 laps on {found['track']} at up to {found['speed']:g} m/s, {method}", rows, found)
 
 
 @app.command()
