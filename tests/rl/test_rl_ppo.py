@@ -16,13 +16,14 @@ from hotlap.deepracer.sensors import observation_shapes
 from hotlap.deepracer.state_values import STATE
 from hotlap.rl.adam import Adam
 from hotlap.rl.episode import Episode
-from hotlap.rl.flops import forward_flops, update_flops
 from hotlap.rl.learner import Update
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.policy import Policy
 from hotlap.rl.ppo import METRICS, PPO, PPOConfig, minibatch_size
 from hotlap.rl.precision import Precision
 from hotlap.rl.specs import ContinuousActions, DiscreteActions
+
+pytestmark = pytest.mark.usefixtures("slim_networks")
 
 SENSOR = "FRONT_FACING_CAMERA"
 TINY = {SENSOR: (1, 40, 64)}
@@ -259,17 +260,17 @@ def test_a_policy_that_has_come_far_enough_takes_no_more_steps():
     episodes = episodes_of(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), [200, 200], precision="float32")
 
     def update(target_kl: float) -> tuple[PPO, Update]:
-        config = PPOConfig(lr=1e-4, batch_size=16, num_epochs=6, target_kl=target_kl)
+        config = PPOConfig(lr=1e-4, batch_size=16, num_epochs=3, target_kl=target_kl)
         ppo = PPO(ActorCritic(SHALLOW, TINY, DiscreteActions(3)), config, precision="float32")
         return ppo, ppo.update(episodes, seed=3)
 
     free, freely = update(0.0)
-    held, near = update(0.004)
+    held, near = update(0.001)
     same_path, _ = update(1e9)
-    assert len(freely.epochs) == len(near.epochs) == 6
+    assert len(freely.epochs) == len(near.epochs) == 3
     of_policy = [epoch["approx_kl"] for epoch in near.epochs if "approx_kl" in epoch]
     assert len(of_policy) == 2
-    assert of_policy[0] < 0.004 < of_policy[1] < freely.epochs[1]["approx_kl"]
+    assert of_policy[0] < 0.001 < of_policy[1] < freely.epochs[1]["approx_kl"]
     assert all("value_loss" in epoch for epoch in near.epochs)
     assert same(
         *(
@@ -488,22 +489,3 @@ def test_learns_which_half_of_the_frame_is_bright(actions, critic, lagged):
             break
     else:
         pytest.fail("not learned in 12 iterations of 256 frames")
-
-
-def test_flops_are_those_counted_by_torch():
-    """Two per multiply-add of every convolution and matrix product on one sample, by torch's own counter."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    actor_critic = ActorCritic(SHALLOW, observation_shapes([SENSOR]), DiscreteActions(5))
-    convs = nn.Sequential(nn.Conv2d(1, 32, 8, 4), nn.Conv2d(32, 64, 4, 2), nn.Conv2d(64, 64, 3), nn.Flatten())
-    with FlopCounterMode(display=False) as counter:
-        features = nn.Linear(11_264, 512)(convs(torch.zeros(1, 1, 120, 160)))
-        nn.Linear(512, 1)(features)
-        nn.Linear(512, 5)(features)
-    heads = 2 * 512 * 6
-    encoder = counter.get_total_flops() - heads
-    assert forward_flops(actor_critic) == 2 * encoder + heads
-
-    with FlopCounterMode(display=False) as counter:
-        nn.Linear(11_264, 512)(convs(torch.zeros(1, 1, 120, 160))).sum().backward()
-    assert update_flops(actor_critic) == 2 * counter.get_total_flops() + 3 * heads

@@ -32,6 +32,8 @@ from hotlap.sim.starts import Start
 from hotlap.tracks.route_file import write_route
 from hotlap.tracks.track import Track
 
+pytestmark = pytest.mark.usefixtures("slim_networks")
+
 DISCRETE = ModelMetadata.from_dict(
     {
         "action_space": [{"steering_angle": angle, "speed": 2.5} for angle in (-30, 0, 30)],

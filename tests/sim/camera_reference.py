@@ -26,18 +26,18 @@ class BoxReference:
     colors: np.ndarray
 
     def hits(self, eye: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where rays from ``eye`` (3,) enter, as multiples of ``direction`` (..., 3) or infinity; and by which face."""
+        """Where rays from ``eye`` (3,) enter, as multiples of ``direction`` (3, ...) or infinity; and by which face."""
         c, s = np.cos(self.yaw), np.sin(self.yaw)
         turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
-        start, along = turn @ (eye - [self.x, self.y, 0.0]), direction @ turn.T
-        low = np.array([-self.half_length, -self.half_width, self.bottom])
-        high = np.array([self.half_length, self.half_width, self.top])
+        start, along = turn @ (eye - [self.x, self.y, 0.0]), np.tensordot(turn, direction, axes=1)
+        low = np.array([-self.half_length, -self.half_width, self.bottom]) - start
+        high = np.array([self.half_length, self.half_width, self.top]) - start
         with np.errstate(divide="ignore"):
-            one, other = (low - start) / along, (high - start) / along
+            one, other = (bound.reshape(3, *[1] * (along.ndim - 1)) / along for bound in (low, high))
         enter, leave = np.minimum(one, other), np.maximum(one, other)
-        axis = enter.argmax(axis=-1)
-        first, last = enter.max(axis=-1), leave.min(axis=-1)
-        face = np.where(axis == 0, np.where(along[..., 0] < 0, 0, 2), np.where(along[..., 1] < 0, 1, 3))
+        first, last = enter.max(axis=0), leave.min(axis=0)
+        axis = np.where(enter[0] == first, 0, np.where(enter[1] == first, 1, 2))
+        face = np.where(axis == 0, np.where(along[0] < 0, 0, 2), np.where(along[1] < 0, 1, 3))
         return np.where((first < last) & (first > 0), first, np.inf), np.where(axis == 2, 4, face)
 
 
@@ -78,9 +78,11 @@ def trace(
     row = ((eye_y + (to_ground * dir_y)[on_ground] - ground.origin[1]) / ground.texel).astype(int)
     image[on_ground] = ground.rgb[row, column]
     nearest = np.minimum(to_ground, to_wall)
+    direction = np.stack([dir_x, dir_y, -down])
     for box in boxes:
-        to_box, face = box.hits(np.array([eye_x, eye_y, camera.height_m]), np.stack([dir_x, dir_y, -down], axis=-1))
-        image = np.where((to_box < nearest)[..., None], box.colors[face], image)
+        to_box, face = box.hits(np.array([eye_x, eye_y, camera.height_m]), direction)
+        seen = to_box < nearest
+        image[seen] = box.colors[face[seen]]
         nearest = np.minimum(nearest, to_box)
     return image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import shapely
@@ -98,22 +99,18 @@ class RouteReference:
         following = int(np.searchsorted(distances[order], here, side="right"))
         previous = (following - 1) % len(objects)
         following %= len(objects)
+        outlines = np.array([each.outline for each in objects])
         corners = rectangle(origin, yaw, *CAR_RECTANGLE)
-        hits = [
-            number
-            for number, each in enumerate(objects)
-            if shapely.contains_xy(shapely.Polygon(each.corners()), corners).any()
-        ]
+        hits = np.flatnonzero(shapely.contains_xy(outlines[:, None], *corners.T).any(axis=1))
         ahead = objects[order[following]]
+        looked_at = np.append([*ahead.corners, ahead.at], np.full((5, 1), ahead.height), axis=1)
         return {
             "closest_objects": order[[previous, following]],
             "objects_left_of_center": shapely.contains(self.inner_half, points) ^ (not self.ccw),
             "objects_distance": distances,
             "objects_distance_from_center": shapely.distance(self.center, points),
-            "object_in_camera": np.array(
-                any(camera.sees(origin, yaw, np.append(point, ahead.height)) for point in [*ahead.corners(), ahead.at])
-            ),
-            "crashed_into": np.array(hits[0] if hits else -1),
+            "object_in_camera": camera.sees(origin, yaw, looked_at).any(),
+            "crashed_into": np.array(hits[0] if len(hits) else -1),
         }
 
 
@@ -137,9 +134,15 @@ class ObjectReference:
     width: float
     height: float
 
+    @cached_property
     def corners(self) -> np.ndarray:
         """Of its rectangle, (4, 2) [m]."""
         return rectangle(self.at, self.yaw, self.length, self.width)
+
+    @cached_property
+    def outline(self) -> shapely.Polygon:
+        """Its rectangle."""
+        return shapely.Polygon(self.corners)
 
 
 @dataclass(frozen=True)
@@ -153,19 +156,18 @@ class CameraReference:
     near: float = 0.2
     far: float = 300.0
 
-    def sees(self, origin: np.ndarray, yaw: float, point: np.ndarray) -> bool:
-        """Whether the camera of a car at ``origin``, ``yaw`` has ``point`` (3,) [m] strictly inside its view."""
+    def sees(self, origin: np.ndarray, yaw: float, points: np.ndarray) -> np.ndarray:
+        """Whether the camera of a car at ``origin``, ``yaw`` has ``points`` (n, 3) [m] strictly inside its view."""
         ahead = np.array([np.cos(yaw), np.sin(yaw), 0.0])
         left = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
         up = np.array([0.0, 0.0, 1.0])
         look = np.cos(self.pitch) * ahead - np.sin(self.pitch) * up
         top = np.sin(self.pitch) * ahead + np.cos(self.pitch) * up
-        offset = point - (np.append(origin, 0.0) + self.forward * ahead + self.height * up)
+        offset = points - (np.append(origin, 0.0) + self.forward * ahead + self.height * up)
         depth = offset @ look
         reach = depth * np.tan(self.hfov / 2)
-        return bool(
-            self.near < depth < self.far and abs(offset @ left) < reach and abs(offset @ top) < 480 / 640 * reach
-        )
+        within = (np.abs(offset @ left) < reach) & (np.abs(offset @ top) < 480 / 640 * reach)
+        return (self.near < depth) & (depth < self.far) & within
 
 
 def progress_in_turn(ndists: np.ndarray, start_ndist: float) -> list[float]:

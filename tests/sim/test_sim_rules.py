@@ -394,12 +394,20 @@ def test_commands_are_clipped_to_what_the_actuators_can_do():
 STATE_FIELDS = list(State.vars)
 
 
-def snapshot(sim: Simulator, worlds: Sequence[int]) -> dict[str, bytes]:
+def fields_of(sim: Simulator) -> dict[str, np.ndarray]:
+    """Everything about all worlds, as it is now and will be: on the processor arrays of NumPy share Warp's memory."""
+    fields = {name: getattr(sim.state, name).numpy() for name in STATE_FIELDS}
+    return fields if sim.images is None else fields | {"images": sim.images.numpy()}
+
+
+def bytes_of(fields: dict[str, np.ndarray], worlds: Sequence[int]) -> dict[str, bytes]:
     """Everything about some worlds, byte for byte."""
-    fields = {name: getattr(sim.state, name).numpy()[list(worlds)].tobytes() for name in STATE_FIELDS}
-    if sim.images is not None:
-        fields["images"] = sim.images.numpy()[list(worlds)].tobytes()
-    return fields
+    return {name: field[list(worlds)].tobytes() for name, field in fields.items()}
+
+
+def snapshot(sim: Simulator, worlds: Sequence[int]) -> dict[str, bytes]:
+    """Everything about some worlds, byte for byte, as it is now."""
+    return bytes_of(fields_of(sim), worlds)
 
 
 @pytest.fixture(scope="module")
@@ -428,13 +436,14 @@ def test_64_worlds_at_once_equal_64_worlds_one_by_one(seeing: Simulator):
     num_worlds, num_steps = 64, 28
     many = Simulator(seeing.scene, num_worlds, variation=1.0, grounds=seeing.grounds)
     alone = Simulator(seeing.scene, 1, variation=1.0, grounds=seeing.grounds)
+    everything, single_world = fields_of(many), fields_of(alone)
     told = commands(num_worlds, num_steps)
     many.reset(range(num_worlds), starts(num_worlds))
     history = []
     for steering, speed in told:
         many.command(steering, speed)
         many.step()
-        history.append([snapshot(many, [world]) for world in range(num_worlds)])
+        history.append([bytes_of(everything, [world]) for world in range(num_worlds)])
     reached = {name: {value(many, name, world) for world in range(num_worlds)} for name in ("active", "resets")}
     assert reached == {"active": {0, 1}, "resets": {0, 1}}  # the commands met all cases
     for world in range(num_worlds):
@@ -442,7 +451,7 @@ def test_64_worlds_at_once_equal_64_worlds_one_by_one(seeing: Simulator):
         for step, (steering, speed) in enumerate(told):
             alone.command(steering[world : world + 1], speed[world : world + 1])
             alone.step()
-            single = snapshot(alone, [0])
+            single = bytes_of(single_world, [0])
             if single["active"] == b"\0\0\0\0" and history[step][world]["active"] == b"\0\0\0\0":
                 # An idle world's last commands are the only thing that goes on changing.
                 single |= {name: b"" for name in ("steering", "speed")}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain, compress, islice, repeat
@@ -253,26 +253,29 @@ def _part(names: list[str], rows: list[list[str]]) -> tuple[Steps, set[str]]:
         if len(row) == len(names) + 1 and row[action].startswith("["):
             row[action : action + 2] = [" ".join(row[action : action + 2])]
     whole = [row for row in rows if len(row) == len(names)]
-    numbers = _numbers(_in_columns(names, whole))
+    texts = _in_columns(names, whole)
+    numbers = _numbers(texts)
     if numbers is None:  # one by one, to find the rows that cannot be read
         whole = [row for row in whole if _numbers(_in_columns(names, [row])) is not None]
-        numbers = _numbers(_in_columns(names, whole))
+        texts = _in_columns(names, whole)
+        numbers = _numbers(texts)
         assert numbers is not None
     sound = numbers["nearest_waypoint"] >= 0
     for name, limit in _LIMITS.items():
         sound &= np.abs(numbers[name]) < limit  # which NaN is not either
-    texts = _in_columns(names, list(compress(whole, sound)))
+    if not sound.all():
+        texts = _in_columns(names, list(compress(whole, sound)))
 
     def column(name: str) -> Sequence[str]:
         return texts.get(name, ("",) * int(sound.sum()))
 
     steps = Steps.of(
         **{name: values[sound] for name, values in numbers.items()},
-        iteration=[max(_index(text, 6), 0) for text in column("iteration")],
-        action=[_index(text, 4) for text in column("action")],
-        done=_booleans(column("done")),
-        all_wheels_on_track=_booleans(column("all_wheels_on_track")),
-        status=[_CODES.get(text, Status.UNKNOWN) if text else _NOT_LOGGED for text in column("status")],
+        iteration=_meant(column("iteration"), lambda text: max(_index(text, 6), 0)),
+        action=_meant(column("action"), lambda text: _index(text, 4)),
+        done=_meant(column("done"), _boolean),
+        all_wheels_on_track=_meant(column("all_wheels_on_track"), _boolean),
+        status=_meant(column("status"), lambda text: _CODES.get(text, Status.UNKNOWN) if text else _NOT_LOGGED),
         pause_duration=_measured(column("pause_duration"), 0.0),
         obstacle_crash_counter=_measured(column("obstacle_crash_counter"), 0.0),
         wall_clock=_measured(column("wall_clock"), np.nan),
@@ -302,8 +305,14 @@ def _measured(texts: Sequence[str], missing: float) -> np.ndarray:
     return np.where(np.abs(values) < _LIMITS["time"], values, missing)
 
 
-def _booleans(texts: Sequence[str]) -> list[bool]:
-    return [text.strip() in ("True", "true", "1") for text in texts]
+def _meant(texts: Sequence[str], meaning: Callable[[str], int]) -> list[int]:
+    """What a column's texts mean, of which most are the same few."""
+    meanings = {text: meaning(text) for text in set(texts)}
+    return [meanings[text] for text in texts]
+
+
+def _boolean(text: str) -> bool:
+    return text.strip() in ("True", "true", "1")
 
 
 def _index(text: str, most_digits: int) -> int:

@@ -13,7 +13,6 @@ import numpy as np
 from hotlap.errors import RewardError
 from hotlap.rewards.explain import describe
 from hotlap.rewards.loader import load_reward
-from hotlap.rewards.params import copy_of
 from hotlap.rewards.play import Clock, Play
 from hotlap.rewards.reading import read
 from hotlap.rewards.report import RewardReport
@@ -44,10 +43,19 @@ def hardly_meant(path: str | Path, source: str, play: Play, clock: Clock, report
 class _Doubts:
     def __init__(self, path: str | Path, source: str, play: Play, clock: Clock, report: RewardReport) -> None:
         self.path, self.source, self.play, self.clock, self.report = path, source, play, clock, report
-        self.rows: list[dict[str, Any]] = []
-        for each in play.episodes:
-            self.rows += [row for row, _ in zip(play.params.rows(each.episode.columns), each.rewards, strict=False)]
         self.values = np.array([value for each in play.episodes for value in each.rewards])
+
+    def _fresh(self, number: int) -> dict[str, Any]:
+        """The inputs of one of `values`, counted through the episodes."""
+        for each in self.play.episodes:
+            if number < len(each.rewards):
+                return next(self.play.params.rows({key: rows[[number]] for key, rows in each.episode.columns.items()}))
+            number -= len(each.rewards)
+        raise IndexError(number)
+
+    def _are(self, key: str) -> np.ndarray:
+        """What an input that is true or false was for each of `values`."""
+        return np.concatenate([each.episode.columns[key][: len(each.rewards)] for each in self.play.episodes]) != 0
 
     def all(self) -> Iterator[Problem]:
         lines: set[int] = set()
@@ -121,7 +129,7 @@ class _Doubts:
         if function is None:
             yield Problem("note", f"{CONSOLE}a file without reward_function(params)")
             return
-        value = function(copy_of(self.rows[0]))
+        value = function(self._fresh(0))
         if not isinstance(value, float):
             yield Problem("note", f"{CONSOLE}a reward of type {type(value).__name__}, not float(reward)")
 
@@ -154,7 +162,7 @@ class _Doubts:
         chosen = np.random.default_rng(0).permutation(len(self.values))[:count]
         reward = load_reward(self.path)
         try:
-            return count > 0 and all(reward(copy_of(self.rows[each])) == self.values[each] for each in chosen)
+            return count > 0 and all(reward(self._fresh(each)) == self.values[each] for each in chosen)
         except RewardError:
             return False
 
@@ -169,8 +177,8 @@ class _Doubts:
 
     def _probed(self) -> Iterator[Problem]:
         """What shows when a step is changed a little, or steps are compared."""
-        on = np.array([row["all_wheels_on_track"] and not row["is_crashed"] for row in self.rows])
-        off = np.array([row["is_offtrack"] for row in self.rows])
+        on = self._are("all_wheels_on_track") & ~self._are("is_crashed")
+        off = self._are("is_offtrack")
         inside = self.values[on]
         if len(inside) and inside.min() == inside.max():
             yield warning(
@@ -178,11 +186,11 @@ class _Doubts:
                 "or crawling pays as much as driving, and lasts longer; add progress or speed"
             )
         count = self._affordable(60 * len(PROBED_SPEEDS)) // len(PROBED_SPEEDS)
-        sample = [self.rows[each] for each in np.flatnonzero(on)[:: max(1, int(on.sum()) // max(count, 1))][:count]]
+        sample = np.flatnonzero(on)[:: max(1, int(on.sum()) // max(count, 1))][:count]
         by_speed = np.empty((len(sample), len(PROBED_SPEEDS)))
         try:
-            for number, row in enumerate(sample):
-                by_speed[number] = [self.play.reward({**copy_of(row), "speed": speed}) for speed in PROBED_SPEEDS]
+            for number, step in enumerate(sample):
+                by_speed[number] = [self.play.reward({**self._fresh(step), "speed": each}) for each in PROBED_SPEEDS]
         except RewardError:
             return
         change = np.diff(by_speed, axis=1).max(initial=-np.inf)
@@ -194,7 +202,7 @@ class _Doubts:
             )
         if off.any() and len(inside) and self.values[off].mean() >= max(0.999 * inside.mean(), 1e-9):
             reads = read(self.source).mentions(("all_wheels_on_track", "is_offtrack", "distance_from_center"))
-            first = self.rows[int(np.flatnonzero(off)[0])]
+            first = self._fresh(np.flatnonzero(off)[0])
             example = describe({key: first[key] for key in ("steps", "x", "y", "is_offtrack")})
             yield warning(
                 f"off the track it pays as much as on it ({self.values[off].mean():.3g} and {inside.mean():.3g} per "

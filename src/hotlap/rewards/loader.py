@@ -211,10 +211,12 @@ def _let_siblings_be_imported(folder: Path) -> None:
 
     They are looked for last, so a file such as `random.py` in the folder does not hide the library's.
     """
+    folders = tuple(_sibling_folders)
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        # Not by Path: it would take a twentieth of a second for the thousands of modules of a training.
-        beside = file and not name.startswith("hotlap_reward_") and os.path.dirname(file) in _sibling_folders
+        # By their first letters, as a training has thousands of modules, and loads a file for each of its worlds.
+        file = getattr(module, "__file__", None) or ""
+        near = file.startswith(folders) and not name.startswith("hotlap_reward_")
+        beside = near and os.path.dirname(file) in _sibling_folders
         if beside or _is_sibling(module):
             del sys.modules[name]
     _sibling_folders.clear()

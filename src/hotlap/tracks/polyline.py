@@ -95,28 +95,39 @@ def find_crossings(one: np.ndarray, other: np.ndarray, most: int) -> list[Crossi
     Segments count with their first vertex and without their last, so neighbors in one line do not meet. With itself,
     each place is found twice, once from either stretch.
     """
-    other_start, other_along = other[:-1], np.diff(other, axis=0)
-    other_length = np.hypot(*other_along.T)
+    one_along, other_along = np.diff(one, axis=0), np.diff(other, axis=0)
+    one_length, other_length = np.hypot(*one_along.T), np.hypot(*other_along.T)
+    one_box = _boxes(one, one_length)
+    (other_left, other_bottom), (other_right, other_top) = _boxes(other, other_length)
     crossings = []
     block = max(1, PAIRS_AT_ONCE // len(other))
     for first in range(0, len(one) - 1, block):
-        start = one[first : first + block + 1]
-        along = np.diff(start, axis=0)[:, None]
-        start = start[:-1, None]
-        determinant = _cross(along, other_along)
+        (left, bottom), (right, top) = one_box[..., first : first + block, None]
+        # Most pairs are far apart: what is worked out below of each is worked out of those alone that may meet.
+        beside = (left <= other_right) & (right >= other_left) & (bottom <= other_top) & (top >= other_bottom)
+        i, j = np.nonzero(beside)
+        i += first
+        along, across, offset = one_along[i], other_along[j], other[j] - one[i]
+        determinant = _cross(along, across)
         # Nearly parallel segments, as neighbors on a straight, have no place where they meet but rounding.
-        parallel = np.abs(determinant) <= 1e-9 * np.hypot(along[..., 0], along[..., 1]) * other_length
+        parallel = np.abs(determinant) <= 1e-9 * one_length[i] * other_length[j]
         safe = np.where(parallel, np.inf, determinant)
-        at = np.where(parallel, -1.0, _cross(other_start - start, other_along) / safe)
-        other_at = _cross(other_start - start, along) / safe
+        at = np.where(parallel, -1.0, _cross(offset, across) / safe)
+        other_at = _cross(offset, along) / safe
         meets = (at >= -MEETING_TOLERANCE) & (at < 1 - MEETING_TOLERANCE)
         meets &= (other_at >= -MEETING_TOLERANCE) & (other_at < 1 - MEETING_TOLERANCE)
-        for i, j in np.argwhere(meets):
-            x, y = (start[i] + at[i, j] * along[i])[0]
-            crossings.append(Crossing(int(first + i), int(j), (float(x), float(y))))
+        for k in np.flatnonzero(meets):
+            x, y = one[i[k]] + at[k] * along[k]
+            crossings.append(Crossing(int(i[k]), int(j[k]), (float(x), float(y))))
             if len(crossings) == most:
                 return crossings
     return crossings
+
+
+def _boxes(line: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Least and largest x and y of its segments, shape (2, 2, N - 1), with half a length to spare on every side."""
+    start, end = line[:-1].T, line[1:].T
+    return np.stack([np.minimum(start, end) - 0.5 * lengths, np.maximum(start, end) + 0.5 * lengths])
 
 
 def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import warp as wp
@@ -84,6 +84,12 @@ class Scenery:
         ground = replace(self.ground, rectangle=rectangle, wall_height=WALL_HEIGHT)
         vars(ground)["levels"] = self._levels  # of the paint, which walls do not change
         return ground
+
+
+@lru_cache(maxsize=1)
+def finest_scenery(track: Track) -> Scenery:
+    """Of the recorded track, painted as for driving; the newest is kept, as it takes seconds and a gigabyte."""
+    return Scenery(track, THEMES[THEME])
 
 
 class Eye:
@@ -341,7 +347,7 @@ def fit_camera(
     coarse = Scenery(track, theme, texel=0.005)
     poses = search_drive(frames, coarse, START, progress, every=every)
 
-    scenery = Scenery(track, theme)
+    scenery = finest_scenery(track)
     setting = START
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), SETTING_FRAMES)).astype(int))
     some = poses[chosen]

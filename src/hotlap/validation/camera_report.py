@@ -13,10 +13,9 @@ from scipy.ndimage import distance_transform_edt
 from hotlap.bounded import read_bounded, told
 from hotlap.errors import DataError
 from hotlap.tracks.ground import CENTER_LINE, EDGE_LINE, FIELD, ROAD, WALL
-from hotlap.tracks.themes import THEMES
 from hotlap.tracks.track import Track
 from hotlap.unfinished import whole_file
-from hotlap.validation.camera_fit import THEME, Eye, Progress, Scenery, Setting, fit_camera, to_grey
+from hotlap.validation.camera_fit import Eye, Progress, Scenery, Setting, finest_scenery, fit_camera, to_grey
 
 CLASSES = {"field": FIELD, "road": ROAD, "edge_line": EDGE_LINE, "center_line": CENTER_LINE, "wall": WALL}
 
@@ -169,7 +168,7 @@ def validate_camera(
         progress: Told what is going on.
     """
     setting, poses = fit_camera(frames, track, every=every, rounds=rounds, progress=progress)
-    scenery = Scenery(track, THEMES[THEME])
+    scenery = finest_scenery(track)
     eye = Eye(scenery.with_walls(setting.margins), setting.camera)
     grey_diff = np.abs(eye.see(poses) - to_grey(frames)).mean(axis=(1, 2))
     ours = classify_ours(scenery, setting, poses)
@@ -187,7 +186,7 @@ def draw_comparison(
     report: CameraReport, frames: np.ndarray, track: Track, folder: Path, *, num: int = 12, scale: int = 3
 ) -> list[Path]:
     """Write ``num`` pictures of a real frame, ours and their difference side by side; returns their paths."""
-    scenery = Scenery(track, THEMES[THEME])
+    scenery = finest_scenery(track)
     eye = Eye(scenery.with_walls(report.setting.margins), report.setting.camera, color=True, batch=num)
     chosen = np.unique(np.linspace(0, len(frames) - 1, num).astype(int))
     paths = []
