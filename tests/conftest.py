@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +14,15 @@ from hypothesis import settings
 from painted_grounds import paint_grounds_once
 from s3_server import S3Server, hide_aws_settings, serve
 
+gc.disable()  # until everything is imported: see pytest_collection_finish
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: to look through its million objects for garbage, again and again, takes seconds."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
