@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from coarse_figures import draw_coarsely
 from hypothesis import settings
 from painted_grounds import paint_grounds_once
 from s3_server import S3Server, hide_aws_settings, serve
 
+gc.disable()  # until everything is imported: see pytest_collection_finish
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: to look through its million objects for garbage, again and again, takes seconds."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -69,17 +77,9 @@ def short_run_offs() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def coarse_figures() -> Iterator[None]:
-    """Let figures have a twentieth of their points: most of the time goes into painting them."""
-    from hotlap.analysis.figures import style
-
-    png_of = style.png_of
-
-    def coarse_png_of(figure: Any) -> bytes:
-        figure.set_dpi(30)
-        return png_of(figure)
-
+    """Draw figures coarsely: most of the time goes into painting them and into placing their parts."""
     with pytest.MonkeyPatch.context() as patches:
-        patches.setattr(style, "png_of", coarse_png_of)
+        draw_coarsely(patches)
         yield
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -80,12 +80,8 @@ class Hotlap:
     @contextmanager
     def fork(self, *words: str | Path) -> Iterator[Forked]:
         """As `start`, from a process that has imported all and trained before: without the seconds that this takes."""
-        server = get_context("forkserver")
-        server.set_forkserver_preload(["trained_before"])
         with NamedTemporaryFile(dir=self.folder) as output:
-            process = server.Process(
-                target=_run_in_fork, args=([*map(str, words)], str(self.folder), self.environment, output.name)
-            )
+            process = trained_process(_run_in_fork, words, self.folder, self.environment, output.name)
             process.start()
             try:
                 yield Forked(process, Path(output.name))
@@ -121,13 +117,20 @@ class Forked:
         return self.output.read_text(), None
 
 
-def _run_in_fork(words: list[str], folder: str, environment: dict[str, str], output: str) -> None:
+def trained_process(target: Callable[..., object], *arguments: Any) -> Any:
+    """A process that calls ``target``, a fork of one that has imported all and trained before."""
+    server = get_context("forkserver")
+    server.set_forkserver_preload(["trained_before"])
+    return server.Process(target=target, args=arguments)
+
+
+def _run_in_fork(words: Sequence[str | Path], folder: Path, environment: dict[str, str], output: str) -> None:
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.chdir(folder)
     os.environ.update(environment)
-    sys.argv = ["hotlap", *words]
+    sys.argv = ["hotlap", *map(str, words)]
     main()
 
 

@@ -1,11 +1,10 @@
 """A process that runs hotlap's commands in forks of itself and kills them at a chosen file operation.
 
-All is imported, every kernel loaded and the ground painted before the first command, so that one takes about as long as
-its work. In a fork the calls through which Python reaches the disk are counted, as far as they change something below a
-watched folder: opening for writing, write, truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills
-itself with SIGKILL before the operation that was asked for, or in the middle of it, when half of its bytes are written.
-What comes after one operation comes before the next, so that these two are all moments there are; fsync makes none: no
-power is cut.
+It has trained before, so that a command takes about as long as its work. In a fork the calls through which Python
+reaches the disk are counted, as far as they change something below a watched folder: opening for writing, write,
+truncate, mkdir, rmdir, replace, rename, link and unlink. The fork kills itself with SIGKILL before the operation that
+was asked for, or in the middle of it, when half of its bytes are written. What comes after one operation comes before
+the next, so that these two are all moments there are; fsync makes none: no power is cut.
 
 The trainer's clock stands still in the forks: what a training leaves depends on the seed alone then.
 """
@@ -13,18 +12,21 @@ The trainer's clock stands still in the forks: what a training leaves depends on
 from __future__ import annotations
 
 import builtins
+import contextlib
 import io
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
+
+from hotlap_process import trained_process
 
 Moment = Literal["before", "half"]
 
@@ -55,36 +57,24 @@ class KillServer:
 
     Args:
         watched: Operations elsewhere do not count.
-        warm_up: Commands that are run once before the others, in the process itself.
         environment: Of the commands, beside the present one.
     """
 
-    def __init__(self, watched: Path, environment: dict[str, str], warm_up: Sequence[Sequence[str | Path]]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(watched), json.dumps(warm_up, default=str)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | environment | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            text=True,
-        )
-        assert self._answer() == "ready"
+    def __init__(self, watched: Path, environment: dict[str, str]) -> None:
+        self._connection, other_end = Pipe()
+        self._process = trained_process(serve, other_end, str(watched), environment)
+        self._process.start()
+        other_end.close()
 
     def run(self, *words: str | Path, kill: tuple[int, Moment] | None = None) -> Outcome:
         """Run ``hotlap`` with these words, and kill it at an operation, counted from 0."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"words": list(map(str, words)), "kill": kill}) + "\n")
-        self.process.stdin.flush()
-        return Outcome(**self._answer())
-
-    def _answer(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, "the process ended"
-        return json.loads(line)
+        self._connection.send(([*map(str, words)], kill))
+        return self._connection.recv()
 
     def close(self) -> None:
         """End the process."""
-        self.process.communicate()
+        self._connection.close()
+        self._process.join()
 
     def __enter__(self) -> KillServer:
         return self
@@ -190,62 +180,39 @@ class Written:
         self._file.close()
 
 
-def serve(watched: str, warm_up: Sequence[Sequence[str]]) -> None:
+def serve(connection: Connection, watched: str, environment: dict[str, str]) -> None:
     """Answer requests until there are no more."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    import matplotlib.figure  # noqa: F401
-    import PIL.Image  # noqa: F401
-    import pytest
-    from painted_grounds import paint_grounds_once
+    from hotlap.rl import architectures
+    from hotlap.training import ranking
 
-    import hotlap.analysis.figures.learning_curve
-    import hotlap.cli.main
-    import hotlap.export.exporting
-    import hotlap.export.importing
-    import hotlap.rl.architectures
-    import hotlap.training.ranking
-    import hotlap.training.trainer
-
+    os.environ.update(environment)
+    sys.dont_write_bytecode = True  # also a file operation
     time.perf_counter = lambda: 0.0
-    architecture = hotlap.rl.architectures.ARCHITECTURES[hotlap.rl.architectures.SHALLOW]
-    few = hotlap.rl.architectures.CameraLayers(
-        (hotlap.rl.architectures.Conv(2, 8, 8),)
-    )  # weights, so that files are small
-    hotlap.rl.architectures.ARCHITECTURES[hotlap.rl.architectures.SHALLOW] = replace(
-        architecture, camera=few, middleware=(8,)
-    )
-    hotlap.training.ranking.MAX_FINAL_SETS = hotlap.training.ranking.MAX_SETS + 1  # a run-off, but a short one
-    paint_grounds_once(pytest.MonkeyPatch())
-    for words in warm_up:
-        run(words)
-    print(json.dumps("ready"), file=answers, flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        answer = in_fork(watched, request["words"], request["kill"])
-        print(json.dumps(answer), file=answers, flush=True)
+    few_weights = architectures.CameraLayers((architectures.Conv(2, 8, 8),))  # so that files are small
+    small = replace(architectures.ARCHITECTURES[architectures.SHALLOW], camera=few_weights, middleware=(8,))
+    architectures.ARCHITECTURES[architectures.SHALLOW] = small
+    ranking.MAX_FINAL_SETS = ranking.MAX_SETS + 1  # a run-off, but a short one
+    with contextlib.suppress(EOFError):
+        while True:
+            connection.send(in_fork(watched, *connection.recv()))
 
 
-def in_fork(watched: str, words: list[str], kill: tuple[int, Moment] | None) -> dict[str, Any]:
-    """Run a command in a fork; the fields of an `Outcome`."""
+def in_fork(watched: str, words: list[str], kill: tuple[int, Moment] | None) -> Outcome:
+    """Run a command in a fork."""
+    from hotlap import unfinished
+
     with open_scratch() as report, open_scratch() as output:
         child = os.fork()
         if child == 0:
-            import hotlap.unfinished
-
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
-            hotlap.unfinished._swept.clear()  # as in a process of its own
+            unfinished._swept.clear()  # as in a process of its own
             Operations(watched, kill, report).install()
             os._exit(run(words))
         _, status = os.waitpid(child, 0)
         report.seek(0)
         output.seek(0)
-        return {
-            "code": os.waitstatus_to_exitcode(status),
-            "operations": report.read().splitlines(),
-            "output": output.read(),
-        }
+        return Outcome(os.waitstatus_to_exitcode(status), report.read().splitlines(), output.read())
 
 
 def open_scratch() -> Any:
@@ -289,7 +256,3 @@ def made_equal(folder: Path, original: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(original, folder)
     return folder
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1], json.loads(sys.argv[2]))

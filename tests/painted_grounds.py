@@ -13,14 +13,16 @@ if TYPE_CHECKING:
 
 
 def paint_grounds_once(patches: pytest.MonkeyPatch) -> None:
-    """From now on races of this process share grounds that are alike, with what a camera makes of them."""
+    """From now on races and exports of this process share grounds that are alike, with what cameras make of them."""
+    from hotlap.export import sample_frames
     from hotlap.sim import simulator
+    from hotlap.sim.camera import CameraRenderer
     from hotlap.tracks.ground import Ground, bake_ground
 
     painted: dict[tuple[object, ...], Ground] = {}
-    make_levels = Ground.levels
+    make_levels, upload = Ground.levels, CameraRenderer._upload
 
-    def ground_of(track: Track, theme: Theme) -> Ground:
+    def ground_of(track: Track, theme: Theme | str | None = None) -> Ground:
         key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
         if key not in painted:
             if len(painted) == 4:  # each has up to three hundred megabytes
@@ -35,5 +37,18 @@ def paint_grounds_once(patches: pytest.MonkeyPatch) -> None:
             kept[name] = make_levels(ground, color=color)
         return kept[name]
 
-    patches.setattr(simulator, "bake_ground", ground_of)
+    def upload_once(renderer: CameraRenderer, grounds: list[Ground]) -> None:
+        if len(grounds) > 1:
+            upload(renderer, grounds)
+            return
+        kept = vars(grounds[0])
+        name = f"tables on {renderer.device}, {renderer.color or renderer.lights is not None}"
+        if name not in kept:
+            upload(renderer, grounds)
+            kept[name] = renderer._fields, renderer._levels, renderer._texels, renderer._colors
+        renderer._fields, renderer._levels, renderer._texels, renderer._colors = kept[name]
+
+    for module in (simulator, sample_frames):
+        patches.setattr(module, "bake_ground", ground_of)
     patches.setattr(Ground, "levels", levels_of)
+    patches.setattr(CameraRenderer, "_upload", upload_once)

@@ -13,7 +13,7 @@ import hotlap
 PACKAGE = Path(hotlap.__file__).parent
 
 # Every room may import the files that stand beside the rooms, and the package itself (its version).
-FILES = ("backoff", "bounded", "errors", "resources", "shell", "unfinished", "user_folders", "wording")
+FILES = ("backoff", "bounded", "checksum", "errors", "resources", "shell", "unfinished", "user_folders", "wording")
 ARROWS = {
     **{name: set() for name in FILES},
     "deepracer": set(),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hotlap.checksum import crc32c, masked
 from hotlap.export.graph import (
     FLOAT,
     INT32,
@@ -22,7 +23,6 @@ from hotlap.export.graph import (
     write_graph,
 )
 from hotlap.export.layers import Dense, TowerLayers
-from hotlap.export.tf_checkpoint import crc32c, masked
 from hotlap.export.wire import encode_field, encode_varint
 
 SCOPE = "main_level/agent/main/online"

@@ -23,6 +23,8 @@ from hotlap.errors import ConfigError, HotlapError, RecordError
 from hotlap.records.checkpoints import CheckpointStore, IndexEntry
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures")
+
 TINY = {"num_episodes_between_training": 3, "num_epochs": 1, "term_cond_max_episodes": 1}
 FEW_LAPS = "[training]\neval_laps = 2\nthreads = 1\n"  # the least that DR_TRAIN_MIN_EVAL_TRIALS lets it be
 SMALL = f'{FEW_LAPS}network = "{SMALL_NETWORK}"\n'

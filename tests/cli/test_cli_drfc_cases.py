@@ -24,6 +24,8 @@ from hotlap.config.drfc import is_drfc_folder
 from hotlap.errors import ConfigError
 from hotlap.records.checkpoints import CheckpointStore
 
+pytestmark = pytest.mark.usefixtures("slim_networks", "coarse_figures")
+
 CASES = Path(__file__).parent.parent / "cases"
 SHORT = "[training]\neval_laps = 5\nthreads = 1\nstep_cap = 60\n"
 SMALL = f'{SHORT}network = "{SMALL_NETWORK}"\n'

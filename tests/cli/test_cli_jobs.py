@@ -19,6 +19,8 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import ProgressLog
 from hotlap.records.folder import Folder
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 # Tells when it is called, and drives so slowly that a signal meets it in the middle of an iteration.
 SLOW = """
 import pathlib, time

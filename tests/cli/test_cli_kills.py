@@ -102,8 +102,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     (watched / "tmp").mkdir()
     archive = root / "archive" / "model.tar.gz"
     trained = made_equal(root / "trained", model.path)
-    with KillServer(watched, environment, [["train", trained], ["export", trained, "--output", archive]]) as server:
-        assert archive.is_file()
+    with KillServer(watched, environment) as server:
+        for words in (("train", trained), ("export", trained, "--output", archive)):
+            outcome = server.run(*words)
+            assert outcome.code == 0, outcome.output
         yield Place(root, server)
 
 

@@ -18,6 +18,7 @@ from sample_policies import make_policy
 from hotlap.archives import tar
 from hotlap.archives.archive import unpack
 from hotlap.bounded import MalformedError
+from hotlap.checksum import crc32c
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import RecordError
 from hotlap.export.car_graph import car_graph
@@ -37,7 +38,6 @@ from hotlap.export.importing import import_model
 from hotlap.export.layers import layers_of
 from hotlap.export.source import open_source, wanted_size
 from hotlap.export.structure import find_camera, find_output
-from hotlap.export.tf_checkpoint import crc32c
 from hotlap.export.wire import encode_field, encode_varint, integer, varint
 from hotlap.rl.specs import DiscreteActions
 

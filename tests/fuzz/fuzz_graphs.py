@@ -18,13 +18,14 @@ from sample_policies import frames
 from tf_files import MAGIC, OriginalGraph, checkpoint_files
 
 from hotlap.bounded import MalformedError
+from hotlap.checksum import crc32c, masked
 from hotlap.export.car_graph import car_graph
 from hotlap.export.executor import Executor
 from hotlap.export.graph import Graph, Node, not_a_graph, read_graph, read_meta_graph, write_graph
 from hotlap.export.layers import Convolution, Dense, TowerLayers
 from hotlap.export.source import open_source
 from hotlap.export.structure import find_camera, find_output, read_layers
-from hotlap.export.tf_checkpoint import TfCheckpoint, crc32c, masked
+from hotlap.export.tf_checkpoint import TfCheckpoint
 from hotlap.export.wire import encode_field, encode_varint
 
 IMAGE = frames(2)[:1]

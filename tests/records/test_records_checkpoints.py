@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -76,10 +77,11 @@ def test_equal_checkpoints_are_equal_in_bytes_in_any_process(tmp_path):
         metadata = {f"key {i}": i for i in range(20)}
         CheckpointStore(Folder(sys.argv[1], sync=False)).save(0, 0, tensors, metadata=metadata, optimizer=tensors)
     """)
-    for folder in ("a", "b"):
-        subprocess.run([sys.executable, "-c", program, tmp_path / folder], check=True)
+    with patch.object(sys, "argv", ["here", tmp_path / "here"]), torch.random.fork_rng():
+        exec(program, {})
+    subprocess.run([sys.executable, "-c", program, tmp_path / "there"], check=True)
     for name in ("0_Step-0.safetensors", "0_Step-0.optimizer.safetensors"):
-        assert (tmp_path / "a/model" / name).read_bytes() == (tmp_path / "b/model" / name).read_bytes()
+        assert (tmp_path / "here/model" / name).read_bytes() == (tmp_path / "there/model" / name).read_bytes()
 
 
 def test_newest_four_and_the_best_are_kept_and_one_optimizer(tmp_path):

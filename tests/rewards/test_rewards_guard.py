@@ -338,13 +338,14 @@ def test_compiled_code_that_keeps_the_lock_is_shown_with_its_line(tmp_path: Path
     """Nobody else can run; the process ends, unless its fleet does that."""
     body = f"""
     from hotlap.rewards import guard
+    guard.GRACE_S = 0.2
     if params["steps"] == 1:
-        sum(range(10**12 if {ends} else 3 * 10**8))
+        sum(range(10**12 if {ends} else 10**8))
     guard.configure(limit_s=0.1, ends_stuck={ends})
     return 1.0
     """
     ended = call(tmp_path, in_function(body), calls=3)
-    assert 'reward_function.py", line 5 in reward_function' in ended.stderr
+    assert 'reward_function.py", line 6 in reward_function' in ended.stderr
     assert (ended.returncode == -signal.SIGPROF) == ends
     assert ("still here" in ended.stdout) != ends
 

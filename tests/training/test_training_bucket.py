@@ -28,6 +28,8 @@ from hotlap.records.opening import open_store
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 
 class Bystander(Silence):
     """Listens; after certain iterations it does something."""

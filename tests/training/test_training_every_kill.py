@@ -74,7 +74,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
     watched = root / "watched"
     (watched / "tmp").mkdir(parents=True)
     environment = {"HOTLAP_STATE": str(watched / "state"), "TMPDIR": str(watched / "tmp")}
-    with KillServer(watched, environment, [["train", made_equal(root / "warm", model.path)]]) as server:
+    with KillServer(watched, environment) as server:
         outcome = server.run("train", made_equal(watched / "model", model.path))
         assert outcome.code == 0, outcome.output
         yield Training(server, model.path, watched, outcome, lasting(watched / "model"))

@@ -59,7 +59,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Training]:
     watched = root / "watched"
     watched.mkdir()
     environment = {"HOTLAP_STATE": str(watched / "state"), "TMPDIR": str(root)}
-    with KillServer(watched, environment, [["train", made_equal(root / "warm", model.path)]]) as server:
+    with KillServer(watched, environment) as server:
         yield Training(watched, server, model.path)
 
 

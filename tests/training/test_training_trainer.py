@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from hotlap_process import Hotlap, end, wait_for
 from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
 
 from hotlap.cli import main as command_line
@@ -167,20 +165,10 @@ def test_a_killed_training_resumes_as_if_nothing_had_happened(
     model = write_model(tmp_path / "killed", reward=WATCHED)
     begin = [calls for name, calls in notes.stages if name == stage][occurrence]
     (model.path / "hang").write_text(str(begin + 5))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hotlap.cli.main", "train", str(model.path)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
-        deadline = time.monotonic() + 200
-        while not (model.path / "hanging").exists() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert (model.path / "hanging").exists(), "the training never came to the place where it is killed"
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with Hotlap(tmp_path).fork("train", model.path) as training:
+        wait_for((model.path / "hanging").exists, "the place where the training is killed")
+        training.send_signal(signal.SIGKILL)
+        end(training)
     assert lasting_files(model.path) != lasting_files(undisturbed)
     (model.path / "hang").unlink()
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 _NORMAL_QUANTILE = 1.959963984540054  # two-sided, for CONFIDENCE
@@ -191,7 +190,7 @@ def lap_times(times_ms: Sequence[float]) -> LapTimes | None:
     num = len(times)
     mean = float(times.mean())
     std = float(times.std(ddof=1)) if num > 1 else 0.0
-    half = float(stdtrit(num - 1, 0.5 + CONFIDENCE / 2)) * std / math.sqrt(num) if num > 1 else 0.0
+    half = _student_quantile(num - 1) * std / math.sqrt(num) if num > 1 else 0.0
     return LapTimes(
         num_laps=num,
         min=float(times.min()),
@@ -201,6 +200,13 @@ def lap_times(times_ms: Sequence[float]) -> LapTimes | None:
         std=std,
         mean=Estimate(mean, mean - half, mean + half),
     )
+
+
+def _student_quantile(degrees_of_freedom: int) -> float:
+    """Two-sided, for `CONFIDENCE`."""
+    from scipy.special import stdtrit  # as much to load as the simulator; a training may do without for long
+
+    return float(stdtrit(degrees_of_freedom, 0.5 + CONFIDENCE / 2))
 
 
 def _plain(value: Estimate | LapTimes | None) -> dict[str, Any] | None:

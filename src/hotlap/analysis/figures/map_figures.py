@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from scipy.ndimage import gaussian_filter
 
 from hotlap.analysis.figures.map_axes import Cells, new_map
 from hotlap.analysis.figures.question import NO_TRACES, Card, Question, for_each_track, joined, tries_out
@@ -61,7 +60,7 @@ def _mean_map(title: str, steps: Steps, values: np.ndarray, track: Track | None,
     number, total = cells.count(steps.x, steps.y), cells.count(steps.x, steps.y, values)
     # Cells share a little with their neighbors: a single step in a cell is more noise than place.
     mean = np.full_like(total, np.nan)
-    np.divide(gaussian_filter(total, 0.8), gaussian_filter(number, 0.8), out=mean, where=number > 0)
+    np.divide(_blurred(total, 0.8), _blurred(number, 0.8), out=mean, where=number > 0)
     low, high = np.nanquantile(mean, (0.02, 0.98)) if len(steps) else (0.0, 1.0)
     image = cells.draw(mean, colors, norm=Normalize(low, max(high, low + 1e-6)), zorder=_UNDER_LINES)
     color_bar(figure, axes, image, unit)
@@ -78,7 +77,7 @@ def exit_map(episodes: Episodes, steps: Steps, track: Track | None) -> Figure:
     """
     figure, axes = new_map("Where episodes ended by a mistake", track, steps, legend=True, numbers_on_road=True)
     cells, failed = Cells(axes), episodes.failed
-    density = gaussian_filter(cells.count(episodes.x[failed], episodes.y[failed]), _BLUR / cells.size)
+    density = _blurred(cells.count(episodes.x[failed], episodes.y[failed]), _BLUR / cells.size)
     if density.max() > 0:
         cells.draw(density, _EXIT_COLORS, zorder=_UNDER_LINES)
     recent = failed & early_and_late(len(episodes))[1]
@@ -195,3 +194,10 @@ def _finding(run: Run) -> str:
 
 
 QUESTION = Question("Where does it leave the track?", "track", [_cards], missing=NO_TRACES, finding=_finding)
+
+
+def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Smoothed with a Gaussian of ``sigma`` cells."""
+    from scipy.ndimage import gaussian_filter  # a learning curve, which has no map, need not wait for it
+
+    return gaussian_filter(values, sigma)
