@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +69,7 @@ class TrainingJob:
     def __init__(self, folder: Path, hosts: list[str]) -> None:
         self.folder, self.hosts = folder, hosts
         self.ports = free_ports(2)
-        self.processes: dict[str, Forked] = {}
+        self.processes: dict[str, Forked | subprocess.Popen[bytes]] = {}
 
     def base(self, host: str) -> Path:
         return self.folder / host
@@ -89,8 +91,8 @@ class TrainingJob:
             (config / "inputdataconfig.json").write_text(json.dumps({"training": {"TrainingInputMode": "File"}}))
             write_model(self.base(host) / "input" / "data" / "training", **model)
 
-    def start(self, host: str) -> Forked:
-        """Start the container's command on a host."""
+    def start(self, host: str, *, as_command: bool = False) -> Forked | subprocess.Popen[bytes]:
+        """Start what the container runs on a host; ``as_command``: as a container does, which takes some seconds."""
         meeting, ray = map(str, self.ports)
         words = ["--base", str(self.base(host)), "--port", meeting, "--ray-port", ray]
         for name in self.hosts:
@@ -103,7 +105,13 @@ class TrainingJob:
         }
         log = self.folder / f"{host}.log"
         log.touch()
-        self.processes[host] = fork(main, words, folder=self.folder, environment=environment, output=log)
+        if as_command:
+            command = [sys.executable, "-m", "hotlap.deploy.sagemaker", *words]
+            with log.open("wb") as output:
+                process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            self.processes[host] = process
+        else:
+            self.processes[host] = fork(main, words, folder=self.folder, environment=environment, output=log)
         return self.processes[host]
 
     def wait(self, host: str) -> int:
@@ -126,6 +134,7 @@ class TrainingJob:
         """Kill what still runs; nothing may stay that a host has started, however it ended."""
         for process in self.processes.values():
             process.kill()
+            process.wait(WAIT_S)
         until(lambda: not self._descendants())
         left = self._descendants()
         for process in left:
@@ -259,7 +268,7 @@ def test_a_leader_that_waits_for_its_hosts_can_be_ended(two_hosts):
 def test_a_failure_on_one_host_says_why(one_host):
     """File and line where SageMaker looks for the reason, and an exit code that is not zero."""
     one_host.write(reward=FAILING)
-    one_host.start("algo-1")
+    one_host.start("algo-1", as_command=True)
     assert one_host.wait("algo-1") == 2
     assert "reward_function.py, line 3" in one_host.failure("algo-1")
     assert "ZeroDivisionError" in one_host.failure("algo-1")
