@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from coarse_figures import draw_coarsely
@@ -15,6 +17,7 @@ from painted_grounds import paint_grounds_once
 from s3_server import S3Server, hide_aws_settings, serve
 
 gc.disable()  # until everything is imported: see pytest_collection_finish
+RAY = re.compile(r'ray_cluster|importorskip\("ray"')  # what a file of tests says that starts Ray or joins it
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
 
@@ -23,6 +26,28 @@ def pytest_collection_finish() -> None:
     """What was imported stays: to look through its million objects for garbage, again and again, takes seconds."""
     gc.freeze()
     gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start Ray: they wait for it while other processes of the run can work."""
+    starts_ray = {path: bool(RAY.search(path.read_text())) for path in {item.path for item in items}}
+    items.sort(key=lambda item: not starts_ray[item.path])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give whole files to the processes of a run, and to one of them all that share `ray_cluster`: it starts once."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "ray_cluster" if "ray_cluster" in (config.rootpath / file).read_text() else file
+
+    config.option.loadscopereorder = False  # in the order above, not by the number of their tests
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -96,6 +121,7 @@ def reference_data() -> Path:
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A Ray cluster on this machine, started once, with room for eight workers, that fleets of this process use."""
+    pytest.importorskip("ray", reason="several workers need hotlap[cluster]")
     from hotlap.rollouts.ray_session import connect
 
     os.environ.setdefault("RAY_worker_niceness", "0")  # workers are what is tested, not what may wait

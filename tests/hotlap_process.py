@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -79,15 +80,13 @@ class Hotlap:
 
     @contextmanager
     def fork(self, *words: str | Path) -> Iterator[Forked]:
-        """As `start`, from a process that has imported all and trained before: without the seconds that this takes."""
+        """As `start`, without the seconds that a process takes to begin; see `fork`."""
         with NamedTemporaryFile(dir=self.folder) as output:
-            process = trained_process(_run_in_fork, words, self.folder, self.environment, output.name)
-            process.start()
+            process = fork(main, words, folder=self.folder, environment=self.environment, output=Path(output.name))
             try:
-                yield Forked(process, Path(output.name))
+                yield process
             finally:
                 process.kill()
-                process.join()
 
     def jobs(self) -> list[JobRecord]:
         """The list of jobs, read without a process."""
@@ -95,6 +94,37 @@ class Hotlap:
 
     def _command(self, words: tuple[str | Path, ...]) -> list[str]:
         return [sys.executable, "-P", "-m", "hotlap.cli.main", *map(str, words)]
+
+
+def fork(
+    program: Callable[[], Any],
+    words: Sequence[str | Path],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    output: Path,
+) -> Forked:
+    """Start a program in a process of its own, forked from one that has imported all and trained before.
+
+    Args:
+        program: Run as the command of that name would run it: what it returns is the exit code.
+        words: Its arguments.
+        folder: Where it runs.
+        environment: All of its variables.
+        output: Where all goes that it writes.
+    """
+    process = trained_before().Process(
+        target=_run_in_fork, args=(program, [*map(str, words)], str(folder), dict(environment), str(output))
+    )
+    process.start()
+    return Forked(process, output)
+
+
+def trained_before() -> ForkServerContext:
+    """Makes processes that have imported all that a training needs, and trained once: see the module of that name."""
+    server = get_context("forkserver")
+    server.set_forkserver_preload(["trained_before"])
+    return server
 
 
 @dataclass(frozen=True)
@@ -105,33 +135,44 @@ class Forked:
     output: Path
 
     @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
     def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        self.process.join(timeout)
+        assert self.process.exitcode is not None, "the process has not ended"
         return self.process.exitcode
 
     def send_signal(self, number: int) -> None:
         os.kill(self.process.pid, number)
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.join()
+
     def communicate(self, timeout: float) -> tuple[str, None]:
-        self.process.join(timeout)
-        assert self.process.exitcode is not None, "the process has not ended"
+        self.wait(timeout)
         return self.output.read_text(), None
 
 
-def trained_process(target: Callable[..., object], *arguments: Any) -> Any:
-    """A process that calls ``target``, a fork of one that has imported all and trained before."""
-    server = get_context("forkserver")
-    server.set_forkserver_preload(["trained_before"])
-    return server.Process(target=target, args=arguments)
-
-
-def _run_in_fork(words: Sequence[str | Path], folder: Path, environment: dict[str, str], output: str) -> None:
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
+def _run_in_fork(
+    program: Callable[[], Any], words: list[str], folder: str, environment: dict[str, str], output: str
+) -> None:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.chdir(folder)
+    os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["hotlap", *map(str, words)]
-    main()
+    sys.argv = ["hotlap", *words]
+    sys.exit(program())
 
 
 def _checked(done: subprocess.CompletedProcess[str], code: int) -> subprocess.CompletedProcess[str]:

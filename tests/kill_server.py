@@ -26,7 +26,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from hotlap_process import trained_process
+from hotlap_process import trained_before
 
 Moment = Literal["before", "half"]
 
@@ -62,7 +62,7 @@ class KillServer:
 
     def __init__(self, watched: Path, environment: dict[str, str]) -> None:
         self._connection, other_end = Pipe()
-        self._process = trained_process(serve, other_end, str(watched), environment)
+        self._process = trained_before().Process(target=serve, args=(other_end, str(watched), environment))
         self._process.start()
         other_end.close()
 

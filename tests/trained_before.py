@@ -1,4 +1,4 @@
-"""What the process imports that `Hotlap.fork` forks: all that a training needs, and it has trained once then."""
+"""What a process imports of which others are forked: all that a training needs, and it has trained once then."""
 
 from __future__ import annotations
 

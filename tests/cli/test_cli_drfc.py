@@ -107,10 +107,10 @@ def test_a_folder_trains_and_is_evaluated_as_it_is(tmp_path: Path):
 
 
 @pytest.mark.data
+@pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.filterwarnings("ignore::hotlap.config.ConfigWarning")
 def test_three_workers_train_on_three_tracks(tmp_path: Path, reference_data: Path, monkeypatch):
     """The template files with multi-config; each worker leaves traces and metrics of its own track."""
-    pytest.importorskip("ray")
     monkeypatch.setenv("HOTLAP_TRACKS", str(reference_data / "tracks"))
     folder = write_three_workers(tmp_path / "drfc", run={"DR_TRAIN_MIN_EVAL_TRIALS": 3}, hyperparameters=TINY)
     (folder / "job.toml").write_text(SMALL)

@@ -18,13 +18,13 @@ from typing import Any
 
 import psutil
 import pytest
+from hotlap_process import Forked, fork
 from tiny_model import write_model
 
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deploy.sagemaker import main
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
-
-pytestmark = pytest.mark.xdist_group("ray")
 
 WAIT_S = 240  # after so long something hangs
 MARK = "HOTLAP_TEST_JOB"  # a variable by which the processes of a test are known
@@ -69,7 +69,7 @@ class TrainingJob:
     def __init__(self, folder: Path, hosts: list[str]) -> None:
         self.folder, self.hosts = folder, hosts
         self.ports = free_ports(2)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Forked | subprocess.Popen[bytes]] = {}
 
     def base(self, host: str) -> Path:
         return self.folder / host
@@ -91,8 +91,8 @@ class TrainingJob:
             (config / "inputdataconfig.json").write_text(json.dumps({"training": {"TrainingInputMode": "File"}}))
             write_model(self.base(host) / "input" / "data" / "training", **model)
 
-    def start(self, host: str) -> subprocess.Popen[bytes]:
-        """Start the container's command on a host."""
+    def start(self, host: str, *, as_command: bool = False) -> Forked | subprocess.Popen[bytes]:
+        """Start what the container runs on a host; ``as_command``: as a container does, which takes some seconds."""
         meeting, ray = map(str, self.ports)
         words = ["--base", str(self.base(host)), "--port", meeting, "--ray-port", ray]
         for name in self.hosts:
@@ -103,13 +103,15 @@ class TrainingJob:
             "OMP_NUM_THREADS": "1",
             "RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES": str(256 << 20),
         }
-        with (self.folder / f"{host}.log").open("wb") as log:
-            self.processes[host] = subprocess.Popen(
-                [sys.executable, "-m", "hotlap.deploy.sagemaker", *words],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
+        log = self.folder / f"{host}.log"
+        log.touch()
+        if as_command:
+            command = [sys.executable, "-m", "hotlap.deploy.sagemaker", *words]
+            with log.open("wb") as output:
+                process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            self.processes[host] = process
+        else:
+            self.processes[host] = fork(main, words, folder=self.folder, environment=environment, output=log)
         return self.processes[host]
 
     def wait(self, host: str) -> int:
@@ -125,13 +127,14 @@ class TrainingJob:
         """End a host as its container's end does, with all that it has started."""
         process = psutil.Process(self.processes[host].pid)
         for each in [process, *process.children(recursive=True)]:
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # it may end with the one before
+                each.kill()
 
     def close(self) -> None:
         """Kill what still runs; nothing may stay that a host has started, however it ended."""
         for process in self.processes.values():
             process.kill()
-            process.wait()
+            process.wait(WAIT_S)
         until(lambda: not self._descendants())
         left = self._descendants()
         for process in left:
@@ -265,7 +268,7 @@ def test_a_leader_that_waits_for_its_hosts_can_be_ended(two_hosts):
 def test_a_failure_on_one_host_says_why(one_host):
     """File and line where SageMaker looks for the reason, and an exit code that is not zero."""
     one_host.write(reward=FAILING)
-    one_host.start("algo-1")
+    one_host.start("algo-1", as_command=True)
     assert one_host.wait("algo-1") == 2
     assert "reward_function.py, line 3" in one_host.failure("algo-1")
     assert "ZeroDivisionError" in one_host.failure("algo-1")

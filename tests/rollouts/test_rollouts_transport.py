@@ -7,12 +7,12 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hotlap_process import trained_before
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -146,7 +146,7 @@ def test_a_fleet_packs_what_goes_from_machine_to_machine_and_nothing_else(setup)
     """With a worker on the trainer's node and one on another: the same episodes as in one process."""
     pytest.importorskip("ray", reason="ray is not installed: pip install 'hotlap[cluster]'")
     double = replace(setup, precision="float64")  # sums do not depend on who plays beside whom
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:  # Ray keeps the settings of its first session
+    with ProcessPoolExecutor(1, mp_context=trained_before()) as pool:  # Ray keeps the settings of its first session
         episodes, packed = pool.submit(play_on_two_nodes, double, 6).result()
     assert_same(dict(enumerate(episodes)), dict(enumerate(play(double, 6))))
     assert packed == {HEAD: {False}, FAR: {True}}

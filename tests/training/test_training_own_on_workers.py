@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from trained_folder import curve, weights
 
 # A program of its own, because workers take over the path of modules that their trainer had when Ray began.
@@ -14,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-sys.path[:0] = sys.argv[2:]
+sys.path[:0] = sys.argv[3:]
 from test_training_own_learner import Reinforce
 from test_training_own_sensor import distances
 from tiny_model import write_model
@@ -36,7 +35,8 @@ for workers in (1, 2):
         Path(sys.argv[1]) / f"model{workers}",
         metadata={"sensor": ["FRONT_FACING_CAMERA", "RANGE_FINDER"], "training_algorithm": "reinforce"},
         hyperparameters={"lr": 0.01},
-        training={"workers": workers, "network": "my_networks:Own", "precision": "float32", "max_iterations": 2},
+        training={"workers": workers, "network": "my_networks:Own", "precision": "float32", "max_iterations": 2}
+        | ({"cluster": sys.argv[2]} if workers == 2 else {}),
     )
     print("iterations:", hotlap.train(model.path).iterations)
 """
@@ -56,13 +56,14 @@ class Own(nn.Module):
 """
 
 
-def test_own_parts_learn_the_same_on_two_workers(tmp_path: Path):
+def test_own_parts_learn_the_same_on_two_workers(ray_cluster: None, tmp_path: Path):
     """The sensor's function lies in the program itself, which no worker can import; the network in a module."""
-    pytest.importorskip("ray")
+    import ray
+
     (tmp_path / "my_networks.py").write_text(NETWORK)
-    here = Path(__file__).parent
+    here, address = Path(__file__).parent, ray.get_runtime_context().gcs_address
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path), str(tmp_path), str(here), str(here.parent)],
+        [sys.executable, "-c", PROGRAM, *map(str, (tmp_path, address, tmp_path, here, here.parent))],
         capture_output=True,
         text=True,
         timeout=300,

@@ -80,7 +80,7 @@ def test_a_process_of_ray_that_is_lost_costs_nothing(tmp_path: Path, name: str, 
     """In the middle of an iteration: one sentence, nothing of Ray's own words, nothing left, the same result."""
     model = model_in(tmp_path / "model")
     wait = model.path / "wait"
-    with Hotlap(tmp_path).start("train", model.path) as process:
+    with Hotlap(tmp_path).fork("train", model.path) as process:
         wait_for(lambda: len(curve(model.path)) >= 1, "an iteration", limit_s=START_S)
         wait.touch()
         wait_for((model.path / "waiting").exists, "an episode")

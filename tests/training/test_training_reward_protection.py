@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from hotlap_process import Hotlap
+from hotlap_process import WAIT_S, Hotlap, end
 from tiny_model import CENTER_LINE, write_model
 from trained_folder import curve, episodes, log, played, weights
 
@@ -96,7 +96,9 @@ def test_a_training_goes_on_when_the_function_is_mended(
 def test_a_loop_that_swallows_every_exception_ends_the_command(undisturbed: Path, tmp_path: Path):
     """With code 2 and the sentence, because nothing else ends it; `--resume` goes on all the same."""
     model = model_in(tmp_path / "model", going_wrong(SWALLOWING))
-    said = " ".join(Hotlap(tmp_path).run("train", model.path, code=2).stderr.split())
+    with Hotlap(tmp_path).fork("train", model.path) as process:
+        said = end(process)
+    assert process.returncode == 2, said
     assert "reward_function.py, line " in said
     assert "step 5: the reward function has not returned after 1 s" in said
     assert "It does not let itself be stopped: the process ends." in said
@@ -109,8 +111,9 @@ def test_a_flood_of_lines_reaches_neither_terminal_nor_logs(tmp_path: Path):
     body = "for _ in range(100):\n    sys.stdout.write('flood\\n')\n    print('flood', file=sys.stderr)"
     reward = going_wrong(body).replace("and PROGRESS.stat().st_size", "").replace("import os", "import os, sys")
     model = model_in(tmp_path / "model", reward, limit_s=30)
-    done = Hotlap(tmp_path).run("train", model.path)
-    said = done.stdout + done.stderr
+    with Hotlap(tmp_path).fork("train", model.path) as process:
+        said = process.communicate(WAIT_S)[0]
+    assert process.returncode == 0, said
     assert said.splitlines().count("flood") == 100
     assert said.count("has written 100 lines") == 1
     for path in (model.path / "logs").rglob("*.log"):
