@@ -100,18 +100,7 @@ class Course:
         self._stopped = False
 
     def open(self) -> Self:
-        """Open the first training; see `Trainer.open`.
-
-        Raises:
-            RecordError: If there is an earlier training and neither ``resume`` nor ``wipe`` is set.
-        """
-        if not (self._options["resume"] or self._options["wipe"]) and (
-            earlier := CheckpointStore(self.place).worth_keeping()
-        ):
-            raise RecordError(
-                f"{self.place} already holds a trained model (checkpoint {earlier}). Continue it with --resume, or "
-                "delete it and begin anew with --wipe."
-            )
+        """Open the first training; see `Trainer.open`."""
         self._begun = time.perf_counter()
         with ExitStack() as held:
             self._trainings = self._all(held)
@@ -168,6 +157,13 @@ class Course:
             limits: Any = {"minutes": self._minutes, "iterations": self._iterations}
             yield Trainer(self.folder, job=self.job, **self._options, **limits)
             return
+        if not (self._options["resume"] or self._options["wipe"]):  # or the last training would say so after minutes
+            earlier = CheckpointStore(self.place).worth_keeping()
+            if earlier:
+                raise RecordError(
+                    f"{self.place} already holds a trained model (checkpoint {earlier}). Continue it with --resume, or "
+                    "delete it and begin anew with --wipe."
+                )
         settings = self.job.teacher
         yield self._training(
             held,
