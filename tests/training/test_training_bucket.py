@@ -380,7 +380,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     def stop(outage: int) -> Callable[[], None]:
         def call() -> None:
             listener.wait_for("takes files again", outage - 1)
-            threading.Timer(0.3, own_server.stop).start()  # in the middle of the next iteration
+            threading.Timer(0.05, own_server.stop).start()  # in the middle of the next iteration
 
         return call
 

@@ -104,8 +104,8 @@ class Course:
         self._begun = time.perf_counter()
         with ExitStack() as held:
             self._trainings = self._all(held)
-            held.callback(lambda: self.trainer.close())
             self._open_next()
+            held.callback(lambda: self.trainer.close())
             self._held = held.pop_all()
         return self
 
