@@ -380,7 +380,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     def stop(outage: int) -> Callable[[], None]:
         def call() -> None:
             listener.wait_for("takes files again", outage - 1)
-            threading.Timer(0.05, own_server.stop).start()  # in the middle of the next iteration
+            listener.ends_server = True  # in the middle of the next iteration
 
         return call
 
@@ -412,6 +412,13 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
                     continue  # stopped, or not written yet
 
     class Watcher(Bystander):
+        ends_server = False
+
+        def on_stage(self, stage: str, total: int | None) -> None:
+            if self.ends_server and stage == "update":
+                self.ends_server = False
+                own_server.stop()
+
         def on_iteration(self, record: IterationRecord) -> None:
             down[record.iteration] = own_server._process is None
             super().on_iteration(record)
