@@ -437,7 +437,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     assert sum("takes no files" in each for each in listener.messages) == 3
     assert sum("takes files again" in each for each in listener.messages) == 3
     assert problems == []
-    assert looks >= 3  # how many there are depends on the machine
+    assert looks  # how many there are depends on the machine
     Trainer(model).run()
     assert_same_training(own_server, place, model.path)
     traces = [key for key in contents(own_server, place) if key.startswith("training-simtrace/")]
