@@ -55,6 +55,23 @@ def test_sure_clean_laps_first_then_progress_then_speed(worse: int, better: int)
     assert is_better(RANKING[better], RANKING[worse]) == (better >= worse)
 
 
+PACES = [
+    tally(1, 0, progress=20.0),
+    tally(2, 0, progress=60.0),
+    tally(3, 3, lap_time=8_000),  # hardly any lap is clean
+    tally(4, 24, lap_time=8_000),  # faster than the next, but every fourth lap is lost
+    tally(5, 32, lap_time=11_000),
+    tally(6, 32, lap_time=8_000),
+    tally(7, 31, lap_time=7_000),
+]
+
+
+@pytest.mark.parametrize("worse", range(len(PACES)))
+@pytest.mark.parametrize("better", range(len(PACES)))
+def test_the_pace_of_clean_laps_weighs_speed_against_mistakes(worse: int, better: int):
+    assert is_better(PACES[better], PACES[worse], "clean_pace") == (better >= worse)
+
+
 def test_the_first_evaluated_checkpoint_is_the_best_so_far():
     """However bad it is, and nobody has to drive again."""
     assert is_better(RANKING[0], None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -18,7 +18,9 @@ from hotlap.config.teaching import Polish, Student, Teacher
 from hotlap.deepracer.metadata_names import SHALLOW
 from hotlap.errors import ConfigError
 
-BestModelMetric = Literal["clean_laps", "progress", "reward", "laptime"]
+BestModelMetric = Literal["clean_laps", "clean_pace", "progress", "reward", "laptime"]
+OUR_METRICS: Final = ("clean_laps", "clean_pace")
+"""Those that files of the original have no name for."""
 
 Which = (
     Literal["best", "last"]
@@ -106,7 +108,8 @@ class Training(Config):
     """Log a line for each step too, as workers of the original do (SIM_TRACE_LOG); traces hold the same."""
 
     best_model_metric: BestModelMetric = "clean_laps"
-    """What makes a checkpoint the best: most clean laps; or as in the original mean progress, reward or lap time."""
+    """What makes a checkpoint the best: most clean laps; or clean_pace, the time of clean laps divided by the squared
+    share of them; or as in the original mean progress, reward or lap time."""
 
     keep_checkpoints: (
         Annotated[int, Field(ge=1)] | Annotated[str, Field(pattern=r"^(all|(best|every) [1-9]\d{0,5})$")]

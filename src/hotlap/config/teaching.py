@@ -24,13 +24,13 @@ class Teacher(Config):
 class Student(Config):
     """The second stage: the model learns to do with its sensors what the teacher does, on its own drives."""
 
-    iterations: int = Field(default=16, ge=1)
+    iterations: int = Field(default=8, ge=1)
     """Iterations, over which it learns more and more slowly; fewer if the goal is reached before."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: nine tenths of what is left."""
 
-    episodes: int = Field(default=48, ge=1)
+    episodes: int = Field(default=64, ge=1)
     """Episodes in an iteration; in the first ones the teacher drives."""
 
     samples: int = Field(default=12_288, ge=1)

@@ -39,7 +39,7 @@ _AVERAGE_EVERY = 8  # minibatches between two steps of the averaged weights, whi
 class ImitationConfig:
     """Settings of the student's updates."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     final_lr: float = 5e-5
     """Where the learning rate comes down to, along a cosine, after ``num_updates``."""
     num_updates: int = 20
@@ -50,7 +50,7 @@ class ImitationConfig:
     """Steps that are remembered at most; older ones are overwritten."""
     sharpness: float = 2.0
     """The student is to have the teacher's probabilities to this power: it need not explore as the teacher did."""
-    averaging: float = 0.998
+    averaging: float = 0.995
     """Share of the averaged weights that a minibatch leaves as it is."""
 
 

@@ -53,13 +53,14 @@ TEACHER_SETTINGS = Hyperparameters(
     batch_size=256,
     num_epochs=4,
     lr=1e-3,
-    beta_entropy=0.003,
+    beta_entropy=0.005,
     discount_factor=0.99,
     loss_type="huber",
     term_cond_max_episodes=1_000_000,
     term_cond_avg_score=1e9,
 )
 SOON = 1e-3  # [min] a stage for which no time is left ends after its first iteration
+TEACHER_SPREAD = 2.0  # a teacher drives cars that differ more than usual: what it teaches leaves room for mistakes
 NO_CAP = 100_000_000  # [steps] a teacher's steps are small
 GUIDED = (1.0, 0.5)  # share of the episodes of a student's first iterations that the teacher drives
 
@@ -172,12 +173,14 @@ class Course:
             TEACHER_SETTINGS.model_copy(update={"num_episodes_between_training": settings.episodes}),
             {
                 "max_iterations": settings.iterations,
-                "eval_every": max(1, settings.iterations // 10),
+                "eval_every": max(1, settings.iterations // 16),
+                "best_model_metric": "clean_pace",
                 "eval_laps": 64,
                 "goal_clean_share": 0.0,
                 "traced_episodes": 8,
                 "step_cap": NO_CAP,
                 "critic": "camera",
+                "spread": TEACHER_SPREAD,
                 "network": None,
             },
             settings.minutes or TEACHER_TIME * self._minutes_left,
@@ -244,10 +247,13 @@ class Course:
         model = ModelFolder(folder, reward_file=self.folder.reward_file, job=job)
         return Trainer(model, method=method, name=name, **self._options)
 
-    def _job(self, **training: Any) -> Job:
-        """The job with some settings of its training replaced."""
+    def _job(self, *, spread: float = 1.0, **training: Any) -> Job:
+        """The job with some settings of its training replaced, and cars that differ ``spread`` times as much."""
         plain = {"method": "ppo", "shared_encoder": False}
-        return self.job.model_copy(update={"training": self.job.training.model_copy(update=plain | training)})
+        race = self.job.race.model_copy(update={"randomize_vehicle": spread * self.job.race.randomize_vehicle})
+        return self.job.model_copy(
+            update={"training": self.job.training.model_copy(update=plain | training), "race": race}
+        )
 
     @property
     def _minutes_left(self) -> float:

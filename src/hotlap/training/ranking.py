@@ -1,4 +1,4 @@
-"""Which checkpoint is the best: the one that surely drives most laps clean, or by one of the original's measures.
+"""Which checkpoint is the best: the one that surely drives most laps clean, or by another measure.
 
 The best of many short measurements is mostly a lucky one. So every checkpoint drives the same sets of cars, laps add
 up, and checkpoints that may be equally good drive further sets until they are told apart or have driven `MAX_SETS`.
@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from hotlap.config.job import BestModelMetric
+from hotlap.config.job import OUR_METRICS, BestModelMetric
 from hotlap.deepracer.metadata_names import BestModelMetric as IndexMetric
 from hotlap.evaluation.statistics import Estimate, EvaluationReport, wilson
 from hotlap.records.checkpoints import CheckpointName, IndexEntry
@@ -63,10 +63,10 @@ def estimate(tally: Tally, metric: BestModelMetric = "clean_laps") -> Estimate:
     """The measure of a checkpoint with its 95 % interval; more is better, so lap times count negative."""
     if tally.num_laps == 0:
         return Estimate(0.0, -math.inf, math.inf)
-    if metric == "clean_laps":
+    if metric in OUR_METRICS:
         share = wilson(tally.clean_laps, tally.num_laps)
         assert share is not None
-        return share
+        return share if metric == "clean_laps" else _pace(tally, share)
     moments, num = _moments(tally, metric), tally.num_laps
     mean = moments.total / num
     variance = max(0.0, moments.squares / num - mean * mean)
@@ -143,7 +143,7 @@ def index_entry(checkpoint: BestCheckpoint, sim_time: float) -> IndexEntry:
 
 def index_metric(metric: BestModelMetric) -> IndexMetric:
     """What the index and metrics files, which know no clean laps, name as the measure of the best checkpoint."""
-    return "progress" if metric == "clean_laps" else metric
+    return "progress" if metric == "clean_laps" or metric == "clean_pace" else metric
 
 
 def _moments(tally: Tally, metric: BestModelMetric) -> Moments:
@@ -152,8 +152,18 @@ def _moments(tally: Tally, metric: BestModelMetric) -> Moments:
 
 def _rank(tally: Tally, metric: BestModelMetric) -> tuple[float, float, float]:
     lap_time = _median(tally.clean_times_ms)
-    second = tally.mean(tally.progress) if metric == "clean_laps" else tally.clean_rate
+    second = tally.mean(tally.progress) if metric in OUR_METRICS else tally.clean_rate
     return estimate(tally, metric).low, second, -math.inf if lap_time is None else -lap_time
+
+
+def _pace(tally: Tally, share: Estimate) -> Estimate:
+    """Time of a clean lap [ms] over the squared share of clean laps, negative: a lap that is not clean costs more than
+    the time of a further one."""
+    lap_time = _median(tally.clean_times_ms)
+    if lap_time is None:
+        return Estimate(-math.inf, -math.inf, -math.inf)
+    value, low, high = (-lap_time / max(each, 1e-6) ** 2 for each in (share.value, share.low, share.high))
+    return Estimate(value, low, high)
 
 
 def _middle(tally: Tally, metric: BestModelMetric) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hotlap.config.job import OUR_METRICS
 from hotlap.deepracer.driving import CONTROL_PERIOD
 from hotlap.records.checkpoints import CheckpointName
 from hotlap.records.events import IterationRecord
@@ -136,7 +137,7 @@ class TrainingLog:
             new: What they say about the checkpoint.
             former: The best checkpoint before.
         """
-        metric = "progress" if self.metric == "clean_laps" else self.metric
+        metric = "progress" if self.metric in OUR_METRICS else self.metric
         best = new if record.is_best or former is None else former
         self._add(
             [
@@ -196,7 +197,7 @@ class TrainingLog:
         self._echoes = []
 
     def _mean(self, checkpoint: BestCheckpoint) -> float:
-        return checkpoint.clean_rate if self.metric == "clean_laps" else checkpoint.metric
+        return checkpoint.clean_rate if self.metric in OUR_METRICS else checkpoint.metric
 
 
 def _measured(episode: PlayedEpisode, metric: str) -> float:
