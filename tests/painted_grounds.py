@@ -20,12 +20,12 @@ def paint_grounds_once(patches: pytest.MonkeyPatch) -> None:
     painted: dict[tuple[object, ...], Ground] = {}
     make_levels = Ground.levels
 
-    def ground_of(track: Track, theme: Theme) -> Ground:
-        key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
+    def ground_of(track: Track, theme: Theme, *, num_grounds: int) -> Ground:
+        key = track.name, theme, num_grounds, *(line.tobytes() for line in (track.center, track.inner, track.outer))
         if key not in painted:
             if len(painted) == 4:  # each has up to three hundred megabytes
                 del painted[next(iter(painted))]
-            painted[key] = bake_ground(track, theme)
+            painted[key] = bake_ground(track, theme, num_grounds=num_grounds)
         return painted[key]
 
     def levels_of(ground: Ground, *, color: bool) -> list[Level]:

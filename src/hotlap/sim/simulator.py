@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import no_type_check
 
 import numpy as np
@@ -169,12 +169,20 @@ class Simulator:
         self._camera_poses = wp.zeros(cars, dtype=wp.vec3, device=self.device)
         self.images: wp.array | None = None
         self.renderer: CameraRenderer | None = None
+        self.theme = theme
+        if grounds:
+            self.grounds = list(grounds)
         if camera is not None:
-            self.grounds = list(
-                grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
-            )
             self.renderer = self._make_renderer(camera, color=False)
+            if not grounds and len(scene.tracks) > 1:
+                del self.grounds  # half a gigabyte, and only films would look at them again
             self.images = wp.zeros(self.renderer.image_shape, dtype=wp.uint8, device=self.device)
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """The ground of each track, painted when somebody asks for it."""
+        tracks = self.scene.tracks
+        return [bake_ground(track, find_theme(self.theme or track.theme), num_grounds=len(tracks)) for track in tracks]
 
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Begin an episode in each of ``worlds``, with one start per car; the others are left as they are."""
