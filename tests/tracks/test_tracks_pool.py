@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hotlap.config.job import Job
 from hotlap.config.race_settings import Generated
 from hotlap.errors import ConfigError, TrackError
 from hotlap.tracks.catalog import check_name, load_track
@@ -78,6 +79,14 @@ def test_a_direction_turns_generated_tracks():
 def test_no_track_takes_the_name_that_stands_for_generated_ones():
     with pytest.raises(TrackError, match="cannot name a track"):
         check_name("generated")
+    with pytest.raises(TrackError, match="`hotlap tracks new` makes one"):
+        load_track("generated")
+
+
+def test_the_example_of_the_docs_shows_the_defaults(tmp_path: Path):
+    text = (Path(__file__).parents[2] / "docs" / "tracks.md").read_text()
+    (tmp_path / "job.toml").write_text(text.partition("```toml\n")[2].partition("```")[0])
+    assert Job.load(tmp_path / "job.toml") == Job().updated(race={"track": "generated"})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +99,5 @@ def test_no_track_takes_the_name_that_stands_for_generated_ones():
     ],
 )
 def test_impossible_settings_are_refused(tmp_path: Path, settings: dict[str, Any], message: str):
-    from hotlap.config.job import Job
-
     with pytest.raises(ConfigError, match=message):
         Job().updated(race={"generated": settings})

@@ -117,6 +117,11 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     Raises:
         TrackError: If there is no such track; the message says how to get it, or which are called alike.
     """
+    if name == GENERATED:
+        raise TrackError(
+            f"{name!r} is no track: as race.track of a job it stands for many that are made up. `hotlap tracks new` "
+            "makes one."
+        )
     entries = {entry.name: entry for entry in list_tracks()}
     known, called_there = original_routes(), console_names()
     match = match_name(name, entries, called_there)
