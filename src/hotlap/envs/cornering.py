@@ -134,11 +134,15 @@ def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
             pool = tracks_of(race, seed=job.training.seed)
         except TrackError:
             continue  # which whoever needs the track says
-        speeds = [(greatest_speed(track, vehicle, steering), track.name) for track in pool.tracks]
+        # Where the car can follow the middle of the road there is no need to look for a better line.
+        circle = DOUBT * np.interp(slowest, _SPEEDS, _radii_at_speeds(vehicle, steering))
+        tight = [track for track in pool.tracks if track.min_radius < circle]
+        speeds = [(greatest_speed(track, vehicle, steering), track.name) for track in tight]
         forbidden = sorted(each for each in speeds if slowest > each[0])
         if forbidden:
             greatest, name = forbidden[0]
-            others = f", and {len(forbidden) - 1} more of {len(speeds)} tracks are alike" if len(forbidden) > 1 else ""
+            more, num_tracks = len(forbidden) - 1, len(pool.tracks)
+            others = f", nor on {more} more of {num_tracks} tracks" if more else ""
             found[
                 f"the slowest action drives {slowest:g} m/s, but at more than {greatest:.1f} m/s no car with "
                 f"{steering:g}° of steering holds the road through the tightest bend of {name}: no lap can be "
