@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,12 +24,12 @@ def paint_grounds_once(patches: pytest.MonkeyPatch) -> None:
     painted: dict[tuple[object, ...], Ground] = {}
     make_levels, upload = Ground.levels, CameraRenderer._upload
 
-    def ground_of(track: Track, theme: Theme | str | None = None) -> Ground:
-        key = track.name, theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
+    def ground_of(track: Track, theme: Theme | str | None = None, *, num_grounds: int = 1) -> Ground:
+        key = track.name, theme, num_grounds, *(line.tobytes() for line in (track.center, track.inner, track.outer))
         if key not in painted:
             if len(painted) == 4:  # each has up to three hundred megabytes
                 del painted[next(iter(painted))]
-            painted[key] = bake_ground(track, theme)
+            painted[key] = bake_ground(track, theme, num_grounds=num_grounds)
         return painted[key]
 
     def levels_of(ground: Ground, *, color: bool) -> list[Level]:
@@ -37,14 +39,15 @@ def paint_grounds_once(patches: pytest.MonkeyPatch) -> None:
             kept[name] = make_levels(ground, color=color)
         return kept[name]
 
-    def upload_once(renderer: CameraRenderer, grounds: list[Ground]) -> None:
-        if len(grounds) > 1:
-            upload(renderer, grounds)
+    def upload_once(renderer: CameraRenderer, grounds: Iterable[Ground]) -> None:
+        first, *second = islice(all_of_them := iter(grounds), 2)
+        if second:
+            upload(renderer, chain((first, *second), all_of_them))
             return
-        kept = vars(grounds[0])
+        kept = vars(first)
         name = f"tables on {renderer.device}, {renderer.color or renderer.lights is not None}"
         if name not in kept:
-            upload(renderer, grounds)
+            upload(renderer, [first])
             kept[name] = renderer._fields, renderer._levels, renderer._texels, renderer._colors
         renderer._fields, renderer._levels, renderer._texels, renderer._colors = kept[name]
 

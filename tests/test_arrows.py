@@ -42,6 +42,7 @@ ARROWS = {
         "records",
         "rollouts",
         "sim",
+        "tracks",
     },
     "monitoring": {"config", "deepracer", "records"},
     "training": {"config", "deepracer", "evaluation", "monitoring", "records", "rl", "rollouts", "sim", "tracks"},

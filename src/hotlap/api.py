@@ -12,6 +12,7 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.evaluation.statistics import EvaluationReport
 from hotlap.records.store import Store
+from hotlap.tracks.track import Track
 from hotlap.training.course import Course
 from hotlap.training.listener import Listener
 from hotlap.training.trainer import TrainingResult
@@ -113,9 +114,14 @@ def open_course(
 
 
 def evaluate(
-    folder: str | Path, *, laps: int | None = None, checkpoint: Any = "best", workers: int = 1
+    folder: str | Path,
+    *,
+    track: Track | None = None,
+    laps: int | None = None,
+    checkpoint: Any = "best",
+    workers: int = 1,
 ) -> EvaluationReport:
     """Evaluate the model in a folder, which needs no reward function; see `hotlap.evaluation.evaluator.Evaluator`."""
     model = ModelFolder(folder, needs_reward=False)
-    with Evaluator(model, checkpoint=checkpoint, laps=laps, workers=workers) as evaluator:
+    with Evaluator(model, checkpoint=checkpoint, track=track, laps=laps, workers=workers) as evaluator:
         return evaluator.run()

@@ -9,12 +9,13 @@ from tiny_model import write_model
 
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
+from hotlap.envs.race_tracks import tracks_of
 from hotlap.rollouts.model import race_config
 
 
 def race_of(folder: Path, **race: Any) -> RaceConfig:
     model = write_model(folder, race=race, built_in_network=True)
-    return race_config(model, model.job.race)
+    return race_config(model, model.job.race, tracks_of(model.job.race, seed=0))
 
 
 def test_obstacles_stand_only_in_races_of_their_type(tmp_path: Path):

@@ -67,7 +67,7 @@ def test_fixed_starts_stay_at_the_offset():
 @pytest.mark.parametrize("rule", [StartRule(), ROUND_ROBIN])
 def test_open_tracks_are_started_at_their_beginning(rule: StartRule):
     """There is no lap to share out: from the middle the end could not be reached as a lap."""
-    assert starts(replace(rule, open_track=True), 5, iteration=3, played=15) == [0.0] * 5
+    assert starts(replace(rule, closed=(False,)), 5, iteration=3, played=15) == [0.0] * 5
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -150,3 +150,32 @@ def test_evaluation_laps_start_at_the_line_and_differ_by_seed_only():
     assert len({plan.start.seed for plan in plans}) == 8
     later = plan_evaluation(job_seed=0, number=5, num_laps=8, reverse=[True])
     assert not {plan.start.seed for plan in plans} & {plan.start.seed for plan in later}
+
+
+def test_every_episode_draws_its_track_by_its_own_seed():
+    """All tracks come, about equally often, and the same episode has the same track whoever plays it."""
+    rule = StartRule(closed=(True,) * 4)
+    plans = [plan for iteration in range(20) for plan in plans_of(rule, 20, iteration=iteration, played=20 * iteration)]
+    counts = np.bincount([plan.start.track for plan in plans], minlength=4)
+    assert counts.min() > 60  # of 400; four standard deviations below 100 are 65
+    shared = [
+        plan
+        for iteration in range(20)
+        for plan in plans_of(rule, 20, iteration=iteration, num_workers=3, played=20 * iteration)
+    ]
+    assert [plan.start for plan in plans] == [plan.start for plan in shared]
+
+
+def test_open_tracks_among_others_are_started_at_their_beginning():
+    plans = plans_of(StartRule(closed=(True, False), offset=0.25), 40, iteration=1)
+    assert {plan.start.ndist for plan in plans if plan.start.track == 1} == {0.25}
+    assert len({plan.start.ndist for plan in plans if plan.start.track == 0}) > 10
+
+
+def test_evaluation_laps_take_turns_on_the_tracks_of_each_race():
+    """The next set goes on with the track after the last one."""
+    plans = plan_evaluation(job_seed=0, number=0, num_laps=8, reverse=[False, True], tracks=[range(3, 6), [0]])
+    assert [plan.start.track for plan in plans if plan.worker == 0] == [3, 4, 5, 3]
+    assert {plan.start.track for plan in plans if plan.worker == 1} == {0}
+    later = plan_evaluation(job_seed=0, number=1, num_laps=8, reverse=[False, True], tracks=[range(3, 6), [0]])
+    assert [plan.start.track for plan in later if plan.worker == 0] == [4, 5, 3, 4]

@@ -173,7 +173,7 @@ def _train(track: str, training: dict[str, Any], stop_rule: _StopRule) -> tuple[
         setup_s = time.perf_counter() - begin
         with suppress(_Enough):
             trainer.run()
-        return SeedResult(stop_rule.seed, trainer.progress.read(), setup_s), trainer.tracks[0].name
+        return SeedResult(stop_rule.seed, trainer.progress.read(), setup_s), str(trainer.pools[0])
 
 
 def _median(values: Sequence[float | None]) -> float | None:

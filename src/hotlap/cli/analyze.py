@@ -11,10 +11,11 @@ import typer
 
 from hotlap.cli.console import JsonOption, console, print_json, progress_bar, screen
 from hotlap.cli.model_argument import DrfcOption, choose_model, model_place, which_folder
-from hotlap.errors import ConfigError
+from hotlap.errors import ConfigError, TrackError
 
 if TYPE_CHECKING:
     from hotlap.analysis.read.run_data import Run
+    from hotlap.tracks.track import Track
 
 
 def analyze(
@@ -67,7 +68,7 @@ def analyze(
                 read_run(
                     place,
                     name=name,
-                    tracks=[*(track or []), *_track_of(place)],
+                    tracks=[*(track or []), *_tracks_of(place)],
                     on_file=lambda done, total: bar.update(task, completed=done, total=total, note="traces"),
                 )
             )
@@ -170,11 +171,13 @@ def _names(places: list[Path]) -> list[str]:
     return [str(path) for path in resolved]
 
 
-def _track_of(folder: Path) -> list[str]:
-    """The track that the folder's job names, if it has one; the traces say whether it was this one."""
+def _tracks_of(folder: Path) -> list[Track]:
+    """The tracks that the folder's job names, if it has one; the traces say whether it was these."""
     from hotlap.config.job import Job
+    from hotlap.envs.race_tracks import tracks_of
 
     try:
-        return [Job.load(folder / "job.toml").race.track]
-    except ConfigError:
+        job = Job.load(folder / "job.toml")
+        return [track for race in job.races for track in tracks_of(race, seed=job.training.seed).tracks]
+    except (ConfigError, TrackError):
         return []

@@ -144,14 +144,14 @@ def _values(row: Row) -> str:
 
 def _problems(job: Job) -> list[str]:
     """Tracks, models and libraries that the job needs and that are not there."""
+    from hotlap.envs.race_tracks import tracks_of
     from hotlap.monitoring.monitor import open_sinks
     from hotlap.records.address import is_s3
-    from hotlap.tracks.catalog import load_track
 
     problems: dict[str, None] = {}
     for race in job.races:
         try:
-            load_track(race.track, direction=race.direction)
+            tracks_of(race, seed=job.training.seed)
         except TrackError as error:
             problems[str(error)] = None
     source = job.training.clone_from

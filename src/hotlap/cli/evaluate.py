@@ -89,7 +89,7 @@ def evaluate(
         typer.Option(
             metavar="PATTERN",
             help="Drive --laps laps (default 20) on each of many tracks and print a table: names or paths with * "
-            "and ?, separated by commas, in quotes.",
+            "and ?, separated by commas, in quotes; or generated, for made-up tracks that nobody trained on.",
         ),
     ] = None,
     direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
@@ -144,12 +144,25 @@ def evaluate(
         parse_checkpoint(own or checkpoint or job.evaluation.checkpoint, f"{folder}@" if own else "--checkpoint")
         for (folder, own, _), job in zip(named, jobs, strict=True)
     ]
-    if tracks is not None:
-        if several or track is not None:
+    if tracks is not None and (several or track is not None):
+        raise ConfigError("--tracks drives one model, and instead of --track. Name one folder, and leave --track out.")
+    from hotlap.envs.race_tracks import tracks_of
+
+    first = jobs[0].updated(race={"track": tracks})
+    pool = tracks_of(first.race, seed=first.training.seed)
+    if tracks is not None or len(pool.tracks) > 1:
+        if several:
             raise ConfigError(
-                "--tracks drives one model, and instead of --track. Name one folder, and leave --track out."
+                f"race.track = {first.race.track!r} means {len(pool.tracks)} tracks, but several models are compared "
+                "on one. Name it with --track, or name one folder."
             )
-        evaluate_tracks(choices[0], jobs[0], tracks, which[0], laps=laps, workers=workers, as_json=as_json)
+        if tracks is None:
+            never = ", on which it was never trained" if pool.num_held_out else ""
+            console().print(
+                f"{choices[0].words} drives on {len(pool.evaluated)} tracks{never}. Trials on one, with films: --track."
+            )
+        driven = [pool.tracks[index] for index in pool.evaluated]
+        evaluate_tracks(choices[0], first, driven, which[0], laps=laps, workers=workers, as_json=as_json)
         return
     to_film = parse_video(
         video, no_video, laps=laps, wanted=(not choices[0].drfc or choices[0].drfc.film) and not several

@@ -13,33 +13,33 @@ if TYPE_CHECKING:
     from hotlap.cli.model_argument import Choice
     from hotlap.config.job import Job
     from hotlap.evaluation.evaluator import Evaluator
+    from hotlap.tracks.track import Track
 
 LAPS = 20  # on each track, where nothing else is said
 
 
 def evaluate_tracks(
-    choice: Choice, job: Job, patterns: str, which: Any, *, laps: int | None, workers: int, as_json: bool
+    choice: Choice, job: Job, tracks: Sequence[Track], which: Any, *, laps: int | None, workers: int, as_json: bool
 ) -> None:
-    """Drive a checkpoint on all tracks that ``patterns`` mean, laps that end by their first mistake; print a table.
+    """Drive a checkpoint on each of some tracks, laps that end by their first mistake; print a table.
 
     Nothing is written into the model's folder.
     """
     from hotlap.evaluation.evaluator import Evaluator, drive
     from hotlap.evaluation.table import tracks_table
-    from hotlap.tracks.catalog import matching_tracks
 
     out = console()
-    names = matching_tracks(patterns)
     evaluators = [
         Evaluator(
             choice.model,
-            job=job.updated(race={"track": name}),
+            job=job,
+            track=track,
             checkpoint=which,
             laps=laps or LAPS,
             workers=workers,
             tell=out.print,
         )
-        for name in names
+        for track in tracks
     ]
     with progress_bar(out) as bar, prints_to_stderr(as_json):
         task = bar.add_task("driving", total=sum(each.num_episodes for each in evaluators), note="")

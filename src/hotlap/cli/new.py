@@ -33,18 +33,19 @@ def new(
     from hotlap.config.base import warn
     from hotlap.config.job import Job
     from hotlap.config.metadata import ModelMetadata
+    from hotlap.config.race_settings import Generated
     from hotlap.config.template import FAST, folder_readme, hyperparameters_json, job_toml, metadata_json
     from hotlap.envs.cornering import speed_doubts
     from hotlap.errors import ConfigError
     from hotlap.rewards import load_reward
-    from hotlap.tracks.catalog import load_track
+    from hotlap.tracks.pool import track_pool
     from hotlap.unfinished import write_whole
 
     if not MIN_SPEED <= speed <= MAX_SPEED:
         raise ConfigError(f"--speed must be {MIN_SPEED:g} to {MAX_SPEED:g} m/s, got {speed:g}.")
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory}: this is a file; name a folder that may be made.")
-    load_track(track)
+    track_pool(track, generated=dict(Generated()))
     fast = speed >= FAST
     reward = reward or ("progress_per_step" if fast else "follow_center_line")
     job = Job().updated(race={"track": track})

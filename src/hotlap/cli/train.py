@@ -227,7 +227,7 @@ def _train(
             with course:
                 trainer = course.trainer
                 out.print(
-                    f"[bold]{escape(str(place))}[/]: {escape(', '.join(track.name for track in trainer.tracks))}, "
+                    f"[bold]{escape(str(place))}[/]: {escape(', '.join(map(str, trainer.pools)))}, "
                     f"{trainer.network.num_parameters():,} weights, arithmetic in {trainer.arithmetic}, "
                     f"{READY} {time.perf_counter() - begin:.1f} s",
                     markup=True,

@@ -174,8 +174,8 @@ def how_much(result: TrainingResult, before: TrainerState) -> str:
 def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRecord]) -> list[str]:
     """Plain reasons why hardly any lap was clean, and what to try."""
     from hotlap.envs.cornering import action_limits, greatest_speed, speed_doubts
+    from hotlap.envs.race_tracks import tracks_of
     from hotlap.sim.vehicle import vehicle_for_version
-    from hotlap.tracks.catalog import load_track
 
     last = records[-1]
     found = [
@@ -185,8 +185,9 @@ def why_nothing(job: Job, metadata: ModelMetadata, records: Sequence[IterationRe
     if forbidden := speed_doubts(job, metadata):
         return [*found, *(f"{each[0].upper()}{each[1:]}" for each in forbidden)]
     limits, vehicle = action_limits(metadata), vehicle_for_version(metadata.version)
-    for name in dict.fromkeys(race.track for race in job.races):
-        track = load_track(name)
+    pools = [tracks_of(race, seed=job.training.seed) for race in job.races]
+    tightest = [min(pool.tracks, key=lambda track: track.min_radius) for pool in pools]
+    for track in {track.name: track for track in tightest}.values():
         greatest = greatest_speed(track, vehicle, limits.steering_deg)
         if limits.fastest > greatest:
             found.append(

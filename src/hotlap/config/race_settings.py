@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -88,6 +89,49 @@ class BotCars(Config):
         return self
 
 
+Span = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
+"""The least and the greatest value of something that is drawn at random."""
+
+
+class Generated(Config):
+    """Closed tracks that are made up from training.seed, for track = "generated"."""
+
+    number: int = Field(default=64, ge=1, le=500)
+    """Tracks to train on: with more of them the model learns none by heart. With a camera 64 take 20 s to paint and
+    230 MB, and that in every worker."""
+
+    held_out: int = Field(default=8, ge=0, le=100)
+    """Further tracks that are never trained on; evaluations take turns on them. 0: they drive where it was trained."""
+
+    length: Span = (15.0, 60.0)
+    """Shortest and longest lap [m]."""
+
+    width: Span = (0.6, 1.2)
+    """Narrowest and widest road [m]."""
+
+    min_radius: Span = (0.5, 1.2)
+    """Radius of the tightest bend: that of the tightest track and of the widest [m]; roads wider than twice that have
+    wider bends."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Generated:
+        limits = {"length": (6.0, 200.0), "width": (0.3, 3.0), "min_radius": (0.2, 20.0)}
+        for name, (least, most) in limits.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise ValueError(
+                    f"{name} = [{low:g}, {high:g}] must be two numbers in order, both from {least:g} to {most:g}"
+                )
+        radius = max(self.min_radius[1], 0.5 * self.width[1] + 0.1)
+        shortest = 2 * math.pi * radius + 5.0
+        if self.length[0] < shortest:
+            raise ValueError(
+                f"a lap of {self.length[0]:g} m is too short for bends of {radius:g} m radius and a straight to start "
+                f"on; length must begin at {shortest:.1f} or more"
+            )
+        return self
+
+
 class Race(Config):
     """Where the car drives and how episodes start."""
 
@@ -95,7 +139,8 @@ class Race(Config):
     """time_trial (alone), object_avoidance (boxes as in [race.obstacles]) or head_to_bot (cars as in [race.bots])."""
 
     track: str = Field(default=DEFAULT_TRACK, min_length=1)
-    """Name of a built-in track, of one in your track folder, or the path of a route file (.npy)."""
+    """Name of a built-in track, of one in your track folder, or the path of a route file (.npy). Several, separated by
+    commas, with * and ?: every episode draws one of them. "generated": tracks that are made up, see docs/tracks.md."""
 
     direction: Direction = "as_is"
     """Driving direction: as_is (that of the track file), cw, ccw, or reversed."""
@@ -123,6 +168,9 @@ class Race(Config):
 
     theme: str | None = Field(default=None, min_length=1, examples=["classic"])
     """Colour theme of the scene; without it the track's own."""
+
+    generated: Generated = Generated()
+    """Tracks that are made up, for track = "generated"."""
 
     obstacles: Obstacles = Obstacles()
     """Boxes on the track, for race_type = "object_avoidance"."""

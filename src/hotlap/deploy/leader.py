@@ -115,7 +115,7 @@ def _run(contract: Contract, folder: ModelFolder, job: Job) -> None:
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, stop)  # only now, because Ray sets its own when it connects
-        track = ", ".join(track.name for track in trainer.tracks)
+        track = ", ".join(map(str, trainer.pools))
         if trainer.cloned:
             say(f"begins with checkpoint {trainer.cloned} of {job.training.clone_from}.")
         say(f"{folder.path}: {track}, {job.num_workers} workers, {trainer.state.iteration} iterations done before.")

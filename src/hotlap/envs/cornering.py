@@ -19,9 +19,9 @@ import shapely
 from hotlap.config.job import Job
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
+from hotlap.envs.race_tracks import tracks_of
 from hotlap.errors import TrackError
 from hotlap.sim.vehicle import VehicleParams, drive, vehicle_for_version
-from hotlap.tracks.catalog import load_track
 from hotlap.tracks.track import Track
 
 WHEEL_REACH: Final = 0.12  # [m] from the center of gravity to the farthest wheel's center
@@ -62,7 +62,7 @@ def widest_radius(track: Track) -> float:
     return _widest_radius(*(line.tobytes() for line in (track.center, track.inner, track.outer)))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 def _widest_radius(*lines: bytes) -> float:
     """Once for a loop, which many model folders may share."""
     center, inner_line, outer_line = (np.frombuffer(line).reshape(-1, 2) for line in lines)
@@ -124,22 +124,31 @@ def action_limits(metadata: ModelMetadata) -> ActionLimits:
 
 
 def speed_doubts(job: Job, metadata: ModelMetadata) -> list[str]:
-    """A sentence for each track whose tightest bend is too tight for every action; a policy can brake for others."""
+    """A sentence for each race with a track whose tightest bend is too tight for every action; a policy can brake for
+    others."""
     slowest, _, steering = action_limits(metadata)
-    vehicle, found = vehicle_for_version(metadata.version), []
-    for name in dict.fromkeys(race.track for race in job.races):
+    vehicle = vehicle_for_version(metadata.version)
+    found: dict[str, None] = {}
+    for race in job.races:
         try:
-            track = load_track(name)
+            pool = tracks_of(race, seed=job.training.seed)
         except TrackError:
             continue  # which whoever needs the track says
-        greatest = greatest_speed(track, vehicle, steering)
-        if slowest > greatest:
-            found.append(
+        # Where the car can follow the middle of the road there is no need to look for a better line.
+        circle = DOUBT * np.interp(slowest, _SPEEDS, _radii_at_speeds(vehicle, steering))
+        tight = [track for track in pool.tracks if track.min_radius < circle]
+        speeds = [(greatest_speed(track, vehicle, steering), track.name) for track in tight]
+        forbidden = sorted(each for each in speeds if slowest > each[0])
+        if forbidden:
+            greatest, name = forbidden[0]
+            more, num_tracks = len(forbidden) - 1, len(pool.tracks)
+            others = f", nor on {more} more of {num_tracks} tracks" if more else ""
+            found[
                 f"the slowest action drives {slowest:g} m/s, but at more than {greatest:.1f} m/s no car with "
-                f"{steering:g}° of steering holds the road through the tightest bend of {track.name}: no lap can be "
-                f"clean. {_remedy(greatest, steering)}"
-            )
-    return found
+                f"{steering:g}° of steering holds the road through the tightest bend of {name}: no lap can be "
+                f"clean{others}. {_remedy(greatest, steering)}"
+            ] = None
+    return list(found)
 
 
 def _remedy(greatest: float, steering: float) -> str:

@@ -13,6 +13,8 @@ import torch
 
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
+from hotlap.envs.race_tracks import tracks_of
+from hotlap.errors import ConfigError
 from hotlap.evaluation.filming import film_trials, trials_to_film
 from hotlap.evaluation.laps import laps_of
 from hotlap.evaluation.replay import drive_of, standing_objects
@@ -33,6 +35,8 @@ from hotlap.rollouts.plan import plan_evaluation
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.run_description import describe
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.tracks.pool import TrackPool
+from hotlap.tracks.track import Track
 
 MAX_PARALLEL = 64  # worlds side by side in a process; more laps take turns
 
@@ -47,6 +51,7 @@ class Evaluator:
         model: The model's folder.
         job: Its settings.
         checkpoint: Which one drives.
+        track: Where to drive, instead of on the track of the job.
         laps: So many laps from the start line, each ended by its first mistake; None: the trials of the job, with its
             resets and penalties.
         reward: Whether the reward function is asked, for the rewards in the trace and the films. Without it they are 0,
@@ -56,6 +61,7 @@ class Evaluator:
             thread.
 
     Raises:
+        ConfigError: If the job names more than one track, and no ``track`` is given.
         RecordError: If there is no such checkpoint, or it is of another network than the folder describes.
     """
 
@@ -65,6 +71,7 @@ class Evaluator:
         *,
         job: Job | None = None,
         checkpoint: Which = "best",
+        track: Track | None = None,
         laps: int | None = None,
         reward: bool = False,
         workers: int = 1,
@@ -72,6 +79,13 @@ class Evaluator:
     ) -> None:
         self.model = model
         self.job = job or model.job
+        pool = tracks_of(self.job.race, seed=self.job.training.seed) if track is None else TrackPool((track,))
+        if len(pool.tracks) > 1:
+            raise ConfigError(
+                f"race.track = {self.job.race.track!r} means {len(pool.tracks)} tracks, but an evaluation drives on "
+                "one. Name it, or drive on many with `hotlap evaluate DIR`."
+            )
+        self.track = pool.tracks[0]
         self.place = self.job.training.output or model.path
         self._tell = tell
         self._monitor = EvaluationMonitor(self.job.monitoring, tell)
@@ -84,16 +98,16 @@ class Evaluator:
         self.name = f"{self.place}@{loaded.name.number}"
         network = saved_network(model.metadata, loaded, self.place)
         self._weights = network.state_dict()
-        self.config = race_config(model, self.job.race, rules=self.rules, reward=reward)
+        self.config = race_config(model, self.job.race, pool, rules=self.rules, reward=reward)
         self._setup = RolloutSetup(
             races=(self.config,),
+            pools=(pool,),
             metadata=model.metadata,
             network=network.name,
             num_worlds=min(-(-self.num_episodes // self.num_workers), MAX_PARALLEL),
             critic=network.critic,
             precision=self.job.training.precision,
         )
-        (self.track,) = self._setup.tracks
         self.fleet: Fleet | None = None
         """Who drives, while it is open."""
         self.episodes: list[PlayedEpisode] = []
@@ -161,7 +175,10 @@ class Evaluator:
         return self.report
 
     def _same_race(self, other: Evaluator) -> bool:
-        ours, theirs = ((each.conditions, replace(each._setup, races=()), each.num_workers) for each in (self, other))
+        ours, theirs = (
+            (each.conditions, replace(each._setup, races=(), pools=()), each.num_workers, _looks(each.track))
+            for each in (self, other)
+        )
         # A reward function may remember what it saw: it is loaded anew for every evaluation.
         return ours == theirs and self.config.reward is None and other.config.reward is None
 
@@ -209,7 +226,7 @@ class Evaluator:
             "figure": f"evaluation-{stamp}/driven_lines.png",
         }
         traces = [each.steps for each in self.episodes]
-        run = describe(self.model, self.job.race, self.track, job_type="EVALUATION")
+        run = describe(self.model, self.job.race, TrackPool((self.track,)), job_type="EVALUATION")
         self.log = [*run.lines(), *(line for steps in traces for line in format_log_lines(steps)), EVALUATION_END]
         with evaluation_output(self.place, stamp, self._tell) as store:
             for key, content in (launch_files or {}).items():
@@ -270,6 +287,11 @@ class Evaluator:
                     store.put(keys[name], film.read_bytes())
                 lie[number] = {name: file_in(self.place, keys[name]) for name in films}
         return lie
+
+
+def _looks(track: Track) -> tuple[object, ...]:
+    """What makes a track; several may have one name."""
+    return track.name, track.theme, *(line.tobytes() for line in (track.center, track.inner, track.outer))
 
 
 def drive(evaluators: Sequence[Evaluator], *, on_step: Callable[[int, int], None] | None = None) -> None:

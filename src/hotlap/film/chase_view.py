@@ -7,6 +7,7 @@ Source: DeepRacer simapp, ``markov/cameras/handlers/follow_car_camera.py``.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import warp as wp
@@ -80,7 +81,7 @@ class _SecondCamera(CameraRenderer):
         lights = simulator.state.light if simulator.randomize_domain else None
         super().__init__(simulator.grounds, camera, 1, simulator.device, color=True, lights=lights)
 
-    def _upload(self, grounds: list[Ground]) -> None:
+    def _upload(self, grounds: Iterable[Ground]) -> None:
         other = self._other
         self._fields, self._levels = other._fields, other._levels
         self._texels = other._texels

@@ -91,7 +91,11 @@ def _belongs_to_model(key: str) -> bool:
     return not (is_record(key) or key.startswith(".") or key.endswith(_NOT_NEEDED))
 
 
-def _found(track: str, folder: Path) -> str:
-    """A track that came along by its path here, any other by its name."""
-    own = folder / TRACKS / Path(track).name
-    return str(own) if Path(track).parent == Path(TRACKS) and os.path.isfile(own) else track
+def _found(tracks: str, folder: Path) -> str:
+    """Tracks that came along by their paths here, any others by their names."""
+
+    def found(track: str) -> str:
+        own = folder / TRACKS / Path(track).name
+        return str(own) if Path(track).parent == Path(TRACKS) and os.path.isfile(own) else track
+
+    return ", ".join(found(track.strip()) for track in tracks.split(","))

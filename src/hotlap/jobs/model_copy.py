@@ -13,6 +13,7 @@ from hotlap.errors import RecordError
 from hotlap.records.address import absolute, is_s3
 from hotlap.records.lock import FolderLock
 from hotlap.tracks.catalog import is_built_in, load_track
+from hotlap.tracks.pool import names_of
 from hotlap.tracks.route_file import write_route
 from hotlap.unfinished import copy_whole, write_whole
 
@@ -80,9 +81,11 @@ def trained_copy(model: ModelFolder, job: Job, place: str | Path) -> tuple[Model
 
 
 def _copy_tracks(job: Job, folder: Path, named: Path) -> dict[str, str]:
-    """Write the user's tracks into ``folder``; where each is to be found then, if that is called ``named``."""
+    """Write the user's tracks into ``folder``; what ``race.track`` says then, by what it said, if that is called
+    ``named``."""
+    names = {words: names_of(words) for words in dict.fromkeys(race.track for race in (job.race, *job.races))}
     moved: dict[str, str] = {}
-    for track in dict.fromkeys(race.track for race in (job.race, *job.races)):
+    for track in dict.fromkeys(name for several in names.values() for name in several):
         if is_built_in(track):
             continue  # every hotlap has it
         route = load_track(track)
@@ -93,7 +96,7 @@ def _copy_tracks(job: Job, folder: Path, named: Path) -> dict[str, str]:
         folder.mkdir(exist_ok=True)
         write_route(route, folder / f"{name}.npy")
         moved[track] = str(named / f"{name}.npy")
-    return moved
+    return {words: ", ".join(moved.get(name, name) for name in several) for words, several in names.items() if several}
 
 
 def _moved(job: Job, tracks: dict[str, str]) -> Job:

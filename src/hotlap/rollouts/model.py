@@ -16,6 +16,7 @@ from hotlap.deepracer.sensors import observation_shapes
 from hotlap.deepracer.state_values import STATE
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
+from hotlap.envs.race_tracks import tracks_of
 from hotlap.errors import RecordError
 from hotlap.records.checkpoints import Checkpoint
 from hotlap.rewards.guard import LIMIT_S
@@ -27,8 +28,7 @@ from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
 from hotlap.rollouts.plan import StartRule
 from hotlap.sensors.kinds import SensorKind, own_sensors
 from hotlap.sim.scene import RaceRules
-from hotlap.tracks.catalog import load_track
-from hotlap.tracks.track import Track
+from hotlap.tracks.pool import TrackPool
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class RolloutSetup:
 
     races: tuple[RaceConfig, ...]
     """One per worker of the job, or a single one that all share."""
+    pools: tuple[TrackPool, ...]
+    """The tracks of each race."""
     metadata: ModelMetadata
     network: str | None
     """As of `build_network`."""
@@ -52,27 +54,30 @@ class RolloutSetup:
     sensors: Mapping[str, SensorKind] = field(default_factory=own_sensors)
     """Sensors of somebody's own, which other processes do not know of."""
 
-    @property
-    def tracks(self) -> list[Track]:
-        """The track of each race."""
-        tracks = [race.tracks[0] for race in self.races]
-        assert all(isinstance(track, Track) for track in tracks)
-        return tracks  # type: ignore[return-value]
 
-
-def rollout_setup(folder: ModelFolder, job: Job, *, guide: Mapping[str, Tensor] | None = None) -> RolloutSetup:
+def rollout_setup(
+    folder: ModelFolder, job: Job, *, guide: Mapping[str, Tensor] | None = None, seed: int | None = None
+) -> RolloutSetup:
     """What the training of a model plays its episodes with; each process plays its part side by side.
 
     Args:
         folder: The model.
         job: Its settings.
         guide: Weights of the network that drives guided episodes, if there are any.
+        seed: Of the training, from which tracks are made up; default: that of the job.
+
+    Raises:
+        TrackError: If a track cannot be loaded.
     """
     num_workers = job.num_workers
+    pools = tuple(tracks_of(race, seed=job.training.seed if seed is None else seed) for race in job.races)
     num_episodes = folder.hyperparameters.num_episodes_between_training
     told = (STATE,) if guide is not None or job.training.critic_kind == "state" else ()
     return RolloutSetup(
-        races=tuple(replace(race_config(folder, race), told=told) for race in job.races),
+        races=tuple(
+            replace(race_config(folder, race, pool), told=told) for race, pool in zip(job.races, pools, strict=True)
+        ),
+        pools=pools,
         metadata=folder.metadata,
         network=job.training.network,
         num_worlds=-(-max(num_episodes, job.training.eval_laps) // num_workers),
@@ -84,12 +89,14 @@ def rollout_setup(folder: ModelFolder, job: Job, *, guide: Mapping[str, Tensor] 
     )
 
 
-def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = None, reward: bool = True) -> RaceConfig:
-    """A race that a model drives, with its track and, if ``reward``, its reward function as they are now."""
+def race_config(
+    folder: ModelFolder, race: Race, pool: TrackPool, *, rules: RaceRules | None = None, reward: bool = True
+) -> RaceConfig:
+    """A race that a model drives on the tracks of ``pool``; with ``reward`` its reward function as it is now."""
     return RaceConfig(
         metadata=folder.metadata,
         reward=read_reward(folder.reward_file) if reward else None,
-        tracks=(load_track(race.track, direction=race.direction),),
+        tracks=pool.tracks,
         theme=race.theme,
         rules=rules or RaceRules(),
         variation=race.randomize_vehicle,
@@ -99,7 +106,7 @@ def race_config(folder: ModelFolder, race: Race, *, rules: RaceRules | None = No
     )
 
 
-def start_rule(race: Race, track: Track) -> StartRule:
+def start_rule(race: Race, pool: TrackPool) -> StartRule:
     """Where the training episodes of a race start."""
     return StartRule(
         evenly=race.start == "spread",
@@ -108,7 +115,7 @@ def start_rule(race: Race, track: Track) -> StartRule:
         advance=race.round_robin_advance_dist,
         reverse=race.reverse_dir,
         alternate_direction=race.alternate_driving_direction,
-        open_track=not track.closed,
+        closed=tuple(track.closed for track in pool.tracks[: pool.num_trained]),
     )
 
 

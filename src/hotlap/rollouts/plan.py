@@ -50,13 +50,19 @@ class StartRule:
     """Drive against the row order of the route."""
     alternate_direction: bool = False
     """Turn the direction around after each episode of the worker."""
-    open_track: bool = False
-    """Start every episode at ``offset``: an open track has no lap to share out."""
+    closed: tuple[bool, ...] = (True,)
+    """Of each track to train on, whether it is a loop. On an open track every episode starts at ``offset``: it has no
+    lap to share out."""
 
 
 def episode_seed(job_seed: int, iteration: int, number: int, *, purpose: int = 0) -> int:
     """Seed of an episode, the same whichever worker plays it; ``purpose`` separates training from evaluation."""
     return int(np.random.SeedSequence([job_seed, iteration, number, purpose]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def draw_track(seed: int, num_tracks: int) -> int:
+    """Index of the track of an episode with this seed."""
+    return int(np.random.default_rng([seed, 4]).integers(num_tracks)) if num_tracks > 1 else 0
 
 
 def plan_training(
@@ -94,7 +100,9 @@ def plan_training(
         number, worker = first_number + k, k % num_workers
         worker_number = earlier[worker] + k // num_workers
         rule = rules[worker % len(rules)]
-        if rule.open_track or not (rule.evenly or rule.change_start_position):
+        seed = episode_seed(job_seed, iteration, number)
+        track = draw_track(seed, len(rule.closed))
+        if not rule.closed[track] or not (rule.evenly or rule.change_start_position):
             ndist = rule.offset
         elif rule.evenly:
             ndist = (rule.offset + shift + k / num_episodes) % 1.0
@@ -103,7 +111,8 @@ def plan_training(
         start = Start(
             ndist=ndist,
             reverse=rule.reverse ^ (rule.alternate_direction and worker_number % 2 == 1),
-            seed=episode_seed(job_seed, iteration, number),
+            track=track,
+            seed=seed,
         )
         plans.append(
             EpisodePlan(
@@ -124,9 +133,17 @@ EVALUATION, SELECTION = 1, 2  # purposes of episodes: who measures a chosen mode
 
 
 def plan_evaluation(
-    *, job_seed: int, number: int, num_laps: int, reverse: Sequence[bool] = (False,), purpose: int = EVALUATION
+    *,
+    job_seed: int,
+    number: int,
+    num_laps: int,
+    reverse: Sequence[bool] = (False,),
+    tracks: Sequence[Sequence[int]] = ((0,),),
+    purpose: int = EVALUATION,
 ) -> list[EpisodePlan]:
     """Laps that all begin at the start line; they differ by the car's small differences from run to run.
+
+    Where a race has several tracks, its laps take turns on them, and the next set goes on where this one ends.
 
     Args:
         job_seed: Seed of the job.
@@ -134,13 +151,17 @@ def plan_evaluation(
         purpose: `SELECTION` of a checkpoint in training, or `EVALUATION` of the chosen one.
         num_laps: How many.
         reverse: Driving direction in each race; the races take turns.
+        tracks: Indices of the tracks of each race.
     """
-    return [
-        EpisodePlan(
-            number=k,
-            start=Start(reverse=reverse[k % len(reverse)], seed=episode_seed(job_seed, number, k, purpose=purpose)),
-            worker=k % len(reverse),
-            worker_number=k // len(reverse),
+    num_races = len(reverse)
+    plans = []
+    for k in range(num_laps):
+        race, lap = k % num_races, k // num_races
+        own = tracks[race % len(tracks)]
+        start = Start(
+            reverse=reverse[race],
+            track=own[(number * (num_laps // num_races) + lap) % len(own)],
+            seed=episode_seed(job_seed, number, k, purpose=purpose),
         )
-        for k in range(num_laps)
-    ]
+        plans.append(EpisodePlan(number=k, start=start, worker=race, worker_number=lap))
+    return plans

@@ -10,19 +10,24 @@ from hotlap.config.metadata import DiscreteActionSpace
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.race_settings import Race
 from hotlap.records.log_lines import RunDescription
-from hotlap.tracks.track import Track
+from hotlap.tracks.pool import TrackPool
 
 
 def describe(
-    model: ModelFolder, race: Race, track: Track, *, job_type: Literal["TRAINING", "EVALUATION"], num_workers: int = 1
+    model: ModelFolder,
+    race: Race,
+    pool: TrackPool,
+    *,
+    job_type: Literal["TRAINING", "EVALUATION"],
+    num_workers: int = 1,
 ) -> RunDescription:
-    """Describe a training or an evaluation of ``model`` by a worker that drives ``race`` on ``track``."""
+    """Describe a training or an evaluation of ``model`` by a worker that drives ``race`` on the tracks of ``pool``."""
     metadata = model.metadata
     space = metadata.action_space
     actions: Any = space.model_dump(mode="json", exclude={"type"})
     return RunDescription(
         job_type=job_type,
-        world=track.name,
+        world=str(pool),
         race_type=race.race_type.upper(),
         num_workers=num_workers,
         sensors=metadata.sensors,
@@ -36,14 +41,16 @@ def describe(
     )
 
 
-def describe_workers(model: ModelFolder, job: Job, tracks: Sequence[Track], num_workers: int) -> list[RunDescription]:
+def describe_workers(
+    model: ModelFolder, job: Job, pools: Sequence[TrackPool], num_workers: int
+) -> list[RunDescription]:
     """Describe the training of ``model`` as each of its workers sees it; they take turns on races and tracks."""
     races = job.races
     return [
         describe(
             model,
             races[worker % len(races)],
-            tracks[worker % len(tracks)],
+            pools[worker % len(pools)],
             job_type="TRAINING",
             num_workers=num_workers,
         )

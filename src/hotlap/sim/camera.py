@@ -17,6 +17,7 @@ CUDA it is a short piece of one row.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, no_type_check
@@ -528,7 +529,7 @@ class CameraRenderer:
     """Renders the images of the cars of ``num_worlds`` worlds, each on one of ``grounds``.
 
     Args:
-        grounds: What there is to see; a world names its ground by index.
+        grounds: What there is to see, each asked for once; a world names its ground by index.
         camera: The camera that every car carries; below the top of the walls.
         device: Warp device.
         color: Images of (height, width, 3) red, green, blue instead of grey (height, width).
@@ -539,7 +540,7 @@ class CameraRenderer:
 
     def __init__(
         self,
-        grounds: list[Ground],
+        grounds: Iterable[Ground],
         camera: PinholeCamera,
         num_worlds: int,
         device: str,
@@ -548,11 +549,6 @@ class CameraRenderer:
         *,
         num_cars: int = 1,
     ) -> None:
-        lowest = min(ground.wall_height for ground in grounds)
-        if not 0.0 < camera.height_m < lowest:
-            raise ValueError(
-                f"the camera must be above the ground and below the walls' top of {lowest} m, got {camera.height_m} m"
-            )
         self.camera = camera
         self.num_worlds, self.num_cars = num_worlds, num_cars
         self.device = wp.get_device(device)
@@ -591,13 +587,20 @@ class CameraRenderer:
         flat = [entry for row in rows for entry in row + row[-1:] * (columns - len(row))]
         return wp.array(flat, dtype=dtype, device=self.device).reshape((len(rows), columns))
 
-    def _upload(self, grounds: list[Ground]) -> None:
+    def _upload(self, grounds: Iterable[Ground]) -> None:
         fields: list[Any] = []
         tables: list[list[Any]] = []
         pieces: list[np.ndarray] = []
         base = 0
         colored = self.color or self.lights is not None
+        surfaces: list[np.ndarray] = []
         for ground in grounds:
+            height, top = self.camera.height_m, ground.wall_height
+            if not 0.0 < height < top:
+                raise ValueError(
+                    f"the camera must be above the ground and below the walls' top of {top} m, got {height} m"
+                )
+            surfaces.append(np.vstack([ground.wall_colors, ground.sky]))
             pyramid = ground.levels(color=colored)
             field = _Field()
             field.x_min, field.y_min, field.x_max, field.y_max = ground.rectangle
@@ -617,10 +620,10 @@ class CameraRenderer:
                 base += tiles.size
         if base >= 2**31:
             raise ValueError(
-                f"the pictures of {len(grounds)} grounds take {base / 2**30:.1f} GiB, at most 2 are possible"
+                f"the pictures of {len(fields)} grounds take {base / 2**30:.1f} GiB, at most 2 are possible"
             )
-        surfaces = np.array([np.vstack([ground.wall_colors, ground.sky]) for ground in grounds])
-        colors = surfaces if colored else (surfaces @ GREY_WEIGHTS)[..., None]
+        colors = np.array(surfaces)
+        colors = colors if colored else (colors @ GREY_WEIGHTS)[..., None]
         self._fields: wp.array = wp.array(fields, dtype=_Field, device=self.device)
         self._levels = self._table(tables, _Level)
         self._texels: wp.array = wp.array(np.concatenate(pieces), dtype=wp.uint8, device=self.device)

@@ -11,7 +11,7 @@ picture had.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, no_type_check
 
 import numpy as np
@@ -471,7 +471,7 @@ class ObjectCameraRenderer(CameraRenderer):
 
     def __init__(
         self,
-        grounds: list[Ground],
+        grounds: Iterable[Ground],
         camera: PinholeCamera,
         num_worlds: int,
         device: str,

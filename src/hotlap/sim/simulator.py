@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import no_type_check
 
 import numpy as np
@@ -169,12 +169,22 @@ class Simulator:
         self._camera_poses = wp.zeros(cars, dtype=wp.vec3, device=self.device)
         self.images: wp.array | None = None
         self.renderer: CameraRenderer | None = None
+        self.theme = theme
+        if grounds:
+            self.grounds = list(grounds)
         if camera is not None:
-            self.grounds = list(
-                grounds or (bake_ground(track, find_theme(theme or track.theme)) for track in scene.tracks)
-            )
             self.renderer = self._make_renderer(camera, color=False)
             self.images = wp.zeros(self.renderer.image_shape, dtype=wp.uint8, device=self.device)
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """The ground of each track, painted when somebody asks for it."""
+        return list(self._paint())
+
+    def _paint(self) -> Iterator[Ground]:
+        tracks = self.scene.tracks
+        for track in tracks:
+            yield bake_ground(track, find_theme(self.theme or track.theme), num_grounds=len(tracks))
 
     def reset(self, worlds: Sequence[int], starts: Sequence[Start]) -> None:
         """Begin an episode in each of ``worlds``, with one start per car; the others are left as they are."""
@@ -259,8 +269,10 @@ class Simulator:
                 objects=state.objects,
                 box_colors=state.box_colors,
             )
+        # Of many tracks each picture is dropped when it is uploaded: together they would take gigabytes.
+        keep = len(self.scene.tracks) == 1 or "grounds" in vars(self)
         return make(
-            self.grounds,
+            self.grounds if keep else self._paint(),
             camera,
             self.num_worlds,
             self.device,

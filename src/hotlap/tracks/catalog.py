@@ -12,7 +12,7 @@ from pathlib import Path
 from hotlap.deepracer.driving import DIRECTIONS, Direction
 from hotlap.errors import TrackError
 from hotlap.shell import quoted
-from hotlap.tracks.names import Turn, match_name, near_names
+from hotlap.tracks.names import GENERATED, Turn, match_name, near_names
 from hotlap.tracks.originals import console_names, original_routes
 from hotlap.tracks.route_file import parse_route, read_route, read_route_bytes, write_route, write_whole
 from hotlap.tracks.track import Track
@@ -78,14 +78,32 @@ def load_track(name_or_path: str | Path, *, direction: Direction = "as_is", requ
     track = read_route(path)
     track = replace(track, theme=TRACK_THEMES.get(track.name.removesuffix("_cw").removesuffix("_ccw"), track.theme))
     if turn:
-        track = replace(_turn(track, turn), name=f"{track.name}_{turn}")
+        track = replace(in_direction(track, turn), name=f"{track.name}_{turn}")
     if require_closed and not track.closed:
         gap = float(((track.center[0] - track.center[-1]) ** 2).sum() ** 0.5)
         raise TrackError(
             f"track {track.name!r} is open: its ends are {gap:.2f} m apart, but a loop is needed here. Choose another "
             f"track; or, if it should be a loop, add it again with `hotlap tracks add {quoted(path)} --close`."
         )
-    return _turn(track, direction)
+    return in_direction(track, direction)
+
+
+def in_direction(track: Track, direction: Direction) -> Track:
+    """The track as it runs in a direction of `load_track`.
+
+    Raises:
+        TrackError: If it is open, and neither clockwise nor counter-clockwise.
+    """
+    if direction == "as_is":
+        return track
+    if direction == "reversed":
+        return track.reversed()
+    if not track.closed:
+        raise TrackError(
+            f"track {track.name!r} is open and runs neither clockwise nor counter-clockwise. "
+            f"Use the direction as_is or reversed."
+        )
+    return track if track.ccw == (direction == "ccw") else track.reversed()
 
 
 def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
@@ -99,6 +117,11 @@ def find_track(name: str) -> tuple[TrackEntry, Turn | None]:
     Raises:
         TrackError: If there is no such track; the message says how to get it, or which are called alike.
     """
+    if name == GENERATED:
+        raise TrackError(
+            f"{name!r} is no track: as race.track of a job it stands for many that are made up. `hotlap tracks new` "
+            "makes one."
+        )
     entries = {entry.name: entry for entry in list_tracks()}
     known, called_there = original_routes(), console_names()
     match = match_name(name, entries, called_there)
@@ -215,6 +238,8 @@ def check_name(name: str) -> str:
         raise TrackError(
             f"{name!r} cannot name a track. Use up to 64 letters, digits, '_', '-' and '.', without .npy at the end."
         )
+    if name == GENERATED:
+        raise TrackError(f"{name!r} cannot name a track: as race.track it stands for tracks that are made up.")
     return name
 
 
@@ -230,16 +255,3 @@ def _find(name_or_path: str) -> tuple[Path, Turn | None]:
             return path, None  # whose reader says that there is no such file
         raise
     return entry.path, turn
-
-
-def _turn(track: Track, direction: Direction) -> Track:
-    if direction == "as_is":
-        return track
-    if direction == "reversed":
-        return track.reversed()
-    if not track.closed:
-        raise TrackError(
-            f"track {track.name!r} is open and runs neither clockwise nor counter-clockwise. "
-            f"Use the direction as_is or reversed."
-        )
-    return track if track.ccw == (direction == "ccw") else track.reversed()

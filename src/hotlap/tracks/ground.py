@@ -7,7 +7,6 @@ Baking happens once per track and is kept in memory only. The picture is metric:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +37,8 @@ FALLOFF = (0.045, 0.018)
 GRAIN_SIZE = 0.004  # [m] width of a speck of the surfaces' fine pattern
 
 MAX_TEXELS = 32_000_000
+MAX_TEXELS_TOGETHER = 128_000_000  # of all tracks of a scene …
+FEWEST_TEXELS = 2_000_000  # … but at least so many of each
 FINEST_TEXEL = 0.0025  # [m]
 COARSEST_TEXEL = 0.17  # [m] what a column of the standard camera spans 20 m away
 LEVELS_PER_OCTAVE = 2
@@ -81,7 +82,7 @@ class Ground:
     wall_colors: np.ndarray
     sky: RGB
 
-    @cached_property
+    @property
     def grey(self) -> np.ndarray:
         """Grey of ``rgb``, uint8 (rows, columns)."""
         weights = np.array(GREY_WEIGHTS, dtype=np.float32)
@@ -125,6 +126,7 @@ def bake_ground(
     theme: Theme | str | None = None,
     *,
     texel: float | None = None,
+    num_grounds: int = 1,
     field_margin: float = FIELD_MARGIN,
     seed: int = 0,
 ) -> Ground:
@@ -132,7 +134,9 @@ def bake_ground(
 
     Args:
         theme: Theme or its name; None: the track's own.
-        texel: Size of a texel [m]; None: 2.5 mm, or coarser where that would take more than 32 million texels.
+        texel: Size of a texel [m]; None: 2.5 mm, or coarser where that would take more than 32 million texels, or
+            more than its share of 128 million that all grounds of a scene have together.
+        num_grounds: Of the scene.
         field_margin: Distance from the road's bounding box to the walls [m].
         seed: Seed of the surfaces' grain.
 
@@ -146,7 +150,8 @@ def bake_ground(
     origin = (rectangle[0] - APRON, rectangle[1] - APRON)
     extent = (rectangle[2] + APRON - origin[0], rectangle[3] + APRON - origin[1])
     if texel is None:
-        texel = max(FINEST_TEXEL, float(np.sqrt(extent[0] * extent[1] / MAX_TEXELS)))
+        most = min(MAX_TEXELS, max(FEWEST_TEXELS, MAX_TEXELS_TOGETHER // num_grounds))
+        texel = max(FINEST_TEXEL, float(np.sqrt(extent[0] * extent[1] / most)))
     width, height = int(np.ceil(extent[0] / texel)), int(np.ceil(extent[1] / texel))
 
     # Painted at twice the resolution: texels on an edge then have in-between colors, and near edges look smooth.

@@ -13,6 +13,9 @@ from typing import Literal, NamedTuple
 
 Turn = Literal["cw", "ccw"]
 
+GENERATED = "generated"
+"""Stands for tracks that are made up, so no track has this name."""
+
 _DIRECTION = re.compile(
     r"[\s_(-]+(?P<ccw>ccw|(counter|anti)[\s_-]?clockwise)\)?$|[\s_(-]+(cw|clockwise)\)?$", re.IGNORECASE
 )

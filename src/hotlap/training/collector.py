@@ -11,7 +11,7 @@ from hotlap.rollouts.fleet import Batch, Fleet
 from hotlap.rollouts.model import start_rule
 from hotlap.rollouts.plan import plan_training
 from hotlap.rollouts.request import CollectRequest
-from hotlap.tracks.track import Track
+from hotlap.tracks.pool import TrackPool
 
 
 class Collector:
@@ -21,7 +21,7 @@ class Collector:
         fleet: Plays the episodes.
         learner: Has the weights.
         job: The job's settings.
-        tracks: The track of each race.
+        pools: The tracks of each race.
         num_episodes: In an iteration.
         num_workers: That the episodes are divided among.
         step_cap: Most steps of an iteration.
@@ -33,7 +33,7 @@ class Collector:
         fleet: Fleet,
         learner: Learner,
         job: Job,
-        tracks: Sequence[Track],
+        pools: Sequence[TrackPool],
         *,
         num_episodes: int,
         num_workers: int,
@@ -46,7 +46,7 @@ class Collector:
         self.lagged = False
         """Whether older weights than the present ones play the iteration that was begun last."""
         self._plays_ahead = job.training.max_policy_lag > 0
-        self._rules = [start_rule(race, track) for race, track in zip(job.races, tracks, strict=True)]
+        self._rules = [start_rule(race, pool) for race, pool in zip(job.races, pools, strict=True)]
         self._ahead: Batch | None = None
 
     def begin(self, state: TrainerState) -> Batch:

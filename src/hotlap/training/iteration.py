@@ -15,7 +15,7 @@ from hotlap.records.trainer_state import TrainerState
 from hotlap.rl.learner import Update
 from hotlap.rollouts.fleet import Batch
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.tracks.track import Track
+from hotlap.tracks.pool import TrackPool
 
 
 @dataclass
@@ -51,7 +51,7 @@ def summarize(
     update: Update,
     state: TrainerState,
     checkpoint: CheckpointName,
-    tracks: Sequence[Track],
+    pools: Sequence[TrackPool],
     num_workers: int,
 ) -> IterationRecord:
     """The record of an iteration, as long as it is not evaluated.
@@ -62,7 +62,7 @@ def summarize(
         update: That learned from them.
         state: After it.
         checkpoint: That it makes.
-        tracks: Of the workers, which take turns on them.
+        pools: Tracks of the workers, which take turns on them.
         num_workers: That shared the episodes.
     """
     laps = [episode.num_steps * CONTROL_PERIOD for episode in episodes if episode.completed]
@@ -79,11 +79,11 @@ def summarize(
         laps_completed=len(laps),
         lap_time_best_s=min(laps, default=None),
         losses=dict(sorted(update.metrics.items())),
-        workers=_of_workers(episodes, tracks, num_workers),
+        workers=_of_workers(episodes, pools, num_workers),
     )
 
 
-def _of_workers(episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_workers: int) -> list[WorkerSummary]:
+def _of_workers(episodes: Sequence[PlayedEpisode], pools: Sequence[TrackPool], num_workers: int) -> list[WorkerSummary]:
     """What the episodes of each worker brought; empty with a single worker."""
     if num_workers == 1:
         return []
@@ -93,7 +93,7 @@ def _of_workers(episodes: Sequence[PlayedEpisode], tracks: Sequence[Track], num_
     return [
         WorkerSummary(
             worker=worker,
-            track=tracks[worker % len(tracks)].name,
+            track=str(pools[worker % len(pools)]),
             num_episodes=len(its_own),
             num_steps=sum(episode.num_steps for episode in its_own),
             reward_mean=float(np.mean([episode.reward for episode in its_own])) if its_own else None,

@@ -15,7 +15,9 @@ from hotlap.records.metrics import TrainingMetrics
 from hotlap.records.sim_trace import training_trace_key, write_trace
 from hotlap.records.steps import Steps
 from hotlap.records.trainer_state import TrainerState
+from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.worker import PlayedEpisode
+from hotlap.tracks.pool import TrackPool
 from hotlap.tracks.track import Track
 from hotlap.training.driven import write_driven
 from hotlap.training.training_log import LOG_BYTES, TrainingLog
@@ -29,7 +31,7 @@ class Recorder:
         state: The state to go on from; what a killed run wrote after it is dropped.
         num_lines: Finished iterations whose lines stay in the progress file, and whose evaluations stay.
         num_workers: Workers that share the episodes; each has files of its own.
-        tracks: Track of each worker, or one that all share.
+        pools: Tracks of each worker, or of all of them.
         best_model_metric: As written into the metrics files.
         log: Of the same training.
         num_traced: Episodes of an iteration whose steps are written; 0: all.
@@ -43,7 +45,7 @@ class Recorder:
         *,
         num_lines: int,
         num_workers: int,
-        tracks: Sequence[Track],
+        pools: Sequence[TrackPool],
         best_model_metric: BestModelMetric,
         log: TrainingLog,
         num_traced: int = 0,
@@ -53,7 +55,7 @@ class Recorder:
         self.num_traced, self.keeps_driven = num_traced, keeps_driven
         self.log = log
         self.num_workers = num_workers
-        self.tracks = tracks
+        self.pools = pools
         kept = state.extra.get(LOG_BYTES, {})
         self.progress = ProgressLog(store, num_iterations=num_lines, kept=kept.get(PROGRESS))
         self.episodes = EpisodeLog(store, num_trained=state.iteration, num_evaluated=num_lines, kept=kept.get(EPISODES))
@@ -74,9 +76,9 @@ class Recorder:
         """Length of each file that grows, by key."""
         return self.log.num_bytes | {PROGRESS: self.progress.num_bytes, EPISODES: self.episodes.num_bytes}
 
-    def track(self, worker: int) -> Track:
-        """The track that a worker drives on."""
-        return self.tracks[worker % len(self.tracks)]
+    def track(self, plan: EpisodePlan) -> Track:
+        """The track of an episode."""
+        return self.pools[plan.worker % len(self.pools)].tracks[plan.start.track]
 
     def add(self, episodes: Sequence[PlayedEpisode], iteration: int) -> None:
         """Take the episodes of an iteration; their camera frames are not held."""
@@ -149,7 +151,7 @@ class Recorder:
             phase=phase,
             episode=plan.number,
             worker=plan.worker,
-            track=self.track(plan.worker).name,
+            track=self.track(plan).name,
             reverse=plan.start.reverse,
             start=plan.start.ndist,
             seed=plan.start.seed,

@@ -25,7 +25,7 @@ from hotlap.records.typed_json import parse_record
 from hotlap.rl.learner import Learner, Update
 from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
-from hotlap.tracks.track import Track
+from hotlap.tracks.pool import TrackPool
 from hotlap.training.background import Background
 from hotlap.training.fit import changed_since, checksums, require_fit
 from hotlap.training.iteration import OpenIteration, summarize
@@ -108,15 +108,21 @@ class Run:
             return self.output.wipe
         return self._restore if earlier else lambda: None
 
-    def begin(self, tracks: Sequence[Track], num_workers: int) -> None:
+    @property
+    def seed(self) -> int:
+        """Of the training, which is that of the earlier one that is taken up."""
+        earlier = self.checkpoints.load("last").state if self._resumes else None
+        return self.state.seed if earlier is None else earlier.seed
+
+    def begin(self, pools: Sequence[TrackPool], num_workers: int) -> None:
         """Open the records, and say that the training begins.
 
         Args:
-            tracks: Track of each worker, or one that all share.
+            pools: Tracks of each worker, or of all of them.
             num_workers: Workers that share the episodes.
         """
         training = self.job.training
-        self.tracks, self.num_workers = tracks, num_workers
+        self.pools, self.num_workers = pools, num_workers
         kept = self.state.extra.get(LOG_BYTES, {})
         num_lines = max(0, self.state.iteration - bool(self.open))
         self.recorder = Recorder(
@@ -124,11 +130,11 @@ class Run:
             self.state,
             num_lines=num_lines,
             num_workers=num_workers,
-            tracks=tracks,
+            pools=pools,
             best_model_metric=index_metric(training.best_model_metric),
             log=TrainingLog(
                 self.store,
-                describe_workers(self.folder, self.job, tracks, num_workers),
+                describe_workers(self.folder, self.job, pools, num_workers),
                 kept=kept if self._resumes else None,
                 metric=training.best_model_metric,
                 steps=training.log_steps,
@@ -192,7 +198,7 @@ class Run:
             extra["first_lap"] = {"steps": next_state.total_steps, "elapsed_s": elapsed_s}
         # What the evaluation before has changed meanwhile stays.
         self.state = replace(next_state, best=self.state.best, elapsed_s=elapsed_s)
-        record = summarize(iteration, episodes, update, self.state, self.checkpoint_name, self.tracks, self.num_workers)
+        record = summarize(iteration, episodes, update, self.state, self.checkpoint_name, self.pools, self.num_workers)
         for of_the_last in (BACK_TO, CLOSED):
             extra.pop(of_the_last, None)
         if math.isfinite(record.reward_mean):

@@ -21,6 +21,7 @@ from hotlap.rollouts.plan import SELECTION, plan_evaluation
 from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
+from hotlap.tracks.pool import TrackPool
 from hotlap.training.listener import Listener
 from hotlap.training.ranking import (
     candidate,
@@ -118,6 +119,7 @@ class Selection:
         run: Of the training.
         job: Its settings.
         rules: Of the laps.
+        pools: The tracks of each race.
         fleet: Plays them.
         listener: Is told.
         stage: Times the laps.
@@ -128,11 +130,12 @@ class Selection:
         run: Run,
         job: Job,
         rules: RaceRules,
+        pools: Sequence[TrackPool],
         fleet: Fleet,
         listener: Listener,
         stage: StageClock,
     ) -> None:
-        self.run, self.job, self.rules, self.fleet = run, job, rules, fleet
+        self.run, self.job, self.rules, self.pools, self.fleet = run, job, rules, pools, fleet
         self.listener, self.stage = listener, stage
         self.metric = job.training.best_model_metric
 
@@ -264,6 +267,7 @@ class Selection:
             number=set_number,
             num_laps=max(self.job.training.eval_laps, len(self.job.races)),
             reverse=[race.reverse_dir for race in self.job.races],
+            tracks=[pool.evaluated for pool in self.pools],
             purpose=SELECTION,
         )
         return self.fleet.start(CollectRequest.evaluation(plans, weights))

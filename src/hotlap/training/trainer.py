@@ -152,8 +152,8 @@ class Trainer:
             self.learner = self.method.learner(self.network, self.folder, self.job)
             self._run = Run(self.folder, self.job, output, self.learner, self.listener, self.stage, self._elapsed)
             settle = self._run.take_up(resume=self._resume, wipe=self._wipe)
-            setup = rollout_setup(self.folder, self.job, guide=self.method.guide)
-            self.tracks = setup.tracks
+            setup = rollout_setup(self.folder, self.job, guide=self.method.guide, seed=self._run.seed)
+            self.pools = setup.pools
             self.num_workers = min(self.job.num_workers, self.hyperparameters.num_episodes_between_training)
             self.fleet = build_fleet(
                 setup, training, self.num_workers, cluster=training.cluster, on_message=self.listener.on_message
@@ -173,15 +173,17 @@ class Trainer:
             )
             if self._run.last_record and not self._run.open:  # perhaps a sink did not get it before a kill
                 monitor.on_iteration(self._run.last_record)
-            self._run.begin(self.tracks, self.num_workers)
+            self._run.begin(self.pools, self.num_workers)
             held.enter_context(self._run)
-            self.selection = Selection(self._run, self.job, setup.races[0].rules, self.fleet, self.listener, self.stage)
+            self.selection = Selection(
+                self._run, self.job, setup.races[0].rules, self.pools, self.fleet, self.listener, self.stage
+            )
             self._updater = Updater(self.learner)
             self._collector = Collector(
                 self.fleet,
                 self.learner,
                 self.job,
-                self.tracks,
+                self.pools,
                 num_episodes=self.hyperparameters.num_episodes_between_training,
                 num_workers=self.num_workers,
                 step_cap=training.step_cap_for(self.metadata.network),

@@ -27,18 +27,18 @@ class Candidates:
     """Tracks that a run may have been driven on; each is read once.
 
     Args:
-        names: Names or route files that the user or the run gives; they are tried first.
+        names: Tracks that the user or the run gives, or their names or route files; they are tried first.
         folder: Of the run; route files in it are tried next, then all tracks with a name.
     """
 
-    names: Sequence[str | Path] = ()
+    names: Sequence[str | Path | Track] = ()
     folder: Path | None = None
     _read: dict[str, Track | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Track]:
         own = sorted(self.folder.glob("*.npy")) if self.folder else []
         for place in dict.fromkeys((*self.names, *own, *(entry.path for entry in list_tracks()))):
-            track = self._track(str(place))
+            track = place if isinstance(place, Track) else self._track(str(place))
             if track:
                 yield track
 

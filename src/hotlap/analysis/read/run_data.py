@@ -39,6 +39,11 @@ class Section:
     episodes: Episodes
 
 
+def on_track(steps: Steps, worker: int, length: float) -> np.ndarray:
+    """Which steps a worker drove on the track of this length [m] (bool)."""
+    return (steps.worker == worker) & (steps.track_length.round(2) == length)
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """What is known about a run; each part may be empty."""
@@ -51,8 +56,8 @@ class Run:
     episodes: Episodes
     evaluations: list[Evaluation]
     """The oldest first."""
-    tracks: dict[int, Track | None]
-    """By worker; None where no known track fits."""
+    driven: dict[tuple[int, float], Track | None]
+    """Tracks of the training by worker and logged length [m]; None where no known track fits."""
     actions: list[tuple[float, float]] | None = None
     """Steering [deg] and speed [m/s] of each action; None if unknown or continuous."""
     best: CheckpointName | None = None
@@ -65,17 +70,26 @@ class Run:
     taken: str = ""
     """What was read, in a sentence; empty where there were no traces."""
 
+    @property
+    def tracks(self) -> dict[int, Track | None]:
+        """By worker; None where no known track fits, or where the worker drove on several."""
+        found: dict[int, Track | None] = {}
+        for (worker, _), track in self.driven.items():
+            found[worker] = track if found.get(worker, track) is track else None
+        return found
+
     def sections(self) -> list[Section]:
         """The training cut by track, in the order of the workers."""
-        groups: dict[tuple[int, float], list[int]] = {}
-        for worker, track in self.tracks.items():
+        groups: dict[tuple[int, float], list[tuple[int, float]]] = {}
+        for driven, track in self.driven.items():
             key = (0, 0.0) if track is None else (id(track), track.length)
-            groups.setdefault(key, []).append(worker)
+            groups.setdefault(key, []).append(driven)
         sections = []
-        for workers in groups.values():
-            track = self.tracks[workers[0]]
-            chosen = np.isin(self.steps.worker, workers)
+        for group in groups.values():
+            track = self.driven[group[0]]
+            chosen = np.any([on_track(self.steps, worker, length) for worker, length in group], axis=0)
             steps = self.steps if chosen.all() else self.steps.where(chosen)
+            workers = dict.fromkeys(worker for worker, _ in group)
             numbers = ", ".join(map(str, workers))
             name = "unknown track" if track is None else track.name
             title = f"{name} (worker{'s' if len(workers) > 1 else ''} {numbers})" if len(groups) > 1 else ""

@@ -19,7 +19,7 @@ from hotlap.analysis.read.iterations import (
     sound_records,
     with_wall_clock,
 )
-from hotlap.analysis.read.run_data import Evaluation, Run
+from hotlap.analysis.read.run_data import Evaluation, Run, on_track
 from hotlap.analysis.read.run_files import find_run, metrics_files, wanted_size
 from hotlap.archives.archive import as_folder, is_archive
 from hotlap.bounded import read_bounded
@@ -40,7 +40,7 @@ def read_run(
     folder: str | Path,
     *,
     name: str | None = None,
-    tracks: Sequence[str | Path] = (),
+    tracks: Sequence[str | Path | Track] = (),
     on_file: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Read a model folder of ours, a log folder of DeepRacer or DeepRacer-for-Cloud, an archive of one, or one trace.
@@ -50,7 +50,7 @@ def read_run(
     Args:
         folder: The one that holds ``training-simtrace``, ``metrics`` and so on, a .tar.gz or .zip of it, or a trace.
         name: What to call it; by default as the folder is called.
-        tracks: Names or route files to try first when looking for the track that it was driven on.
+        tracks: Tracks, or their names or route files, to try first when looking for the track that it was driven on.
         on_file: Called with the number of traces that are read and how many there are.
 
     Raises:
@@ -81,7 +81,7 @@ def _read(
     place: Path,
     inside: Path,
     name: str,
-    tracks: Sequence[str | Path],
+    tracks: Sequence[str | Path | Track],
     on_file: Callable[[int, int], None] | None,
     members: Sequence[str] = (),
 ) -> Run:
@@ -107,13 +107,15 @@ def _read(
         raise RecordError(" ".join([_nothing(place, inside, members), *reader.notes]))
     if not len(steps):
         reader.notes.append("There are no traces of the training: maps, paths, actions and endings cannot be drawn.")
+    driven = reader.driven(steps)
+    reader.note_unknown()
     return Run(
         name=name,
         iterations=iterations,
         steps=steps,
         episodes=episodes,
         evaluations=evaluations,
-        tracks=reader.tracks(steps),
+        driven=driven,
         actions=action_space_of(folder),
         best=best,
         tally=reader.tally(iterations),
@@ -150,6 +152,7 @@ class _Reader:
         self.on_file = on_file
         self.notes: list[str] = []
         self._known_tracks: list[Track] = []
+        self._unknown: set[float] = set()  # lengths [m]
         self._numbers = iter(range(0))
         self._total = 0
 
@@ -207,19 +210,28 @@ class _Reader:
             self.notes.append(str(error))
             return None
 
-    def tracks(self, steps: Steps) -> dict[int, Track | None]:
-        """The track of each worker; workers on the same road share the object."""
-        return {worker: self._track(steps.where(steps.worker == worker)) for worker in np.unique(steps.worker).tolist()}
+    def driven(self, steps: Steps) -> dict[tuple[int, float], Track | None]:
+        """The track of each worker and logged length; the same road is the same object."""
+        pairs = np.unique(np.stack([steps.worker, steps.track_length.round(2)], axis=1), axis=0)
+        return {
+            (int(worker), length): self._track(steps.where(on_track(steps, int(worker), length)))
+            for worker, length in pairs.tolist()
+        }
+
+    def note_unknown(self) -> None:
+        """Say which roads are not known."""
+        if self._unknown:
+            *others, last = [f"{length:.2f}" for length in sorted(self._unknown)]
+            lengths = f"{', '.join(others)} or {last}" if others else last
+            self.notes.append(
+                f"No known track is {lengths} m long and leads where the car drove, so maps show no road. Give its "
+                "route file with --track FILE.npy, or add it with `hotlap tracks add FILE.npy`."
+            )
 
     def _track(self, steps: Steps) -> Track | None:
         track = driven_track(steps, self.candidates)
         if track is None:
-            length = float(np.median(steps.track_length))
-            note = (
-                f"No known track is {length:.2f} m long and leads where the car drove, so maps show no road. Give its "
-                "route file with --track FILE.npy, or add it with `hotlap tracks add FILE.npy`."
-            )
-            self.notes += [] if note in self.notes else [note]
+            self._unknown.add(round(float(np.median(steps.track_length)), 2))
             return None
         for known in self._known_tracks:
             if np.array_equal(known.center, track.center):
