@@ -17,7 +17,7 @@ CUDA it is a short piece of one row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, no_type_check
@@ -525,6 +525,15 @@ def _tile(texels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(tiles.swapaxes(1, 2))
 
 
+def _with_walls_above(camera: PinholeCamera, grounds: Iterable[Ground]) -> Iterator[Ground]:
+    """The grounds one by one, each found to have walls that reach above the camera."""
+    for ground in grounds:
+        height, top = camera.height_m, ground.wall_height
+        if not 0.0 < height < top:
+            raise ValueError(f"the camera must be above the ground and below the walls' top of {top} m, got {height} m")
+        yield ground
+
+
 class CameraRenderer:
     """Renders the images of the cars of ``num_worlds`` worlds, each on one of ``grounds``.
 
@@ -563,7 +572,7 @@ class CameraRenderer:
         self._rays = self._table(rays, Ray)
         self._counts: wp.array = wp.array(counts, dtype=int, device=self.device)
         self._texels_log2: wp.array = wp.array(texels_log2, dtype=float, device=self.device)
-        self._upload(grounds)
+        self._upload(_with_walls_above(camera, grounds))
         num_images = num_worlds * num_cars
         self._views = wp.empty((num_worlds, num_cars), dtype=View, device=self.device)
         # On the CPU an index of a launch costs tens of nanoseconds, on CUDA it is a thread.
@@ -595,11 +604,6 @@ class CameraRenderer:
         colored = self.color or self.lights is not None
         surfaces: list[np.ndarray] = []
         for ground in grounds:
-            height, top = self.camera.height_m, ground.wall_height
-            if not 0.0 < height < top:
-                raise ValueError(
-                    f"the camera must be above the ground and below the walls' top of {top} m, got {height} m"
-                )
             surfaces.append(np.vstack([ground.wall_colors, ground.sky]))
             pyramid = ground.levels(color=colored)
             field = _Field()
