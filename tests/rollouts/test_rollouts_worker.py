@@ -16,7 +16,7 @@ import torch
 
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.driving import CONTROL_PERIOD
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATE, VISIBLE_STATE
 from hotlap.deepracer.statuses import Status
 from hotlap.envs.race import Race, RaceConfig
 from hotlap.errors import RewardError
@@ -102,7 +102,7 @@ def assert_same(one: PlayedEpisode, other: PlayedEpisode) -> None:
 
 def test_a_guide_drives_the_guided_episodes_and_no_others(config: RaceConfig):
     """It sees the state, which comes along for who learns; the policy drives the others as if it were alone."""
-    told = replace(config, told=(STATE,))
+    told = replace(config, told=(STATE, VISIBLE_STATE))
     guide = build_guide(config.metadata)
     with torch.no_grad():
         guide.policy.head.logits.bias[2] = 1e3

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
-from hotlap.deepracer.state_values import BESIDE, DISTANCES_AHEAD, NUM_OBJECTS_AHEAD, STATE_VALUES
+from hotlap.deepracer.state_values import (
+    BESIDE,
+    DISTANCES_AHEAD,
+    NUM_OBJECTS_AHEAD,
+    STATE_VALUES,
+    VISIBLE,
+    VISIBLE_STATE,
+)
 from hotlap.deepracer.track_objects import BotCars, Obstacles
+from hotlap.sensors.kinds import SENSORS
 from hotlap.sim.scene import Scene
 from hotlap.sim.simulator import Simulator
 from hotlap.sim.starts import Start
@@ -99,6 +109,16 @@ def test_car_and_road_agree_with_the_geometry_of_the_track(name: str):
     simulator.apply_rules()
     for world, values in zip(worlds, observed, strict=True):
         assert values["progress"] == pytest.approx(state.progress.numpy()[world, 0], abs=1e-3)
+
+
+def test_the_visible_state_says_nothing_of_speed_or_of_what_came_before():
+    simulator, _ = driven("first_lap", obstacles=Obstacles(2), bots=BotCars(1))
+    visible = SENSORS[VISIBLE_STATE].observe(simulator, np.arange(NUM_WORLDS))
+    np.testing.assert_array_equal(visible, observe_state(simulator, range(NUM_WORLDS))[..., VISIBLE])
+    assert visible.shape[1:] == (1, *SENSORS[VISIBLE_STATE].shape)
+    names = [STATE_VALUES[number].name for number in VISIBLE]
+    assert not [name for name in names if re.search(r"speed|rate|wheel|commanded|progress|steps", name)]
+    assert {"offset", "sin_heading", "half_width", "object_0_gap"} <= set(names)
 
 
 def test_a_standing_car_has_not_been_told_to_drive():

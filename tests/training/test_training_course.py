@@ -85,7 +85,7 @@ def test_each_training_is_recorded_in_a_folder_of_its_own(finished: tuple[Path, 
     assert [len(curve(folder / place)) for place in PLACES] == [3, 3, 2]
     teacher, student = (ModelFolder(folder / name, needs_reward=False).metadata for name in ("teacher", "student"))
     model = ModelFolder(folder).metadata
-    assert (teacher.sensors, teacher.network) == (("STATE",), "DENSE_NETWORK")
+    assert (teacher.sensors, teacher.network) == (("VISIBLE_STATE",), "DENSE_NETWORK")
     assert student == model
     assert teacher.action_space == model.action_space
     assert curve(folder / "teacher")[0].losses.keys() > {"policy_loss", "entropy"}

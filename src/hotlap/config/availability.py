@@ -5,7 +5,7 @@ from __future__ import annotations
 from hotlap.config.metadata import ModelMetadata
 from hotlap.deepracer.metadata_names import TRAINABLE
 from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATES
 from hotlap.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ def unavailable_algorithm(metadata: ModelMetadata) -> list[str]:
 
 def unavailable_sensors(metadata: ModelMetadata) -> list[str]:
     """The same about the sensors alone."""
-    missing = [sensor for sensor in metadata.sensors if sensor not in (*SIMULATED, STATE, *OWN_SHAPES)]
+    missing = [sensor for sensor in metadata.sensors if sensor not in (*SIMULATED, *STATES, *OWN_SHAPES)]
     if not missing:
         return []
     return [

@@ -27,7 +27,7 @@ from hotlap.config.files import read_json_object
 from hotlap.deepracer.driving import MAX_SPEED, MIN_SPEED, STEERING_LIMIT_DEG
 from hotlap.deepracer.metadata_names import DENSE, NETWORKS, TRAINABLE, UNAVAILABLE, VERSIONS
 from hotlap.deepracer.sensors import CAMERAS, FRONT_CAMERA, LIDAR_RANGE, LIDAR_RAYS, LIDAR_SECTORS, LIDARS, OWN_SHAPES
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATE, STATES
 from hotlap.errors import ConfigError
 
 _SPACE_TYPES: Final = ("discrete", "continuous")
@@ -82,7 +82,7 @@ def _version(value: Any) -> float:
 
 
 def _sensor(name: str) -> str:
-    known = (*CAMERAS, *LIDARS, STATE, *OWN_SHAPES)
+    known = (*CAMERAS, *LIDARS, *STATES, *OWN_SHAPES)
     if name not in known:
         raise ValueError(f"sensor {shown(name)} is unknown. {nearest(name, known)}")
     return name
@@ -99,7 +99,7 @@ def _sensor_list(sensors: Any, info: ValidationInfo) -> Any:
 
 
 def _one_camera(sensors: tuple[str, ...]) -> tuple[str, ...]:
-    if sensors == (STATE,):
+    if len(sensors) == 1 and sensors[0] in STATES:
         return sensors
     num_cameras, num_lidars = (sum(sensor in kind for sensor in sensors) for kind in (CAMERAS, LIDARS))
     given, wrong = shown(list(sensors)), []
@@ -244,7 +244,7 @@ class ModelMetadata(_OfFile):
 
     @model_validator(mode="after")
     def _dense_without_camera(self) -> ModelMetadata:
-        if self.network == DENSE and self.sensors != (STATE,):
+        if self.network == DENSE and not set(self.sensors) <= set(STATES):
             raise ValueError(
                 f'neural_network {DENSE} has no layers for pictures; it needs "sensor": ["{STATE}"], got '
                 f"{shown(list(self.sensors))}. For a camera take {_either(NETWORKS)}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hotlap.deepracer.state_values import STATE, STATE_VALUES
+from hotlap.deepracer.state_values import STATE, STATE_VALUES, VISIBLE, VISIBLE_STATE
 
 FRAME_HEIGHT: Final = 120  # [pixels]
 FRAME_WIDTH: Final = 160  # [pixels]
@@ -52,6 +52,8 @@ def observation_shapes(sensors: Iterable[str]) -> dict[str, tuple[int, ...]]:
             shapes[sensor] = (lidar_sizes[sensor],)
         elif sensor == STATE:
             shapes[sensor] = (len(STATE_VALUES),)
+        elif sensor == VISIBLE_STATE:
+            shapes[sensor] = (len(VISIBLE),)
         elif sensor in OWN_SHAPES:
             shapes[sensor] = OWN_SHAPES[sensor]
         else:

@@ -6,6 +6,10 @@ from typing import Final, NamedTuple
 
 STATE: Final = "STATE"
 """Its name among the sensors in model_metadata.json."""
+VISIBLE_STATE: Final = "VISIBLE_STATE"
+"""The name of a sensor that tells only what a single picture shows, too: no speeds, nothing of what came before. What
+a teacher does that sees no more, a student that sees pictures can do."""
+STATES: Final = (STATE, VISIBLE_STATE)
 
 DISTANCES_AHEAD: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 """Along the center line from the car's front point, where the road ahead is told [m]."""
@@ -76,5 +80,20 @@ _OF_OBJECTS: Final = tuple(
     )
 )
 
+_UNSEEN: Final = (
+    "forward_speed",
+    "sideways_speed",
+    "yaw_rate",
+    "wheel_angle",
+    "rim_speed",
+    "commanded_steering",
+    "commanded_speed",
+    "progress",
+    "steps",
+    *(f"object_{k}_speed" for k in range(NUM_OBJECTS_AHEAD)),
+)
+
 STATE_VALUES: Final = (*_OF_CAR, *_OF_EPISODE, *_OF_LAP, *_OF_ROAD, *_OF_OBJECTS)
 """All of them, in order."""
+VISIBLE: Final = tuple(number for number, value in enumerate(STATE_VALUES) if value.name not in _UNSEEN)
+"""Which of them `VISIBLE_STATE` tells."""

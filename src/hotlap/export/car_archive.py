@@ -18,7 +18,7 @@ from typing import Final
 
 from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.deepracer.sensors import CAMERAS
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATES
 from hotlap.errors import ConfigError
 
 GRAPH_MEMBER: Final = "agent/model.pb"
@@ -47,9 +47,9 @@ def check_sensors(metadata: ModelMetadata) -> None:
     Raises:
         ConfigError: Says which sensors work.
     """
-    if STATE in metadata.sensors:
+    if told := [sensor for sensor in metadata.sensors if sensor in STATES]:
         raise ConfigError(
-            f"a model with the sensor {STATE} cannot be exported: only the simulator knows the state. A car needs a "
+            f"a model with the sensor {told[0]} cannot be exported: only the simulator knows the state. A car needs a "
             f"model that sees with a camera ({', '.join(CAMERAS)})."
         )
     if len(metadata.sensors) != 1 or metadata.sensors[0] not in CAMERAS:

@@ -13,7 +13,7 @@ from hotlap.config.metadata import DiscreteActionSpace, ModelMetadata
 from hotlap.config.model_folder import ModelFolder
 from hotlap.deepracer.metadata_names import DENSE
 from hotlap.deepracer.sensors import observation_shapes
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATE, VISIBLE_STATE
 from hotlap.deepracer.track_objects import BotCars, Obstacles
 from hotlap.envs.race import RaceConfig
 from hotlap.envs.race_tracks import tracks_of
@@ -48,7 +48,7 @@ class RolloutSetup:
     precision: Precision = "auto"
     exploration: EpsilonGreedy | None = None
     guide: Mapping[str, Tensor] | None = None
-    """Weights of a dense network that sees the state and drives the guided episodes."""
+    """Weights of the network that drives the guided episodes: see `build_guide`."""
     reward_limit_s: float = LIMIT_S
     """Longest time that a call of a reward function may take [s]."""
     sensors: Mapping[str, SensorKind] = field(default_factory=own_sensors)
@@ -72,7 +72,8 @@ def rollout_setup(
     num_workers = job.num_workers
     pools = tuple(tracks_of(race, seed=job.training.seed if seed is None else seed) for race in job.races)
     num_episodes = folder.hyperparameters.num_episodes_between_training
-    told = (STATE,) if guide is not None or job.training.critic_kind == "state" else ()
+    critic_is_told = (STATE,) if job.training.critic_kind == "state" else ()
+    told = (*critic_is_told, VISIBLE_STATE) if guide is not None else critic_is_told
     return RolloutSetup(
         races=tuple(
             replace(race_config(folder, race, pool), told=told) for race, pool in zip(job.races, pools, strict=True)
@@ -168,12 +169,12 @@ def critic_of(checkpoint: Checkpoint) -> Critic:
 
 
 def build_guide(metadata: ModelMetadata, weights: Mapping[str, Tensor] | None = None) -> ActorCritic:
-    """A network that sees the state and has the model's actions: a teacher, a guide.
+    """A teacher of a model, which drives guided episodes: it has its actions, and sees what its pictures may show.
 
     Raises:
         RuntimeError: If the weights are those of another network.
     """
-    network = ActorCritic(DENSE, observation_shapes([STATE]), action_spec(metadata))
+    network = ActorCritic(DENSE, observation_shapes([VISIBLE_STATE]), action_spec(metadata), critic="state")
     if weights is not None:
         network.load_state_dict(weights)
     return network

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED, observation_shapes
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import STATE, VISIBLE, VISIBLE_STATE
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA, PinholeCamera
 from hotlap.sim.simulator import Simulator
 from hotlap.sim.state_observation import observe_state
@@ -51,3 +51,7 @@ def _front_camera(version: float) -> PinholeCamera:
 
 SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
 SENSORS[STATE] = SensorKind(observation_shapes([STATE])[STATE], observe_state)
+SENSORS[VISIBLE_STATE] = SensorKind(
+    observation_shapes([VISIBLE_STATE])[VISIBLE_STATE],
+    lambda simulator, worlds: observe_state(simulator, worlds)[..., VISIBLE],
+)

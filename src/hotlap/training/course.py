@@ -1,6 +1,6 @@
 """What training a model takes: one training, or with a teacher three, one after the other.
 
-    DIR/teacher   a small network that sees the simulator's state learns the reward function by PPO
+    DIR/teacher   a small network that is told what pictures show learns the reward function by PPO
     DIR/student   the model learns from it by imitation, on its own drives
     DIR           the model goes on by PPO
 
@@ -30,7 +30,7 @@ from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import hyperparameters_json, job_toml
 from hotlap.deepracer.metadata_names import DENSE
-from hotlap.deepracer.state_values import STATE
+from hotlap.deepracer.state_values import VISIBLE_STATE
 from hotlap.errors import RecordError
 from hotlap.records.address import is_s3
 from hotlap.records.checkpoints import CheckpointStore
@@ -169,7 +169,7 @@ class Course:
         yield self._training(
             held,
             TEACHER,
-            {"sensor": [STATE], "neural_network": DENSE},
+            {"sensor": [VISIBLE_STATE], "neural_network": DENSE},
             TEACHER_SETTINGS.model_copy(update={"num_episodes_between_training": settings.episodes}),
             {
                 "max_iterations": settings.iterations,
@@ -179,7 +179,7 @@ class Course:
                 "goal_clean_share": 0.0,
                 "traced_episodes": 8,
                 "step_cap": NO_CAP,
-                "critic": "camera",
+                "critic": "state",
                 "spread": TEACHER_SPREAD,
                 "network": None,
             },
