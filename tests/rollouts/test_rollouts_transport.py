@@ -168,6 +168,12 @@ def play_on_two_nodes(setup: RolloutSetup, num_episodes: int) -> tuple[list[Play
         while not all(worker.ready for worker in fleet.workers):
             fleet.advance(0.1)
         batch = fleet.start(CollectRequest(plans(num_episodes), weights(setup)))
-        tasks = {worker.info.address: worker.tasks[0].outstanding.copy() for worker in fleet.workers}
+        tasks: dict[str, set[int]] = {}
+        while len(tasks) < 2:  # one of them may be looked after at this moment, and gets its share a little later
+            for worker in fleet.workers:
+                if worker.tasks:
+                    tasks.setdefault(worker.info.address, worker.tasks[0].outstanding.copy())
+            if len(tasks) < 2:
+                fleet.advance(0.01)
         episodes = batch.result()
     return episodes, {address: {came[number] for number in numbers} for address, numbers in tasks.items()}
