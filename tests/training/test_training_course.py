@@ -11,6 +11,7 @@ import pytest
 from hotlap_process import Hotlap, wait_for
 from tiny_model import write_model
 from trained_folder import curve, weights
+from watched_reward import WATCHED
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError, RewardError
@@ -22,25 +23,10 @@ from hotlap.training.listener import Silence
 
 pytestmark = pytest.mark.usefixtures("short_run_offs")
 
-# Counts its calls in a file, and stands still at the call that another file names.
-COUNTED = """
-import pathlib
-import time
-
-HERE = pathlib.Path(__file__).parent
-
-def reward_function(params):
-    with open(HERE / "calls", "a") as file:
-        file.write(".")
-    if (HERE / "hang").exists() and (HERE / "calls").stat().st_size >= int((HERE / "hang").read_text()):
-        (HERE / "hanging").touch()
-        time.sleep(1000)
-    return 1.0 - params["distance_from_center"] / params["track_width"]
-"""
 PLACES = ("teacher", "student", ".")
 
 
-def course_model(folder: Path, reward: str = COUNTED, **options) -> ModelFolder:
+def course_model(folder: Path, reward: str = WATCHED, **options) -> ModelFolder:
     return write_model(
         folder,
         reward=reward,

@@ -15,6 +15,7 @@ import pytest
 import torch
 from hotlap_process import Hotlap, end, wait_for
 from tiny_model import ROUND_AND_ROUND, WANDERING, write_model
+from watched_reward import WATCHED
 
 from hotlap.cli import main as command_line
 from hotlap.config.model_folder import ModelFolder
@@ -32,25 +33,6 @@ from hotlap.training.selection import COLLAPSE_EVALUATIONS
 from hotlap.training.trainer import MAX_BAD_UPDATES, Trainer
 
 pytestmark = pytest.mark.usefixtures("short_run_offs")
-
-# A reward function that counts its calls in a file, and stands still or fails at the call that another file names.
-WATCHED = """
-import pathlib
-import time
-
-HERE = pathlib.Path(__file__).parent
-
-def reward_function(params):
-    with open(HERE / "calls", "a") as file:
-        file.write(".")
-    for what in ("hang", "fail"):
-        if (HERE / what).exists() and (HERE / "calls").stat().st_size >= int((HERE / what).read_text()):
-            if what == "fail":
-                raise RuntimeError("as asked")
-            (HERE / "hanging").touch()
-            time.sleep(1000)
-    return 1.0 - params["distance_from_center"] / params["track_width"]
-"""
 
 ONE_EPISODE = {"num_episodes_between_training": 1}
 

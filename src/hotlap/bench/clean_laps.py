@@ -162,7 +162,8 @@ def _train(
     curve = _Curve(seed, on_iteration)
     result = Course(model, listener=curve).run()
     seconds = time.perf_counter() - curve.begin
-    report = Evaluator(model, laps=LAPS).run()
+    evaluator = Evaluator(model, laps=LAPS)
+    report = evaluator.run()
     row: dict[str, Any] = {"seed": seed, **_found(report), "seconds": round(seconds, 1), "reason": result.reason}
     for stage, earlier in result.earlier.items():
         place = model.path / stage
@@ -176,7 +177,7 @@ def _train(
             updating = sum(record.stages_s["update"] for record in records)
             of_stage["samples_per_s"] = round(len(records) * model.job.student.samples / updating)
         row[stage] = of_stage
-    return row | {"curve": curve.rows}, Evaluator(model, laps=1).track.name
+    return row | {"curve": curve.rows}, evaluator.track.name
 
 
 def _found(report: Any) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from torch import Tensor
@@ -41,6 +40,7 @@ from hotlap.rl.ppo import PPO, PPOConfig
 from hotlap.rollouts.model import build_guide
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.method import Method
+from hotlap.training.opened import Opened
 from hotlap.training.trainer import Trainer, TrainingResult
 from hotlap.unfinished import scratch_folder, write_whole
 
@@ -65,7 +65,7 @@ NO_CAP = 100_000_000  # [steps] a teacher's steps are small
 GUIDED = (1.0, 0.5)  # share of the episodes of a student's first iterations that the teacher drives
 
 
-class Course:
+class Course(Opened):
     """The trainings of a model, by ``training.method``.
 
     Attributes:
@@ -91,13 +91,11 @@ class Course:
         at_place: Callable[[Store], None] = lambda store: None,
     ) -> None:
         self.folder, self.job = folder, job or folder.job
-        self.metadata = folder.metadata
         self.place = self.job.training.output or folder.path
         self._options: Any = {"resume": resume, "wipe": wipe, "listener": listener}
         self._minutes, self._iterations, self._at_place = minutes, iterations, at_place
         self._tell = (listener or Silence()).on_message
         self._results: dict[str, TrainingResult] = {}
-        self._held: ExitStack | None = None
         self._stopped = False
 
     def open(self) -> Self:
@@ -109,20 +107,6 @@ class Course:
             held.callback(lambda: self.trainer.close())
             self._held = held.pop_all()
         return self
-
-    def close(self) -> None:
-        """End the training at work."""
-        self.__exit__(None, None, None)
-
-    def __enter__(self) -> Self:
-        return self if self._held else self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.__exit__(kind, error, trace)
 
     def stop(self) -> None:
         """See `Trainer.stop`."""

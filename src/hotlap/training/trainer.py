@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from typing import Self
 
 import torch
@@ -44,6 +43,7 @@ from hotlap.training.driven import read_driven
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
 from hotlap.training.method import Method, Remembers
+from hotlap.training.opened import Opened
 from hotlap.training.run import Run
 from hotlap.training.selection import Selection
 from hotlap.training.stages import StageClock
@@ -76,7 +76,7 @@ class TrainingResult:
     """How the trainings before this one ended, by name, where one follows another: teacher, student."""
 
 
-class Trainer:
+class Trainer(Opened):
     """Trains the model in a folder, once.
 
     What it leaves behind goes into that folder, or to the job's ``training.output``. Nothing happens before `open`,
@@ -117,7 +117,6 @@ class Trainer:
         self._minutes, self._iterations = minutes, iterations
         self._shown: Listener = listener or Silence()
         self._stopped = False
-        self._held: ExitStack | None = None
         self._bad_updates = 0
 
     def open(self) -> Self:
@@ -198,20 +197,6 @@ class Trainer:
             """What had been done before this run."""
             self._held = held.pop_all()
         return self
-
-    def close(self) -> None:
-        """End the processes that play for this training, bring all it wrote where it belongs, and unlock the place."""
-        self.__exit__(None, None, None)
-
-    def __enter__(self) -> Self:
-        return self if self._held else self.open()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        held, self._held = self._held, None
-        if held is not None:
-            held.__exit__(kind, error, trace)
 
     def stop(self) -> None:
         """Let `run` end after the present iteration; may be called from a signal handler or another thread."""
