@@ -18,12 +18,13 @@ from matplotlib.figure import Figure
 
 from hotlap.analysis.figures.style import BEST, EVALUATION, GRAY, TRAINING, new_figure, save_figure, tidy
 from hotlap.bench.machine import provenance
+from hotlap.bench.results_folder import results_folder
 from hotlap.config.hyperparameters import STARTER
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import hyperparameters_json, job_toml, metadata_json
 from hotlap.deepracer.driving import DEFAULT_TRACK
-from hotlap.errors import ConfigError, RecordError
+from hotlap.errors import ConfigError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.opening import open_store
@@ -197,14 +198,8 @@ def _medians(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _write(out: Path, name: str, summary: dict[str, Any]) -> None:
     summary["files"] = [f"{name}.json", f"{name}.png"]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_folder(out):
         (out / f"{name}.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RecordError(
-            f"{error.filename or out}: the results cannot be written ({error.strerror}). "
-            "Give another folder with --out."
-        ) from None
     save_figure(clean_laps_figure(summary), out / f"{name}.png")
 
 

@@ -25,8 +25,9 @@ from matplotlib.figure import Figure
 from hotlap.analysis.figures.style import BEST, EVALUATION, GRAY, TRAINING, new_figure, save_figure, tidy
 from hotlap.bench.machine import provenance
 from hotlap.bench.recipe import stock_model
+from hotlap.bench.results_folder import results_folder
 from hotlap.deepracer.driving import DEFAULT_TRACK
-from hotlap.errors import ConfigError, RecordError
+from hotlap.errors import ConfigError
 from hotlap.records.events import IterationRecord
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
@@ -183,8 +184,7 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _write(out: Path, name: str, results: Sequence[SeedResult], summary: dict[str, Any]) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with results_folder(out):
         for result in results:
             path = out / f"learn_{name}_seed{result.seed}.csv"
             with path.open("w", newline="", encoding="utf-8") as file:
@@ -194,11 +194,6 @@ def _write(out: Path, name: str, results: Sequence[SeedResult], summary: dict[st
             summary["files"].append(path.name)
         summary["files"] += [f"learn_{name}.png", f"learn_{name}.json"]
         (out / f"learn_{name}.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RecordError(
-            f"{error.filename or out}: the results cannot be written ({error.strerror}). "
-            "Give another folder with --out."
-        ) from None
     save_figure(learning_figure(results, summary), out / f"learn_{name}.png")
 
 
