@@ -396,7 +396,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
         nonlocal looks
         from botocore.exceptions import BotoCoreError, ClientError
 
-        while not ended.wait(0.05):
+        while not ended.wait(0.005):  # as often as an iteration has time for
             for key in ("model/.coach_checkpoint", "model/deepracer_checkpoints.json"):
                 try:
                     first = read(own_server, place, key).decode()
@@ -437,7 +437,7 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     assert sum("takes no files" in each for each in listener.messages) == 3
     assert sum("takes files again" in each for each in listener.messages) == 3
     assert problems == []
-    assert looks  # how many there are depends on the machine
+    assert looks >= 3  # how many there are depends on the machine
     Trainer(model).run()
     assert_same_training(own_server, place, model.path)
     traces = [key for key in contents(own_server, place) if key.startswith("training-simtrace/")]
