@@ -447,7 +447,15 @@ def test_a_mistake_is_named_in_time_with_the_sentence_that_helps(name: str):
     report = check(CASES / "mistakes" / f"{name}.py", watched=name in ENDANGERING, seconds=seconds)
     if level not in ("threads", "flood"):  # a machine that allows thousands lets it pass; how fast it prints
         assert report.verdict == level, report.problems
-    assert any(words in problem.message for problem in report.problems) or not words
+    assert any(words in problem.message for problem in report.problems) or not words, report.problems
+
+
+@pytest.mark.parametrize("code", ["", "0", "None"])
+def test_an_exit_without_a_code_is_told_without_one(tmp_path: Path, code: str):
+    """Libraries such as wandb put their own in the place of `sys.exit`, and make 0 of no code."""
+    report = check(write(tmp_path, f"raise SystemExit({code})"))
+    (problem,) = (each for each in report.problems if each.level == "error")
+    assert "ends the program (SystemExit) in" in problem.message
 
 
 @pytest.mark.parametrize("file", sorted((CASES / "good").glob("*.py")), ids=lambda file: file.stem)

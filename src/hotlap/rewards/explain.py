@@ -78,7 +78,7 @@ def _explained(error: BaseException) -> tuple[str, str]:
         case MemoryError():
             return f"the reward function needs more memory than there is for it ({kind})", ""
         case SystemExit() | KeyboardInterrupt():
-            code = f": {text}" if text not in ("", "None") else ""
+            code = f": {text}" if text not in ("", "None", "0") else ""  # wandb makes exit(0) of an exit()
             return f"the reward function ends the program ({kind}{code})", " Expected it to return a number."
         case RecursionError():
             return f"the reward function calls itself again and again ({kind}: {text})", ""
