@@ -9,7 +9,7 @@ import pytest
 import warp as wp
 from rules_reference import RouteReference, Wheels, progress_in_turn
 
-from hotlap.sim.race_rules import apply_rules
+from hotlap.sim.race_rules import rules_of
 from hotlap.sim.scene import Scene
 from hotlap.sim.simulator import Simulator
 from hotlap.sim.starts import Start
@@ -77,7 +77,7 @@ def disagreements(tracks: list[Track], num_poses: int, *, car: str = "v5", seed:
             jobs.append((scene.route(number, reverse), track, reverse, origin, yaw))
     route = np.concatenate([np.full(num_poses, job[0]) for job in jobs])
     state = place(scene, route, *(np.concatenate([job[k] for job in jobs]) for k in (3, 4)), car=car)
-    apply_rules(scene, state)
+    rules_of(scene, state).launch()
 
     found, uncertain = [], 0
     for number, (_, track, reverse, origin, yaw) in enumerate(jobs):
@@ -143,7 +143,7 @@ def at_front_points(track: Track, front: np.ndarray, yaw: float, *, reverse: boo
     scene = Scene([track])
     origin = np.asarray(front) - 0.14 * np.array([np.cos(yaw), np.sin(yaw)])
     state = place(scene, np.full(len(origin), scene.route(0, reverse)), origin, np.full(len(origin), yaw))
-    apply_rules(scene, state)
+    rules_of(scene, state).launch()
     return state
 
 
@@ -215,7 +215,7 @@ def test_progress_follows_the_recurrence_over_the_start_line_and_back():
         x, y, yaw = track.pose_at((walk[step] % 1) * track.length)
         moved = place(scene, np.zeros(num_worlds), np.stack([x, y], axis=1), yaw)
         wp.copy(state.motion, moved.motion)
-        apply_rules(scene, state)
+        rules_of(scene, state).launch()
         ndist[step] = state.projection_distance.numpy()[:, 0] / np.float32(track.length)
         progress[step] = state.progress.numpy()[:, 0]
     for world in range(num_worlds):
@@ -240,5 +240,5 @@ def test_heading_is_in_degrees_within_half_a_turn():
     yaw = np.array([np.pi - 1e-3, -np.pi + 1e-3, np.pi / 2])
     scene = Scene([track])
     state = place(scene, np.zeros(3), np.zeros((3, 2)), yaw)
-    apply_rules(scene, state)
+    rules_of(scene, state).launch()
     np.testing.assert_allclose(state.heading.numpy()[:, 0], np.rad2deg(yaw), atol=1e-4)

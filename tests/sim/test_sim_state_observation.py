@@ -11,12 +11,13 @@ from hotlap.deepracer.state_values import (
     BESIDE,
     DISTANCES_AHEAD,
     NUM_OBJECTS_AHEAD,
+    STATE,
     STATE_VALUES,
     VISIBLE,
     VISIBLE_STATE,
 )
 from hotlap.deepracer.track_objects import BotCars, Obstacles
-from hotlap.sensors.kinds import SENSORS
+from hotlap.sensors.kinds import SENSORS, observe
 from hotlap.sim.scene import Scene
 from hotlap.sim.simulator import Simulator
 from hotlap.sim.starts import Start
@@ -111,13 +112,16 @@ def test_car_and_road_agree_with_the_geometry_of_the_track(name: str):
         assert values["progress"] == pytest.approx(state.progress.numpy()[world, 0], abs=1e-3)
 
 
-def test_the_visible_state_says_nothing_of_speed_or_of_what_came_before():
+def test_the_visible_state_says_nothing_of_speed_of_what_came_before_or_of_the_place_on_the_track():
     simulator, _ = driven("first_lap", obstacles=Obstacles(2), bots=BotCars(1))
-    visible = SENSORS[VISIBLE_STATE].observe(simulator, np.arange(NUM_WORLDS))
+    sensors = {name: SENSORS[name] for name in (STATE, VISIBLE_STATE)}
+    visible = observe(sensors, simulator, np.arange(NUM_WORLDS))[VISIBLE_STATE]
     np.testing.assert_array_equal(visible, observe_state(simulator, range(NUM_WORLDS))[..., VISIBLE])
     assert visible.shape[1:] == (1, *SENSORS[VISIBLE_STATE].shape)
     names = [STATE_VALUES[number].name for number in VISIBLE]
-    assert not [name for name in names if re.search(r"speed|rate|wheel|commanded|progress|steps", name)]
+    assert not [
+        name for name in names if re.search(r"speed|rate|wheel|commanded|progress|steps|^[xy]$|yaw|lap|against", name)
+    ]
     assert {"offset", "sin_heading", "half_width", "object_0_gap"} <= set(names)
 
 

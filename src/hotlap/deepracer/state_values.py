@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 STATE: Final = "STATE"
 """Its name among the sensors in model_metadata.json."""
 VISIBLE_STATE: Final = "VISIBLE_STATE"
-"""The name of a sensor that tells only what a single picture shows, too: no speeds, nothing of what came before. What
-a teacher does that sees no more, a student that sees pictures can do."""
+"""The name of a sensor that tells only what a single picture shows, too: how the road goes on, but not where on the
+track the car is, no speeds, nothing of what came before. What a teacher does that sees no more, a student that sees
+pictures can do, also on a track that it has never seen."""
 STATES: Final = (STATE, VISIBLE_STATE)
 
 DISTANCES_AHEAD: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
@@ -90,6 +91,12 @@ _UNSEEN: Final = (
     "commanded_speed",
     "progress",
     "steps",
+    "against",
+    "x",
+    "y",
+    "sin_yaw",
+    "cos_yaw",
+    *(value.name for value in _OF_LAP),
     *(f"object_{k}_speed" for k in range(NUM_OBJECTS_AHEAD)),
 )
 

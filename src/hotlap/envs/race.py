@@ -16,7 +16,7 @@ from hotlap.envs.actions import ActionDecoder
 from hotlap.rewards.function import RewardFunction, name_of
 from hotlap.rewards.loader import RewardSource, load_rewards
 from hotlap.rewards.params import COLUMNS, RewardParams
-from hotlap.sensors.kinds import SENSORS
+from hotlap.sensors.kinds import SENSORS, observe
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.simulator import Simulator
 from hotlap.sim.starts import Start
@@ -161,7 +161,7 @@ class Race:
 
     def observe(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
         """What the cars of ``worlds`` see now: by sensor, (n, num_cars, *shape); copies."""
-        return {name: kind.observe(self.simulator, worlds) for name, kind in self.sensors.items()}
+        return observe(self.sensors, self.simulator, worlds)
 
     def poses(self, worlds: np.ndarray) -> np.ndarray:
         """Front point and heading of the cars before the next step: x, y [m], yaw [rad], (n, num_cars, 3)."""
@@ -192,47 +192,47 @@ class Race:
             RewardError: If the reward function fails. No car has moved then, but the rules have counted the step: begin
                 new episodes in these worlds.
         """
-        simulator, state = self.simulator, self.simulator.state
+        simulator, fields = self.simulator, self.simulator.fields
         commands = self.decoder.commands(actions)
         all_commands = np.zeros((self.num_worlds, self.num_cars, 2), dtype=np.float32)
         all_commands[worlds] = commands
         simulator.command(all_commands[..., 0], all_commands[..., 1])
         simulator.apply_rules()
-        columns = {name: getattr(state, name).numpy()[worlds] for name in _STATE_INPUTS if name != "route"}
-        columns["route"] = np.repeat(state.route.numpy()[worlds, None], self.num_cars, axis=1)
+        columns = {name: fields[name][worlds] for name in _STATE_INPUTS if name != "route"}
+        columns["route"] = np.repeat(fields["route"][worlds, None], self.num_cars, axis=1)
         columns["speed"] = commands[..., 1]
         columns["steering_angle"] = commands[..., 0]
         columns["is_reversed"] = self._is_reversed[worlds]
         columns["sim_time"] = self._start_clock[worlds] + (columns["steps"] - 1) * CONTROL_PERIOD
         if self.scene.num_objects:
             columns |= self._object_columns(worlds)
-        running = state.running.numpy()[worlds] != 0
+        running = fields["running"][worlds] != 0
         rewards = np.zeros(running.shape)
         if self.rewards and running.any():
             rewards[running] = self._ask(worlds, running, {name: column[running] for name, column in columns.items()})
-        columns["status"] = state.status.numpy()[worlds]
-        columns["nearest_waypoint"] = state.nearest_waypoint.numpy()[worlds]
-        columns["pause_duration"] = state.pause_duration.numpy()[worlds]
+        columns["status"] = fields["status"][worlds]
+        columns["nearest_waypoint"] = fields["nearest_waypoint"][worlds]
+        columns["pause_duration"] = fields["pause_duration"][worlds]
         found = RaceStep(
             worlds=worlds,
             columns=columns,
             rewards=rewards,
             running=running,
-            terminated=state.terminated.numpy()[worlds] != 0,
-            truncated=state.truncated.numpy()[worlds] != 0,
+            terminated=fields["terminated"][worlds] != 0,
+            truncated=fields["truncated"][worlds] != 0,
         )
         simulator.drive()
         return found
 
     def _object_columns(self, worlds: np.ndarray) -> dict[str, np.ndarray]:
         """Reward inputs about objects, of the cars of `worlds`."""
-        state, bots = self.simulator.state, self.scene.bots
-        objects = np.repeat(state.objects.numpy()[worlds, None], self.num_cars, axis=1)
+        fields, bots = self.simulator.fields, self.scene.bots
+        objects = np.repeat(fields["objects"][worlds, None], self.num_cars, axis=1)
         return {
-            "closest_objects": state.closest_objects.numpy()[worlds],
+            "closest_objects": fields["closest_objects"][worlds],
             "objects_location": np.stack([objects["x"], objects["y"]], axis=-1).astype(np.float64),
             "objects_left_of_center": objects["left_of_center"] != 0,
-            "object_in_camera": state.object_in_camera.numpy()[worlds] != 0,
+            "object_in_camera": fields["object_in_camera"][worlds] != 0,
             # Where there are bot cars, and only there, every object has their speed, and its heading.
             "objects_speed": np.full(objects.shape, bots.speed if bots else 0.0),
             "objects_heading": objects["yaw"].astype(np.float64) if bots else np.zeros(objects.shape),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +27,23 @@ class SensorKind:
     camera: Callable[[float], PinholeCamera] | None = None
     """The camera that the simulator is to render, by the metadata version; None: it needs none."""
 
+    part: tuple[int, ...] | None = None
+    """Which of the numbers that ``observe`` gives are this sensor's; None: all. Others may share the rest."""
+
 
 def register(name: str, kind: SensorKind) -> None:
     """Let ``sensor`` in model_metadata.json name a sensor, beside the camera; workers get to know of it, too."""
     SENSORS[name] = kind
     OWN_SHAPES[name] = kind.shape
+
+
+def observe(sensors: Mapping[str, SensorKind], simulator: Simulator, worlds: np.ndarray) -> dict[str, np.ndarray]:
+    """What the cars of some worlds see now with these sensors: by name, (n, num_cars, *shape); copies."""
+    found = {each: each(simulator, worlds) for each in {kind.observe for kind in sensors.values()}}
+    return {
+        name: found[kind.observe] if kind.part is None else found[kind.observe].take(kind.part, axis=-1)
+        for name, kind in sensors.items()
+    }
 
 
 def own_sensors() -> dict[str, SensorKind]:
@@ -51,7 +63,4 @@ def _front_camera(version: float) -> PinholeCamera:
 
 SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
 SENSORS[STATE] = SensorKind(observation_shapes([STATE])[STATE], observe_state)
-SENSORS[VISIBLE_STATE] = SensorKind(
-    observation_shapes([VISIBLE_STATE])[VISIBLE_STATE],
-    lambda simulator, worlds: observe_state(simulator, worlds)[..., VISIBLE],
-)
+SENSORS[VISIBLE_STATE] = SensorKind(observation_shapes([VISIBLE_STATE])[VISIBLE_STATE], observe_state, part=VISIBLE)

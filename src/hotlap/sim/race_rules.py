@@ -274,9 +274,12 @@ def _apply_rules(scene: SceneData, state: State):
     state.previous_progress[w, c] = wp.where(progress >= 100.0, 0.0, progress)
 
 
-def apply_rules(scene: Scene, state: State) -> None:
-    """Compute the reward inputs of every active car, apply the race rules and advance the phases.
+def rules_of(scene: Scene, state: State) -> wp.Launch:
+    """What computes the reward inputs of every active car, applies the race rules and advances the phases, whenever it
+    is launched; packed once, as packing its arguments takes as long as judging many cars.
 
     What concerns objects must be found out before: `hotlap.sim.object_rules`.
     """
-    wp.launch(_apply_rules, dim=state.active.shape, inputs=[scene.data, state], device=scene.device)
+    return wp.launch(
+        _apply_rules, dim=state.active.shape, inputs=[scene.data, state], device=scene.device, record_cmd=True
+    )

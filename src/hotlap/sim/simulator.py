@@ -15,10 +15,10 @@ from hotlap.sim.bot_cars import drive_bots
 from hotlap.sim.camera import DEEPRACER_CAMERA, CameraRenderer, PinholeCamera
 from hotlap.sim.camera_objects import ObjectCameraRenderer
 from hotlap.sim.object_rules import check_objects, locate_objects
-from hotlap.sim.race_rules import apply_rules
+from hotlap.sim.race_rules import rules_of
 from hotlap.sim.scene import Scene
 from hotlap.sim.starts import Start, StartTable, draw_starts
-from hotlap.sim.state import Phase, State, make_state
+from hotlap.sim.state import Fields, Phase, State, make_state
 from hotlap.sim.vehicle import VEHICLES, Motion, VehicleConstants, VehicleParams, advance
 from hotlap.sim.vehicle_variation import step_period
 from hotlap.tracks.ground import Ground, bake_ground
@@ -163,7 +163,10 @@ class Simulator:
         self.randomize_domain = randomize_domain
         self.device = scene.device
         self.state = make_state(scene, num_worlds)
+        self.fields = Fields(self.state, self.device)
         cars = (num_worlds, scene.num_cars)
+        self._rules = rules_of(scene, self.state)
+        self._drive = wp.launch(_drive, dim=cars, inputs=[self.state], device=self.device, record_cmd=True)
         self._begins = wp.zeros(cars, dtype=wp.int32, device=self.device)
         self._camera = camera or DEEPRACER_CAMERA
         self._camera_poses = wp.zeros(cars, dtype=wp.vec3, device=self.device)
@@ -213,12 +216,12 @@ class Simulator:
         """The first half of ``step``: reward inputs, rules and phases for the present poses."""
         if self.scene.num_objects:
             check_objects(self.scene, self.state, self._camera)
-        apply_rules(self.scene, self.state)
+        self._rules.launch()
 
     def drive(self) -> None:
         """The second half of ``step``: move by the commanded steering and speed, then look."""
         state = self.state
-        wp.launch(_drive, dim=state.active.shape, inputs=[state], device=self.device)
+        self._drive.launch()
         if self.scene.bots:
             drive_bots(self.scene, state, state.looks, 1)
         self._render(state.looks)
@@ -230,8 +233,9 @@ class Simulator:
 
     def command(self, steering: np.ndarray, speed: np.ndarray) -> None:
         """Set the commands of the next step: steering [deg, left positive] and speed [m/s], one per car."""
-        for field, values in ((self.state.steering, steering), (self.state.speed, speed)):
-            field.assign(np.asarray(values, dtype=np.float32).reshape(field.shape))
+        shape = self.state.steering.shape
+        for name, values in (("steering", steering), ("speed", speed)):
+            self.fields.write(name, np.asarray(values, dtype=np.float32).reshape(shape))
 
     def look(self, renderer: CameraRenderer, images: wp.array, active: wp.array | None = None) -> None:
         """Render what the cars see now through another camera on the same mount.

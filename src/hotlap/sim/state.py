@@ -150,3 +150,27 @@ def make_state(scene: Scene, num_worlds: int) -> State:
     colors = np.array([box.color for *_, box in scene.boxes], dtype=np.float32).reshape(-1, 3)
     state.box_colors.assign(np.tile(colors, (num_worlds, 1, 1)))
     return state
+
+
+class Fields:
+    """The fields of a state by name, as numpy arrays: on the CPU views of them, made once, as making a view takes
+    longer than reading a few numbers; on a GPU copies of the moment."""
+
+    def __init__(self, state: State, device: str | wp.Device) -> None:
+        self._state, self._is_cpu = state, wp.get_device(device).is_cpu
+        self._views: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        found = self._views.get(name)
+        if found is None:
+            found = getattr(self._state, name).numpy()
+            if self._is_cpu:
+                self._views[name] = found
+        return found
+
+    def write(self, name: str, values: np.ndarray) -> None:
+        """Set a whole field."""
+        if self._is_cpu:
+            self[name][...] = values
+        else:
+            getattr(self._state, name).assign(values)

@@ -166,6 +166,7 @@ class Course(Opened):
                 "critic": "state",
                 "spread": TEACHER_SPREAD,
                 "network": None,
+                "threads": 1,  # so small a network is done before a second core has begun
             },
             settings.minutes or TEACHER_TIME * self._minutes_left,
             Method(_teacher),

@@ -14,7 +14,7 @@ import numpy as np
 
 from hotlap.deepracer.statuses import Status
 from hotlap.records.steps import Steps
-from hotlap.sim.race_rules import apply_rules
+from hotlap.sim.race_rules import rules_of
 from hotlap.sim.scene import RaceRules, Scene
 from hotlap.sim.state import Phase, make_state
 from hotlap.sim.vehicle import MOTION_DTYPE, VEHICLES, vehicle_constants
@@ -73,6 +73,7 @@ def compute_rows(steps: Steps, version: str, route: DrivenRoute, *, device: str 
     progress, off_track = np.zeros(len(steps)), np.zeros(len(steps), dtype=bool)
     nearest, previous = np.zeros((2, len(steps)), dtype=np.int64)
     all_wheels = np.zeros(len(steps), dtype=bool)
+    rules = rules_of(scene, state)
     for step in range(num_steps):
         rows = first + np.minimum(step, length - 1)
         present = step < length
@@ -81,7 +82,7 @@ def compute_rows(steps: Steps, version: str, route: DrivenRoute, *, device: str 
         state.active.assign(present.astype(np.int32)[:, None])
         if step > 0:
             state.phase.fill_(int(Phase.RUN))
-        apply_rules(scene, state)
+        rules.launch()
         now = rows[present]
         progress[now] = state.progress.numpy()[present, 0]
         nearest[now] = state.nearest_waypoint.numpy()[present, 0]
