@@ -10,12 +10,13 @@ from hotlap_process import Hotlap
 from tiny_model import write_model
 
 from hotlap.bench import clean_laps
+from hotlap.bench.clean_laps import LapTask
 from hotlap.config.metadata import DiscreteActionSpace
 from hotlap.config.model_folder import ModelFolder
-from hotlap.rewards.loader import load_reward
+from hotlap.rewards.loader import load_reward, read_reward
 
 
-def tiny(folder: Path, *, track: str, speed: float, training: dict) -> ModelFolder:
+def tiny(folder: Path, task: LapTask, training: dict) -> ModelFolder:
     """Stands for the model that is measured: it trains in a second."""
     return write_model(
         folder,
@@ -28,12 +29,12 @@ def tiny(folder: Path, *, track: str, speed: float, training: dict) -> ModelFold
 
 @pytest.mark.parametrize("method", ["ppo", "teacher"])
 def test_each_seed_drives_its_laps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str):
-    monkeypatch.setattr(clean_laps, "progress_model", tiny)
+    monkeypatch.setattr(clean_laps, "write_model", tiny)
     monkeypatch.setattr(clean_laps, "LAPS", 4)
     words = ("bench", "learn", "--method", method, "--seeds", "2", "--minutes", "10", "--threads", "1")
     found = json.loads(Hotlap(tmp_path).call(*words, "--out", tmp_path / "out", "--json").stdout)
     assert [row["seed"] for row in found["seeds"]] == [0, 1]
-    assert {"clean_share", "lap_s_median", "seconds"} <= found.keys()
+    assert {"clean_share", "lap_s_median", "reward_per_lap", "seconds"} <= found.keys()
     for row in found["seeds"]:
         assert 0 <= row["clean_share"] <= 1
         assert row["seconds"] > 0
@@ -46,12 +47,26 @@ def test_each_seed_drives_its_laps(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_model_that_is_measured_has_speeds_to_brake_with(tmp_path: Path):
-    model = clean_laps.progress_model(tmp_path, track="first_lap", speed=2.5, training={"seed": 3})
+    model = clean_laps.write_model(tmp_path, LapTask("first_lap", 2.5), {"seed": 3})
     space = model.metadata.action_space
     assert isinstance(space, DiscreteActionSpace)
     assert sorted({action.speed for action in space.actions}) == [1.0, 2.0, 2.5]
     assert (model.job.training.seed, model.job.race.track) == (3, "first_lap")
     load_reward(model.reward_file)
+
+
+def test_a_task_says_what_stands_on_the_track_and_which_way_it_goes(tmp_path: Path):
+    task = LapTask("first_lap", 2.0, "stay_inside_borders", "head_to_bot", 5, reverse=True)
+    race = clean_laps.write_model(tmp_path, task, {}).job.race
+    assert (race.race_type, race.bots.number, race.bots.randomize, race.direction) == (
+        task.race_type,
+        5,
+        True,
+        "reversed",
+    )
+    assert (tmp_path / "reward_function.py").read_bytes() == read_reward("stay_inside_borders").text
+    assert task.words == ["2mps", "reversed", "head_to_bot", "stay_inside_borders"]
+    assert LapTask().words == []
 
 
 @pytest.mark.parametrize("words", [("--method", "sac"), ("--method", "ppo", "--minutes", "0")])

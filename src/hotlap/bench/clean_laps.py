@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, Literal
 
 import torch
@@ -28,13 +29,14 @@ from hotlap.errors import ConfigError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.opening import open_store
+from hotlap.rewards.loader import read_reward
 from hotlap.training.course import STUDENT, TEACHER, Course
 from hotlap.training.listener import Silence
 from hotlap.unfinished import scratch_folder
 
 LAPS = 100
 STEERING_DEG = range(-30, 31, 10)
-REWARD = '''"""Progress: 3 for each meter along the center line since the last step, -5 off the track."""
+REWARD = '''"""Progress: 3 for each meter along the center line since the last step, -5 off the track or in a crash."""
 
 LAST = {}
 
@@ -43,25 +45,68 @@ def reward_function(params):
     progress = params["progress"] / 100.0 * params["track_length"]
     gained = progress - LAST.get("progress", progress) if params["steps"] > 2 else 0.0
     LAST["progress"] = progress
-    return float(3.0 * gained - 5.0 * params["is_offtrack"])
+    return float(3.0 * gained - 5.0 * (params["is_offtrack"] or params["is_crashed"]))
 '''
 
 
-def progress_model(folder: Path, *, track: str, speed: float, training: Mapping[str, Any]) -> ModelFolder:
-    """Write a model that is to drive far in little time.
+@dataclass(frozen=True)
+class LapTask:
+    """What is to be learned."""
+
+    track: str = DEFAULT_TRACK
+    """Name or route file."""
+    speed: float = 4.0
+    """Of the fastest actions [m/s]; there are seven steering angles at each of 1, 2, … m/s and at this speed."""
+    reward: str | None = None
+    """File, or name of a shipped example; None: the progress, as the shortest lap earns the most of it a second."""
+    race_type: str = "time_trial"
+    """As ``race.race_type``; obstacles and bot cars stand at new places in every episode."""
+    number: int = 3
+    """How many of them."""
+    reverse: bool = False
+    """Whether the track is driven against its order of waypoints."""
+
+    @property
+    def words(self) -> list[str]:
+        """What tells the files of its results from those of others on the same track."""
+        unusual = {
+            f"{self.speed:g}mps": self.speed != 4.0,
+            "reversed": self.reverse,
+            self.race_type: self.race_type != "time_trial",
+            Path(self.reward or "").stem: self.reward is not None,
+        }
+        return [word for word, tells in unusual.items() if tells]
+
+    @property
+    def race(self) -> dict[str, Any]:
+        """Keys of job.toml's race section."""
+        others = {"number": self.number, "randomize": True}
+        placed = {"object_avoidance": {"obstacles": others}, "head_to_bot": {"bots": others}}
+        direction = "reversed" if self.reverse else "as_is"
+        return {
+            "track": self.track,
+            "race_type": self.race_type,
+            "direction": direction,
+            **placed.get(self.race_type, {}),
+        }
+
+
+def write_model(folder: Path, task: LapTask, training: Mapping[str, Any]) -> ModelFolder:
+    """Write a model that is to learn a task.
 
     Args:
         folder: Where to; it must exist.
-        track: Name or route file.
-        speed: Of the fastest actions [m/s]; there are seven steering angles at each of 1, 2, … m/s and at this speed.
+        task: What it is to learn.
         training: Keys of job.toml's training section that differ.
     """
+    speed = task.speed
     speeds = [*(float(each) for each in range(1, int(speed) + 1) if each < speed), speed]
     actions = [{"steering_angle": angle, "speed": each} for each in speeds for angle in STEERING_DEG]
     metadata = json.loads(metadata_json()) | {"action_space": actions}
     settings = STARTER.model_copy(update={"term_cond_max_episodes": 10**9, "term_cond_avg_score": 1e9})
-    job = Job().updated("benchmark", race={"track": track}, training=training)
-    (folder / "reward_function.py").write_text(REWARD, encoding="utf-8")
+    job = Job().updated("benchmark", race=task.race, training=training)
+    reward = REWARD.encode() if task.reward is None else read_reward(task.reward).text
+    (folder / "reward_function.py").write_bytes(reward)
     (folder / "model_metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
     (folder / "hyperparameters.json").write_text(hyperparameters_json(settings), encoding="utf-8")
     (folder / "job.toml").write_text(job_toml(job), encoding="utf-8")
@@ -69,12 +114,12 @@ def progress_model(folder: Path, *, track: str, speed: float, training: Mapping[
 
 
 def bench_clean_laps(
+    task: LapTask,
     *,
     method: Literal["ppo", "teacher"],
-    track: str = DEFAULT_TRACK,
-    speed: float = 4.0,
     seeds: int = 5,
     minutes: float = 3.0,
+    goal: float = 0.0,
     threads: int = 0,
     workers: int = 1,
     out: Path | None = None,
@@ -83,21 +128,21 @@ def bench_clean_laps(
     """Train the same model with seeds 0, 1, …, and let each drive a hundred laps.
 
     Args:
+        task: What it is to learn.
         method: As ``training.method``.
-        track: Name or route file.
-        speed: As of `progress_model`.
         seeds: How many.
         minutes: Time of each training, all of its stages together.
+        goal: Share of clean laps at which a training ends before; 0: at none.
         threads, workers: See ``training`` in job.toml.
         out: Folder for this result (``clean_laps_TRACK_METHOD.json``) and its picture (``….png``); None: nowhere.
         on_iteration: Called with the seed, the training's name and the record of each iteration.
 
     Returns:
-        JSON-ready: medians over the seeds ``clean_share``, ``lap_s_median`` (of clean laps; None without any) and
-        ``seconds``; ``seeds``, each with the same and with a ``curve``; where there is a teacher also ``teacher`` and
-        ``student``, each with the same numbers, and ``steps_per_s`` of the teacher's loop, ``samples_per_s`` of the
-        student's updates; ``method``, ``track``, ``speed``, ``minutes``, ``threads``,
-        ``workers``, ``files``, ``machine``.
+        JSON-ready: medians over the seeds ``clean_share``, ``lap_s_median`` (of clean laps; None without any),
+        ``reward_per_lap`` and ``seconds``; ``seeds``, each with the same and with a ``curve``; where there is a teacher
+        also ``teacher`` and ``student``, each with the same numbers, and ``steps_per_s`` of the teacher's loop,
+        ``samples_per_s`` of the student's updates; ``method``, ``track``, the other fields of the task, ``minutes``,
+        ``goal``, ``threads``, ``workers``, ``files``, ``machine``.
 
     Raises:
         ConfigError: If an argument is not possible.
@@ -106,10 +151,11 @@ def bench_clean_laps(
     if seeds < 1 or minutes <= 0:
         raise ConfigError(f"--seeds must be at least 1 and --minutes above 0, got {seeds} and {minutes:g}.")
     training = {"method": method, "max_minutes": minutes, "threads": threads, "workers": workers}
+    training["goal_clean_share"] = goal
     rows, name = [], ""
     for seed in range(seeds):
         with scratch_folder() as folder:
-            model = progress_model(folder, track=track, speed=speed, training=training | {"seed": seed})
+            model = write_model(folder, task, training | {"seed": seed})
             row, name = _train(model, seed, on_iteration)
             rows.append(row)
     summary: dict[str, Any] = {
@@ -117,16 +163,17 @@ def bench_clean_laps(
         **{stage: _medians([row[stage] for row in rows]) for stage in (TEACHER, STUDENT) if stage in rows[0]},
         "seeds": rows,
         "method": method,
+        **asdict(task),
         "track": name,
-        "speed": speed,
         "minutes": minutes,
+        "goal": goal,
         "threads": torch.get_num_threads(),
         "workers": workers,
         "files": [],
         "machine": provenance(),
     }
     if out is not None:
-        _write(out, f"clean_laps_{name}_{method}", summary)
+        _write(out, "_".join(["clean_laps", name, *task.words, method]), summary)
     return summary
 
 
@@ -163,13 +210,13 @@ def _train(
     curve = _Curve(seed, on_iteration)
     result = Course(model, listener=curve).run()
     seconds = time.perf_counter() - curve.begin
-    evaluator = Evaluator(model, laps=LAPS)
-    report = evaluator.run()
-    row: dict[str, Any] = {"seed": seed, **_found(report), "seconds": round(seconds, 1), "reason": result.reason}
+    evaluator = Evaluator(model, laps=LAPS, reward=True)
+    row: dict[str, Any] = {"seed": seed, **_found(evaluator), "seconds": round(seconds, 1), "reason": result.reason}
     for stage, earlier in result.earlier.items():
         place = model.path / stage
         records = ProgressLog(open_store(place)).read()
-        of_stage = _found(Evaluator(ModelFolder(place, needs_reward=False), laps=LAPS).run())
+        drives = Evaluator(ModelFolder(place, reward_file=model.reward_file), laps=LAPS, reward=True)
+        of_stage = _found(drives)
         of_stage["seconds"] = round(earlier.elapsed_s, 1)
         if stage == TEACHER:
             busy = sum(record.stages_s["collect"] + record.stages_s["update"] for record in records)
@@ -181,11 +228,13 @@ def _train(
     return row | {"curve": curve.rows}, evaluator.track.name
 
 
-def _found(report: Any) -> dict[str, Any]:
+def _found(evaluator: Evaluator) -> dict[str, Any]:
+    report = evaluator.run()
     times = report.clean_lap_time
     return {
         "clean_share": report.clean_rate.value if report.clean_rate else 0.0,
         "lap_s_median": round(times.median, 3) if times else None,
+        "reward_per_lap": round(mean(episode.reward for episode in evaluator.episodes), 2),
     }
 
 

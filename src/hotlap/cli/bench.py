@@ -138,6 +138,13 @@ def learn(
     ] = None,
     speed: Annotated[float, typer.Option(help="With --method: the fastest actions, m/s.")] = 4.0,
     minutes: Annotated[float, typer.Option(help="With --method: time of each training.")] = 3.0,
+    goal: Annotated[float, typer.Option(help="With --method: share of clean laps that ends a training before.")] = 0.0,
+    reward: Annotated[str | None, typer.Option(help="With --method: another reward, a file or an example.")] = None,
+    race_type: Annotated[
+        str, typer.Option(help="With --method: time_trial, object_avoidance or head_to_bot, at random places.")
+    ] = "time_trial",
+    number: Annotated[int, typer.Option(min=1, help="With --race-type: how many boxes or cars.")] = 3,
+    reverse: Annotated[bool, typer.Option("--reverse", help="With --method: drive the other way round.")] = False,
     seeds: Annotated[int, typer.Option(help="How many trainings, with seeds 0, 1, …")] = 5,
     track: TrackOption = DEFAULT_TRACK,
     max_steps: Annotated[int, typer.Option(help="Where a training ends at the latest.")] = 20_000,
@@ -153,13 +160,22 @@ def learn(
     With --method: how many of a hundred laps are clean, and how fast, after so many minutes.
 
     JSON keys: median_steps, median_seconds, reached, seeds, track, max_steps, until, threads, workers, max_policy_lag,
-    files, machine. With --method: clean_share, lap_s_median, seconds (medians), seeds (each with these), with a teacher
-    also teacher (with steps_per_s) and student (with samples_per_s), method, track, speed, minutes, threads, workers,
-    files, machine.
+    files, machine. With --method: clean_share, lap_s_median, reward_per_lap, seconds (medians), seeds (each with
+    these), with a teacher also teacher (with steps_per_s) and student (with samples_per_s), method, track, speed,
+    reward, race_type, number, reverse, minutes, goal, threads, workers, files, machine.
     """
     to_people = console()
     if method is not None:
-        _clean_laps(method, track, speed, seeds, minutes, threads, workers, out, as_json)
+        task = {"track": track, "speed": speed, "reward": reward, "race_type": race_type, "number": number}
+        settings = {
+            "seeds": seeds,
+            "minutes": minutes,
+            "goal": goal,
+            "threads": threads,
+            "workers": workers,
+            "out": out,
+        }
+        _clean_laps(method, task | {"reverse": reverse}, settings, as_json)
         return
 
     def show(seed: int, record: IterationRecord) -> None:
@@ -203,17 +219,7 @@ def learn(
     _print_table(f"First complete training lap on {found['track']}", rows, found)
 
 
-def _clean_laps(
-    method: str,
-    track: str,
-    speed: float,
-    seeds: int,
-    minutes: float,
-    threads: int,
-    workers: int,
-    out: Path | None,
-    as_json: bool,
-) -> None:
+def _clean_laps(method: str, task: Mapping[str, Any], settings: Mapping[str, Any], as_json: bool) -> None:
     to_people = console()
     if method not in ("ppo", "teacher"):
         raise ConfigError(f"--method must be ppo or teacher, got {method!r}.")
@@ -227,33 +233,25 @@ def _clean_laps(
             )
 
     with prints_to_stderr(True):
-        from hotlap.bench.clean_laps import bench_clean_laps
+        from hotlap.bench.clean_laps import LapTask, bench_clean_laps
 
-        found = bench_clean_laps(
-            method=method,  # type: ignore[arg-type]
-            track=track,
-            speed=speed,
-            seeds=seeds,
-            minutes=minutes,
-            threads=threads,
-            workers=workers,
-            out=out,
-            on_iteration=show,
-        )
+        found = bench_clean_laps(LapTask(**task), method=method, on_iteration=show, **settings)  # type: ignore[arg-type]
     if as_json:
         print_json(found)
         return
 
     def said(row: Mapping[str, Any]) -> str:
         lap = f"{row['lap_s_median']:.2f} s" if row["lap_s_median"] else "no clean lap"
-        return f"{row['clean_share']:.0%} clean, {lap}, after {row['seconds']:.0f} s"
+        return (
+            f"{row['clean_share']:.0%} clean, {lap}, reward {row['reward_per_lap']:.1f}, after {row['seconds']:.0f} s"
+        )
 
     rows = {f"seed {row['seed']}": said(row) for row in found["seeds"]}
     for stage, pace in (("teacher", "steps_per_s"), ("student", "samples_per_s")):
         if stage in found:
             rows[stage] = f"{said(found[stage])}, {found[stage][pace]:,.0f} {pace.split('_')[0]}/s"
     rows["median"] = f"[bold]{said(found)}[/]"
-    if out is not None:
+    if out := settings["out"]:
         rows["written"] = str(out / found["files"][-1])
     _print_table(f"100 laps on {found['track']} at up to {found['speed']:g} m/s, {method}", rows, found)
 
