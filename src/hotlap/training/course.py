@@ -127,6 +127,10 @@ class Course(Opened):
                     self.trainer.stop()
 
     @property
+    def _resumes(self) -> bool:
+        return bool(self._options["resume"]) and not self._options["wipe"]
+
+    @property
     def _is_last(self) -> bool:
         return self.trainer.place == self.place
 
@@ -149,6 +153,9 @@ class Course(Opened):
                     f"{self.place} already holds a trained model (checkpoint {earlier}). Continue it with --resume, or "
                     "delete it and begin anew with --wipe."
                 )
+        if self._resumes:  # what has not begun yet takes the seed of what has
+            seed = CheckpointStore(f"{self.place}/{TEACHER}").seed(self.job.training.seed)
+            self.job = self.job.updated(training={"seed": seed})
         settings = self.job.teacher
         yield self._training(
             held,
