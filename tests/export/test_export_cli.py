@@ -24,6 +24,7 @@ from hotlap.records.checkpoints import CheckpointName, CheckpointStore, IndexEnt
 from hotlap.records.opening import open_store
 from hotlap.rl.specs import DiscreteActions
 from hotlap.rollouts.model import build_network
+from hotlap.training.course import Course
 
 pytestmark = pytest.mark.usefixtures("slim_networks")
 
@@ -72,6 +73,29 @@ def test_any_checkpoint_travels_to_a_car_and_back(model: ModelFolder, tmp_path: 
     expected = {key: value for key, value in weights(model.path, number).items() if key.startswith("policy.")}
     found = weights(tmp_path / "back")
     assert all(torch.equal(value, found[key]) for key, value in expected.items())
+
+
+def test_a_model_that_learned_from_a_teacher_travels_like_any_other(tmp_path: Path):
+    """Its critic, which sees the state, stays at home; the teacher itself, which sees nothing else, does not travel."""
+    model = write_model(
+        tmp_path / "model",
+        training={"method": "teacher", "max_minutes": 60},
+        teacher={"iterations": 1, "episodes": 2},
+        student={"iterations": 1, "episodes": 2, "samples": 64},
+        polish={"iterations": 1},
+        built_in_network=True,
+    )
+    Course(model).run()
+    archive = tmp_path / "my-car.tar.gz"
+    out = run("export", model.path, "--output", archive)
+    assert out["largest_difference"] <= 1e-5
+    name, _, metadata = install(archive.name, archive.read_bytes())
+    assert (name, len(metadata["action_space"])) == ("my-car", 3)
+    run("import", archive, tmp_path / "back")
+    expected = {key: value for key, value in weights(model.path, "best").items() if key.startswith("policy.")}
+    found = weights(tmp_path / "back")
+    assert all(torch.equal(value, found[key]) for key, value in expected.items())
+    refused(ConfigError, "VISIBLE_STATE", "export", model.path / "teacher")
 
 
 def test_archive_lies_in_the_folder_and_is_the_same_each_time(model: ModelFolder):

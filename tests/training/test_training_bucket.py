@@ -25,6 +25,7 @@ from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.events import IterationRecord, ProgressLog
 from hotlap.records.leftovers import leftovers
 from hotlap.records.opening import open_store
+from hotlap.training.course import Course
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
@@ -445,6 +446,31 @@ def test_twenty_iterations_while_the_server_stops_three_times(own_server: S3Serv
     print(f"{seconds:.1f} s, {looks} looks, {sum(down.values())} iterations without a server", file=sys.stderr)
     for message in listener.messages:
         print(message, file=sys.stderr)
+
+
+def test_a_course_in_a_bucket_goes_on_after_its_teacher(s3_server: S3Server, s3_bucket: str, tmp_path: Path):
+    """Its three trainings leave there what they leave in folders, stopped between two of them or not."""
+    place = f"s3://{s3_bucket}/course"
+    model = write_model(
+        tmp_path / "model",
+        training={"method": "teacher", "max_minutes": 60},
+        teacher={"iterations": 2, "episodes": 3},
+        student={"iterations": 1, "episodes": 3, "samples": 128, "memory": 60},
+        polish={"iterations": 1},
+    )
+
+    class Stops(Silence):
+        def on_message(self, message: str) -> None:
+            if "The teacher is done" in message:
+                course.stop()
+
+    course = Course(model, job=in_bucket(model, place), listener=Stops())
+    assert course.run().reason == "stopped"
+    Course(model, job=in_bucket(model, place), resume=True).run()
+    assert sorted(path.name for path in model.path.iterdir() if path.is_dir()) == []
+    Course(model).run()
+    for stage in ("/teacher", "/student", ""):
+        assert_same_training(s3_server, place + stage, model.path / stage.strip("/"))
 
 
 def run_command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hotlap_process import Hotlap, wait_for
-from tiny_model import write_model
+from tiny_model import ROUND_AND_ROUND, write_model
 from trained_folder import curve, weights
 from watched_reward import WATCHED
 
@@ -17,6 +17,9 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.errors import ConfigError, RecordError, RewardError
 from hotlap.records.checkpoints import CheckpointStore
 from hotlap.records.folder import Folder
+from hotlap.records.tallies import TallyLog
+from hotlap.training import course as course_module
+from hotlap.training import stages, trainer
 from hotlap.training.course import Course
 from hotlap.training.driven import driven_key, read_driven
 from hotlap.training.listener import Silence
@@ -137,9 +140,15 @@ def test_a_trained_model_is_not_trained_over(finished: tuple[Path, Notes]):
         Course(ModelFolder(folder)).run()
 
 
-def test_a_broken_reward_function_is_named_in_the_teachers_training(tmp_path: Path):
-    model = course_model(tmp_path / "model", reward="def reward_function(params):\n    return params['nothing']\n")
-    with pytest.raises(RewardError, match=r"reward_function\.py.*line 2"):
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [("params['nothing']", "KeyError"), ("while True:\n            pass", "has not returned after 1 s")],
+    ids=["raises", "loops"],
+)
+def test_a_broken_reward_function_is_named_in_the_teachers_training(tmp_path: Path, deed: str, said: str):
+    reward = f"def reward_function(params):\n    if params['steps'] > 4:\n        {deed}\n    return 1.0\n"
+    model = course_model(tmp_path / "model", reward=reward, training={"worker_timeout_s": 1})
+    with pytest.raises(RewardError, match=rf"reward_function\.py, line [34], episode \d+, step 5: .*{said}"):
         Course(model).run()
 
 
@@ -152,6 +161,7 @@ def test_what_does_not_go_with_a_teacher_is_refused(tmp_path: Path):
 
 
 def test_a_course_that_is_stopped_goes_on_where_it_was(finished: tuple[Path, Notes], tmp_path: Path):
+    """Also where only the first command line named the seed: stages that have not begun take that of the first."""
     undisturbed, _ = finished
     model = course_model(tmp_path / "model")
 
@@ -162,8 +172,58 @@ def test_a_course_that_is_stopped_goes_on_where_it_was(finished: tuple[Path, Not
     course = Course(model, listener=Stops(model.path))
     result = course.run()
     assert (result.reason, result.iterations) == ("stopped", 1)
-    Course(ModelFolder(model.path), resume=True).run()
-    assert weights(model.path) == weights(undisturbed)
+    Course(model, job=model.job.updated(training={"seed": 9}), resume=True).run()
+    assert [weights(model.path / each) for each in PLACES] == [weights(undisturbed / each) for each in PLACES]
+
+
+class Clock(Silence):
+    """Goes on only by what stages are said to take: half a minute for the student to learn, 5 s for each other one."""
+
+    def __init__(self, patches: pytest.MonkeyPatch) -> None:
+        self.now = self.coming = 0.0  # [s]
+        for module in (course_module, trainer, stages):
+            patches.setattr(module, "time", self)
+
+    def perf_counter(self) -> float:
+        now = self.now
+        self.now, self.coming = now + self.coming, 0.0
+        return now
+
+    def on_begin(self, name: str, max_s: float, max_iterations: int) -> None:
+        self.name = name
+
+    def on_stage(self, stage: str, total: int | None) -> None:
+        slow = stage == "update" and self.name == "student"
+        self.coming = 30.0 if slow else 5.0 if stage in ("collect", "update", "evaluate") else 0.0
+
+
+def test_a_course_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not an iteration later, though checkpoints that are equally good drive against one another at the end."""
+    model = course_model(tmp_path / "model", actions=ROUND_AND_ROUND)
+    job = model.job.updated(teacher={"iterations": 100, "episodes": 2}, student={"iterations": 100, "episodes": 2})
+    clock = Clock(monkeypatch)
+    result = Course(model, job=job.updated(polish={"iterations": 100}), listener=clock, minutes=4).run()
+    assert result.reason == "minutes"
+    assert {name: each.reason for name, each in result.earlier.items()} == {"teacher": "minutes", "student": "minutes"}
+    assert 200 < clock.now <= 240
+    assert max(tally.num_sets for tally in TallyLog(Folder(model.path / "student")).read().values()) > 1
+
+
+def test_a_training_that_had_ended_is_not_gone_on_with_when_there_is_more_time(tmp_path: Path):
+    model = course_model(tmp_path / "model")
+
+    class Stops(Notes):
+        def on_iteration(self, record) -> None:
+            if self.name == "student":
+                course.stop()
+
+    course = Course(model, listener=Stops(model.path))
+    course.run()
+    before = (model.path / "teacher/job.toml").read_bytes()
+    more = model.job.updated(teacher={"iterations": 5})
+    result = Course(model, job=more, resume=True, minutes=5).run()
+    assert {name: each.iterations for name, each in result.earlier.items()} == {"teacher": 3, "student": 3}
+    assert (model.path / "teacher/job.toml").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from trained_folder import curve, episodes, log, played, weights
 
 from hotlap.config.model_folder import ModelFolder
 from hotlap.rollouts.ray_fleet import RayFleet
+from hotlap.training.course import Course
 from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
@@ -88,3 +89,23 @@ def test_two_workers_learn_what_one_learns(alone: Path, tmp_path: Path):
         "training-sagemaker.log",
     ]
     assert log(tmp_path) == log(alone)
+
+
+def test_a_course_on_two_workers_learns_what_one_learns(tmp_path: Path):
+    """In all of its trainings, though a guide drives and only one process asks the teacher."""
+    for workers in (1, 2):
+        model = write_model(
+            tmp_path / str(workers),
+            training={"method": "teacher", "max_minutes": 60, "precision": "float32", "workers": workers},
+            teacher={"iterations": 2, "episodes": 4},
+            student={"iterations": 2, "episodes": 3, "samples": 128, "memory": 60},
+            polish={"iterations": 1},
+        )
+        course = Course(model)
+        assert course.run().iterations == 1
+        assert isinstance(course.trainer.fleet, RayFleet) == (workers == 2)
+    for place, num_iterations in {"teacher": 2, "student": 2, ".": 1}.items():
+        alone, together = tmp_path / "1" / place, tmp_path / "2" / place
+        assert weights(together) == weights(alone)
+        assert curve(together) == curve(alone)
+        assert len(curve(alone)) == num_iterations

@@ -18,6 +18,7 @@ from hotlap.cli.analyze import _tracks_of
 from hotlap.config.model_folder import ModelFolder
 from hotlap.envs.race_tracks import tracks_of
 from hotlap.errors import ConfigError
+from hotlap.evaluation.evaluator import Evaluator
 from hotlap.jobs.model_copy import copy_model
 from hotlap.records.log_lines import TRAINER_LOG
 from hotlap.tracks.route_file import write_route
@@ -137,6 +138,32 @@ def test_it_is_evaluated_on_the_tracks_held_out_where_none_is_named(trained: Pat
         evaluate(trained)
     job = ModelFolder(trained).job
     assert evaluate(trained, track=tracks_of(job.race, seed=0).tracks[0], laps=1).num_laps == 1
+
+
+def test_tracks_are_made_up_from_the_seed_of_the_training_not_from_that_of_the_file(tmp_path: Path):
+    """As after `hotlap train --seed 5`, where job.toml says another."""
+
+    def with_seed(seed: int) -> ModelFolder:
+        return write_model(
+            tmp_path / "model",
+            race={"track": "generated", "generated": GENERATED | {"number": 1, "held_out": 0}},
+            training={"seed": seed, "max_iterations": 1, "critic": "state"},
+            metadata={"sensor": ["VISIBLE_STATE"], "neural_network": "DENSE_NETWORK"},  # no ground is painted
+            built_in_network=True,
+        )
+
+    def driven() -> object:
+        words = ("evaluate", tmp_path / "model", "--tracks", "generated", "--laps", "2", "--json")
+        return json.loads(Hotlap(tmp_path).call(*words).stdout)["tracks"]
+
+    model = with_seed(0)
+    Trainer(model, job=model.job.updated(training={"seed": 5})).run()
+    (track,) = tracks_of(model.job.race, seed=5).tracks
+    assert [each.length for each in _tracks_of(model.path)] == [track.length]
+    assert Evaluator(model).track.length == track.length
+    before = driven()
+    with_seed(5)
+    assert driven() == before
 
 
 def test_its_report_has_a_part_for_each_track(trained: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_model import write_model
+from tiny_model import WANDERING, write_model
 from typer.testing import CliRunner
 
 from hotlap.cli.main import app
@@ -17,13 +17,15 @@ from hotlap.deepracer.state_values import STATE
 from hotlap.errors import ConfigError, RecordError
 from hotlap.evaluation.evaluator import Evaluator
 from hotlap.records.checkpoints import CheckpointStore
+from hotlap.rollouts.model import build_network
+from hotlap.training.listener import Silence
 from hotlap.training.trainer import Trainer
 
 CRITIC = {"critic": "state", "max_iterations": 2}
 
 
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return CheckpointStore(folder).load("last").weights
+def weights(folder: Path, which: str = "last") -> dict[str, torch.Tensor]:
+    return CheckpointStore(folder).load(which).weights
 
 
 def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path):
@@ -43,12 +45,36 @@ def test_a_resumed_training_is_an_undisturbed_one(tmp_path: Path):
         assert evaluator.report.num_laps == 2
 
 
-def test_what_another_critic_has_learned_is_no_beginning(tmp_path: Path):
+@pytest.mark.parametrize(("theirs", "ours"), [("camera", "state"), ("state", "camera")])
+def test_of_a_model_with_another_critic_the_policy_is_cloned(tmp_path: Path, theirs: str, ours: str):
+    source = write_model(tmp_path / "source", training={"max_iterations": 1, "critic": theirs})
+    Trainer(source).run()
+    model = write_model(tmp_path / "model", training={"critic": ours, "clone_from": str(source.path), "seed": 3})
+    told: list[str] = []
+
+    class Hears(Silence):
+        def on_message(self, message: str) -> None:
+            told.append(message)
+
+    with Trainer(model, listener=Hears()) as trainer:
+        found = {name: weight.clone() for name, weight in trainer.network.state_dict().items()}
+        assert trainer.run().iterations == 3
+    saved = weights(source.path, "best")
+    fresh = build_network(model.metadata, model.job.training.network, critic=ours, seed=3).state_dict()
+    assert found.keys() == fresh.keys()
+    for name, weight in found.items():
+        assert torch.equal(weight, (fresh if name.startswith("value.") else saved)[name])
+    assert f"critic = '{theirs}', this model is with '{ours}': the policy is cloned, the value begins afresh" in told[0]
+
+
+def test_other_misfits_are_named_where_the_critic_is_another_too(tmp_path: Path):
     source = write_model(tmp_path / "source", training={"max_iterations": 1})
     Trainer(source).run()
-    model = write_model(tmp_path / "model", training=CRITIC | {"clone_from": str(source.path)})
+    other = CRITIC | {"clone_from": str(source.path)}
+    with pytest.raises(RecordError, match="describe now: action_space of 3 discrete actions, not 2 discrete actions"):
+        Trainer(write_model(tmp_path / "model", actions=WANDERING[:2], training=other)).open()
     with pytest.raises(RecordError, match=r"training\.critic = camera, not state"):
-        Trainer(model).open()
+        Trainer(write_model(source.path, training=CRITIC), resume=True).open()
 
 
 def test_the_car_never_sees_the_critic(tmp_path: Path, slim_networks: None):

@@ -175,9 +175,11 @@ def _tracks_of(folder: Path) -> list[Track]:
     """The tracks that the folder's job names, if it has one; the traces say whether it was these."""
     from hotlap.config.job import Job
     from hotlap.envs.race_tracks import tracks_of
+    from hotlap.records.checkpoints import CheckpointStore
 
     try:
         job = Job.load(folder / "job.toml")
-        return [track for race in job.races for track in tracks_of(race, seed=job.training.seed).tracks]
+        seed = CheckpointStore(folder).seed(job.training.seed)
+        return [track for race in job.races for track in tracks_of(race, seed=seed).tracks]
     except (ConfigError, TrackError):
         return []

@@ -147,9 +147,11 @@ def evaluate(
     if tracks is not None and (several or track is not None):
         raise ConfigError("--tracks drives one model, and instead of --track. Name one folder, and leave --track out.")
     from hotlap.envs.race_tracks import tracks_of
+    from hotlap.records.checkpoints import CheckpointStore
 
     first = jobs[0].updated(race={"track": tracks})
-    pool = tracks_of(first.race, seed=first.training.seed)
+    place = first.training.output or choices[0].model.path
+    pool = tracks_of(first.race, seed=CheckpointStore(place).seed(first.training.seed))
     if tracks is not None or len(pool.tracks) > 1:
         if several:
             raise ConfigError(

@@ -28,7 +28,7 @@ class Student(Config):
     """Iterations, over which it learns more and more slowly; fewer if the goal is reached before."""
 
     minutes: float = Field(default=0.0, ge=0)
-    """Longest time [min]; 0: nine tenths of what is left."""
+    """Longest time [min]; 0: 85 % of what is left."""
 
     episodes: int = Field(default=64, ge=1)
     """Episodes in an iteration; in the first ones the teacher drives."""

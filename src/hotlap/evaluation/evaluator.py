@@ -79,21 +79,23 @@ class Evaluator:
     ) -> None:
         self.model = model
         self.job = job or model.job
-        pool = tracks_of(self.job.race, seed=self.job.training.seed) if track is None else TrackPool((track,))
+        self.place = self.job.training.output or model.path
+        checkpoints = CheckpointStore(self.place)
+        seed = checkpoints.seed(self.job.training.seed)
+        pool = tracks_of(self.job.race, seed=seed) if track is None else TrackPool((track,))
         if len(pool.tracks) > 1:
             raise ConfigError(
                 f"race.track = {self.job.race.track!r} means {len(pool.tracks)} tracks, but an evaluation drives on "
                 "one. Name it, or drive on many with `hotlap evaluate DIR`."
             )
         self.track = pool.tracks[0]
-        self.place = self.job.training.output or model.path
         self._tell = tell
         self._monitor = EvaluationMonitor(self.job.monitoring, tell)
         self.conditions = EvaluationRules.of(self.job, laps)
         self.num_episodes = self.conditions.num_episodes
         self.rules = self.conditions.race_rules
         self.num_workers = min(workers, self.num_episodes)
-        loaded = CheckpointStore(self.place).load(checkpoint)
+        loaded = checkpoints.load(checkpoint)
         self.checkpoint_name = str(loaded.name)
         self.name = f"{self.place}@{loaded.name.number}"
         network = saved_network(model.metadata, loaded, self.place)

@@ -255,6 +255,13 @@ class CheckpointStore:
                 return None
         return names[-1] if names else None
 
+    def seed(self, default: int) -> int:
+        """Of the training that saved the last checkpoint; ``default`` if none did, or its state is lost."""
+        names = self.list()
+        with warnings.catch_warnings(action="ignore"):
+            state = self._read_state(names[-1]) if names else None
+        return default if state is None else state.seed
+
     def best(self) -> IndexEntry | None:
         """The best checkpoint as the index names it; None if there is no readable index."""
         return self._index().get("best_checkpoint")

@@ -17,6 +17,7 @@ from hotlap.rl.working_weights import WorkingWeights
 # Products with fewer rows take other routes in the math libraries, which round differently: with most of them one world
 # alone would then not do exactly what it does among others. (Where tiles are multiplied, as with AMX, it never does.)
 MIN_BATCH = 4
+MIN_VECTORS = 16  # where no sensor is a camera: the small products of a dense network need more rows, and cost nothing
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Policy:
         self.exploration = exploration
         self.device = next(network.parameters()).device
         self._weights = WorkingWeights(network.policy, compute_dtype(precision, self.device))
+        only_vectors = all(len(shape) == 1 for shape in network.policy.observations.values())
+        self._min_rows = MIN_VECTORS if only_vectors else MIN_BATCH
 
     @property
     def noise_size(self) -> int:
@@ -121,16 +124,16 @@ class Policy:
         cars = noise.shape[:-1]
         num_cars, last = cars.numel(), len(cars) - 1
         packed = tower.pack(
-            {each: fill_up(obs[each].flatten(0, last).to(self.device), MIN_BATCH) for each in tower.sensors}
+            {each: fill_up(obs[each].flatten(0, last).to(self.device), self._min_rows) for each in tower.sensors}
         )
         distribution = self._weights.forward(packed).policy
         assert distribution is not None
-        noise = fill_up(noise.flatten(0, last).to(self.device), MIN_BATCH)
+        noise = fill_up(noise.flatten(0, last).to(self.device), self._min_rows)
         if self.exploration is not None and not greedy:
             assert isinstance(distribution, Categorical)
             if steps_taken is None:
                 steps_taken = torch.zeros(cars)
-            epsilon = self.exploration.epsilon(fill_up(steps_taken.flatten().to(self.device), MIN_BATCH))
+            epsilon = self.exploration.epsilon(fill_up(steps_taken.flatten().to(self.device), self._min_rows))
             action = self._epsilon_greedy(distribution, noise, epsilon)
         else:
             action = distribution.mode() if greedy else distribution.sample(noise)

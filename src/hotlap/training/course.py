@@ -46,7 +46,7 @@ from hotlap.unfinished import scratch_folder, write_whole
 
 TEACHER, STUDENT = "teacher", "student"
 POLISH = "polish"
-TEACHER_TIME, STUDENT_TIME = 0.4, 0.9  # shares of the time that is left when the stage begins
+TEACHER_TIME, STUDENT_TIME = 0.4, 0.85  # shares of the time that is left when the stage begins
 
 # What a teacher learns with. Few episodes in an iteration and small minibatches: many small steps need fewer drives.
 TEACHER_SETTINGS = Hyperparameters(
@@ -96,6 +96,7 @@ class Course(Opened):
         self._minutes, self._iterations, self._at_place = minutes, iterations, at_place
         self._tell = (listener or Silence()).on_message
         self._results: dict[str, TrainingResult] = {}
+        self._before_s = 0.0  # what earlier runs took for those trainings
         self._stopped = False
 
     def open(self) -> Self:
@@ -121,10 +122,15 @@ class Course(Opened):
                 if result.reason == "stopped" or self._is_last:
                     return replace(result, earlier=self._results)
                 self._results[self.trainer.name] = result
+                self._before_s += self.trainer.begun.elapsed_s
                 self._tell(f"The {self.trainer.name} is done: {_said(result)}.")
                 self._open_next()
                 if self._stopped:
                     self.trainer.stop()
+
+    @property
+    def _resumes(self) -> bool:
+        return bool(self._options["resume"]) and not self._options["wipe"]
 
     @property
     def _is_last(self) -> bool:
@@ -149,6 +155,9 @@ class Course(Opened):
                     f"{self.place} already holds a trained model (checkpoint {earlier}). Continue it with --resume, or "
                     "delete it and begin anew with --wipe."
                 )
+        if self._resumes:  # what has not begun yet takes the seed of what has
+            seed = CheckpointStore(f"{self.place}/{TEACHER}").seed(self.job.training.seed)
+            self.job = self.job.updated(training={"seed": seed})
         settings = self.job.teacher
         yield self._training(
             held,
@@ -168,8 +177,9 @@ class Course(Opened):
                 "network": None,
                 "threads": 1,  # so small a network is done before a second core has begun
             },
-            settings.minutes or TEACHER_TIME * self._minutes_left,
-            Method(_teacher),
+            settings.minutes,
+            TEACHER_TIME,
+            Method(_teacher, keeps_time=True),
         )
         teacher = self._best(TEACHER)
         student = self.job.student
@@ -186,8 +196,14 @@ class Course(Opened):
                 }
             ),
             {"max_iterations": student.iterations, "step_cap": NO_CAP, "critic": "state", "traced_episodes": 8},
-            student.minutes or STUDENT_TIME * self._minutes_left,
-            Method(lambda network, folder, job: _student(network, folder, job, teacher), teacher, _guided_share),
+            student.minutes,
+            STUDENT_TIME,
+            Method(
+                lambda network, folder, job: _student(network, folder, job, teacher),
+                teacher,
+                _guided_share,
+                keeps_time=True,
+            ),
         )
         yield Trainer(
             self.folder,
@@ -199,8 +215,9 @@ class Course(Opened):
                 max_minutes=max(SOON, self._minutes_left),
                 max_iterations=self.job.polish.iterations,
             ),
-            method=Method(_polish),
+            method=Method(_polish, keeps_time=True),
             name=POLISH,
+            minutes=None if self._minutes is None else max(SOON, self._minutes_left),
             **self._options,
         )
 
@@ -212,12 +229,21 @@ class Course(Opened):
         hyperparameters: Hyperparameters,
         training: Mapping[str, Any],
         minutes: float,
+        share: float,
         method: Method,
     ) -> Trainer:
-        """A training in a folder of its own, with the files that say what it learns and how."""
+        """A training in a folder of its own, with the files that say what it learns and how.
+
+        It takes ``minutes`` at most, over all resumes; if that is 0, ``share`` of what is left of the course. It had
+        ended, and takes no more, if the next one has begun.
+        """
         place = f"{self.place}/{name}"
+        after = f"{self.place}/{STUDENT}" if name == TEACHER else self.place
+        ended = self._resumes and all(CheckpointStore(each).list() for each in (place, after))
+        from_now = None if self._minutes is None or minutes or ended else max(SOON, share * self._minutes_left)
+        minutes = SOON if ended else max(SOON, minutes or share * self._minutes_left)
         folder = held.enter_context(scratch_folder()) if is_s3(place) else Path(place)
-        job = self._job(**training, output=place if is_s3(place) else None, max_minutes=max(SOON, minutes))
+        job = self._job(**training, output=place if is_s3(place) else None, max_minutes=minutes)
         files = {
             "model_metadata.json": json.dumps(read_json_object(self.folder.metadata_file) | metadata, indent=2) + "\n",
             "hyperparameters.json": hyperparameters_json(hyperparameters),
@@ -225,12 +251,12 @@ class Course(Opened):
         }
         try:
             for each, content in files.items():
-                if not (folder / each).is_file() or (folder / each).read_text() != content:
+                if not (folder / each).is_file() or (not ended and (folder / each).read_text() != content):
                     write_whole(folder / each, content.encode())
         except OSError as error:
             raise RecordError(f"{folder} cannot be written ({error.strerror}).") from error
         model = ModelFolder(folder, reward_file=self.folder.reward_file, job=job)
-        return Trainer(model, method=method, name=name, **self._options)
+        return Trainer(model, method=method, name=name, minutes=from_now, **self._options)
 
     def _job(self, *, spread: float = 1.0, **training: Any) -> Job:
         """The job with some settings of its training replaced, and cars that differ ``spread`` times as much."""
@@ -244,9 +270,8 @@ class Course(Opened):
     def _minutes_left(self) -> float:
         """Of the whole course; without a limit, an hour."""
         limit = (self.job.training.max_minutes if self._minutes is None else self._minutes) or 60.0
-        if self._minutes is None:
-            return limit - sum(result.elapsed_s for result in self._results.values()) / 60
-        return limit - (time.perf_counter() - self._begun) / 60
+        before_s = self._before_s if self._minutes is None else 0.0
+        return limit - (before_s + time.perf_counter() - self._begun) / 60
 
     def _best(self, name: str) -> dict[str, Tensor]:
         """Weights of the best checkpoint of one of the trainings."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from hotlap.config.files import read_bytes
@@ -36,6 +37,19 @@ def require_fit(
             f"checkpoint {checkpoint.name} in {place} was made for another network than model_metadata.json and "
             f"job.toml describe now: {'; '.join(found)}. {way_out}"
         )
+
+
+def with_fresh_value(checkpoint: Checkpoint, network: ActorCritic) -> Checkpoint:
+    """The checkpoint with the value of ``network`` where its own reads something else, camera or state; else as it is.
+
+    Where policy and value share an encoder, none of the two can be taken alone.
+    """
+    kinds = {critic_of(checkpoint), network.critic}
+    if len(kinds) == 1 or "shared" in kinds:
+        return checkpoint
+    fresh = {name: weight for name, weight in network.state_dict().items() if name.startswith("value.")}
+    policy = {name: weight for name, weight in checkpoint.weights.items() if not name.startswith("value.")}
+    return replace(checkpoint, weights=policy | fresh, metadata=checkpoint.metadata | {"critic": network.critic})
 
 
 def differences(checkpoint: Checkpoint, metadata: ModelMetadata, network: ActorCritic) -> list[str]:

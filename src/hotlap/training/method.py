@@ -49,3 +49,5 @@ class Method:
     """Weights of a network that sees the state and drives instead of the policy now and then."""
     guided_share: Callable[[int], float] = _never
     """In which share of the episodes of an iteration, counted from 0."""
+    keeps_time: bool = False
+    """Whether a training ends before its time is up, final drives of the best checkpoints included, and not after."""

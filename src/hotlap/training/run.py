@@ -23,11 +23,12 @@ from hotlap.records.tallies import TALLIES, Tally, TallyLog
 from hotlap.records.trainer_state import TrainerState
 from hotlap.records.typed_json import parse_record
 from hotlap.rl.learner import Learner, Update
+from hotlap.rollouts.model import critic_of
 from hotlap.rollouts.run_description import describe_workers
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.tracks.pool import TrackPool
 from hotlap.training.background import Background
-from hotlap.training.fit import changed_since, checksums, require_fit
+from hotlap.training.fit import changed_since, checksums, require_fit, with_fresh_value
 from hotlap.training.iteration import OpenIteration, summarize
 from hotlap.training.launch import announce
 from hotlap.training.listener import Listener
@@ -354,9 +355,15 @@ class Run:
 
     def _clone(self, source: str) -> None:
         """Begin with the weights of another model; its numbers go on, its statistics do not."""
-        checkpoint = CheckpointStore(source).load(self.job.training.clone_checkpoint)
+        found = CheckpointStore(source).load(self.job.training.clone_checkpoint)
+        checkpoint = with_fresh_value(found, self.learner.network)
         way_out = "Clone a model of the same network, sensors and number of actions."
         require_fit(checkpoint, self.folder.metadata, self.learner.network, place=source, way_out=way_out)
+        if checkpoint is not found:
+            self.listener.on_message(
+                f"checkpoint {found.name} in {source} was trained with training.critic = {critic_of(found)!r}, this "
+                f"model is with {self.learner.network.critic!r}: the policy is cloned, the value begins afresh."
+            )
         self.cloned = checkpoint.name
         self.learner.load_weights(checkpoint.weights)
         self.state = replace(self.state, extra={"first_checkpoint": checkpoint.name.number + 1})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -138,6 +139,7 @@ class Selection:
         self.run, self.job, self.rules, self.pools, self.fleet = run, job, rules, pools, fleet
         self.listener, self.stage = listener, stage
         self.metric = job.training.best_model_metric
+        self._num_sets = 0  # of cars that were driven in this run
 
     @property
     def goal_reached(self) -> bool:
@@ -185,10 +187,18 @@ class Selection:
             )
         return went_back
 
-    def run_off(self) -> None:
+    @property
+    def round_s(self) -> float:
+        """What a set of cars for each of the most promising checkpoints would take [s]; 0 before any has driven."""
+        return self._round_s(final_drivers(self.run.contenders, self.metric)) if self.run.contenders else 0.0
+
+    def run_off(self, left_s: Callable[[], float] = lambda: math.inf) -> None:
         """Let the most promising checkpoints drive on, now that no further one will come, and choose the best.
 
         A training that goes on all the same forgets of it: it is then as if it had not been interrupted.
+
+        Args:
+            left_s: Time that is left for it [s].
         """
         run = self.run
         tallies = {tally.checkpoint: tally for tally in (*run.contenders, *run.run_off)}
@@ -196,6 +206,8 @@ class Selection:
             return
         drove = False
         while drivers := final_drivers(list(tallies.values()), self.metric):
+            if self._round_s(drivers) > left_s():
+                break
             driven = self._drive(drivers)
             if not driven:
                 break
@@ -256,7 +268,11 @@ class Selection:
             for tally, batch in zip(tallies, batches, strict=True)
         ]
 
+    def _round_s(self, drivers: Sequence[Tally]) -> float:
+        return len(drivers) * self.stage.total.get("evaluate", 0.0) / max(1, self._num_sets)
+
     def _wait(self, batch: Batch) -> list[PlayedEpisode]:
+        self._num_sets += 1
         with self.stage("evaluate", self.job.training.eval_laps, iteration=self.run.stages):
             return batch.result(self.listener.on_advance)
 

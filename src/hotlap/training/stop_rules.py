@@ -46,10 +46,10 @@ class StopRules:
             state: What training has done so far.
             elapsed_s: Wall-clock spent, over all resumes [s].
         """
-        if self.max_s and elapsed_s >= self.max_s:
-            return self._time
         if self.max_iterations and state.iteration >= self.max_iterations:
             return self._iterations
+        if self.max_s and elapsed_s >= self.max_s:
+            return self._time
         if state.iteration >= self.hyperparameters.term_cond_max_episodes:
             return "term_cond_max_episodes"
         if state.extra.get("reward_mean", -math.inf) >= self.hyperparameters.term_cond_avg_score:

@@ -10,6 +10,7 @@ be updated.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -188,8 +189,6 @@ class Trainer(Opened):
                 step_cap=training.step_cap_for(self.metadata.network),
                 guided_share=self.method.guided_share,
             )
-            if isinstance(self.learner, Remembers) and self.state.iteration:
-                self._drive_again(self.learner)
             self.stop_rules = StopRules(
                 training, self.hyperparameters, self.state, minutes=self._minutes, iterations=self._iterations
             )
@@ -258,6 +257,8 @@ class Trainer(Opened):
             run.save_checkpoint()
         if not concurrent:  # what a killed run left open
             self._wrap_up()
+        if isinstance(self.learner, Remembers) and self.state.iteration and self._stop_reason() is None:
+            self._drive_again(self.learner)
         while (reason := self._stop_reason()) is None:
             collection = collector.begin(self.state)
             if concurrent:
@@ -285,7 +286,7 @@ class Trainer(Opened):
         run.finish_checkpoint()
         if reason == "stopped":
             return reason
-        selection.run_off()
+        selection.run_off(self._left_s)
         return "goal" if selection.goal_reached else reason
 
     def _drive_again(self, learner: Remembers) -> None:
@@ -358,7 +359,19 @@ class Trainer(Opened):
             return "stopped"
         if self.selection.goal_reached:
             return "goal"
-        return self.stop_rules.reached(self.state, self._elapsed())
+        return self.stop_rules.reached(self.state, self._elapsed() + self._foreseen_s())
+
+    def _foreseen_s(self) -> float:
+        """What a further iteration and the least of final drives after it would take [s], where that must fit in."""
+        last = self._run.last_record
+        if last is None or not self.method.keeps_time:
+            return 0.0
+        return sum((self._run.stages or last.stages_s).values()) + self.selection.round_s
+
+    def _left_s(self) -> float:
+        """Time that is left for final drives [s]."""
+        limited = self.method.keeps_time and self.stop_rules.max_s
+        return self.stop_rules.max_s - self._elapsed() if limited else math.inf
 
     def _elapsed(self) -> float:
         """Wall-clock spent training, over all resumes [s]."""
