@@ -32,7 +32,7 @@ def course_model(folder: Path, reward: str = WATCHED, **options) -> ModelFolder:
         reward=reward,
         training={"method": "teacher", "max_minutes": 60} | options.pop("training", {}),
         teacher={"iterations": 3, "episodes": 4},
-        student={"iterations": 3, "episodes": 3, "samples": 128, "memory": 60},
+        student={"iterations": 3, "episodes": 3, "samples": 128, "memory": 60} | options.pop("student", {}),
         polish={"iterations": 2},
         **options,
     )
@@ -177,6 +177,22 @@ def test_a_course_that_is_stopped_goes_on_where_it_was(finished: tuple[Path, Not
 def test_any_action_space_and_network_learns(tmp_path: Path, actions, metadata):
     model = course_model(tmp_path / "model", actions=actions, metadata=metadata)
     assert Course(model).run().iterations == 2
+
+
+def test_a_student_for_real_cars_learns_in_other_light(tmp_path: Path):
+    """Randomized and mirrored; neither the teacher nor the polish know of it."""
+    model = course_model(tmp_path / "model", student={"iterations": 1, "randomize": True, "mirror": True})
+    assert Course(model).run().iterations == 2
+    lights = [ModelFolder(model.path / place).job.race.randomize_domain for place in PLACES if place != "teacher"]
+    assert lights == [True, False]
+
+
+def test_a_student_without_a_mirror_is_refused_before_its_teacher_learns(tmp_path: Path):
+    actions = [{"steering_angle": angle, "speed": 1} for angle in (-30, 0, 20)]
+    model = course_model(tmp_path / "model", actions=actions, student={"mirror": True})
+    with pytest.raises(ConfigError, match=r"metadata\.json: student\.mirror = true .* -30 degrees at 1 m/s has none"):
+        Course(model).run()
+    assert not (model.path / "teacher").exists()
 
 
 def test_the_command_shows_each_training_and_ends_with_the_model(tmp_path: Path):
