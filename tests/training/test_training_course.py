@@ -180,11 +180,25 @@ def test_any_action_space_and_network_learns(tmp_path: Path, actions, metadata):
 
 
 def test_a_student_for_real_cars_learns_in_other_light(tmp_path: Path):
-    """Randomized and mirrored; neither the teacher nor the polish know of it."""
-    model = course_model(tmp_path / "model", student={"iterations": 1, "randomize": True, "mirror": True})
-    assert Course(model).run().iterations == 2
-    lights = [ModelFolder(model.path / place).job.race.randomize_domain for place in PLACES if place != "teacher"]
-    assert lights == [True, False]
+    """Randomized and mirrored; it is resumed to the same bytes. Neither teacher nor polish know of it."""
+    models = [
+        course_model(tmp_path / name, student={"iterations": 2, "randomize": True, "mirror": True})
+        for name in ("whole", "stopped")
+    ]
+
+    class Stops(Notes):
+        def on_iteration(self, record) -> None:
+            if self.name == "student":
+                course.stop()
+
+    course = Course(models[1], listener=Stops(models[1].path))
+    assert course.run().reason == "stopped"
+    assert len(curve(models[1].path / "student")) == 1
+    for model, resume in zip(models, (False, True), strict=True):
+        assert Course(model, resume=resume).run().iterations == 2
+    assert weights(models[0].path) == weights(models[1].path)
+    races = [ModelFolder(models[0].path / place, needs_reward=False).job.race for place in PLACES]
+    assert [race.randomize_domain for race in races] == [False, True, False]
 
 
 def test_a_student_without_a_mirror_is_refused_before_its_teacher_learns(tmp_path: Path):

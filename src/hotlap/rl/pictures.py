@@ -18,7 +18,7 @@ from hotlap.deepracer.sensors import STEREO
 
 MAX_ROLL = radians(3.0)
 MAX_ZOOM = 0.04
-MAX_SHIFT = 0.025  # of the picture: 4 pixels to the sides, 3 up or down; that is about 5 degrees of yaw, 4 of pitch
+MAX_SHIFT = 0.03  # of the picture: of the usual camera, 5 pixels or 2.2 degrees of yaw, 1.6 of pitch
 DIRTY = 0.5  # share of the pictures that something covers
 DIRT_SIZE = (0.05, 0.3)  # of the picture, in each direction
 MAX_BLUR = 2 / 3  # share that neighbors have in a pixel; at 2/3 all three count alike
@@ -36,7 +36,7 @@ def _mount(images: Tensor, numbers: Tensor) -> Tensor:
     roll, zoom, right, down = (2 * numbers - 1).flatten(2)
     x, y = (_middles(size, images.device) for size in (width, height))
     turn = torch.polar(1 + MAX_ZOOM * zoom, MAX_ROLL * roll)[..., None]
-    # Complex numbers, x + iy in widths, so that one sum over all pixels makes both coordinates.
+    # Complex numbers, x + iy in half widths, so that one sum over all pixels makes both coordinates.
     of_columns = turn * x + torch.complex(2 * MAX_SHIFT * right, 2 * MAX_SHIFT * height / width * down)[..., None]
     of_rows = turn * torch.complex(torch.zeros_like(y), y * (height / width))[:, None]
     for each in (of_columns, of_rows):
