@@ -10,6 +10,7 @@ import pytest
 from hotlap_process import Hotlap
 from tiny_model import write_model
 
+from hotlap.config import ConfigWarning
 from hotlap.config.model_folder import ModelFolder
 from hotlap.evaluation import evaluator as evaluation
 from hotlap.evaluation.evaluator import Evaluator
@@ -59,3 +60,15 @@ def test_the_command_says_what_was_disturbed(model: ModelFolder, tmp_path: Path)
     assert "with disturbed pictures (noise)" in " ".join(hotlap.call(*words, "--disturb", "noise").stdout.split())
     refused = hotlap.call(*words, "--disturb", "fog", code=2)
     assert "evaluation.disturb" in refused.stderr
+
+
+def test_who_sees_no_pictures_is_not_disturbed(tmp_path: Path):
+    model = write_model(
+        tmp_path,
+        metadata={"sensor": ["STATE"], "neural_network": "DENSE_NETWORK"},
+        training={"max_iterations": 1, "eval_laps": 1, "network": None},
+    )
+    Trainer(model).run()
+    undisturbed = driven(model, None)
+    with pytest.warns(ConfigWarning, match=r"evaluation\.disturb has no effect"):
+        assert same(driven(model, "all"), undisturbed)
