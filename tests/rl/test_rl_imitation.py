@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from hotlap.deepracer.metadata_names import DENSE, SHALLOW
 from hotlap.deepracer.sensors import observation_shapes
 from hotlap.deepracer.state_values import STATE
 from hotlap.rl.episode import Episode
-from hotlap.rl.imitation import Imitation, ImitationConfig
+from hotlap.rl.imitation import Imitation, ImitationConfig, _Drawn
 from hotlap.rl.networks import ActorCritic
+from hotlap.rl.pictures import NUM_NUMBERS
 from hotlap.rl.specs import ActionSpec, ContinuousActions, DiscreteActions
 
 SENSOR = "FRONT_FACING_CAMERA"
@@ -58,8 +60,20 @@ def seen_episodes(seed: int, num: int = 4, num_steps: int = 50) -> list[Episode]
     return episodes
 
 
-def student(actions: ActionSpec, config: ImitationConfig = CONFIG) -> Imitation:
-    return Imitation(ActorCritic(SHALLOW, TINY, actions), teacher_of(actions), config, precision="float32")
+SWAPPED = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+
+
+def student(actions: ActionSpec, config: ImitationConfig = CONFIG, mirror: Tensor | None = None) -> Imitation:
+    network = ActorCritic(SHALLOW, TINY, actions)
+    return Imitation(network, teacher_of(actions), config, precision="float32", mirror=mirror)
+
+
+def drawn(randomize: bool = False, mirror: Tensor | None = None) -> _Drawn:
+    """A hundred steps, each once."""
+    learner = student(DiscreteActions(2))
+    learner.remember(seen_episodes(0, num=2))
+    numbers = torch.rand(100, 1 + NUM_NUMBERS, generator=torch.Generator().manual_seed(0))
+    return _Drawn(learner._lessons, torch.randperm(100), numbers, randomize, mirror)
 
 
 @pytest.mark.parametrize("actions", [DiscreteActions(2), STEERING_AND_SPEED], ids=["discrete", "continuous"])
@@ -74,7 +88,7 @@ def test_a_student_does_what_its_teacher_would(actions: ActionSpec):
     (episode,) = seen_episodes(99, num=1)
     asked = learner._ask(episode)
     with torch.no_grad():
-        policy = learner.network.policy(asked.packed).policy
+        policy = learner.network.policy(learner.network.policy.pack(asked.seen)).policy
     if isinstance(actions, DiscreteActions):
         assert (policy.mode() == asked.targets.argmax(dim=-1)).float().mean() > 0.95
     else:
@@ -99,9 +113,9 @@ def test_only_the_newest_steps_are_remembered():
     assert int(learner._num_asked) == 250
     learner.update(episodes[1:], 1)
     assert int(learner._num_asked) == 1000 > CONFIG.memory == learner.memory
-    kept = torch.cat([learner._ask(episode).packed[SENSOR] for episode in episodes])[-CONFIG.memory :]
-    found = {bytes(cells) for cells in learner._lessons.packed[SENSOR].numpy()}
-    assert found == {bytes(cells) for cells in kept.numpy()}
+    kept = torch.cat([learner._ask(episode).seen[SENSOR] for episode in episodes])[-CONFIG.memory :]
+    found = {bytes(frame) for frame in learner._lessons.seen[SENSOR].numpy()}
+    assert found == {bytes(frame) for frame in kept.numpy()}
 
 
 def test_a_student_goes_on_byte_for_byte():
@@ -122,3 +136,46 @@ def test_a_student_goes_on_byte_for_byte():
     other.load_weights({name.removeprefix("model."): w for name, w in saved.items() if name.startswith("model.")})
     assert float(other.state_dict()["num_updates"]) == 0.0
     assert torch.equal(other.state_dict()["learning.head.logits.weight"], saved["model.policy.head.logits.weight"])
+
+
+def test_a_student_sees_what_was_seen_unless_it_is_randomized():
+    samples = drawn()
+    shown, seen = samples.select(torch.arange(100), [SENSOR]), samples.lessons.select(samples.places, [SENSOR])
+    assert torch.equal(shown.seen[SENSOR], seen.seen[SENSOR])
+    assert torch.equal(shown.targets, seen.targets)
+
+
+def test_what_is_changed_does_not_depend_on_the_parts_of_a_minibatch():
+    """Threads take a part each."""
+    samples = drawn(randomize=True, mirror=SWAPPED)
+    whole = samples.select(torch.arange(100), [SENSOR])
+    parts = [samples.select(part, [SENSOR]) for part in torch.arange(100).tensor_split(3)]
+    assert torch.equal(torch.cat([part.seen[SENSOR] for part in parts]), whole.seen[SENSOR])
+    assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
+
+
+def test_half_of_the_samples_are_mirrored_with_their_answers():
+    """So each bright half still goes with the same answer."""
+    samples = drawn(mirror=SWAPPED)
+    shown = samples.select(torch.arange(100), [SENSOR])
+    as_seen = samples.lessons.select(samples.places, [SENSOR]).seen[SENSOR]
+    turned = (shown.seen[SENSOR] != as_seen).flatten(1).any(dim=1)
+    assert 30 < turned.sum() < 70
+    assert torch.equal(shown.seen[SENSOR][turned], as_seen[turned].flip(-1))
+    left, right = shown.seen[SENSOR].float().unflatten(-1, (2, 32)).mean(dim=(1, 2, 4)).T
+    assert torch.equal(shown.targets.argmax(dim=-1) == 0, left > right)
+
+
+@pytest.mark.parametrize("actions", [DiscreteActions(2), STEERING_AND_SPEED], ids=["discrete", "continuous"])
+def test_randomized_updates_are_the_same_with_the_same_seed_and_others_with_another(actions: ActionSpec):
+    mirror = SWAPPED if isinstance(actions, DiscreteActions) else torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+
+    def weights(seed: int, randomize: bool = True, mirror: Tensor | None = None) -> Tensor:
+        learner = student(actions, replace(CONFIG, num_samples=64, randomize=randomize), mirror)
+        learner.update(seen_episodes(0), seed)
+        return torch.cat([each.detach().flatten() for each in learner.network.policy.parameters()])
+
+    first = weights(1, mirror=mirror)
+    assert torch.equal(first, weights(1, mirror=mirror))
+    others = [weights(2, mirror=mirror), weights(1), weights(1, False, mirror), weights(1, False)]
+    assert not any(torch.equal(first, other) for other in others)

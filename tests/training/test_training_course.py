@@ -35,7 +35,7 @@ def course_model(folder: Path, reward: str = WATCHED, **options) -> ModelFolder:
         reward=reward,
         training={"method": "teacher", "max_minutes": 60} | options.pop("training", {}),
         teacher={"iterations": 3, "episodes": 4},
-        student={"iterations": 3, "episodes": 3, "samples": 128, "memory": 60},
+        student={"iterations": 3, "episodes": 3, "samples": 128, "memory": 60} | options.pop("student", {}),
         polish={"iterations": 2},
         **options,
     )
@@ -237,6 +237,36 @@ def test_a_training_that_had_ended_is_not_gone_on_with_when_there_is_more_time(t
 def test_any_action_space_and_network_learns(tmp_path: Path, actions, metadata):
     model = course_model(tmp_path / "model", actions=actions, metadata=metadata)
     assert Course(model).run().iterations == 2
+
+
+def test_a_student_for_real_cars_learns_in_other_light(tmp_path: Path):
+    """Randomized and mirrored; it is resumed to the same bytes. Neither teacher nor polish know of it."""
+    models = [
+        course_model(tmp_path / name, student={"iterations": 2, "randomize": True, "mirror": True})
+        for name in ("whole", "stopped")
+    ]
+
+    class Stops(Notes):
+        def on_iteration(self, record) -> None:
+            if self.name == "student":
+                course.stop()
+
+    course = Course(models[1], listener=Stops(models[1].path))
+    assert course.run().reason == "stopped"
+    assert len(curve(models[1].path / "student")) == 1
+    for model, resume in zip(models, (False, True), strict=True):
+        assert Course(model, resume=resume).run().iterations == 2
+    assert weights(models[0].path) == weights(models[1].path)
+    races = [ModelFolder(models[0].path / place, needs_reward=False).job.race for place in PLACES]
+    assert [race.randomize_domain for race in races] == [False, True, False]
+
+
+def test_a_student_without_a_mirror_is_refused_before_its_teacher_learns(tmp_path: Path):
+    actions = [{"steering_angle": angle, "speed": 1} for angle in (-30, 0, 20)]
+    model = course_model(tmp_path / "model", actions=actions, student={"mirror": True})
+    with pytest.raises(ConfigError, match=r"metadata\.json: student\.mirror = true .* -30 degrees at 1 m/s has none"):
+        Course(model).run()
+    assert not (model.path / "teacher").exists()
 
 
 def test_the_command_shows_each_training_and_ends_with_the_model(tmp_path: Path):

@@ -94,6 +94,14 @@ def evaluate(
     ] = None,
     direction: Annotated[str | None, typer.Option(help="Which way round: as_is, cw, ccw or reversed.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same cars.")] = None,
+    disturb: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Change what the car sees, in each trial in another way: light, blur, noise, dirt, mounting (of the "
+            "camera) or all.",
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="How many processes drive laps side by side.")] = 1,
     reward: Annotated[
         bool,
@@ -138,7 +146,10 @@ def evaluate(
     if laps is not None:
         _warn_about_vain_options(trial_rules)
     jobs = _jobs(
-        choices, rules, race={"track": track, "direction": direction}, evaluation={**trial_rules, "seed": seed}
+        choices,
+        rules,
+        race={"track": track, "direction": direction},
+        evaluation={**trial_rules, "seed": seed, "disturb": disturb},
     )
     which = [
         parse_checkpoint(own or checkpoint or job.evaluation.checkpoint, f"{folder}@" if own else "--checkpoint")

@@ -29,6 +29,9 @@ Which = (
 )
 """Which checkpoint: the best, the last, a number, or a name."""
 
+Disturbance = Literal["mounting", "dirt", "blur", "light", "noise", "all"]
+"""What makes pictures harder to read: each of `hotlap.rl.pictures.KINDS`, or all of them."""
+
 # Beyond these an iteration discards further episodes (DeepRacer simapp, `markov/deepracer_memory.py`).
 _STEP_CAP = 10_000
 _STEP_CAP_DEEPER_NETWORKS = 3_000
@@ -180,6 +183,10 @@ class Evaluation(Config):
 
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Same seed, same evaluation."""
+
+    disturb: Disturbance | None = Field(default=None, examples=["light"])
+    """How pictures differ from those of the simulator, in each trial in another way: another mounting of the camera,
+    dirt, blur, light, noise, or all. Without it they do not."""
 
     @field_validator("number_of_resets")
     @classmethod

@@ -39,6 +39,13 @@ class Student(Config):
     memory: int = Field(default=40_000, ge=1)
     """Steps that are remembered, 20 kB each with a camera."""
 
+    randomize: bool = False
+    """For real cars: learn from pictures that are changed at random (light, blur, noise, dirt, the camera a little
+    askew), each time anew, and drive in light of other colors in every episode."""
+
+    mirror: bool = False
+    """Learn from half of the steps mirrored, left for right. Every action needs its counterpart."""
+
 
 class Polish(Config):
     """The third stage: PPO goes on from the student. In its first iteration only the value learns, so that it never

@@ -11,8 +11,10 @@ from typing import Literal, Self
 
 import torch
 
+from hotlap.config.base import warn
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
+from hotlap.deepracer.sensors import CAMERAS
 from hotlap.envs.race_tracks import tracks_of
 from hotlap.errors import ConfigError
 from hotlap.evaluation.filming import film_trials, trials_to_film
@@ -92,6 +94,8 @@ class Evaluator:
         self._tell = tell
         self._monitor = EvaluationMonitor(self.job.monitoring, tell)
         self.conditions = EvaluationRules.of(self.job, laps)
+        if self.conditions.disturb and not set(model.metadata.sensors) & set(CAMERAS):
+            warn("evaluation.disturb has no effect on a model without a camera.")
         self.num_episodes = self.conditions.num_episodes
         self.rules = self.conditions.race_rules
         self.num_workers = min(workers, self.num_episodes)
@@ -172,7 +176,8 @@ class Evaluator:
             num_laps=self.num_episodes,
             reverse=[self.job.race.reverse_dir],
         )
-        self.episodes = fleet.start(CollectRequest.evaluation(plans, self._weights)).result(on_step)
+        request = CollectRequest.evaluation(plans, self._weights, disturb=self.conditions.disturb)
+        self.episodes = fleet.start(request).result(on_step)
         self.report = laps_of(self.episodes, self.rules)
         return self.report
 

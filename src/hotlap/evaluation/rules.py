@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hotlap.config.job import Job
+from hotlap.config.job import Disturbance, Job
 from hotlap.config.race_settings import Race
 from hotlap.sim.scene import RaceRules
 
@@ -25,13 +25,15 @@ class EvaluationRules:
     """[s]"""
     collision_penalty: float = 0.0
     """[s]"""
+    disturb: Disturbance | None = None
+    """What makes pictures harder to read."""
 
     @classmethod
     def of(cls, job: Job, laps: int | None = None) -> EvaluationRules:
         """The rules of a job; with ``laps`` so many laps from the start line, each ended by its first mistake."""
         settings = job.evaluation
         if laps is not None:
-            return cls(job.race, laps, continuous=False, seed=settings.seed)
+            return cls(job.race, laps, continuous=False, seed=settings.seed, disturb=settings.disturb)
         return cls(
             job.race,
             settings.trials,
@@ -40,6 +42,7 @@ class EvaluationRules:
             number_of_resets=settings.number_of_resets,
             off_track_penalty=settings.off_track_penalty,
             collision_penalty=settings.collision_penalty,
+            disturb=settings.disturb,
         )
 
     @property
@@ -70,6 +73,7 @@ class EvaluationRules:
             "off_track_penalty": self.off_track_penalty,
             "collision_penalty": self.collision_penalty,
             "seed": self.seed,
+            "disturb": self.disturb,
         }
 
     def __str__(self) -> str:
@@ -83,7 +87,8 @@ class EvaluationRules:
             mistakes = f"{'ended' if self.continuous else 'each ended'} by the first mistake"
         direction = "" if self.race.direction == "as_is" else f", {self.race.direction}"
         turned = ", the other way round" if self.race.reverse_dir else ""
+        seen = f", with disturbed pictures ({self.disturb})" if self.disturb else ""
         race = self.race.race_type.replace("_", " ")
         return f"{race}{direction}{turned}, {trials}{' in one go' if self.continuous else ''}, {mistakes}, " + (
-            f"seed {self.seed}"
+            f"seed {self.seed}{seen}"
         )

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from hotlap.rl.learner import Metric, Update
 from hotlap.rl.minibatches import TowerLearner, optimize
 from hotlap.rl.network_learner import NetworkLearner
 from hotlap.rl.networks import ActorCritic, acting_part
+from hotlap.rl.pictures import NUM_NUMBERS, changed, is_picture, mirrored
 from hotlap.rl.precision import Precision, compute_dtype
 
 METRICS = (
@@ -52,28 +53,64 @@ class ImitationConfig:
     """The student is to have the teacher's probabilities to this power: it need not explore as the teacher did."""
     averaging: float = 0.995
     """Share of the averaged weights that a minibatch leaves as it is."""
+    randomize: bool = False
+    """Whether the student learns from pictures that are changed at random, each time anew; see `pictures.changed`."""
 
 
 @dataclass(frozen=True)
 class Lessons:
     """Steps with the teacher's answers, on the device; the first axis counts them."""
 
-    packed: dict[str, Tensor]
-    """What the student saw, as its tower reads it."""
+    seen: dict[str, Tensor]
+    """What the student saw, by sensor."""
     targets: Tensor
     """Probabilities (n, num_actions), or means and standard deviations (n, 2 num_dims)."""
 
     def select(self, indices: Tensor, sensors: Sequence[str]) -> Lessons:
         """Some of the steps, with what these sensors saw."""
-        packed = {sensor: self.packed[sensor].index_select(0, indices) for sensor in sensors}
-        return Lessons(packed, self.targets.index_select(0, indices))
+        seen = {sensor: self.seen[sensor].index_select(0, indices) for sensor in sensors}
+        return Lessons(seen, self.targets.index_select(0, indices))
+
+    def randomized(self, numbers: Tensor) -> Lessons:
+        """With pictures changed by ``numbers``; see `pictures.changed`."""
+        seen = {sensor: changed(obs, numbers) if is_picture(obs) else obs for sensor, obs in self.seen.items()}
+        return replace(self, seen=seen)
+
+    def mirrored(self, which: Tensor, answers: Tensor) -> Lessons:
+        """With some steps, bool (n,), as they would be if left were right; ``answers`` as of `Imitation`."""
+        seen = {
+            sensor: torch.where(which[:, None, None, None], mirrored(sensor, pictures), pictures)
+            for sensor, pictures in self.seen.items()
+        }
+        return Lessons(seen, torch.where(which[:, None], self.targets @ answers, self.targets))
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Steps drawn out of what is remembered, some of them several times, and never quite the same."""
+
+    lessons: Lessons
+    places: Tensor
+    """Which step each of them is, (n,)."""
+    numbers: Tensor
+    """Uniform in [0, 1), (n, 1 + NUM_NUMBERS), by which it is mirrored and changed."""
+    randomize: bool
+    mirror: Tensor | None
+
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> Lessons:
+        """Some of them as the student is to see them."""
+        lessons = self.lessons.select(self.places[indices], sensors)
+        numbers = self.numbers[indices]
+        if self.mirror is not None:
+            lessons = lessons.mirrored(numbers[:, 0] < 0.5, self.mirror)
+        return lessons.randomized(numbers[:, 1:]) if self.randomize else lessons
 
 
 class _Pupil(TowerLearner[Lessons]):
     """The student's tower on its way through lessons."""
 
     def loss(self, batch: Lessons) -> tuple[Tensor, dict[str, Tensor]]:
-        policy = self.weights.forward(batch.packed).policy
+        policy = self.weights.forward(self.tower.pack(batch.seen)).policy
         assert policy is not None
         loss, same = _divergence(policy, batch.targets)
         terms = {"imitation_loss": loss, "agreement": same, "entropy": policy.entropy().mean()}
@@ -102,6 +139,8 @@ class Imitation(NetworkLearner):
         config: Settings.
         device: Where to compute.
         precision: Arithmetic before the heads; weights are kept and updated in float32.
+        mirror: Turns a row of `Lessons.targets` into that of the mirrored pictures, by multiplication from the right.
+            With it half of the samples are mirrored; all sensors must be pictures then. None: no sample is.
     """
 
     metrics = METRICS
@@ -114,10 +153,12 @@ class Imitation(NetworkLearner):
         device: str | torch.device = "cpu",
         *,
         precision: Precision = "auto",
+        mirror: Tensor | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.network, self.teacher = network.to(self.device), teacher.to(self.device)
         self.config = config
+        self._mirror = None if mirror is None else mirror.to(self.device)
         self._pupil = _Pupil(deepcopy(network.policy), compute_dtype(precision, self.device), lr=config.lr)
         self._num_updates = torch.zeros((), dtype=torch.int64)
         self._num_asked = torch.zeros((), dtype=torch.int64)  # steps about which the teacher was asked, in all
@@ -138,11 +179,15 @@ class Imitation(NetworkLearner):
         batch_size = min(self.config.batch_size, num_lessons)
         generator = torch.Generator().manual_seed(seed)
         num_batches = -(-self.config.num_samples // batch_size)
-        drawn = torch.randint(num_lessons, (num_batches, batch_size), generator=generator)
+        drawn = torch.randint(num_lessons, (num_batches * batch_size,), generator=generator)
+        numbers = torch.rand(len(drawn), 1 + NUM_NUMBERS, generator=generator)
+        samples = _Drawn(
+            self._lessons, drawn.to(self.device), numbers.to(self.device), self.config.randomize, self._mirror
+        )
         self._pupil.adam.lr = self._learning_rate()
         found: list[dict[str, float]] = []
-        for batches in drawn.to(self.device).split(_AVERAGE_EVERY):
-            found += optimize([self._pupil], self._lessons, [list(batches)], self.device)[0]
+        for batches in torch.arange(len(drawn), device=self.device).view(num_batches, batch_size).split(_AVERAGE_EVERY):
+            found += optimize([self._pupil], samples, [list(batches)], self.device)[0]
             self._average(len(batches))
         self._num_updates += 1
         terms = {metric.name: float(np.mean([each[metric.name] for each in found])) for metric in METRICS}
@@ -161,12 +206,12 @@ class Imitation(NetworkLearner):
             lessons = self._ask(episode)
             if self._lessons is None:
                 self._lessons = Lessons(
-                    {sensor: _room(cells, self.config.memory) for sensor, cells in lessons.packed.items()},
+                    {sensor: _room(obs, self.config.memory) for sensor, obs in lessons.seen.items()},
                     _room(lessons.targets, self.config.memory),
                 )
             places = (self._num_asked + torch.arange(episode.num_steps)).to(self.device) % self.config.memory
-            for sensor, cells in lessons.packed.items():
-                self._lessons.packed[sensor][places] = cells
+            for sensor, obs in lessons.seen.items():
+                self._lessons.seen[sensor][places] = obs
             self._lessons.targets[places] = lessons.targets
             self._num_asked += episode.num_steps
 
@@ -190,7 +235,7 @@ class Imitation(NetworkLearner):
             assert answer is not None
             std = (answer.std / self.config.sharpness).expand_as(answer.mean)
             targets = torch.cat([answer.mean, std], dim=-1)
-        return Lessons(self.network.policy.pack(seen), targets)
+        return Lessons({sensor: seen[sensor] for sensor in self.network.policy.sensors}, targets)
 
     def _learning_rate(self) -> float:
         config = self.config

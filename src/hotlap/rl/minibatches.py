@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,16 +24,16 @@ KL_WINDOW = 8  # minibatches whose mean divergence is compared with the target: 
 SMALL_SHARE = 0.1  # of the weights of the largest tower: what has fewer is done long before it
 SMALLEST_PART = 16  # [samples] of a minibatch that a thread takes: every part has gradients of all weights to write
 
+BatchT = TypeVar("BatchT")
+BatchT_co = TypeVar("BatchT_co", covariant=True)
 
-class Batch(Protocol):
+
+class Selectable(Protocol[BatchT_co]):
     """What a tower learns from, by the index of a sample."""
 
-    def select(self, indices: Tensor, sensors: Sequence[str]) -> Self:
+    def select(self, indices: Tensor, sensors: Sequence[str]) -> BatchT_co:
         """Some of the samples, with what these sensors saw."""
         ...
-
-
-BatchT = TypeVar("BatchT", bound=Batch)
 
 
 class TowerLearner(Generic[BatchT]):
@@ -68,7 +68,11 @@ class TowerLearner(Generic[BatchT]):
         return sum(weight.numel() for weight in self.weights.leaves.values())
 
     def optimize(
-        self, samples: BatchT, epochs: Sequence[Sequence[Tensor]], num_parts: int = 1, parallel_map: ParallelMap = map
+        self,
+        samples: Selectable[BatchT],
+        epochs: Sequence[Sequence[Tensor]],
+        num_parts: int = 1,
+        parallel_map: ParallelMap = map,
     ) -> list[dict[str, float]]:
         """One optimizer step per minibatch of indices; returns the mean of each loss term by epoch.
 
@@ -109,7 +113,7 @@ class TowerLearner(Generic[BatchT]):
         return means
 
     def _differentiate(
-        self, samples: BatchT, batch_size: int, indices: Tensor
+        self, samples: Selectable[BatchT], batch_size: int, indices: Tensor
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Gradients and terms that these samples contribute to the means over a minibatch of ``batch_size``."""
         share = len(indices) / batch_size
@@ -127,7 +131,10 @@ class TowerLearner(Generic[BatchT]):
 
 
 def optimize(
-    learners: Sequence[TowerLearner[BatchT]], samples: BatchT, epochs: Sequence[Sequence[Tensor]], device: torch.device
+    learners: Sequence[TowerLearner[BatchT]],
+    samples: Selectable[BatchT],
+    epochs: Sequence[Sequence[Tensor]],
+    device: torch.device,
 ) -> list[list[dict[str, float]]]:
     """Let the learners go through minibatches, side by side where a processor computes; see `TowerLearner.optimize`."""
     if device.type == "cpu":
@@ -136,7 +143,7 @@ def optimize(
 
 
 def _optimize_on_threads(
-    learners: Sequence[TowerLearner[BatchT]], samples: BatchT, epochs: Sequence[Sequence[Tensor]]
+    learners: Sequence[TowerLearner[BatchT]], samples: Selectable[BatchT], epochs: Sequence[Sequence[Tensor]]
 ) -> list[list[dict[str, float]]]:
     """Let the learners work side by side, torch's threads divided among them and the parts of their minibatches.
 

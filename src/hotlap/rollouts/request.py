@@ -26,8 +26,16 @@ class CollectRequest:
     """Keep what a learner needs: frames and log probabilities."""
     step_cap: int | None = None
     """Most steps of all episodes together; see `within_cap`."""
+    disturb: str | None = None
+    """What the pictures that the policy sees are changed by: one of `pictures.KINDS`, or ``all``."""
 
     @classmethod
-    def evaluation(cls, plans: Sequence[EpisodePlan], weights: Mapping[str, torch.Tensor] | None = None) -> Self:
+    def evaluation(
+        cls,
+        plans: Sequence[EpisodePlan],
+        weights: Mapping[str, torch.Tensor] | None = None,
+        *,
+        disturb: str | None = None,
+    ) -> Self:
         """Laps that are driven as well as possible, and not learned from."""
-        return cls(plans, weights, explore=False, learn=False)
+        return cls(plans, weights, explore=False, learn=False, disturb=disturb)

@@ -15,6 +15,7 @@ from hotlap.envs.race import Race, RaceConfig
 from hotlap.records.steps import Steps
 from hotlap.rl.episode import Episode
 from hotlap.rl.policy import Policy
+from hotlap.rollouts.disturbance import Disturbance
 from hotlap.rollouts.noise import EpisodeNoise
 from hotlap.rollouts.plan import EpisodePlan
 from hotlap.rollouts.request import CollectRequest
@@ -150,6 +151,7 @@ class _Game:
         self._plan_of = np.full(race.num_worlds, -1)  # index of the plan that a world plays; -1: none
         self._transcript = Transcript(race.num_worlds)
         self._noise = EpisodeNoise(race.num_worlds, policy.network.actions, policy.noise_size)
+        self._disturbance = Disturbance(race.num_worlds, request.disturb) if request.disturb else None
         self._steps_before = np.array([plan.steps_before for plan in self.plans])
         self._pace = np.array([plan.pace for plan in self.plans])
         self._guided = np.array([plan.guided for plan in self.plans], dtype=bool)
@@ -179,12 +181,16 @@ class _Game:
         self._transcript.begin(free)
         for world, plan in zip(free.tolist(), plans, strict=True):
             self._noise.begin(world, plan.start.seed)
+            if self._disturbance is not None:
+                self._disturbance.begin(world, plan.start.seed)
 
     def step(self, worlds: np.ndarray) -> list[int]:
         """Act in ``worlds``, all in which an episode is played; returns those where it ended, to be finished."""
         obs = self.race.observe(worlds)
         numbers = self._plan_of[worlds]
         seen = _tensors(obs)
+        if self._disturbance is not None:
+            seen = self._disturbance.of(worlds, seen)
         steps = self._transcript.num_steps(worlds)
         steps_taken = torch.from_numpy(self._steps_before[numbers] + self._pace[numbers] * steps)[:, None]
         noise = torch.from_numpy(self._noise.of(worlds, steps))[:, None]  # of one car in each world

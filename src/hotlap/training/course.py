@@ -23,12 +23,14 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from hotlap.config.base import warn
 from hotlap.config.files import read_json_object
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
 from hotlap.config.template import hyperparameters_json, job_toml
 from hotlap.deepracer.metadata_names import DENSE
+from hotlap.deepracer.sensors import CAMERAS
 from hotlap.deepracer.state_values import VISIBLE_STATE
 from hotlap.errors import RecordError
 from hotlap.records.address import is_s3
@@ -40,6 +42,7 @@ from hotlap.rl.ppo import PPO, PPOConfig
 from hotlap.rollouts.model import build_guide
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.method import Method
+from hotlap.training.mirror import mirror_of
 from hotlap.training.opened import Opened
 from hotlap.training.trainer import Trainer, TrainingResult
 from hotlap.unfinished import scratch_folder, write_whole
@@ -158,6 +161,10 @@ class Course(Opened):
         if self._resumes:  # what has not begun yet takes the seed of what has
             seed = CheckpointStore(f"{self.place}/{TEACHER}").seed(self.job.training.seed)
             self.job = self.job.updated(training={"seed": seed})
+        if self.job.student.mirror:
+            mirror_of(self.folder)  # or the student would say after minutes that it cannot
+        if self.job.student.randomize and not set(self.folder.metadata.sensors) & set(CAMERAS):
+            warn("student.randomize changes nothing that a model without a camera sees.")
         settings = self.job.teacher
         yield self._training(
             held,
@@ -195,7 +202,13 @@ class Course(Opened):
                     "term_cond_avg_score": 1e9,
                 }
             ),
-            {"max_iterations": student.iterations, "step_cap": NO_CAP, "critic": "state", "traced_episodes": 8},
+            {
+                "max_iterations": student.iterations,
+                "step_cap": NO_CAP,
+                "critic": "state",
+                "traced_episodes": 8,
+                "randomize_domain": student.randomize,
+            },
             student.minutes,
             STUDENT_TIME,
             Method(
@@ -258,10 +271,16 @@ class Course(Opened):
         model = ModelFolder(folder, reward_file=self.folder.reward_file, job=job)
         return Trainer(model, method=method, name=name, minutes=from_now, **self._options)
 
-    def _job(self, *, spread: float = 1.0, **training: Any) -> Job:
-        """The job with some settings of its training replaced, and cars that differ ``spread`` times as much."""
+    def _job(self, *, spread: float = 1.0, randomize_domain: bool = False, **training: Any) -> Job:
+        """The job with some settings of its training replaced, cars that differ ``spread`` times as much, and lights
+        that are drawn for every episode, if they are not anyway."""
         plain = {"method": "ppo", "shared_encoder": False}
-        race = self.job.race.model_copy(update={"randomize_vehicle": spread * self.job.race.randomize_vehicle})
+        race = self.job.race.model_copy(
+            update={
+                "randomize_vehicle": spread * self.job.race.randomize_vehicle,
+                "randomize_domain": randomize_domain or self.job.race.randomize_domain,
+            }
+        )
         return self.job.model_copy(
             update={"training": self.job.training.model_copy(update=plain | training), "race": race}
         )
@@ -297,8 +316,15 @@ def _teacher(network: ActorCritic, folder: ModelFolder, job: Job) -> PPO:
 
 def _student(network: ActorCritic, folder: ModelFolder, job: Job, teacher: Mapping[str, Tensor]) -> Imitation:
     student = job.student
-    config = ImitationConfig(num_updates=student.iterations, num_samples=student.samples, memory=student.memory)
-    return Imitation(network, build_guide(folder.metadata, teacher), config, precision=job.training.precision)
+    config = ImitationConfig(
+        num_updates=student.iterations,
+        num_samples=student.samples,
+        memory=student.memory,
+        randomize=student.randomize,
+    )
+    guide = build_guide(folder.metadata, teacher)
+    mirror = mirror_of(folder) if student.mirror else None
+    return Imitation(network, guide, config, precision=job.training.precision, mirror=mirror)
 
 
 def _polish(network: ActorCritic, folder: ModelFolder, job: Job) -> PPO:
