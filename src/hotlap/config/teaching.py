@@ -6,13 +6,17 @@ from pydantic import Field
 
 from hotlap.config.base import Config
 
+_USUAL_MINUTES = 3.0
+_MOST = 4.0  # times as many
+
 
 class Teacher(Config):
     """Of a training by training.method = "teacher", the first stage: a small network that sees the simulator's state
     learns the reward function."""
 
-    iterations: int = Field(default=80, ge=1)
-    """Iterations, over which it explores less and less; not ended before, as it still gets faster."""
+    iterations: int = Field(default=0, ge=0)
+    """Iterations, over which it explores less and less; not ended before, as it still gets faster. 0: 80, and with more
+    than three minutes for all stages in proportion more, up to 320."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: two fifths of training.max_minutes or --minutes."""
@@ -24,8 +28,9 @@ class Teacher(Config):
 class Student(Config):
     """The second stage: the model learns to do with its sensors what the teacher does, on its own drives."""
 
-    iterations: int = Field(default=8, ge=1)
-    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before."""
+    iterations: int = Field(default=0, ge=0)
+    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before. 0: 8, and with more
+    than three minutes for all stages in proportion more, up to 32."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 85 % of what is left."""
@@ -53,3 +58,12 @@ class Polish(Config):
 
     iterations: int = Field(default=20, ge=1)
     """Iterations at most, the first included; fewer if the goal is reached before."""
+
+
+def with_iterations(teacher: Teacher, student: Student, minutes: float) -> tuple[Teacher, Student]:
+    """The stages with numbers of iterations where they have none, for so much time [min]; 0: without a limit."""
+    share = min(max(minutes / _USUAL_MINUTES, 1.0), _MOST)
+    return (
+        teacher.model_copy(update={"iterations": teacher.iterations or round(80 * share)}),
+        student.model_copy(update={"iterations": student.iterations or round(8 * share)}),
+    )

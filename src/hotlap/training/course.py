@@ -28,6 +28,7 @@ from hotlap.config.files import read_json_object
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
+from hotlap.config.teaching import with_iterations
 from hotlap.config.template import hyperparameters_json, job_toml
 from hotlap.deepracer.metadata_names import DENSE
 from hotlap.deepracer.sensors import CAMERAS
@@ -165,7 +166,9 @@ class Course(Opened):
             mirror_of(self.folder)  # or the student would say after minutes that it cannot
         if self.job.student.randomize and not set(self.folder.metadata.sensors) & set(CAMERAS):
             warn("student.randomize changes nothing that a model without a camera sees.")
-        settings = self.job.teacher
+        minutes = self.job.training.max_minutes if self._minutes is None else self._minutes
+        settings, student = with_iterations(self.job.teacher, self.job.student, minutes)
+        self.job = self.job.model_copy(update={"teacher": settings, "student": student})
         yield self._training(
             held,
             TEACHER,
@@ -189,7 +192,6 @@ class Course(Opened):
             Method(_teacher, keeps_time=True),
         )
         teacher = self._best(TEACHER)
-        student = self.job.student
         yield self._training(
             held,
             STUDENT,
