@@ -279,4 +279,8 @@ def test_the_command_shows_each_training_and_ends_with_the_model(tmp_path: Path)
     told = " ".join(shown.stderr.split())
     assert "The teacher is done: " in told
     assert "The student is done: " in told
+    again = " ".join(hotlap.call("train", model.path, "--teacher", "--resume").stderr.split())
+    assert "Training ended: its iterations are done" in again
+    assert "Hardly any lap was clean" in again
+    assert "again, which the student remembers" not in again
     hotlap.call("evaluate", model.path / "teacher", "--laps", "1", "--no-video")

@@ -143,7 +143,9 @@ def report(trainer: Trainer, result: TrainingResult, words: str, out: Console, a
     if curve:
         out.print(f"Learning curve: {curve}")
     if records and (best is None or best.clean_rate < NOTHING):
-        for sentence in why_nothing(trainer.job, trainer.metadata, records):
+        training = trainer.job.training.model_copy(update={"seed": trainer.state.seed})  # whose tracks were driven
+        job = trainer.job.model_copy(update={"training": training})
+        for sentence in why_nothing(job, trainer.metadata, records):
             out.print(sentence, style="yellow")
     if result.reason == "stopped":
         out.print(go_on(words))
