@@ -22,7 +22,7 @@ def library() -> Any:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> LogFolder:
+def own(short_run_offs: None, coarse_figures: None, tmp_path_factory: pytest.TempPathFactory) -> LogFolder:
     return write_own_log(tmp_path_factory.mktemp("own"))
 
 

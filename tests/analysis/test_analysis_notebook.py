@@ -12,6 +12,7 @@ from log_folders import LogFolder, write_own_log, write_real_log
 if TYPE_CHECKING:  # half a second, which each process of a run would wait when it collects this file
     from jupyter_client.manager import KernelManager
 
+pytestmark = pytest.mark.usefixtures("short_run_offs", "coarse_figures")
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "read_a_run.py"
 
 SMALL_PICTURES = """
