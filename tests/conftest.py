@@ -18,6 +18,12 @@ from s3_server import S3Server, hide_aws_settings, serve
 
 gc.disable()  # until everything is imported: see pytest_collection_finish
 RAY = re.compile(r'ray_cluster|importorskip\("ray"')  # what a file of tests says that starts Ray or joins it
+# Files of tests that take a quarter of a minute or more: with one of them begun last, the others' cores would be idle.
+LONG = (
+    *("test_rewards_check", "test_training_bucket", "test_training_selection_kills", "test_training_trainer"),
+    *("test_analysis_report", "test_analysis_notebook", "test_analysis_deepracer_utils", "test_cli_jobs"),
+    *("test_cli_evaluate", "test_training_course", "test_fuzz_readers"),
+)
 settings.register_profile("untimed", deadline=None)  # how long an example takes is the machine's business
 settings.load_profile("untimed")
 
@@ -29,9 +35,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that start Ray: they wait for it while other processes of the run can work."""
+    """Begin with files that start Ray: they wait for it while other processes of the run can work. Then long ones."""
     starts_ray = {path: bool(RAY.search(path.read_text())) for path in {item.path for item in items}}
-    items.sort(key=lambda item: not starts_ray[item.path])
+    items.sort(key=lambda item: (not starts_ray[item.path], item.path.stem not in LONG))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import csv
-import gzip
-import importlib
 import io
 import os
-import shutil
 import sys
 import tarfile
 import tempfile
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,18 +32,10 @@ import deepracer
 import deepracer.logs as logs
 import deepracer.tracks as tracks
 import matplotlib.pyplot as plt
+from log_folders import LogFolder, write_own_log, write_real_log
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "analysis.md"
 BEGIN, END = "<!-- survey: begin -->", "<!-- survey: end -->"
-
-REAL_TRAINING = "v4_drfc1-train"
-REAL_EVALUATIONS = ("20220709200242", "20220709200509", "20220709200711")
-REAL_TRACK = "reinvent_base"
-NUM_ITERATIONS = 6  # of the real log; all of them only take longer
-COLUMNS = (
-    *("episode", "steps", "X", "Y", "yaw", "steer", "throttle", "action", "reward", "done", "all_wheels_on_track"),
-    *("progress", "closest_waypoint", "track_len", "tstamp", "episode_status", "pause_duration"),
-)
 
 REWARD = """
 class Reward:
@@ -84,18 +71,8 @@ NOT_ABOUT_LOGS = {
 """Functions, and classes with all their methods, that no log can be given to, and why."""
 
 
-@dataclass
-class Sample:
+class Sample(LogFolder):
     """A log folder to try the library on. Tables are copies: the library adds columns to what it is given."""
-
-    folder: Path
-    """Training and evaluations, as DeepRacer-for-Cloud leaves them."""
-    route: Path
-    """Route file of its track."""
-    text_log: Path
-    """Lines that begin with SIM_TRACE_LOG."""
-    scratch: Path
-    """Where files may be written."""
 
     @cached_property
     def _training(self) -> logs.DeepRacerLog:
@@ -338,8 +315,9 @@ def public_functions() -> list[str]:
     return [name for name in dict.fromkeys(names) if not name.startswith("_")]
 
 
-def survey(sample: Sample) -> dict[str, Result]:
-    """Call each function on the sample."""
+def survey(written: LogFolder) -> dict[str, Result]:
+    """Call each function on a log folder."""
+    sample = Sample(**vars(written))
     return {name: _called(case, sample) for name, case in CASES.items()}
 
 
@@ -382,69 +360,6 @@ def _described(value: Any) -> str:
     if isinstance(value, plt.Axes | plt.Figure):
         return type(value).__name__.lower()
     return str(value)
-
-
-def write_real_log(reference_data: Path, folder: Path) -> Sample:
-    """The sample log of deepracer-utils as its folder was, made of the recordings: first iterations and evaluations."""
-    data, formats = reference_data / "logs", reference_data / "formats"
-    model = folder / "real"
-    by_iteration = defaultdict(list)
-    for row in _rows(data / f"{REAL_TRAINING}.csv.gz"):
-        by_iteration[int(row["iteration"])].append(row)
-    for iteration in range(NUM_ITERATIONS):
-        _write_trace(model / f"training-simtrace/{iteration}-iteration.csv", by_iteration[iteration])
-    for stamp in REAL_EVALUATIONS:
-        rows = list(_rows(data / f"v4_drfc1-eval-{stamp}.csv.gz"))
-        _write_trace(model / f"evaluation-{stamp}/evaluation-simtrace/0-iteration.csv", rows)
-    for name, source in (
-        ("metrics/TrainingMetrics.json", "TrainingMetrics.json"),
-        ("ip/hyperparameters.json", "hyperparameters.json"),
-        ("model/model_metadata.json", "model_metadata_v4_discrete.json"),
-    ):
-        (model / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(formats / source, model / name)
-    tracks_folder, scratch = folder / "real_tracks", folder / "real_scratch"
-    tracks_folder.mkdir()
-    scratch.mkdir()
-    route = shutil.copyfile(reference_data / f"tracks/{REAL_TRACK}.npy", tracks_folder / f"{REAL_TRACK}.npy")
-    return Sample(model, route, formats / "sim_trace_log_lines_v5.txt", scratch)
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with gzip.open(path, "rt", newline="") as file:
-        yield from csv.DictReader(file)
-
-
-def _write_trace(path: Path, rows: list[dict[str, str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows([row[column] for column in COLUMNS] for row in rows)
-
-
-def write_own_log(folder: Path) -> Sample:
-    """A model of ours, trained and evaluated in seconds."""
-    tiny_model = importlib.import_module("tiny_model")
-    from hotlap.evaluation.evaluator import Evaluator
-    from hotlap.records.sim_trace import format_log_lines
-    from hotlap.training.trainer import Trainer
-
-    model = tiny_model.write_model(
-        folder / "own",
-        actions=[*tiny_model.ROUND_AND_ROUND, {"steering_angle": -30, "speed": 2.5}],
-        hyperparameters={"num_episodes_between_training": 8},
-    )
-    with Trainer(model) as trainer:
-        trainer.run()
-    evaluator = Evaluator(model)
-    evaluator.run()
-    evaluator.record("20260102030405")
-    text_log, scratch = folder / "own.log", folder / "own_scratch"
-    lines = [line for episode in evaluator.episodes for line in format_log_lines(episode.steps)]
-    text_log.write_text("\n".join(lines) + "\n")
-    scratch.mkdir()
-    return Sample(model.path, model.path / "ring.npy", text_log, scratch)
 
 
 def table(real: dict[str, Result], own: dict[str, Result]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import jupytext
 import pytest
-from deepracer_utils_survey import Sample, write_own_log, write_real_log
-from jupyter_client.manager import KernelManager, start_new_kernel
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
+from log_folders import LogFolder, write_own_log, write_real_log
 
+if TYPE_CHECKING:  # half a second, which each process of a run would wait when it collects this file
+    from jupyter_client.manager import KernelManager
+
+pytestmark = pytest.mark.usefixtures("short_run_offs", "coarse_figures")
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "read_a_run.py"
 
 SMALL_PICTURES = """
@@ -23,13 +24,15 @@ SMALL_PICTURES = """
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
     """A running kernel for all notebooks, since each would import the same."""
+    from jupyter_client.manager import start_new_kernel
+
     manager, client = start_new_kernel(cwd=str(tmp_path_factory.mktemp("notebook")))
     client.stop_channels()
     yield manager
     manager.shutdown_kernel(now=True)
 
 
-def run_cells(sample: Sample, kernel: KernelManager) -> str:
+def run_cells(sample: LogFolder, kernel: KernelManager) -> str:
     """Run the notebook on a sample, without what a notebook before it left in the kernel.
 
     Returns:
@@ -38,6 +41,10 @@ def run_cells(sample: Sample, kernel: KernelManager) -> str:
     Raises:
         CellExecutionError: If a cell fails.
     """
+    import jupytext
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell
+
     variables = {"RUN_FOLDER": str(sample.folder), "RUN_TRACK": str(sample.route)}
     beginning = f"%reset -f\nimport os\nos.environ.update({variables!r})\n{SMALL_PICTURES}"
     notebook = jupytext.read(NOTEBOOK)

@@ -12,7 +12,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from deepracer_utils_survey import write_real_log
+from log_folders import write_real_log
 from PIL import Image
 from synthetic_run import ring, write_run
 from typer.testing import CliRunner

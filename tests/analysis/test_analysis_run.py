@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from deepracer_utils_survey import write_real_log
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from log_folders import write_real_log
 from synthetic_run import ring, write_run
 
 from hotlap.analysis.read.driven_track import Candidates, driven_track

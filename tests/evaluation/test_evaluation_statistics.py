@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from scipy import stats
 
 from hotlap.evaluation.statistics import EvaluationReport, LapResult, lap_times, wilson
 from hotlap.evaluation.table import summary_table, trials_table
@@ -25,6 +24,8 @@ LAPS = (
 
 @given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_agrees_with_scipy(counts):
+    from scipy import stats  # half a second, which each process of a run would wait when it collects this file
+
     num_successes, num_trials = counts
     ours = wilson(num_successes, num_trials)
     theirs = stats.binomtest(num_successes, num_trials).proportion_ci(method="wilson")
@@ -43,6 +44,8 @@ def test_ninety_of_a_hundred_by_hand():
 
 @given(st.lists(st.integers(5_000, 60_000), min_size=2, max_size=50))
 def test_lap_times_agree_with_scipy(times_ms):
+    from scipy import stats
+
     ours = lap_times(times_ms)
     times = np.array(times_ms) / 1000
     assert ours is not None

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from drfc_folder import write_drfc_folder
 from news import NOON, beginning, news_of
@@ -45,15 +44,22 @@ def _settings(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
+def client(service: str) -> Any:
+    """A client of the server."""
+    import boto3  # takes a third of a second
+
+    return boto3.client(service)
+
+
 def messages(group: str, stream: str) -> list[tuple[int, str]]:
     """Time [ms] and text of a stream's lines."""
-    found = boto3.client("logs").get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
+    found = client("logs").get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
     return [(event["timestamp"], event["message"]) for event in found["events"]]
 
 
 def statistics(namespace: str, name: str) -> list[tuple[datetime, float]]:
     """Values of a metric, minute by minute."""
-    found: Any = boto3.client("cloudwatch").get_metric_statistics(
+    found = client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
         Dimensions=[{"Name": "Model", "Value": "my model"}],
@@ -73,7 +79,7 @@ def test_metrics_of_each_iteration_arrive(tmp_path: Path):
     sink.end()
     assert [value for _, value in statistics("hotlap/test", "training/reward")] == [1.5, 2.5]
     assert [value for _, value in statistics("hotlap/test", "evaluation/clean_rate")] == [0.5, 0.5]
-    metrics = boto3.client("cloudwatch").list_metrics(Namespace="hotlap/test")["Metrics"]
+    metrics = client("cloudwatch").list_metrics(Namespace="hotlap/test")["Metrics"]
     assert {metric["MetricName"] for metric in metrics} == {
         "training/reward",
         "training/completion",
@@ -104,10 +110,10 @@ def test_a_long_log_travels_in_requests_that_are_allowed(tmp_path: Path):
     sink = CloudWatchLog("long", "")
     sink.begin(beginning(tmp_path))
     sink.send([News(NOON, line) for line in [*lines, *["short"] * 12_000]])
-    client = boto3.client("logs")
+    logs = client("logs")
     pages, token = [], {}
     while not pages or pages[-1]:
-        found = client.get_log_events(logGroupName="long", logStreamName="my model", startFromHead=True, **token)
+        found = logs.get_log_events(logGroupName="long", logStreamName="my model", startFromHead=True, **token)
         pages.append([event["message"] for event in found["events"]])
         token = {"nextToken": found["nextForwardToken"]}
     arrived = [line for page in pages for line in page]

@@ -52,6 +52,8 @@ class Watched(Folder):
 
     def delete(self, key: str) -> None:
         with self.request:
+            if not self.root.is_dir():  # to a folder, what is below no folder is gone already
+                raise RecordError(f"{self.root} is away")
             super().delete(key)
             self.deeds.append(("delete", key))
             self.after()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tensordict import TensorDict
-from tensordict.nn import ProbabilisticTensorDictModule, ProbabilisticTensorDictSequential, TensorDictModule
-from torch import nn
-from torchrl.objectives import ClipPPOLoss
-from torchrl.objectives.value.functional import generalized_advantage_estimate
 
 from hotlap.rl.distributions import Categorical, Gaussian
 from hotlap.rl.gae import gae
@@ -179,63 +175,26 @@ def test_episodes_one_after_the_other_are_what_each_is_alone():
         assert together[one].tobytes() == alone.tobytes()
 
 
-def test_gae_agrees_with_torchrl():
+@pytest.fixture(scope="module")
+def torchrl() -> ModuleType:
+    """What asks TorchRL: imported here, since every process of a run collects this file and one of them needs it."""
+    import torchrl_losses
+
+    return torchrl_losses
+
+
+def test_gae_agrees_with_torchrl(torchrl):
     rng = np.random.default_rng(0)
     rewards, values = rng.normal(size=(2, 50))
-    done = torch.zeros(50, 1, dtype=torch.bool)
-    done[-1] = True
-    theirs, _ = generalized_advantage_estimate(
-        0.99,
-        0.95,
-        torch.from_numpy(values)[:, None],
-        torch.from_numpy(np.append(values[1:], 3.0))[:, None],
-        torch.from_numpy(rewards)[:, None],
-        done,
-        torch.zeros_like(done),
-    )
+    theirs = torchrl.advantages(rewards, values, 3.0, gamma=0.99, gae_lambda=0.95)
     ours = gae(rewards, values, 3.0, gamma=0.99, gae_lambda=0.95)
     # TorchRL holds gamma and lambda in float32, also for float64 rewards.
-    np.testing.assert_allclose(ours, theirs.squeeze(-1), rtol=1e-5)
-
-
-def torchrl_losses(parameters: TensorDict, distribution, action, old_log_probs, advantages, targets, loss_type):
-    """ClipPPOLoss on given parameters of a distribution and given values."""
-    names = [name for name in parameters.keys() if name != "values"]  # noqa: SIM118
-    actor = ProbabilisticTensorDictSequential(
-        TensorDictModule(nn.Identity(), in_keys=["first"], out_keys=[names[0]]),
-        *[TensorDictModule(nn.Identity(), in_keys=["second"], out_keys=[name]) for name in names[1:]],
-        ProbabilisticTensorDictModule(in_keys=names, out_keys=["action"], distribution_class=distribution),
-    )
-    critic = TensorDictModule(nn.Identity(), in_keys=["values"], out_keys=["state_value"])
-    loss = ClipPPOLoss(
-        actor,
-        critic,
-        clip_epsilon=0.2,
-        entropy_bonus=True,
-        entropy_coeff=0.03,
-        critic_coeff=1.0,
-        loss_critic_type=loss_type,
-        normalize_advantage=False,
-    )
-    batch = TensorDict(
-        {
-            "first": parameters[names[0]],
-            "values": parameters["values"],
-            "action": action,
-            "action_log_prob": old_log_probs,
-            "advantage": advantages[:, None],
-            "value_target": targets[:, None],
-        },
-        batch_size=[len(advantages)],
-    )
-    if len(names) > 1:
-        batch["second"] = parameters[names[1]]
-    return loss(batch)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("ours_type", "theirs_type"), [("huber", "smooth_l1"), ("mse", "l2")])
 @pytest.mark.parametrize("kind", ["discrete", "continuous"])
-def test_losses_agree_with_torchrl(kind, ours_type, theirs_type):
+def test_losses_agree_with_torchrl(torchrl, kind, ours_type, theirs_type):
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> torch.Tensor:
@@ -258,8 +217,9 @@ def test_losses_agree_with_torchrl(kind, ours_type, theirs_type):
     # Ratios on both sides of the clip range, advantages of both signs.
     old_log_probs = policy.log_prob(action).detach() + 0.3 * normal(64)
     advantages, values, targets = normal(64), normal(64).requires_grad_(), 2.0 * normal(64)
-    inputs = TensorDict({**parameters, "values": values[:, None]}, batch_size=[64])
-    theirs = torchrl_losses(inputs, distribution, action, old_log_probs, advantages, targets, theirs_type)
+    theirs = torchrl.losses(
+        parameters, distribution, action, old_log_probs, advantages, values, targets, loss_type=theirs_type
+    )
 
     ours = policy_loss(policy, action, old_log_probs, advantages, clip_coef=0.2, beta_entropy=0.03)
     torch.testing.assert_close(ours.surrogate, theirs["loss_objective"])

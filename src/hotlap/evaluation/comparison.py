@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from hotlap.evaluation.statistics import CONFIDENCE, EvaluationReport
 
@@ -59,6 +58,8 @@ def differences(reports: Sequence[EvaluationReport]) -> list[Difference]:
 
 def _tests(reports: Sequence[EvaluationReport], one: int, other: int) -> Iterator[Difference]:
     """The differences of two models, however small, each with the p-value of its own test."""
+    from scipy import stats  # takes half a second
+
     first, second = reports[one], reports[other]
     if first.num_laps and second.num_laps:
         clean = [sum(lap.clean for lap in report.laps) for report in (first, second)]

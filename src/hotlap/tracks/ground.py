@@ -42,6 +42,7 @@ FEWEST_TEXELS = 2_000_000  # … but at least so many of each
 FINEST_TEXEL = 0.0025  # [m]
 COARSEST_TEXEL = 0.17  # [m] what a column of the standard camera spans 20 m away
 LEVELS_PER_OCTAVE = 2
+STRIP = 32  # rows that are colored at once: few enough for the processor's cache, and a divisor of the grain's 512
 
 
 class Level(NamedTuple):
@@ -158,10 +159,11 @@ def bake_ground(
     fine = Image.new("L", (2 * width, 2 * height), FIELD)
     for geometry, label in zip(paint_regions(track, theme), (ROAD, EDGE_LINE, CENTER_LINE), strict=True):
         _fill(fine, geometry, label, origin, 0.5 * texel)
+    labels = np.asarray(fine)
     return Ground(
         name=track.name,
-        labels=np.asarray(fine)[::2, ::2].copy(),
-        rgb=_color(fine, theme, seed, texel),
+        labels=labels[::2, ::2].copy(),
+        rgb=_color(labels, theme, seed, texel),
         origin=origin,
         texel=texel,
         rectangle=rectangle,
@@ -205,10 +207,10 @@ def _fill(labels: Image.Image, geometry: BaseGeometry, label: int, origin: tuple
         labels.paste(label, (int(low[0]), int(low[1])), mask)
 
 
-def _color(fine: Image.Image, theme: Theme, seed: int, texel: float) -> np.ndarray:
+def _color(fine: np.ndarray, theme: Theme, seed: int, texel: float) -> np.ndarray:
     """Lit colors with grain, uint8 (rows, columns, 3), of labels at twice the resolution."""
-    size = (fine.width // 2, fine.height // 2)
-    colors = np.zeros((256, 3))
+    height, width = fine.shape[0] // 2, fine.shape[1] // 2
+    colors = np.zeros((3, 256))
     grains = np.zeros(256, dtype=np.float32)
     for label, color, grain in (
         (FIELD, theme.field, theme.field_grain),
@@ -216,23 +218,35 @@ def _color(fine: Image.Image, theme: Theme, seed: int, texel: float) -> np.ndarr
         (EDGE_LINE, theme.edge_line, theme.line_grain),
         (CENTER_LINE, theme.center_line, theme.line_grain),
     ):
-        colors[label] = np.clip(GAIN[label] * np.array(color), 0.0, 255.0)
+        colors[:, label] = np.clip(GAIN[label] * np.array(color), 0.0, 255.0)
         grains[label] = grain
-    channels = [
-        fine.point(np.round(table).astype(int).tolist()).resize(size, Image.Resampling.BOX) for table in colors.T
-    ]
-    rgb = np.array(Image.merge("RGB", channels))
+    whole = np.round(colors).astype(np.uint16)
+    unlit = whole.astype(np.float32)
 
     pattern = _grain(512, texel, seed)
-    pattern = np.tile(pattern, (1, -(-size[0] // 512)))[:, : size[0]]
-    labels = np.asarray(fine)[::2, ::2]
-    east = 1.0 - FALLOFF[0] * np.linspace(-1.0, 1.0, size[0], dtype=np.float32)
-    north = 1.0 - FALLOFF[1] * np.linspace(-1.0, 1.0, size[1], dtype=np.float32)
-    for row in range(0, size[1], 512):  # in strips: the whole as float would need gigabytes
-        strip = labels[row : row + 512]
-        gain = 1.0 + grains[strip] * pattern[: len(strip)]
-        gain *= east * north[row : row + 512, None]
-        rgb[row : row + 512] = np.minimum(rgb[row : row + 512] * gain[..., None] + 0.5, 255.0)
+    pattern = np.tile(pattern, (1, -(-width // 512)))[:, :width]
+    east = 1.0 - FALLOFF[0] * np.linspace(-1.0, 1.0, width, dtype=np.float32)
+    north = 1.0 - FALLOFF[1] * np.linspace(-1.0, 1.0, height, dtype=np.float32)
+    rgb = np.empty((height, width, 3), dtype=np.uint8)
+    for row in range(0, height, STRIP):
+        strip = fine[2 * row : 2 * (row + STRIP)]
+        corners = [strip[::2, ::2], strip[::2, 1::2], strip[1::2, ::2], strip[1::2, 1::2]]
+        labels = np.ascontiguousarray(corners[0])
+        gain = grains.take(labels)
+        gain *= pattern[row % 512 :][: len(labels)]
+        gain += 1.0
+        gain *= east * north[row : row + STRIP, None]
+        # Few texels lie on an edge; only they need the mean of their corners.
+        mixed = np.flatnonzero(np.logical_or.reduce([labels != corner for corner in corners[1:]]))
+        mixed_labels = [corner.reshape(-1)[mixed] for corner in corners]
+        for channel, table in enumerate(unlit):
+            lit = table.take(labels)
+            south_west, south_east, north_west, north_east = (whole[channel].take(each) for each in mixed_labels)
+            lower, upper = (south_west + south_east + 1) // 2, (north_west + north_east + 1) // 2
+            lit.reshape(-1)[mixed] = (lower + upper + 1) // 2
+            lit *= gain
+            lit += 0.5
+            rgb[row : row + STRIP, :, channel] = np.minimum(lit, 255.0, out=lit)
     return rgb
 
 
