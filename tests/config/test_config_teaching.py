@@ -8,7 +8,7 @@ from hotlap.config.teaching import Student, Teacher, with_iterations
 
 
 @pytest.mark.parametrize(
-    ("minutes", "expected"), [(0.0, (80, 8)), (1.0, (80, 8)), (3.0, (80, 8)), (6.0, (160, 16)), (60.0, (320, 32))]
+    ("minutes", "expected"), [(0.0, (150, 8)), (1.0, (150, 8)), (3.0, (150, 8)), (6.0, (300, 16)), (60.0, (600, 32))]
 )
 def test_more_time_gives_more_iterations(minutes: float, expected: tuple[int, int]):
     teacher, student = with_iterations(Teacher(), Student(), minutes)

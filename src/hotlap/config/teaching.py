@@ -15,11 +15,11 @@ class Teacher(Config):
     learns the reward function."""
 
     iterations: int = Field(default=0, ge=0)
-    """Iterations, over which it explores less and less; not ended before, as it still gets faster. 0: 80, and with more
-    than three minutes for all stages in proportion more, up to 320."""
+    """Iterations, over which it explores less and less; not ended before, as it still gets faster. 0: 150, and with
+    more than three minutes for all stages in proportion more, up to 600."""
 
     minutes: float = Field(default=0.0, ge=0)
-    """Longest time [min]; 0: two fifths of training.max_minutes or --minutes."""
+    """Longest time [min]; 0: 55 % of training.max_minutes or --minutes."""
 
     episodes: int = Field(default=64, ge=1)
     """Episodes in an iteration."""
@@ -64,6 +64,6 @@ def with_iterations(teacher: Teacher, student: Student, minutes: float) -> tuple
     """The stages with numbers of iterations where they have none, for so much time [min]; 0: without a limit."""
     share = min(max(minutes / _USUAL_MINUTES, 1.0), _MOST)
     return (
-        teacher.model_copy(update={"iterations": teacher.iterations or round(80 * share)}),
+        teacher.model_copy(update={"iterations": teacher.iterations or round(150 * share)}),
         student.model_copy(update={"iterations": student.iterations or round(8 * share)}),
     )

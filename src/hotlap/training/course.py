@@ -50,7 +50,7 @@ from hotlap.unfinished import scratch_folder, write_whole
 
 TEACHER, STUDENT = "teacher", "student"
 POLISH = "polish"
-TEACHER_TIME, STUDENT_TIME = 0.4, 0.85  # shares of the time that is left when the stage begins
+TEACHER_TIME, STUDENT_TIME = 0.55, 0.85  # shares of the time that is left when the stage begins
 
 # What a teacher learns with. Few episodes in an iteration and small minibatches: many small steps need fewer drives.
 TEACHER_SETTINGS = Hyperparameters(
