@@ -208,7 +208,7 @@ def _train(
 ) -> tuple[dict[str, Any], str]:
     """The row of a seed, and the name of its track."""
     curve = _Curve(seed, on_iteration)
-    result = Course(model, listener=curve).run()
+    result = Course(model, listener=curve, minutes=model.job.training.max_minutes).run()
     seconds = time.perf_counter() - curve.begin
     evaluator = Evaluator(model, laps=LAPS, reward=True)
     row: dict[str, Any] = {"seed": seed, **_found(evaluator), "seconds": round(seconds, 1), "reason": result.reason}

@@ -16,7 +16,7 @@ class Teacher(Config):
 
     iterations: int = Field(default=0, ge=0)
     """Iterations, over which it explores less and less; not ended before, as it still gets faster. 0: 150, and with
-    more than three minutes for all stages in proportion more, up to 600."""
+    --minutes beyond three in proportion more, up to 600."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 55 % of training.max_minutes or --minutes."""
@@ -29,8 +29,8 @@ class Student(Config):
     """The second stage: the model learns to do with its sensors what the teacher does, on its own drives."""
 
     iterations: int = Field(default=0, ge=0)
-    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before. 0: 8, and with more
-    than three minutes for all stages in proportion more, up to 32."""
+    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before. 0: 8, and with
+    --minutes beyond three in proportion more, up to 32."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 85 % of what is left."""
@@ -61,7 +61,7 @@ class Polish(Config):
 
 
 def with_iterations(teacher: Teacher, student: Student, minutes: float) -> tuple[Teacher, Student]:
-    """The stages with numbers of iterations where they have none, for so much time [min]; 0: without a limit."""
+    """The stages with numbers of iterations where they have none, for ``--minutes``; 0: nothing was asked for."""
     share = min(max(minutes / _USUAL_MINUTES, 1.0), _MOST)
     return (
         teacher.model_copy(update={"iterations": teacher.iterations or round(150 * share)}),

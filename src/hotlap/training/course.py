@@ -166,8 +166,7 @@ class Course(Opened):
             mirror_of(self.folder)  # or the student would say after minutes that it cannot
         if self.job.student.randomize and not set(self.folder.metadata.sensors) & set(CAMERAS):
             warn("student.randomize changes nothing that a model without a camera sees.")
-        minutes = self.job.training.max_minutes if self._minutes is None else self._minutes
-        settings, student = with_iterations(self.job.teacher, self.job.student, minutes)
+        settings, student = with_iterations(self.job.teacher, self.job.student, self._minutes or 0.0)
         self.job = self.job.model_copy(update={"teacher": settings, "student": student})
         yield self._training(
             held,
