@@ -225,6 +225,7 @@ def test_options_count_more_than_the_rules_file_and_that_more_than_job_toml(mode
         "off_track_penalty": 0.5,
         "collision_penalty": 3.0,
         "seed": 7,
+        "disturb": None,
     }
     assert given["laps"][0]["penalty_s"] == 1.0
     assert (

@@ -186,7 +186,16 @@ def test_two_hosts_train_together(two_hosts, tmp_path):
     """The first leads, the second plays too and leaves when training ends; the leader delivers, both succeed."""
     marks = tmp_path / "marks"
     marks.mkdir()
-    two_hosts.write({"lr": "0.0005"}, reward=MARKING.format(folder=str(marks)), built_in_network=True)
+    # Of the networks that cars drive with the one of the fewest weights, once for action and value.
+    network = {"neural_network": "DEEP_CONVOLUTIONAL_NETWORK_DEEP"}
+    training = {"shared_encoder": True}
+    two_hosts.write(
+        {"lr": "0.0005"},
+        reward=MARKING.format(folder=str(marks)),
+        metadata=network,
+        training=training,
+        built_in_network=True,
+    )
     two_hosts.start("algo-2")  # containers start in any order
     two_hosts.start("algo-1")
     assert two_hosts.wait("algo-1") == 0, two_hosts.log("algo-1")

@@ -205,7 +205,7 @@ def test_a_course_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.M
     result = Course(model, job=job.updated(polish={"iterations": 100}), listener=clock, minutes=4).run()
     assert result.reason == "minutes"
     assert {name: each.reason for name, each in result.earlier.items()} == {"teacher": "minutes", "student": "minutes"}
-    assert 200 < clock.now <= 240
+    assert 200 < clock.now <= 240 + 3 * 5  # its last checkpoint may have to drive against the best one
     assert max(tally.num_sets for tally in TallyLog(Folder(model.path / "student")).read().values()) > 1
 
 
