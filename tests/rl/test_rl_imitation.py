@@ -134,7 +134,7 @@ def test_a_student_goes_on_byte_for_byte():
     with pytest.raises(ValueError, match="belongs to another model"):
         other.load_state_dict({})
     other.load_weights({name.removeprefix("model."): w for name, w in saved.items() if name.startswith("model.")})
-    assert float(other.state_dict()["num_updates"]) == 0.0
+    assert float(other.state_dict()["num_asked"]) == 0.0
     assert torch.equal(other.state_dict()["learning.head.logits.weight"], saved["model.policy.head.logits.weight"])
 
 

@@ -43,20 +43,21 @@ def state(of: PPO) -> dict[str, torch.Tensor]:
     return of.state_dict()
 
 
-def test_steps_and_exploration_come_down_and_stay_down():
-    ppo = learner(num_updates=4)
+def test_steps_and_exploration_come_down():
+    ppo = learner()
     seen = []
-    for update in range(6):
-        ppo.update(episodes(), update)
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        ppo.anneal(share)
+        ppo.update(episodes(), 0)
         seen += [(tower.adam.lr, tower.beta_entropy) for name, tower in ppo._learners.items() if name == "policy"]
-    assert [lr for lr, _ in seen] == pytest.approx([1e-3, 7.75e-4, 5.5e-4, 3.25e-4, 1e-4, 1e-4])
-    assert [beta for _, beta in seen] == pytest.approx([0.01, 0.0075, 0.005, 0.0025, 0.0, 0.0])
+    assert [lr for lr, _ in seen] == pytest.approx([1e-3, 7.75e-4, 5.5e-4, 3.25e-4, 1e-4])
+    assert [beta for _, beta in seen] == pytest.approx([0.01, 0.0075, 0.005, 0.0025, 0.0])
 
 
-def test_a_schedule_goes_on_where_it_was_saved():
-    first = learner(num_updates=4, scale_rewards=True)
+def test_what_it_counts_goes_on_where_it_was_saved():
+    first = learner(value_first=2, scale_rewards=True)
     first.update(episodes(), 0)
-    second = learner(num_updates=4, scale_rewards=True)
+    second = learner(value_first=2, scale_rewards=True)
     second.load_state_dict(first.state_dict())
     for each in (first, second):
         each.update(episodes(), 1)

@@ -182,6 +182,7 @@ _COLORS = {
 
 _ENDS = {
     "goal": "goal reached",
+    "plateau": "not better any more",
     "max_minutes": "time up",
     "minutes": "time up",
     "max_iterations": "iterations done",

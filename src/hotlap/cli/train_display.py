@@ -225,6 +225,7 @@ def mend(reward_file: Path, saved: int) -> str:
 _REASONS = {
     "stopped": "it was told to stop",
     "goal": "its goal is reached",
+    "plateau": "its laps did not get better any more",
     "max_minutes": "its time is up (training.max_minutes, which counts over all resumes; --minutes counts from now)",
     "max_iterations": "its iterations are done (training.max_iterations, which counts over all resumes; --iterations "
     "counts from now)",

@@ -8,6 +8,7 @@ from hotlap.config.base import Config
 
 _USUAL_MINUTES = 3.0
 _MOST = 4.0  # times as many
+_MOST_ITERATIONS = 600
 
 
 class Teacher(Config):
@@ -15,8 +16,8 @@ class Teacher(Config):
     learns the reward function."""
 
     iterations: int = Field(default=0, ge=0)
-    """Iterations, over which it explores less and less; not ended before, as it still gets faster. 0: 150, and with
-    --minutes beyond three in proportion more, up to 600."""
+    """Iterations; in the last fifth, but 30 at most, it explores less and less. 0: until its laps do not get better any
+    more, 600 at most."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 55 % of training.max_minutes or --minutes."""
@@ -64,6 +65,6 @@ def with_iterations(teacher: Teacher, student: Student, minutes: float) -> tuple
     """The stages with numbers of iterations where they have none, for ``--minutes``; 0: nothing was asked for."""
     share = min(max(minutes / _USUAL_MINUTES, 1.0), _MOST)
     return (
-        teacher.model_copy(update={"iterations": teacher.iterations or round(150 * share)}),
+        teacher.model_copy(update={"iterations": teacher.iterations or _MOST_ITERATIONS}),
         student.model_copy(update={"iterations": student.iterations or round(8 * share)}),
     )

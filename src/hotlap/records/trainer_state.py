@@ -131,3 +131,6 @@ class _Extra:
     closed: bool = False
     back_to: str | None = None
     run_off: tuple[Tally, ...] = ()
+    pace: FiniteFloat | None = None
+    evaluations_since_pace: NonNegativeInt = 0
+    annealed_since: NonNegativeInt | None = None

@@ -42,8 +42,7 @@ class ImitationConfig:
 
     lr: float = 1e-3
     final_lr: float = 5e-5
-    """Where the learning rate comes down to, along a cosine, after ``num_updates``."""
-    num_updates: int = 20
+    """Where the learning rate comes down to, along a cosine; see `Imitation.anneal`."""
     batch_size: int = 64
     num_samples: int = 12_288
     """Samples of an update, drawn from what is remembered."""
@@ -160,7 +159,6 @@ class Imitation(NetworkLearner):
         self.config = config
         self._mirror = None if mirror is None else mirror.to(self.device)
         self._pupil = _Pupil(deepcopy(network.policy), compute_dtype(precision, self.device), lr=config.lr)
-        self._num_updates = torch.zeros((), dtype=torch.int64)
         self._num_asked = torch.zeros((), dtype=torch.int64)  # steps about which the teacher was asked, in all
         self._lessons: Lessons | None = None
 
@@ -168,6 +166,11 @@ class Imitation(NetworkLearner):
     def memory(self) -> int:
         """Steps that are remembered at most."""
         return self.config.memory
+
+    def anneal(self, share: float) -> None:
+        """Set the learning rate, ``share`` (0 to 1) of the way down to the lowest."""
+        lowest = self.config.final_lr
+        self._pupil.adam.lr = lowest + 0.5 * (self.config.lr - lowest) * (1.0 + math.cos(math.pi * share))
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
         """See `Learner.update`; ``lagged`` makes no difference: any state is worth asking about."""
@@ -184,12 +187,10 @@ class Imitation(NetworkLearner):
         samples = _Drawn(
             self._lessons, drawn.to(self.device), numbers.to(self.device), self.config.randomize, self._mirror
         )
-        self._pupil.adam.lr = self._learning_rate()
         found: list[dict[str, float]] = []
         for batches in torch.arange(len(drawn), device=self.device).view(num_batches, batch_size).split(_AVERAGE_EVERY):
             found += optimize([self._pupil], samples, [list(batches)], self.device)[0]
             self._average(len(batches))
-        self._num_updates += 1
         terms = {metric.name: float(np.mean([each[metric.name] for each in found])) for metric in METRICS}
         clock.append(time.perf_counter())
         return Update(
@@ -237,11 +238,6 @@ class Imitation(NetworkLearner):
             targets = torch.cat([answer.mean, std], dim=-1)
         return Lessons({sensor: seen[sensor] for sensor in self.network.policy.sensors}, targets)
 
-    def _learning_rate(self) -> float:
-        config = self.config
-        done = min(float(self._num_updates) / config.num_updates, 1.0)
-        return config.final_lr + 0.5 * (config.lr - config.final_lr) * (1.0 + math.cos(math.pi * done))
-
     @torch.no_grad()
     def _average(self, num_minibatches: int) -> None:
         """Draw the averaged weights towards those that learn; faster at first, as these come from nowhere."""
@@ -254,7 +250,7 @@ class Imitation(NetworkLearner):
         """See `Learner.optimizer_state`: Adam's moments, and the weights that learn."""
         moments = {f"adam.policy.{name}": tensor for name, tensor in self._pupil.adam.state_dict().items()}
         learning = {f"learning.{name}": weight.detach() for name, weight in self._pupil.tower.state_dict().items()}
-        return moments | learning | {"num_updates": self._num_updates, "num_asked": self._num_asked}
+        return moments | learning | {"num_asked": self._num_asked}
 
     def fresh_optimizer_state(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """See `NetworkLearner.fresh_optimizer_state`: learning begins with these weights."""

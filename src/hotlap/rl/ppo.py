@@ -72,8 +72,6 @@ class PPOConfig:
     normalize_eps: float = 1e-8
     target_kl: float = 0.0
     """Divergence from the policy before the update [nat] that ends its passes over the samples; 0: none does."""
-    num_updates: int = 0
-    """Updates over which the learning rate comes down to a tenth, and the entropy bonus to nothing; 0: they stay."""
     value_first: int = 0
     """Updates at the beginning in which only the value learns, if it has a network of its own."""
     scale_rewards: bool = False
@@ -172,6 +170,16 @@ class PPO(NetworkLearner):
         }
         self._num_updates = torch.zeros((), dtype=torch.int64)
         self._returns_size = torch.zeros((), dtype=torch.float64)
+
+    def anneal(self, share: float) -> None:
+        """Set the learning rate, which comes down to a tenth, and the entropy bonus, which comes down to nothing.
+
+        Args:
+            share: Of that way, 0 to 1.
+        """
+        for learner in self._learners.values():
+            learner.adam.lr = self.config.lr * (1.0 - 0.9 * share)
+            learner.beta_entropy = self.config.beta_entropy * (1.0 - share)
 
     def update(self, episodes: Sequence[Episode], seed: int, *, lagged: bool = False) -> Update:
         """See `Learner.update`."""
@@ -309,15 +317,9 @@ class PPO(NetworkLearner):
         return rewards / (float(self._returns_size) or 1.0)
 
     def _begin_update(self) -> list[_PPOTower]:
-        """Set learning rate and entropy bonus of the next update; returns who is to learn in it."""
-        config, done = self.config, int(self._num_updates)
-        if config.num_updates:
-            left = max(0.0, 1.0 - done / config.num_updates)
-            for learner in self._learners.values():
-                learner.adam.lr = config.lr * (0.1 + 0.9 * left)
-                learner.beta_entropy = config.beta_entropy * left
+        """Count the next update; returns who is to learn in it."""
+        alone = self._num_updates < self.config.value_first and "value" in self._learners
         self._num_updates += 1
-        alone = done < config.value_first and "value" in self._learners
         return [self._learners["value"]] if alone else list(self._learners.values())
 
     def _minibatches(self, num_samples: int, batch_size: int, seed: int) -> list[Sequence[Tensor]]:
@@ -345,7 +347,7 @@ class PPO(NetworkLearner):
         """See `Learner.optimizer_state`: ``adam.TOWER.first.NAME``, ``adam.TOWER.second.NAME``,
         ``adam.TOWER.num_steps``; and what the settings let it count."""
         counted = {}
-        if self.config.num_updates or self.config.value_first:
+        if self.config.value_first:
             counted["num_updates"] = self._num_updates
         if self.config.scale_rewards:
             counted["returns_size"] = self._returns_size

@@ -41,6 +41,7 @@ from hotlap.rl.imitation import Imitation, ImitationConfig
 from hotlap.rl.networks import ActorCritic
 from hotlap.rl.ppo import PPO, PPOConfig
 from hotlap.rollouts.model import build_guide
+from hotlap.training.annealing import Annealing
 from hotlap.training.listener import Listener, Silence
 from hotlap.training.method import Method
 from hotlap.training.mirror import mirror_of
@@ -65,6 +66,8 @@ TEACHER_SETTINGS = Hyperparameters(
 )
 SOON = 1e-3  # [min] a stage for which no time is left ends after its first iteration
 TEACHER_SPREAD = 2.0  # a teacher drives cars that differ more than usual: what it teaches leaves room for mistakes
+PATIENCE = 8  # evaluations, in every fifth iteration, in which a teacher's laps must have got better …
+LAST_UPDATES = 30  # … or so many come that are its last ones
 NO_CAP = 100_000_000  # [steps] a teacher's steps are small
 GUIDED = (1.0, 0.5)  # share of the episodes of a student's first iterations that the teacher drives
 
@@ -166,6 +169,7 @@ class Course(Opened):
             mirror_of(self.folder)  # or the student would say after minutes that it cannot
         if self.job.student.randomize and not set(self.folder.metadata.sensors) & set(CAMERAS):
             warn("student.randomize changes nothing that a model without a camera sees.")
+        patience = 0 if self.job.teacher.iterations else PATIENCE
         settings, student = with_iterations(self.job.teacher, self.job.student, self._minutes or 0.0)
         self.job = self.job.model_copy(update={"teacher": settings, "student": student})
         yield self._training(
@@ -175,7 +179,7 @@ class Course(Opened):
             TEACHER_SETTINGS.model_copy(update={"num_episodes_between_training": settings.episodes}),
             {
                 "max_iterations": settings.iterations,
-                "eval_every": max(1, settings.iterations // 16),
+                "eval_every": max(1, min(5, settings.iterations // 16)),
                 "best_model_metric": "clean_pace",
                 "eval_laps": 64,
                 "goal_clean_share": 0.0,
@@ -188,7 +192,11 @@ class Course(Opened):
             },
             settings.minutes,
             TEACHER_TIME,
-            Method(_teacher, keeps_time=True),
+            Method(
+                _teacher,
+                annealing=Annealing(max(1, min(LAST_UPDATES, settings.iterations // 5)), patience),
+                keeps_time=True,
+            ),
         )
         teacher = self._best(TEACHER)
         yield self._training(
@@ -216,9 +224,11 @@ class Course(Opened):
                 lambda network, folder, job: _student(network, folder, job, teacher),
                 teacher,
                 _guided_share,
+                Annealing(student.iterations),
                 keeps_time=True,
             ),
         )
+        student_ended = self._results[STUDENT].reason
         yield Trainer(
             self.folder,
             job=self._job(
@@ -228,6 +238,7 @@ class Course(Opened):
                 critic="state",
                 max_minutes=max(SOON, self._minutes_left),
                 max_iterations=self.job.polish.iterations,
+                goal_evaluations=1 if student_ended == "goal" else self.job.training.goal_evaluations,
             ),
             method=Method(_polish, keeps_time=True),
             name=POLISH,
@@ -310,7 +321,7 @@ def _teacher(network: ActorCritic, folder: ModelFolder, job: Job) -> PPO:
     config = _ppo_config(folder.hyperparameters)
     return PPO(
         network,
-        replace(config, num_updates=job.teacher.iterations, scale_rewards=True),
+        replace(config, scale_rewards=True),
         precision="float32",  # so small a network gains nothing from a narrower format
     )
 
@@ -318,7 +329,6 @@ def _teacher(network: ActorCritic, folder: ModelFolder, job: Job) -> PPO:
 def _student(network: ActorCritic, folder: ModelFolder, job: Job, teacher: Mapping[str, Tensor]) -> Imitation:
     student = job.student
     config = ImitationConfig(
-        num_updates=student.iterations,
         num_samples=student.samples,
         memory=student.memory,
         randomize=student.randomize,

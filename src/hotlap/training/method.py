@@ -13,6 +13,7 @@ from hotlap.config.model_folder import ModelFolder
 from hotlap.rl.episode import Episode
 from hotlap.rl.learner import Learner, build_learner
 from hotlap.rl.networks import ActorCritic
+from hotlap.training.annealing import NO_ANNEALING, Annealing
 
 
 def _by_algorithm(network: ActorCritic, folder: ModelFolder, job: Job) -> Learner:
@@ -35,6 +36,15 @@ class Remembers(Protocol):
         ...
 
 
+@runtime_checkable
+class Anneals(Protocol):
+    """A learner that can learn, and explore, less and less."""
+
+    def anneal(self, share: float) -> None:
+        """Learn from the next update on as far down that way as this, 0 to 1."""
+        ...
+
+
 def _never(iteration: int) -> float:
     return 0.0
 
@@ -49,5 +59,7 @@ class Method:
     """Weights of a network that sees the state and drives instead of the policy now and then."""
     guided_share: Callable[[int], float] = _never
     """In which share of the episodes of an iteration, counted from 0."""
+    annealing: Annealing = NO_ANNEALING
+    """Which updates are its last ones, if the learner `Anneals`."""
     keeps_time: bool = False
     """Whether a training ends before its time is up, final drives of the best checkpoints included, and not after."""

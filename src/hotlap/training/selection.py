@@ -23,6 +23,7 @@ from hotlap.rollouts.request import CollectRequest
 from hotlap.rollouts.worker import PlayedEpisode
 from hotlap.sim.scene import RaceRules
 from hotlap.tracks.pool import TrackPool
+from hotlap.training.annealing import Annealing
 from hotlap.training.listener import Listener
 from hotlap.training.ranking import (
     candidate,
@@ -124,6 +125,7 @@ class Selection:
         fleet: Plays them.
         listener: Is told.
         stage: Times the laps.
+        annealing: Of the training, which may depend on its laps.
     """
 
     def __init__(
@@ -135,9 +137,10 @@ class Selection:
         fleet: Fleet,
         listener: Listener,
         stage: StageClock,
+        annealing: Annealing,
     ) -> None:
         self.run, self.job, self.rules, self.pools, self.fleet = run, job, rules, pools, fleet
-        self.listener, self.stage = listener, stage
+        self.listener, self.stage, self.annealing = listener, stage, annealing
         self.metric = job.training.best_model_metric
         self._num_sets = 0  # of cars that were driven in this run
 
@@ -229,7 +232,7 @@ class Selection:
         challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
         verdict = weigh(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
         run.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=run.state.best)
-        run.state = verdict.state
+        run.state = self.annealing.judged(verdict.state, record, challenger)
         self._keep_contenders(challenger, incumbent)
         run.tallies.append([tally for tally in (incumbent, challenger) if tally is not None], record.iteration)
         run.checkpoints.write_index(

@@ -43,7 +43,7 @@ from hotlap.training.collector import Collector
 from hotlap.training.driven import read_driven
 from hotlap.training.iteration import after
 from hotlap.training.listener import Listener, Listeners, Silence
-from hotlap.training.method import Method, Remembers
+from hotlap.training.method import Anneals, Method, Remembers
 from hotlap.training.opened import Opened
 from hotlap.training.run import Run
 from hotlap.training.selection import Selection
@@ -60,7 +60,7 @@ class TrainingResult:
     """How a training ended."""
 
     reason: str
-    """``goal``, ``max_minutes``, ``max_iterations``, ``minutes``, ``iterations``,
+    """``goal``, ``plateau``, ``max_minutes``, ``max_iterations``, ``minutes``, ``iterations``,
     ``term_cond_max_episodes``, ``term_cond_avg_score`` or ``stopped`` (see `Trainer.stop`)."""
     iterations: int
     """Finished, over all resumes."""
@@ -176,7 +176,14 @@ class Trainer(Opened):
             self._run.begin(self.pools, self.num_workers)
             held.enter_context(self._run)
             self.selection = Selection(
-                self._run, self.job, setup.races[0].rules, self.pools, self.fleet, self.listener, self.stage
+                self._run,
+                self.job,
+                setup.races[0].rules,
+                self.pools,
+                self.fleet,
+                self.listener,
+                self.stage,
+                self.method.annealing,
             )
             self._updater = Updater(self.learner)
             self._collector = Collector(
@@ -309,6 +316,7 @@ class Trainer(Opened):
         self.selection.settle()
 
     def _update(self, episodes: Sequence[PlayedEpisode]) -> Update:
+        self._anneal()
         with self.stage("update"):
             update = self._updater.update(episodes, self.state, lagged=self._collector.lagged)
         if update is None:
@@ -317,6 +325,16 @@ class Trainer(Opened):
                 f"step cap of {self._collector.step_cap} steps. Raise training.step_cap in job.toml."
             )
         return update
+
+    def _anneal(self) -> None:
+        """Let the learner know how near the end is."""
+        if not isinstance(self.learner, Anneals):
+            return
+        annealing = self.method.annealing
+        if self.stop_rules.max_s and self.state.iteration:
+            left_s, iteration_s = self.stop_rules.max_s - self._elapsed(), self._elapsed() / self.state.iteration
+            self._run.state = annealing.begun_in_time(self.state, left_s, iteration_s)
+        self.learner.anneal(annealing.share(self.state, self.stop_rules.max_iterations))
 
     def _drop(self, *, undo: bool) -> None:
         """Forget an iteration that was played and learned beside an evaluation which shows that it should not be.
@@ -359,7 +377,8 @@ class Trainer(Opened):
             return "stopped"
         if self.selection.goal_reached:
             return "goal"
-        return self.stop_rules.reached(self.state, self._elapsed() + self._foreseen_s())
+        limit = self.stop_rules.reached(self.state, self._elapsed() + self._foreseen_s())
+        return "plateau" if limit is None and self.method.annealing.done(self.state) else limit
 
     def _foreseen_s(self) -> float:
         """What a further iteration and the least of final drives after it would take [s], where that must fit in."""
