@@ -132,7 +132,8 @@ def test_a_shipped_function_rewards_the_middle_of_the_road_most(name):
         np.mean([*map(load_reward(name), params.rows(samples[kind]))])
         for kind in ("on the centre line", "near the border", "off the track")
     )
-    assert on > 3 * border > 3 * off > 0
+    assert on > 3 * border > 3 * off
+    assert border > 0
 
 
 @pytest.mark.parametrize("name", example_names())
@@ -147,12 +148,16 @@ def test_a_shipped_function_accepts_what_the_console_calls_it_with(name):
             break
 
 
-def test_straight_wheels_and_a_lap_in_fewer_steps_are_worth_more():
+def test_straight_wheels_and_more_progress_in_a_step_are_worth_more():
     (row,) = list(RewardParams([LOOP]).rows(sample_steps(LOOP)["first step"]))
     no_zig_zag, per_step = load_reward("no_zig_zag"), load_reward("progress_per_step")
     assert no_zig_zag({**row, "steering_angle": 0.0}) > no_zig_zag({**row, "steering_angle": 30.0})
-    half = {**row, "progress": 50.0}
-    assert per_step({**half, "steps": 100.0}) > per_step({**half, "steps": 200.0})
+    first, little, much = (
+        per_step({**row, "steps": steps, "progress": progress})
+        for steps, progress in ((2.0, 5.0), (3.0, 6.0), (4.0, 9.0))
+    )
+    assert (first, much) == (0.0, pytest.approx(3 * little))
+    assert per_step({**row, "steps": 2.0, "progress": 1.0}) == 0.0  # the next episode
 
 
 def test_speed_is_worth_more_on_a_straight_than_in_a_bend():
