@@ -267,6 +267,8 @@ number = 2
     assert (two.track, two.start, two.race_type) == ("paperclip", "fixed", "object_avoidance")
     assert (two.obstacles.number, two.obstacles.positions) == (2, ((0.25, -1.0), (0.5, 1.0)))
     assert [race.track for race in job.updated(race={"track": "bow_tie"}).races] == ["bow_tie", "paperclip"]
+    copied = job.model_copy(update={"race": job.race.model_copy(update={"track": "bow_tie"})})
+    assert [race.track for race in copied.races] == ["bow_tie", "paperclip"]
 
 
 def test_a_model_folder_without_job_has_its_defaults(tmp_path: Path):

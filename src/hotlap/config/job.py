@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -232,7 +232,7 @@ class Job(Config):
         """Rollout workers: as many as there are [[workers]] tables, or else training.workers."""
         return len(self.workers) or self.training.workers
 
-    @cached_property
+    @property
     def races(self) -> tuple[Race, ...]:
         """The race of each rollout worker, or a single one if all drive the same."""
         if not self.workers:

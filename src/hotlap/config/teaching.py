@@ -8,7 +8,8 @@ from hotlap.config.base import Config
 
 _USUAL_MINUTES = 3.0
 _MOST = 4.0  # times as many
-_MOST_ITERATIONS = 600
+_TEACHER_ITERATIONS, _TEACHER_EPISODES, _STUDENT_ITERATIONS = 600, 64, 8
+_MORE_WITH_OBJECTS = 2  # times as many: each drive meets but a few of the ways in which objects stand
 
 
 class Teacher(Config):
@@ -22,16 +23,16 @@ class Teacher(Config):
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 55 % of training.max_minutes or --minutes."""
 
-    episodes: int = Field(default=64, ge=1)
-    """Episodes in an iteration."""
+    episodes: int = Field(default=0, ge=0)
+    """Episodes in an iteration. 0: 64, and 128 with obstacles or bot cars."""
 
 
 class Student(Config):
     """The second stage: the model learns to do with its sensors what the teacher does, on its own drives."""
 
     iterations: int = Field(default=0, ge=0)
-    """Iterations, over which it learns more and more slowly; fewer if the goal is reached before. 0: 8, and with
-    --minutes beyond three in proportion more, up to 32."""
+    """Iterations, fewer if the goal is reached before; over the last eight it learns more and more slowly. 0: 8, with
+    obstacles or bot cars 16, and with --minutes beyond three in proportion more, up to four times as many."""
 
     minutes: float = Field(default=0.0, ge=0)
     """Longest time [min]; 0: 85 % of what is left."""
@@ -61,10 +62,22 @@ class Polish(Config):
     """Iterations at most, the first included; fewer if the goal is reached before."""
 
 
-def with_iterations(teacher: Teacher, student: Student, minutes: float) -> tuple[Teacher, Student]:
-    """The stages with numbers of iterations where they have none, for ``--minutes``; 0: nothing was asked for."""
+def with_numbers(teacher: Teacher, student: Student, minutes: float, *, objects: bool) -> tuple[Teacher, Student]:
+    """The stages with numbers of iterations and episodes where they have none.
+
+    Args:
+        teacher, student: Settings.
+        minutes: From ``--minutes``; 0: nothing was asked for.
+        objects: Whether there are obstacles or bot cars.
+    """
     share = min(max(minutes / _USUAL_MINUTES, 1.0), _MOST)
+    more = _MORE_WITH_OBJECTS if objects else 1
     return (
-        teacher.model_copy(update={"iterations": teacher.iterations or _MOST_ITERATIONS}),
-        student.model_copy(update={"iterations": student.iterations or round(8 * share)}),
+        teacher.model_copy(
+            update={
+                "iterations": teacher.iterations or _TEACHER_ITERATIONS,
+                "episodes": teacher.episodes or more * _TEACHER_EPISODES,
+            }
+        ),
+        student.model_copy(update={"iterations": student.iterations or round(more * _STUDENT_ITERATIONS * share)}),
     )

@@ -28,7 +28,7 @@ from hotlap.config.files import read_json_object
 from hotlap.config.hyperparameters import Hyperparameters
 from hotlap.config.job import Job
 from hotlap.config.model_folder import ModelFolder
-from hotlap.config.teaching import with_iterations
+from hotlap.config.teaching import with_numbers
 from hotlap.config.template import hyperparameters_json, job_toml
 from hotlap.deepracer.metadata_names import DENSE
 from hotlap.deepracer.sensors import CAMERAS
@@ -64,10 +64,11 @@ TEACHER_SETTINGS = Hyperparameters(
     term_cond_max_episodes=1_000_000,
     term_cond_avg_score=1e9,
 )
+WITH_OBJECTS = {"batch_size": 512, "lr": 5e-4}  # which stand elsewhere in every episode: more of them count together
 SOON = 1e-3  # [min] a stage for which no time is left ends after its first iteration
-TEACHER_SPREAD = 2.0  # a teacher drives cars that differ more than usual: what it teaches leaves room for mistakes
 PATIENCE = 8  # evaluations, in every fifth iteration, in which a teacher's laps must have got better …
 LAST_UPDATES = 30  # … or so many come that are its last ones
+STUDENT_LAST_UPDATES = 8
 NO_CAP = 100_000_000  # [steps] a teacher's steps are small
 GUIDED = (1.0, 0.5)  # share of the episodes of a student's first iterations that the teacher drives
 
@@ -170,13 +171,16 @@ class Course(Opened):
         if self.job.student.randomize and not set(self.folder.metadata.sensors) & set(CAMERAS):
             warn("student.randomize changes nothing that a model without a camera sees.")
         patience = 0 if self.job.teacher.iterations else PATIENCE
-        settings, student = with_iterations(self.job.teacher, self.job.student, self._minutes or 0.0)
+        objects = any(race.race_type != "time_trial" for race in self.job.races)
+        settings, student = with_numbers(self.job.teacher, self.job.student, self._minutes or 0.0, objects=objects)
         self.job = self.job.model_copy(update={"teacher": settings, "student": student})
         yield self._training(
             held,
             TEACHER,
             {"sensor": [VISIBLE_STATE], "neural_network": DENSE},
-            TEACHER_SETTINGS.model_copy(update={"num_episodes_between_training": settings.episodes}),
+            TEACHER_SETTINGS.model_copy(
+                update=(WITH_OBJECTS if objects else {}) | {"num_episodes_between_training": settings.episodes}
+            ),
             {
                 "max_iterations": settings.iterations,
                 "eval_every": max(1, min(5, settings.iterations // 16)),
@@ -186,7 +190,6 @@ class Course(Opened):
                 "traced_episodes": 8,
                 "step_cap": NO_CAP,
                 "critic": "state",
-                "spread": TEACHER_SPREAD,
                 "network": None,
                 "threads": 1,  # so small a network is done before a second core has begun
             },
@@ -224,7 +227,7 @@ class Course(Opened):
                 lambda network, folder, job: _student(network, folder, job, teacher),
                 teacher,
                 _guided_share,
-                Annealing(student.iterations),
+                Annealing(min(STUDENT_LAST_UPDATES, student.iterations)),
                 keeps_time=True,
             ),
         )
@@ -283,16 +286,13 @@ class Course(Opened):
         model = ModelFolder(folder, reward_file=self.folder.reward_file, job=job)
         return Trainer(model, method=method, name=name, minutes=from_now, **self._options)
 
-    def _job(self, *, spread: float = 1.0, randomize_domain: bool = False, **training: Any) -> Job:
-        """The job with some settings of its training replaced, cars that differ ``spread`` times as much, and lights
-        that are drawn for every episode, if they are not anyway."""
+    def _job(self, *, randomize_domain: bool = False, **training: Any) -> Job:
+        """The job with some settings of its training replaced, and lights that are drawn for every episode, if they are
+        not anyway."""
         plain = {"method": "ppo", "shared_encoder": False}
-        race = self.job.race.model_copy(
-            update={
-                "randomize_vehicle": spread * self.job.race.randomize_vehicle,
-                "randomize_domain": randomize_domain or self.job.race.randomize_domain,
-            }
-        )
+        race = self.job.race
+        if randomize_domain:
+            race = race.model_copy(update={"randomize_domain": True})
         return self.job.model_copy(
             update={"training": self.job.training.model_copy(update=plain | training), "race": race}
         )
