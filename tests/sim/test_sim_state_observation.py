@@ -116,13 +116,35 @@ def test_the_visible_state_says_nothing_of_speed_of_what_came_before_or_of_the_p
     simulator, _ = driven("first_lap", obstacles=Obstacles(2), bots=BotCars(1))
     sensors = {name: SENSORS[name] for name in (STATE, VISIBLE_STATE)}
     visible = observe(sensors, simulator, np.arange(NUM_WORLDS))[VISIBLE_STATE]
-    np.testing.assert_array_equal(visible, observe_state(simulator, range(NUM_WORLDS))[..., VISIBLE])
+    whole = observe_state(simulator, range(NUM_WORLDS))[..., VISIBLE]
+    of_objects = [n for n, column in enumerate(VISIBLE) if STATE_VALUES[column].name.startswith("object_")]
+    np.testing.assert_array_equal(np.delete(visible, of_objects, axis=-1), np.delete(whole, of_objects, axis=-1))
     assert visible.shape[1:] == (1, *SENSORS[VISIBLE_STATE].shape)
     names = [STATE_VALUES[number].name for number in VISIBLE]
     assert not [
         name for name in names if re.search(r"speed|rate|wheel|commanded|progress|steps|^[xy]$|yaw|lap|against", name)
     ]
     assert {"offset", "sin_heading", "half_width", "object_0_gap"} <= set(names)
+
+
+def test_the_visible_state_tells_only_of_objects_in_view():
+    """Which turn up on the way there and disappear beside the car."""
+    simulator, _ = driven("first_lap", obstacles=Obstacles(6))
+    numbers = {value.name: (column, value.scale) for column, value in enumerate(STATE_VALUES)}
+    sensors, seen = {VISIBLE_STATE: SENSORS[VISIBLE_STATE]}, []
+    for _ in range(40):
+        simulator.step()
+        whole = observe_state(simulator, range(NUM_WORLDS))[:, 0]
+        visible = np.zeros_like(whole)
+        visible[:, VISIBLE] = observe(sensors, simulator, np.arange(NUM_WORLDS))[VISIBLE_STATE][:, 0]
+        for k in range(NUM_OBJECTS_AHEAD):
+            names = [name for name in numbers if name.startswith(f"object_{k}_") and not name.endswith("speed")]
+            columns = [numbers[name][0] for name in names]
+            ahead, left = (whole[:, numbers[f"object_{k}_{axis}"][0]] * 5.0 for axis in ("ahead", "left"))
+            in_view = (ahead > 0) & (np.abs(left) < 0.634 * ahead + 0.1)
+            np.testing.assert_array_equal(visible[:, columns], np.where(in_view[:, None], whole[:, columns], 0.0))
+            seen += in_view[whole[:, columns[0]] == 1.0].tolist()
+    assert 0.05 < np.mean(seen) < 0.95
 
 
 def test_a_standing_car_has_not_been_told_to_drive():

@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 STATE: Final = "STATE"
 """Its name among the sensors in model_metadata.json."""
 VISIBLE_STATE: Final = "VISIBLE_STATE"
-"""The name of a sensor that tells only what a single picture shows, too: how the road goes on, but not where on the
-track the car is, no speeds, nothing of what came before. What a teacher does that sees no more, a student that sees
-pictures can do, also on a track that it has never seen."""
+"""The name of a sensor that tells only what a single picture shows, too: how the road goes on and what stands in view,
+but not where on the track the car is, no speeds, nothing of what came before. What a teacher does that sees no more, a
+student that sees pictures can do, also on a track that it has never seen."""
 STATES: Final = (STATE, VISIBLE_STATE)
 
 DISTANCES_AHEAD: Final = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
@@ -18,6 +18,9 @@ NUM_OBJECTS_AHEAD: Final = 3
 """Objects that are told: the next ones, those beside the car included."""
 BESIDE: Final = 0.75
 """So far behind the front point an object is still beside the car [m along the center line]."""
+VIEW: Final = (0.634, 0.1)
+"""An object shows in a picture if it is ahead, and no farther to a side than the first of these times as far as it is
+ahead, which is half of what the camera sees there, plus the second [m], as its middle need not be seen."""
 LAP_HARMONICS: Final = 3
 """Waves per lap of the finest pair that tells where on the lap the car is."""
 
@@ -103,4 +106,4 @@ _UNSEEN: Final = (
 STATE_VALUES: Final = (*_OF_CAR, *_OF_EPISODE, *_OF_LAP, *_OF_ROAD, *_OF_OBJECTS)
 """All of them, in order."""
 VISIBLE: Final = tuple(number for number, value in enumerate(STATE_VALUES) if value.name not in _UNSEEN)
-"""Which of them `VISIBLE_STATE` tells."""
+"""Which of them `VISIBLE_STATE` tells; those of an object that is not in view (`VIEW`) are 0."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hotlap.deepracer.sensors import OWN_SHAPES, SIMULATED, observation_shapes
-from hotlap.deepracer.state_values import STATE, VISIBLE, VISIBLE_STATE
+from hotlap.deepracer.state_values import STATE, VISIBLE_STATE
 from hotlap.sim.camera import DEEPRACER_CAMERA, V1_CAMERA, PinholeCamera
 from hotlap.sim.simulator import Simulator
-from hotlap.sim.state_observation import observe_state
+from hotlap.sim.state_observation import observe_state, visible_part
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class SensorKind:
     camera: Callable[[float], PinholeCamera] | None = None
     """The camera that the simulator is to render, by the metadata version; None: it needs none."""
 
-    part: tuple[int, ...] | None = None
-    """Which of the numbers that ``observe`` gives are this sensor's; None: all. Others may share the rest."""
+    part: Callable[[np.ndarray], np.ndarray] | None = None
+    """What this sensor makes of what ``observe`` gives, which others may share, a copy; None: it takes all."""
 
 
 def register(name: str, kind: SensorKind) -> None:
@@ -41,7 +41,7 @@ def observe(sensors: Mapping[str, SensorKind], simulator: Simulator, worlds: np.
     """What the cars of some worlds see now with these sensors: by name, (n, num_cars, *shape); copies."""
     found = {each: each(simulator, worlds) for each in {kind.observe for kind in sensors.values()}}
     return {
-        name: found[kind.observe] if kind.part is None else found[kind.observe].take(kind.part, axis=-1)
+        name: found[kind.observe] if kind.part is None else kind.part(found[kind.observe])
         for name, kind in sensors.items()
     }
 
@@ -63,4 +63,6 @@ def _front_camera(version: float) -> PinholeCamera:
 
 SENSORS = {name: SensorKind(shape, _pictures, _front_camera) for name, shape in observation_shapes(SIMULATED).items()}
 SENSORS[STATE] = SensorKind(observation_shapes([STATE])[STATE], observe_state)
-SENSORS[VISIBLE_STATE] = SensorKind(observation_shapes([VISIBLE_STATE])[VISIBLE_STATE], observe_state, part=VISIBLE)
+SENSORS[VISIBLE_STATE] = SensorKind(
+    observation_shapes([VISIBLE_STATE])[VISIBLE_STATE], observe_state, part=visible_part
+)

@@ -15,6 +15,8 @@ from hotlap.deepracer.state_values import (
     LAP_HARMONICS,
     NUM_OBJECTS_AHEAD,
     STATE_VALUES,
+    VIEW,
+    VISIBLE,
 )
 from hotlap.sim.race_rules import progress_after
 from hotlap.sim.road import RoadData, RoadPoint, road_point
@@ -35,6 +37,11 @@ _DISTANCES = wp.constant(_Distances(*DISTANCES_AHEAD))
 _Values: Any = wp.types.vector(length=NUM_VALUES, dtype=wp.float32)
 _SCALES = wp.constant(_Values(*(value.scale for value in STATE_VALUES)))
 _NOWHERE = wp.constant(1.0e9)  # [m] farther than any object
+_OBJECTS = [n for n, column in enumerate(VISIBLE) if STATE_VALUES[column].name.startswith("object_")]
+_THERE, _AHEAD, _LEFT = (
+    [n for n in _OBJECTS if STATE_VALUES[VISIBLE[n]].name.endswith(what)] for what in ("_there", "_ahead", "_left")
+)
+_SCALES_OF_OBJECTS = STATE_VALUES[VISIBLE[_AHEAD[0]]].scale
 
 
 @wp.func
@@ -163,3 +170,13 @@ def observe_state(simulator: Simulator, worlds: Sequence[int] | np.ndarray) -> n
     observer.launch.set_dim((len(worlds), simulator.num_cars))
     observer.launch.launch()
     return observer.values.numpy()[: len(worlds)].copy()
+
+
+def visible_part(values: np.ndarray) -> np.ndarray:
+    """What `VISIBLE_STATE` tells of state observations (..., NUM_VALUES): (..., len(VISIBLE))."""
+    told = values.take(VISIBLE, axis=-1)
+    if told[..., _THERE].any():
+        ahead, left = (told[..., columns] * _SCALES_OF_OBJECTS for columns in (_AHEAD, _LEFT))
+        in_view = (ahead > 0.0) & (np.abs(left) < VIEW[0] * ahead + VIEW[1])
+        told[..., _OBJECTS] *= np.repeat(in_view, len(_OBJECTS) // NUM_OBJECTS_AHEAD, axis=-1)
+    return told
