@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from hotlap.records.events import IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.records.trainer_state import TrainerState
 from hotlap.training.annealing import NO_ANNEALING, Annealing
@@ -20,8 +19,7 @@ def after_evaluations(*found: tuple[int, float], annealing: Annealing = ANNEALIN
     state = START
     for iteration, (clean, lap_s) in enumerate(found):
         tally = Tally("1_Step-1.ckpt", 1, 10, clean, (round(1000 * lap_s),) * clean)
-        record = IterationRecord(iteration, tally.checkpoint, 0, 0, 0.0, 0, 0, 0.0, 0.0, 0, None)
-        state = annealing.judged(replace(state, iteration=iteration + 1), record, tally)
+        state = annealing.judged(replace(state, iteration=iteration + 1), tally)
     return state
 
 
@@ -30,7 +28,7 @@ def shares(state: TrainerState, *iterations: int, limit: int = 0) -> list[float]
 
 
 def test_the_last_updates_before_a_limit_learn_less_and_less():
-    assert shares(START, 0, 6, 7, 8, 9, 10, limit=10) == [0.0, 0.0, 0.25, 0.5, 0.75, 1.0]
+    assert shares(START, 0, 6, 7, 8, 9, 10, 11, limit=10) == [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
     assert shares(START, 0, 100) == [0.0, 0.0]
     assert NO_ANNEALING.share(replace(START, iteration=10), 10) == 0.0
 

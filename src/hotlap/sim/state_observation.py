@@ -41,7 +41,7 @@ _OBJECTS = [n for n, column in enumerate(VISIBLE) if STATE_VALUES[column].name.s
 _THERE, _AHEAD, _LEFT = (
     [n for n in _OBJECTS if STATE_VALUES[VISIBLE[n]].name.endswith(what)] for what in ("_there", "_ahead", "_left")
 )
-_SCALES_OF_OBJECTS = STATE_VALUES[VISIBLE[_AHEAD[0]]].scale
+_OBJECT_SCALE = STATE_VALUES[VISIBLE[_AHEAD[0]]].scale
 
 
 @wp.func
@@ -176,7 +176,7 @@ def visible_part(values: np.ndarray) -> np.ndarray:
     """What `VISIBLE_STATE` tells of state observations (..., NUM_VALUES): (..., len(VISIBLE))."""
     told = values.take(VISIBLE, axis=-1)
     if told[..., _THERE].any():
-        ahead, left = (told[..., columns] * _SCALES_OF_OBJECTS for columns in (_AHEAD, _LEFT))
+        ahead, left = (told[..., columns] * _OBJECT_SCALE for columns in (_AHEAD, _LEFT))
         in_view = (ahead > 0.0) & (np.abs(left) < VIEW[0] * ahead + VIEW[1])
         told[..., _OBJECTS] *= np.repeat(in_view, len(_OBJECTS) // NUM_OBJECTS_AHEAD, axis=-1)
     return told

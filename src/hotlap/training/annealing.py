@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from hotlap.records.events import IterationRecord
 from hotlap.records.tallies import Tally
 from hotlap.records.trainer_state import TrainerState
 from hotlap.training.ranking import estimate
@@ -54,15 +53,14 @@ class Annealing:
             return state
         return _with(state, **{_SINCE: state.iteration})
 
-    def judged(self, state: TrainerState, record: IterationRecord, tally: Tally) -> TrainerState:
-        """The state after an evaluation, of which the last updates may come.
+    def judged(self, state: TrainerState, tally: Tally) -> TrainerState:
+        """The state after an evaluation of its last iteration, of which the last updates may come.
 
         They begin with the update after the next one: where laps are driven beside an update, that is the first one
         that can know.
 
         Args:
             state: Before it.
-            record: Of the evaluated iteration.
             tally: What its checkpoint has driven.
         """
         if not self.patience or _SINCE in state.extra:
@@ -73,7 +71,7 @@ class Annealing:
         waited = state.extra.get(_WAITED, 0) + 1
         since = {}
         if waited >= self.patience * (1 if tally.clean_rate >= SOUND else _LONGER):
-            since = {_SINCE: record.iteration + 2}
+            since = {_SINCE: state.iteration + 1}
         return _with(state, **{_WAITED: waited}, **since)
 
     def _since(self, state: TrainerState, max_iterations: int = 0) -> float:

@@ -142,6 +142,7 @@ class Selection:
         self.run, self.job, self.rules, self.pools, self.fleet = run, job, rules, pools, fleet
         self.listener, self.stage, self.annealing = listener, stage, annealing
         self.metric = job.training.best_model_metric
+        self._reverse = [race.reverse_dir for race in job.races]
         self._num_sets = 0  # of cars that were driven in this run
 
     @property
@@ -232,7 +233,7 @@ class Selection:
         challenger, incumbent = self._compare(with_laps(Tally(record.checkpoint), report, rewards))
         verdict = weigh(record, report, float(np.mean(rewards)), run.state, self.job.training, challenger, incumbent)
         run.recorder.log.evaluated(verdict.record, episodes, verdict.new, former=run.state.best)
-        run.state = self.annealing.judged(verdict.state, record, challenger)
+        run.state = self.annealing.judged(verdict.state, challenger)
         self._keep_contenders(challenger, incumbent)
         run.tallies.append([tally for tally in (incumbent, challenger) if tally is not None], record.iteration)
         run.checkpoints.write_index(
@@ -284,8 +285,8 @@ class Selection:
         plans = plan_evaluation(
             job_seed=self.run.state.seed,
             number=set_number,
-            num_laps=max(self.job.training.eval_laps, len(self.job.races)),
-            reverse=[race.reverse_dir for race in self.job.races],
+            num_laps=max(self.job.training.eval_laps, len(self._reverse)),
+            reverse=self._reverse,
             tracks=[pool.evaluated for pool in self.pools],
             purpose=SELECTION,
         )

@@ -332,8 +332,10 @@ class Trainer(Opened):
             return
         annealing = self.method.annealing
         if self.stop_rules.max_s and self.state.iteration:
-            left_s, iteration_s = self.stop_rules.max_s - self._elapsed(), self._elapsed() / self.state.iteration
-            self._run.state = annealing.begun_in_time(self.state, left_s, iteration_s)
+            elapsed_s = self._elapsed()
+            self._run.state = annealing.begun_in_time(
+                self.state, self.stop_rules.max_s - elapsed_s, elapsed_s / self.state.iteration
+            )
         self.learner.anneal(annealing.share(self.state, self.stop_rules.max_iterations))
 
     def _drop(self, *, undo: bool) -> None:
